@@ -1,0 +1,5 @@
+//! RTCConnection and the descriptions that signalling carries.
+
+mod state;
+
+pub use state::DisconnectReason;

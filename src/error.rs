@@ -1,0 +1,136 @@
+//! One error type for the whole crate, sorted by whose fault it is.
+
+use crate::connection::DisconnectReason;
+
+/// Shorthand for results of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Everything that can go wrong, sorted by whose fault it is (conformance row G41).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The application called the API wrongly; fix the call.
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+    /// The peer, or what was signalled for it, is at fault.
+    #[error(transparent)]
+    Peer(#[from] PeerFault),
+    /// The network or the operating system is at fault.
+    #[error(transparent)]
+    Transport(#[from] TransportFault),
+    /// The connection is over, for the reason given.
+    #[error("the connection is closed: {0}")]
+    Closed(DisconnectReason),
+}
+
+/// The application's own mistakes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// The object is in a state that does not allow the call.
+    #[error("invalid state: {0}")]
+    InvalidState(String),
+    /// An argument, or a JSON description, is malformed or contradicts another.
+    #[error("invalid parameters: {0}")]
+    InvalidParameters(String),
+    /// The value is well-formed, but this crate does not support it.
+    #[error("not supported: {0}")]
+    NotSupported(String),
+    /// A character that is not a DTMF digit.
+    #[error("'{0}' is not a DTMF character")]
+    InvalidCharacter(char),
+    /// The object belongs to something else, e.g. another connection.
+    #[error("invalid access: {0}")]
+    InvalidAccess(String),
+}
+
+/// The peer's mistakes, seen on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerFault {
+    /// The peer's certificate matches none of the fingerprints that were signalled.
+    #[error("the peer's certificate matches none of the signalled fingerprints")]
+    FingerprintMismatch,
+    /// The peer sent something that violates a protocol.
+    #[error("the peer violated the protocol: {0}")]
+    Protocol(String),
+}
+
+/// Failures of the network or the operating system.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportFault {
+    /// A socket operation failed.
+    #[error("{action}: {message}")]
+    Io {
+        /// What was being done, e.g. "bind 127.0.0.1:5000".
+        action: String,
+        /// The operating system's error kind.
+        kind: std::io::ErrorKind,
+        /// The operating system's message.
+        message: String,
+    },
+    /// No tokio runtime is current; the crate needs one for its socket task.
+    #[error("no tokio runtime: create the object inside one")]
+    NoRuntime,
+    /// The operating system gave no randomness, or a key could not be made.
+    #[error("cryptography: {0}")]
+    Crypto(String),
+}
+
+/// The exception names of the final ORTC specification (conformance row G41).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorName {
+    /// The object is in the wrong state.
+    InvalidState,
+    /// An argument is invalid.
+    InvalidParameters,
+    /// The argument is valid but unsupported.
+    NotSupported,
+    /// Not a DTMF character.
+    InvalidCharacter,
+    /// The object belongs to something else.
+    InvalidAccess,
+    /// The operation failed for a reason outside the call.
+    Operation,
+}
+
+impl Error {
+    /// The final specification's name for this error.
+    pub fn name(&self) -> ErrorName {
+        match self {
+            Error::Misuse(Misuse::InvalidState(_)) | Error::Closed(_) => ErrorName::InvalidState,
+            Error::Misuse(Misuse::InvalidParameters(_)) => ErrorName::InvalidParameters,
+            Error::Misuse(Misuse::NotSupported(_)) => ErrorName::NotSupported,
+            Error::Misuse(Misuse::InvalidCharacter(_)) => ErrorName::InvalidCharacter,
+            Error::Misuse(Misuse::InvalidAccess(_)) => ErrorName::InvalidAccess,
+            Error::Peer(_) | Error::Transport(_) => ErrorName::Operation,
+        }
+    }
+
+    pub(crate) fn invalid_state(message: impl Into<String>) -> Self {
+        Misuse::InvalidState(message.into()).into()
+    }
+
+    pub(crate) fn invalid_parameters(message: impl Into<String>) -> Self {
+        Misuse::InvalidParameters(message.into()).into()
+    }
+
+    pub(crate) fn not_supported(message: impl Into<String>) -> Self {
+        Misuse::NotSupported(message.into()).into()
+    }
+
+    pub(crate) fn io(action: impl Into<String>, error: &std::io::Error) -> Self {
+        TransportFault::Io {
+            action: action.into(),
+            kind: error.kind(),
+            message: error.to_string(),
+        }
+        .into()
+    }
+
+    pub(crate) fn crypto(error: impl std::fmt::Display) -> Self {
+        TransportFault::Crypto(error.to_string()).into()
+    }
+}
