@@ -1,4 +1,450 @@
-//! One connection without I/O: datagrams, time and verbs in; datagrams and events out.
+//! One connection without I/O: datagrams, time and verbs in; datagrams, packets and events out.
 //! Nothing here knows tokio, a socket or the clock.
 
+pub(crate) mod certificate;
+pub(crate) mod demux;
+pub(crate) mod dtls;
+pub(crate) mod guard;
 pub(crate) mod ice;
+mod media;
+pub(crate) mod outgoing;
+mod secure;
+pub(crate) mod srtp;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::connection::DisconnectReason;
+use crate::rtp::{ExtensionMap, ReceiverId, Router, RtpConfig, RtpPacket, RtpSession};
+use certificate::Certificate;
+use demux::Protocol;
+use dtls::{DtlsCounters, DtlsRole, DtlsTransport};
+use ice::{Candidate, Credentials, IceAgent, IceConfig, IceEvent, IceState, Role};
+pub(crate) use media::{OutgoingRtp, ReceiverSpec, SendOutcome};
+use outgoing::{Outgoing, Transmit};
+pub(crate) use secure::{Identity, SecureState};
+use srtp::Srtp;
+
+/// DTLS datagrams kept while ICE has not selected a pair yet; further ones are dropped, the peer
+/// repeats them.
+const MAX_EARLY_DTLS: usize = 8;
+
+/// What a connection is made of, fixed at construction.
+#[derive(Clone)]
+pub(crate) struct EngineConfig {
+    pub(crate) local: Credentials,
+    pub(crate) certificate: Certificate,
+    pub(crate) role: Option<Role>,
+    /// `None`: the controlled side is the DTLS client (conformance row G35).
+    pub(crate) dtls_role: Option<DtlsRole>,
+    pub(crate) identity: Identity,
+    pub(crate) ice: IceConfig,
+    pub(crate) rtp: RtpConfig,
+    pub(crate) cname: String,
+    pub(crate) extensions: ExtensionMap,
+    pub(crate) tie_breaker: u64,
+    /// Seeds timers' jitter only, never a secret.
+    pub(crate) rng_seed: u64,
+    /// An instant and the NTP time of day at that instant, for RTCP sender reports.
+    pub(crate) wall_clock: (Instant, u64),
+}
+
+/// The states of a connection (conformance row G14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EngineState {
+    New,
+    Searching,
+    Connected,
+    /// Was connected; the path is lost for now.
+    Halted,
+    Closed,
+}
+
+/// What the layer above is told.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // Rare, and short-lived in a queue.
+pub(crate) enum EngineEvent {
+    State(EngineState),
+    Ice(IceState),
+    ActivePair {
+        local: Candidate,
+        remote: Candidate,
+    },
+    Secure(SecureState),
+    /// Deferred identity: the peer's certificate is known, the application has to decide.
+    PeerCertificate,
+    Connected,
+    Disconnected(DisconnectReason),
+    /// First packet of a declared receiver, or the first again after silence.
+    ReceiverConnected(ReceiverId),
+    /// BYE, or nothing heard for the source time-out.
+    ReceiverDisconnected(ReceiverId),
+    KeyframeRequested {
+        ssrc: u32,
+    },
+    /// The peer uses one of our SSRCs (RFC 3550 section 8.2).
+    SsrcConflict {
+        ssrc: u32,
+    },
+}
+
+/// What was dropped, and why: nothing invalid has another effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct EngineCounters {
+    /// Not STUN, DTLS, RTP or RTCP by its first byte.
+    pub(crate) unknown_protocol: u64,
+    /// Not STUN, and not from a validated pair.
+    pub(crate) wrong_path: u64,
+    /// DTLS before there is an association, beyond the small buffer.
+    pub(crate) early_dtls: u64,
+    /// RTP or RTCP before the keys are there or before the peer is accepted.
+    pub(crate) early_media: u64,
+    /// Not a well-formed RTP packet.
+    pub(crate) malformed_rtp: u64,
+    /// SRTP or SRTCP that did not authenticate, or a replay.
+    pub(crate) rejected_srtp: u64,
+    /// RTP of no declared receiver, beyond the replay buffer.
+    pub(crate) unknown_rtp: u64,
+    /// Outgoing datagrams refused: queue full.
+    pub(crate) outgoing_dropped: u64,
+}
+
+pub(crate) struct Engine {
+    config: EngineConfig,
+    state: EngineState,
+    ice: IceAgent,
+    dtls: Option<Box<dyn DtlsTransport>>,
+    dtls_role: Option<DtlsRole>,
+    early_dtls: Vec<Vec<u8>>,
+    secure: secure::Secure,
+    srtp: Option<Srtp>,
+    rtp: RtpSession,
+    router: Router,
+    senders: HashMap<u32, media::Sender>,
+    receivers: HashMap<ReceiverId, media::Receiver>,
+    unknown: media::UnknownBuffer,
+    out: Outgoing,
+    events: VecDeque<EngineEvent>,
+    packets: VecDeque<(ReceiverId, RtpPacket)>,
+    counters: EngineCounters,
+    /// Scratch space for the header of the packet being sent.
+    header: Vec<u8>,
+}
+
+impl Engine {
+    pub(crate) fn new(now: Instant, config: EngineConfig) -> Self {
+        let ice = IceAgent::new(
+            now,
+            config.local.clone(),
+            config.role,
+            config.tie_breaker,
+            config.ice.clone(),
+        );
+        let rtp = RtpSession::new(
+            now,
+            config.cname.clone(),
+            config.rng_seed,
+            config.wall_clock,
+            config.rtp.clone(),
+        );
+        Self {
+            secure: secure::Secure::new(config.identity),
+            config,
+            state: EngineState::New,
+            ice,
+            dtls: None,
+            dtls_role: None,
+            early_dtls: Vec::new(),
+            srtp: None,
+            rtp,
+            router: Router::default(),
+            senders: HashMap::new(),
+            receivers: HashMap::new(),
+            unknown: media::UnknownBuffer::default(),
+            out: Outgoing::default(),
+            events: VecDeque::new(),
+            packets: VecDeque::new(),
+            counters: EngineCounters::default(),
+            header: Vec::new(),
+        }
+    }
+
+    // ---- verbs ----------------------------------------------------------------------------
+
+    pub(crate) fn add_local_candidate(&mut self, now: Instant, candidate: Candidate) {
+        self.ice.add_local_candidate(now, candidate);
+        self.advance(now);
+    }
+
+    pub(crate) fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
+        self.ice.add_remote_candidate(now, candidate);
+        self.advance(now);
+    }
+
+    pub(crate) fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) {
+        self.ice.set_remote_credentials(now, remote);
+        self.advance(now);
+    }
+
+    pub(crate) fn end_of_remote_candidates(&mut self, now: Instant) {
+        self.ice.end_of_remote_candidates(now);
+        self.advance(now);
+    }
+
+    /// Starts connectivity checks; repeated calls do nothing.
+    pub(crate) fn connect(&mut self, now: Instant) {
+        if self.state == EngineState::New {
+            self.set_state(EngineState::Searching);
+            self.ice.start(now);
+            self.advance(now);
+        }
+    }
+
+    /// ICE restart with new local credentials; the path in use stays until a new one is selected.
+    pub(crate) fn restart(&mut self, now: Instant, local: Credentials) {
+        if self.state != EngineState::Closed {
+            self.ice.restart(now, local);
+            self.advance(now);
+        }
+    }
+
+    /// Says goodbye (RTCP BYE, DTLS close_notify) and ends. Idempotent.
+    pub(crate) fn close(&mut self, now: Instant, reason: DisconnectReason) {
+        if self.state == EngineState::Closed {
+            return;
+        }
+        self.rtp.close();
+        self.flush_rtcp(now);
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close(now);
+        }
+        self.flush_dtls();
+        self.ice.close();
+        self.srtp = None;
+        self.set_state(EngineState::Closed);
+        self.events.push_back(EngineEvent::Disconnected(reason));
+    }
+
+    // ---- input ----------------------------------------------------------------------------
+
+    /// Takes one datagram that arrived on `local` from `from`; it is decrypted in place.
+    ///
+    /// Anything invalid is dropped and counted. A panic below closes this connection only.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        from: SocketAddr,
+        datagram: &mut [u8],
+    ) {
+        if self.state == EngineState::Closed {
+            return;
+        }
+        let contained = guard::contain(|| self.dispatch(now, local, from, datagram));
+        if contained.is_err() {
+            self.close(now, DisconnectReason::Internal);
+        }
+    }
+
+    fn dispatch(&mut self, now: Instant, local: SocketAddr, from: SocketAddr, data: &mut [u8]) {
+        let Some(protocol) = demux::classify(data) else {
+            self.counters.unknown_protocol += 1;
+            return;
+        };
+        if protocol == Protocol::Stun {
+            self.ice.handle_datagram(now, local, from, data);
+            self.advance(now);
+            return;
+        }
+        if !self.ice.accepts(local, from) {
+            self.counters.wrong_path += 1;
+            return;
+        }
+        match protocol {
+            Protocol::Stun => {}
+            Protocol::Dtls => {
+                self.handle_dtls(now, data);
+                self.advance(now);
+            }
+            Protocol::Rtp => self.handle_rtp(now, data),
+            Protocol::Rtcp => {
+                self.handle_rtcp(now, data);
+                self.advance(now);
+            }
+        }
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.state == EngineState::Closed {
+            return;
+        }
+        let contained = guard::contain(|| {
+            self.ice.handle_timeout(now);
+            if let Some(dtls) = &mut self.dtls {
+                dtls.handle_timeout(now);
+            }
+            self.rtp.handle_timeout(now);
+            self.advance(now);
+        });
+        if contained.is_err() {
+            self.close(now, DisconnectReason::Internal);
+        }
+    }
+
+    /// When `handle_timeout` wants to be called next.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        if self.state == EngineState::Closed {
+            return None;
+        }
+        let dtls = self.dtls.as_ref().and_then(|dtls| dtls.poll_timeout());
+        let rtp = match self.srtp {
+            Some(_) => self.rtp.poll_timeout(),
+            None => None,
+        };
+        [self.ice.poll_timeout(), dtls, rtp]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    // ---- output ---------------------------------------------------------------------------
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.out.pop()
+    }
+
+    pub(crate) fn has_transmits(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<EngineEvent> {
+        self.events.pop_front()
+    }
+
+    /// The next media packet of a declared receiver.
+    pub(crate) fn poll_packet(&mut self) -> Option<(ReceiverId, RtpPacket)> {
+        self.packets.pop_front()
+    }
+
+    pub(crate) fn has_output(&self) -> bool {
+        !self.packets.is_empty() || !self.events.is_empty()
+    }
+
+    // ---- views ----------------------------------------------------------------------------
+
+    pub(crate) fn state(&self) -> EngineState {
+        self.state
+    }
+
+    pub(crate) fn ice(&self) -> &IceAgent {
+        &self.ice
+    }
+
+    pub(crate) fn rtp(&self) -> &RtpSession {
+        &self.rtp
+    }
+
+    pub(crate) fn counters(&self) -> EngineCounters {
+        EngineCounters {
+            outgoing_dropped: self.out.dropped(),
+            ..self.counters
+        }
+    }
+
+    pub(crate) fn dtls_counters(&self) -> DtlsCounters {
+        self.dtls
+            .as_ref()
+            .map(|dtls| dtls.counters())
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn audio_level_id(&self) -> Option<u8> {
+        self.config.extensions.audio_level
+    }
+
+    pub(crate) fn dtls_role(&self) -> Option<DtlsRole> {
+        self.dtls_role
+    }
+
+    /// Whether media may flow: the path is there, DTLS is done and the peer is accepted.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.state == EngineState::Connected
+    }
+
+    // ---- the machine ----------------------------------------------------------------------
+
+    /// Moves what the layers have to say to where it belongs, until nothing is left.
+    fn advance(&mut self, now: Instant) {
+        while let Some(event) = self.ice.poll_event() {
+            self.on_ice_event(now, event);
+        }
+        while let Some(check) = self.ice.poll_transmit() {
+            self.out.push(check.local, check.remote, &check.data);
+        }
+        self.poll_dtls_events(now);
+        self.flush_dtls();
+        self.poll_rtp_events();
+        self.flush_rtcp(now);
+    }
+
+    fn on_ice_event(&mut self, now: Instant, event: IceEvent) {
+        match event {
+            IceEvent::State(state) => {
+                self.events.push_back(EngineEvent::Ice(state));
+                match state {
+                    IceState::Connected => self.update_connected(),
+                    IceState::Failed => self.halt(DisconnectReason::IceFailed),
+                    _ => {}
+                }
+            }
+            IceEvent::Selected { local, remote } => {
+                self.events
+                    .push_back(EngineEvent::ActivePair { local, remote });
+                if self.dtls.is_none() {
+                    self.start_dtls(now);
+                }
+                self.update_connected();
+            }
+            IceEvent::ConsentLost => self.halt(DisconnectReason::ConsentLost),
+            IceEvent::Role(_) | IceEvent::RemoteCandidateDiscovered(_) => {}
+        }
+    }
+
+    /// Goes to `Connected` once ICE, DTLS and the identity all agree (conformance row G13).
+    fn update_connected(&mut self) {
+        if matches!(self.state, EngineState::Searching | EngineState::Halted)
+            && self.secure.accepted()
+            && self.ice.send_path().is_some()
+        {
+            self.set_state(EngineState::Connected);
+            self.events.push_back(EngineEvent::Connected);
+        }
+    }
+
+    /// The path is lost; an ICE restart may bring it back.
+    fn halt(&mut self, reason: DisconnectReason) {
+        if matches!(self.state, EngineState::Searching | EngineState::Connected) {
+            self.set_state(EngineState::Halted);
+            self.events.push_back(EngineEvent::Disconnected(reason));
+        }
+    }
+
+    fn set_state(&mut self, state: EngineState) {
+        if self.state != state {
+            self.state = state;
+            self.events.push_back(EngineEvent::State(state));
+        }
+    }
+
+    fn flush_dtls(&mut self) {
+        let Some((local, remote)) = self.ice.send_path() else {
+            return;
+        };
+        if let Some(dtls) = &mut self.dtls {
+            while let Some(datagram) = dtls.poll_transmit() {
+                self.out.push(local, remote, &datagram);
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! DTLS 1.2 behind a trait of ours: keys for SRTP, and a path for data.
+
+mod flight;
+mod hello;
+mod reassembly;
+mod record;
+mod rtc;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+pub(crate) use rtc::RtcDtls;
+
+/// Which side sends the ClientHello.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DtlsRole {
+    Client,
+    Server,
+}
+
+/// The SRTP protection profiles (RFC 5764, RFC 7714), in our order of preference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum SrtpProfile {
+    AeadAes128Gcm,
+    AeadAes256Gcm,
+    Aes128CmHmacSha1_80,
+}
+
+impl SrtpProfile {
+    pub(crate) const ALL: [Self; 3] = [
+        Self::AeadAes128Gcm,
+        Self::AeadAes256Gcm,
+        Self::Aes128CmHmacSha1_80,
+    ];
+
+    pub(crate) fn key_len(self) -> usize {
+        match self {
+            Self::AeadAes128Gcm | Self::Aes128CmHmacSha1_80 => 16,
+            Self::AeadAes256Gcm => 32,
+        }
+    }
+
+    pub(crate) fn salt_len(self) -> usize {
+        match self {
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => 12,
+            Self::Aes128CmHmacSha1_80 => 14,
+        }
+    }
+}
+
+/// SRTP master keys out of the handshake (RFC 5764 section 4.2).
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct KeyingMaterial {
+    pub(crate) profile: SrtpProfile,
+    pub(crate) local_key: Vec<u8>,
+    pub(crate) local_salt: Vec<u8>,
+    pub(crate) remote_key: Vec<u8>,
+    pub(crate) remote_salt: Vec<u8>,
+}
+
+impl fmt::Debug for KeyingMaterial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyingMaterial")
+            .field("profile", &self.profile)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why an association ended badly.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DtlsFailure {
+    /// The handshake did not finish in time.
+    Timeout,
+    /// The peer's messages are not acceptable.
+    Handshake(String),
+    /// The peer sent this fatal alert (RFC 5246 section 7.2).
+    PeerAlert(u8),
+    /// The peer showed no certificate.
+    NoCertificate,
+    /// A fault inside, e.g. a panic of the DTLS crate.
+    Internal,
+}
+
+#[derive(Debug)]
+pub(crate) enum DtlsEvent {
+    /// The handshake is over. The peer holds the key of `peer_certificate`, but whose
+    /// certificate that is, the fingerprint must tell before anything else happens.
+    Connected {
+        peer_certificate: Vec<u8>,
+        srtp: Option<KeyingMaterial>,
+        cipher_suite: &'static str,
+    },
+    #[allow(dead_code)] // Data channels read it.
+    Data(Bytes),
+    PeerClosed,
+    Failed(DtlsFailure),
+}
+
+/// What was dropped or done again; none of it is an error.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DtlsCounters {
+    /// Records dropped: malformed, out of place, or beyond a bound.
+    pub(crate) dropped: u64,
+    /// Plaintext alerts, which anybody can forge.
+    pub(crate) plaintext_alerts: u64,
+    /// Flights sent again.
+    pub(crate) resent_flights: u64,
+    /// Associations given up and begun anew during the handshake.
+    pub(crate) restarts: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct DtlsConfig {
+    /// Profiles to negotiate, in order of preference; empty leaves use_srtp out.
+    pub(crate) srtp_profiles: Vec<SrtpProfile>,
+    /// The longest the handshake may take.
+    pub(crate) handshake_timeout: Duration,
+}
+
+impl Default for DtlsConfig {
+    fn default() -> Self {
+        Self {
+            srtp_profiles: SrtpProfile::ALL.to_vec(),
+            handshake_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// One DTLS association with one peer, without I/O.
+pub(crate) trait DtlsTransport: Send {
+    /// Begins the handshake; the clock of its time-out starts here.
+    fn start(&mut self, now: Instant);
+    fn handle_datagram(&mut self, now: Instant, datagram: &[u8]);
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_timeout(&self) -> Option<Instant>;
+    fn poll_transmit(&mut self) -> Option<Bytes>;
+    fn poll_event(&mut self) -> Option<DtlsEvent>;
+    /// Encrypts `data` into one record, at most 16 KiB. Fails before `Connected` and after the end.
+    #[allow(dead_code)] // Data channels use it.
+    fn write(&mut self, now: Instant, data: &[u8]) -> crate::Result<()>;
+    /// Queues a close_notify and ends.
+    fn close(&mut self, now: Instant);
+    fn counters(&self) -> DtlsCounters;
+}

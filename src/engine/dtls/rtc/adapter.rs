@@ -1,0 +1,116 @@
+//! The settings and results of rtc-dtls in our types.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use webrtc_dtls::cipher_suite::CipherSuiteId;
+use webrtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType};
+use webrtc_dtls::endpoint::{Endpoint, EndpointEvent};
+use webrtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
+use webrtc_dtls::state::State;
+
+use super::PEER;
+use crate::engine::dtls::hello::CookieProvider;
+use crate::engine::dtls::{DtlsConfig, DtlsEvent, DtlsFailure, KeyingMaterial, SrtpProfile};
+use crate::engine::guard::contain;
+
+/// The fragment size rtc-dtls is told, which does not count the headers.
+const FRAGMENT: usize = 1_100;
+
+pub(super) fn read(
+    endpoint: &mut Endpoint,
+    now: Instant,
+    datagram: &[u8],
+) -> std::result::Result<Vec<EndpointEvent>, DtlsFailure> {
+    use rtc_shared::error::Error as RtcError;
+    match contain(|| endpoint.read(now, PEER, None, BytesMut::from(datagram))) {
+        Ok(Ok(events)) => Ok(events),
+        Ok(Err(RtcError::ErrAlertFatalOrClose)) => Err(DtlsFailure::PeerAlert(0)),
+        Ok(Err(error)) => Err(DtlsFailure::Handshake(error.to_string())),
+        Err(_) => Err(DtlsFailure::Internal),
+    }
+}
+
+pub(super) fn settings(config: &DtlsConfig, provider: &Arc<CookieProvider>) -> ConfigBuilder {
+    let profiles = config.srtp_profiles.iter().map(|profile| match profile {
+        SrtpProfile::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
+        SrtpProfile::AeadAes256Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
+        SrtpProfile::Aes128CmHmacSha1_80 => SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
+    });
+    ConfigBuilder::default()
+        .with_crypto_provider(provider.clone())
+        .with_cipher_suites(vec![
+            CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256,
+            CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256,
+        ])
+        .with_srtp_protection_profiles(profiles.collect())
+        // Certificates are self-signed; the fingerprint tells whose they are.
+        .with_insecure_skip_verify(true)
+        .with_client_auth(ClientAuthType::RequireAnyClientCert)
+        // RFC 7627 ties the keys to the whole handshake. rtc-dtls as server does not compare the
+        // client's Finished, so nothing else would notice a hello that was changed on the way.
+        .with_extended_master_secret(ExtendedMasterSecretType::Require)
+        .with_mtu(FRAGMENT)
+}
+
+pub(super) fn summary(state: &State) -> std::result::Result<DtlsEvent, DtlsFailure> {
+    let peer_certificate = state
+        .peer_certificates
+        .first()
+        .cloned()
+        .ok_or(DtlsFailure::NoCertificate)?;
+    let profile = match state.srtp_protection_profile() {
+        SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm => Some(SrtpProfile::AeadAes128Gcm),
+        SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm => Some(SrtpProfile::AeadAes256Gcm),
+        SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80 => {
+            Some(SrtpProfile::Aes128CmHmacSha1_80)
+        }
+        _ => None,
+    };
+    let srtp = match profile {
+        Some(profile) => Some(keys(state, profile).ok_or(DtlsFailure::Internal)?),
+        None => None,
+    };
+    let cipher_suite = match state.cipher_suite().map(|suite| suite.id()) {
+        Some(CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256) => {
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+        }
+        Some(CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256) => {
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
+        }
+        _ => return Err(DtlsFailure::Internal),
+    };
+    Ok(DtlsEvent::Connected {
+        peer_certificate,
+        srtp,
+        cipher_suite,
+    })
+}
+
+/// RFC 5764 section 4.2: client key, server key, client salt, server salt.
+fn keys(state: &State, profile: SrtpProfile) -> Option<KeyingMaterial> {
+    let (key, salt) = (profile.key_len(), profile.salt_len());
+    let length = key.checked_add(salt)?.checked_mul(2)?;
+    let material = state
+        .export_keying_material("EXTRACTOR-dtls_srtp", &[], length)
+        .ok()?;
+    let (keys, salts) = material.as_ref().split_at_checked(key.checked_mul(2)?)?;
+    let (client_key, server_key) = keys.split_at_checked(key)?;
+    let (client_salt, server_salt) = salts.split_at_checked(salt)?;
+    let client = (client_key.to_vec(), client_salt.to_vec());
+    let server = (server_key.to_vec(), server_salt.to_vec());
+    let ((local_key, local_salt), (remote_key, remote_salt)) = if state.is_client() {
+        (client, server)
+    } else {
+        (server, client)
+    };
+    Some(KeyingMaterial {
+        profile,
+        local_key,
+        local_salt,
+        remote_key,
+        remote_salt,
+    })
+}

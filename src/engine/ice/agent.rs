@@ -1,0 +1,323 @@
+//! The agent: its state, what the application tells it, and what it is asked.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::inbound::EarlyCheck;
+use super::message::Crypto;
+use super::pair::{Pair, PairKey, PairState, Path, Purpose, Transaction};
+use super::{Candidate, Credentials, IceConfig, IceCounters, IceEvent, IceState, Role};
+
+/// Both queues are emptied after every call; the bounds are for a caller that does not.
+const MAX_TRANSMITS: usize = 256;
+const MAX_EVENTS: usize = 256;
+
+/// How long the path before the last switch is still received on: the peer may switch later.
+const RETIRED_PATH: Duration = Duration::from_secs(30);
+
+/// A datagram to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct IceTransmit {
+    /// The base to send from.
+    pub(crate) local: SocketAddr,
+    pub(crate) remote: SocketAddr,
+    pub(crate) data: Vec<u8>,
+}
+
+pub(crate) struct IceAgent {
+    pub(super) config: IceConfig,
+    pub(super) crypto: Crypto,
+    pub(super) local: Arc<Credentials>,
+    pub(super) remote: Option<Arc<Credentials>>,
+    pub(super) role: Option<Role>,
+    pub(super) tie_breaker: u64,
+    pub(super) state: IceState,
+    pub(super) started: bool,
+    /// Counts ICE restarts.
+    pub(super) generation: u64,
+    pub(super) locals: Vec<Arc<Candidate>>,
+    pub(super) remotes: Vec<Arc<Candidate>>,
+    pub(super) remotes_done: bool,
+    pub(super) pairs: Vec<Pair>,
+    pub(super) triggered: VecDeque<PairKey>,
+    pub(super) transactions: Vec<Transaction>,
+    pub(super) early: Vec<EarlyCheck>,
+    pub(super) selected: Option<Path>,
+    pub(super) retired: Option<(Path, Instant)>,
+    /// The pair a USE-CANDIDATE check is under way on.
+    pub(super) nominating: Option<PairKey>,
+    pub(super) first_valid: Option<Instant>,
+    pub(super) consent_lost: bool,
+    pub(super) next_check: Instant,
+    pub(super) next_request: Instant,
+    /// Start of the RFC 8863 timer.
+    pub(super) patience_from: Option<Instant>,
+    pub(super) peer_reflexive_seen: u64,
+    pub(super) transmits: VecDeque<IceTransmit>,
+    pub(super) events: VecDeque<IceEvent>,
+    pub(super) counters: IceCounters,
+    pub(super) rng: u64,
+}
+
+impl IceAgent {
+    /// `role: None` is decided by the credentials once both are known.
+    pub(crate) fn new(
+        now: Instant,
+        local: Credentials,
+        role: Option<Role>,
+        tie_breaker: u64,
+        config: IceConfig,
+    ) -> Self {
+        Self {
+            rng: config.rng_seed | 1,
+            config,
+            crypto: Crypto::new(),
+            local: Arc::new(local),
+            remote: None,
+            role,
+            tie_breaker,
+            state: IceState::New,
+            started: false,
+            generation: 0,
+            locals: Vec::new(),
+            remotes: Vec::new(),
+            remotes_done: false,
+            pairs: Vec::new(),
+            triggered: VecDeque::new(),
+            transactions: Vec::new(),
+            early: Vec::new(),
+            selected: None,
+            retired: None,
+            nominating: None,
+            first_valid: None,
+            consent_lost: false,
+            next_check: now,
+            next_request: now,
+            patience_from: None,
+            peer_reflexive_seen: 0,
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: IceCounters::default(),
+        }
+    }
+
+    /// The peer's credentials. Different ones than before begin a new generation, as `restart`
+    /// does on the other side.
+    pub(crate) fn set_remote_credentials(&mut self, now: Instant, credentials: Credentials) {
+        if self.state == IceState::Closed {
+            return;
+        }
+        if let Some(known) = &self.remote {
+            if **known == credentials {
+                return;
+            }
+            let remotes = std::mem::take(&mut self.remotes);
+            self.new_generation();
+            self.remotes = remotes;
+        }
+        if self.role.is_none() {
+            // The drafts know no roles: the greater credentials control. Equal ones are left to
+            // the tie-breaker.
+            let role = if *self.local >= credentials {
+                Role::Controlling
+            } else {
+                Role::Controlled
+            };
+            self.role = Some(role);
+            self.push_event(IceEvent::Role(role));
+        }
+        self.remote = Some(Arc::new(credentials));
+        for local in self.locals.clone() {
+            for remote in self.remotes.clone() {
+                self.add_pair(now, &local, &remote);
+            }
+        }
+        self.patience_from = self.started.then_some(now);
+        self.replay_early_checks(now);
+        self.drive(now);
+    }
+
+    /// No more remote candidates are signalled. Peer-reflexive ones may still come, so nothing
+    /// fails before the RFC 8863 timer.
+    pub(crate) fn end_of_remote_candidates(&mut self, _now: Instant) {
+        self.remotes_done = true;
+    }
+
+    /// Checks may be sent from now on.
+    pub(crate) fn start(&mut self, now: Instant) {
+        if self.started || self.state == IceState::Closed {
+            return;
+        }
+        self.started = true;
+        self.patience_from = self.remote.is_some().then_some(now);
+        self.next_check = now;
+        self.set_state(IceState::Checking);
+        self.drive(now);
+    }
+
+    /// ICE restart (RFC 8445 section 9): the peer's new credentials must follow. The path in use
+    /// stays in use until a pair of the new generation is selected.
+    pub(crate) fn restart(&mut self, now: Instant, local: Credentials) {
+        if self.state == IceState::Closed {
+            return;
+        }
+        self.new_generation();
+        self.local = Arc::new(local);
+        self.remote = None;
+        self.early.clear();
+        self.drive(now);
+    }
+
+    fn new_generation(&mut self) {
+        self.generation += 1;
+        self.remotes.clear();
+        self.remotes_done = false;
+        self.pairs.clear();
+        self.triggered.clear();
+        self.transactions.retain(|t| t.purpose == Purpose::Consent);
+        self.nominating = None;
+        self.first_valid = None;
+        self.patience_from = None;
+        self.consent_lost = false;
+        if self.started && self.selected.is_none() {
+            self.set_state(IceState::Checking);
+        }
+    }
+
+    /// Ends everything; nothing is sent or accepted any more.
+    pub(crate) fn close(&mut self) {
+        self.set_state(IceState::Closed);
+        self.pairs.clear();
+        self.triggered.clear();
+        self.transactions.clear();
+        self.early.clear();
+        self.selected = None;
+        self.retired = None;
+        self.transmits.clear();
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.drive(now);
+    }
+
+    pub(crate) fn poll_transmit(&mut self) -> Option<IceTransmit> {
+        self.transmits.pop_front()
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<IceEvent> {
+        self.events.pop_front()
+    }
+
+    /// Whether DTLS and media may come in this way: on the selected pair or another that was
+    /// verified in both directions.
+    pub(crate) fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool {
+        let key = (local, from);
+        self.selected_key() == Some(key)
+            || self.retired.as_ref().is_some_and(|(p, _)| p.key() == key)
+            || self
+                .pairs
+                .iter()
+                .any(|p| p.state == PairState::Succeeded && p.key() == key)
+    }
+
+    /// Base and remote address to send to, while there is consent.
+    pub(crate) fn send_path(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.selected_key()
+    }
+
+    /// The selected pair's candidates.
+    #[cfg(test)]
+    pub(crate) fn selected(&self) -> Option<(&Candidate, &Candidate)> {
+        self.selected.as_ref().map(|p| (&*p.local, &*p.remote))
+    }
+
+    pub(crate) fn role(&self) -> Option<Role> {
+        self.role
+    }
+
+    pub(crate) fn state(&self) -> IceState {
+        self.state
+    }
+
+    #[cfg(test)]
+    pub(crate) fn remote_credentials(&self) -> Option<&Credentials> {
+        self.remote.as_deref()
+    }
+
+    pub(crate) fn counters(&self) -> IceCounters {
+        self.counters
+    }
+
+    pub(super) fn selected_key(&self) -> Option<PairKey> {
+        self.selected.as_ref().map(Path::key)
+    }
+
+    /// The selected pair, if it belongs to the present checklist.
+    pub(super) fn current_selected_key(&self) -> Option<PairKey> {
+        let path = self.selected.as_ref()?;
+        (path.generation == self.generation).then(|| path.key())
+    }
+
+    pub(super) fn effective_role(&self) -> Role {
+        self.role.unwrap_or(Role::Controlling)
+    }
+
+    pub(super) fn pair_mut(&mut self, key: PairKey) -> Option<&mut Pair> {
+        self.pairs.iter_mut().find(|p| p.key() == key)
+    }
+
+    pub(super) fn set_state(&mut self, state: IceState) {
+        if self.state != state && self.state != IceState::Closed {
+            self.state = state;
+            self.push_event(IceEvent::State(state));
+        }
+    }
+
+    pub(super) fn push_event(&mut self, event: IceEvent) {
+        if self.events.len() >= MAX_EVENTS {
+            self.events.pop_front();
+            self.counters.queue_overflow += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    pub(super) fn transmit(&mut self, key: PairKey, data: Vec<u8>) {
+        if self.transmits.len() >= MAX_TRANSMITS {
+            self.counters.queue_overflow += 1;
+            return;
+        }
+        self.transmits.push_back(IceTransmit {
+            local: key.0,
+            remote: key.1,
+            data,
+        });
+    }
+
+    /// Makes a path the one to send on.
+    pub(super) fn select(&mut self, now: Instant, path: Path) {
+        let same = self.selected_key() == Some(path.key())
+            && self.selected.as_ref().map(|p| p.generation) == Some(path.generation);
+        if same {
+            return;
+        }
+        let event = IceEvent::Selected {
+            local: Candidate::clone(&path.local),
+            remote: Candidate::clone(&path.remote),
+        };
+        if let Some(old) = self.selected.replace(path) {
+            self.retired = Some((old, now + RETIRED_PATH));
+        }
+        self.push_event(event);
+        self.set_state(IceState::Connected);
+    }
+
+    /// xorshift64; for jitter and for a new tie-breaker, nothing that must be secret.
+    pub(super) fn random(&mut self) -> u64 {
+        self.rng ^= self.rng << 13;
+        self.rng ^= self.rng >> 7;
+        self.rng ^= self.rng << 17;
+        self.rng
+    }
+}

@@ -1,0 +1,212 @@
+//! Candidates in, pairs out, both bounded (RFC 8445 sections 5.1.3 and 6.1.2).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::pair::{Pair, PairKey, PairState, PairStats, Purpose, can_pair, is_usable};
+use super::{Candidate, CandidateKind, IceAgent, IceState};
+
+impl IceAgent {
+    /// Adds a local candidate at any time; one known already (same address and base) changes
+    /// nothing. Local candidates stay across a restart.
+    pub(crate) fn add_local_candidate(&mut self, now: Instant, candidate: Candidate) {
+        let known = |c: &Arc<Candidate>| c.addr == candidate.addr && c.base == candidate.base;
+        if self.state == IceState::Closed || self.locals.iter().any(known) {
+            return;
+        }
+        if candidate.base.port() == 0 || self.locals.len() >= self.config.max_local_candidates {
+            self.counters.candidates_refused += 1;
+            return;
+        }
+        let local = Arc::new(candidate);
+        self.locals.push(Arc::clone(&local));
+        for remote in self.remotes.clone() {
+            self.add_pair(now, &local, &remote);
+        }
+        self.candidate_arrived(now);
+        self.drive(now);
+    }
+
+    /// Adds a remote candidate at any time; one known already changes nothing (RFC 8838).
+    pub(crate) fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
+        if self.state == IceState::Closed {
+            return;
+        }
+        if !is_usable(candidate.addr) {
+            self.counters.candidates_refused += 1;
+            return;
+        }
+        let remote = Arc::new(candidate);
+        let known = self.remotes.iter_mut().find(|r| r.addr == remote.addr);
+        if let Some(known) = known {
+            // A signalled candidate replaces the peer-reflexive one of its address, and of
+            // redundant ones the better stays (RFC 8445 section 5.1.3).
+            let better = known.kind == CandidateKind::PeerReflexive
+                || (remote.kind != CandidateKind::PeerReflexive
+                    && remote.priority > known.priority);
+            if !better {
+                return;
+            }
+            *known = Arc::clone(&remote);
+            for pair in &mut self.pairs {
+                if pair.remote.addr == remote.addr {
+                    pair.remote = Arc::clone(&remote);
+                }
+            }
+        } else {
+            self.remotes.push(Arc::clone(&remote));
+            self.bound_remotes();
+            if self.remotes.iter().any(|r| Arc::ptr_eq(r, &remote)) {
+                for local in self.locals.clone() {
+                    self.add_pair(now, &local, &remote);
+                }
+            }
+            self.candidate_arrived(now);
+        }
+        self.drive(now);
+    }
+
+    fn bound_remotes(&mut self) {
+        let signalled = |r: &&Arc<Candidate>| r.kind != CandidateKind::PeerReflexive;
+        if self.remotes.iter().filter(signalled).count() <= self.config.max_remote_candidates {
+            return;
+        }
+        let in_use = |addr: SocketAddr| {
+            self.selected
+                .as_ref()
+                .is_some_and(|p| p.remote.addr == addr)
+                || self
+                    .pairs
+                    .iter()
+                    .any(|p| p.remote.addr == addr && (p.heard || p.state == PairState::Succeeded))
+        };
+        let worst = self
+            .remotes
+            .iter()
+            .filter(signalled)
+            .filter(|r| !in_use(r.addr))
+            .min_by_key(|r| r.priority)
+            .map(|r| r.addr);
+        if let Some(worst) = worst {
+            self.forget_remote(worst);
+        }
+        self.counters.candidates_refused += 1;
+    }
+
+    pub(super) fn forget_remote(&mut self, addr: SocketAddr) {
+        self.remotes.retain(|r| r.addr != addr);
+        let gone: Vec<PairKey> = self
+            .pairs
+            .iter()
+            .map(Pair::key)
+            .filter(|key| key.1 == addr)
+            .collect();
+        for key in gone {
+            self.remove_pair(key);
+        }
+    }
+
+    pub(super) fn remove_pair(&mut self, key: PairKey) {
+        self.pairs.retain(|p| p.key() != key);
+        self.triggered.retain(|k| *k != key);
+        self.transactions
+            .retain(|t| t.key != key || t.purpose == Purpose::Consent);
+        if self.nominating == Some(key) {
+            self.nominating = None;
+        }
+    }
+
+    pub(super) fn add_pair(
+        &mut self,
+        now: Instant,
+        local: &Arc<Candidate>,
+        remote: &Arc<Candidate>,
+    ) {
+        if !can_pair(local.base.ip(), remote.addr.ip()) {
+            return;
+        }
+        let key = (local.base, remote.addr);
+        if let Some(pair) = self.pairs.iter_mut().find(|p| p.key() == key) {
+            // RFC 8445 section 6.1.2.4: of redundant pairs the one of higher priority stays.
+            if local.priority > pair.local.priority {
+                pair.local = Arc::clone(local);
+            }
+            return;
+        }
+        self.pairs
+            .push(Pair::new(now, Arc::clone(local), Arc::clone(remote)));
+        if self.pairs.len() <= self.config.max_pairs {
+            return;
+        }
+        let role = self.effective_role();
+        let selected = self.selected_key();
+        let worst = self
+            .pairs
+            .iter()
+            .filter(|p| p.state != PairState::Succeeded && Some(p.key()) != selected)
+            .min_by_key(|p| (p.heard, p.priority(role)))
+            .map(Pair::key);
+        if let Some(worst) = worst {
+            self.remove_pair(worst);
+        }
+        self.counters.pairs_dropped += 1;
+    }
+
+    /// A new candidate is a new chance, so the RFC 8863 timer starts again.
+    pub(super) fn candidate_arrived(&mut self, now: Instant) {
+        if !self.started || self.remote.is_none() {
+            return;
+        }
+        self.patience_from = Some(now);
+        if self.state == IceState::Failed && !self.consent_lost {
+            self.set_state(IceState::Checking);
+        }
+    }
+
+    /// The checklist, and the path in use if a restart left it outside of it.
+    pub(crate) fn pair_stats(&self) -> Vec<PairStats> {
+        let role = self.effective_role();
+        let selected = self.current_selected_key();
+        let stats = |pair: &Pair, is_selected| {
+            let mut traffic = pair.traffic;
+            if let Some(path) = self.selected.as_ref().filter(|_| is_selected) {
+                traffic.requests_sent += path.traffic.requests_sent;
+                traffic.requests_received += path.traffic.requests_received;
+                traffic.responses_sent += path.traffic.responses_sent;
+                traffic.responses_received += path.traffic.responses_received;
+                traffic.rtt = path.traffic.rtt.or(traffic.rtt);
+            }
+            let local = pair.mapped.as_ref().unwrap_or(&pair.local);
+            PairStats {
+                local: Candidate::clone(local),
+                remote: Candidate::clone(&pair.remote),
+                state: pair.state,
+                nominated: pair.nominated,
+                selected: is_selected,
+                priority: pair.priority(role),
+                rtt: traffic.rtt,
+                requests_sent: traffic.requests_sent,
+                requests_received: traffic.requests_received,
+                responses_sent: traffic.responses_sent,
+                responses_received: traffic.responses_received,
+            }
+        };
+        let mut all: Vec<PairStats> = self
+            .pairs
+            .iter()
+            .map(|p| stats(p, selected == Some(p.key())))
+            .collect();
+        if let Some(path) = self.selected.as_ref().filter(|_| selected.is_none()) {
+            let mut pair = Pair::new(
+                path.last_response,
+                Arc::clone(&path.local),
+                Arc::clone(&path.remote),
+            );
+            pair.state = PairState::Succeeded;
+            pair.nominated = true;
+            all.push(stats(&pair, true));
+        }
+        all
+    }
+}

@@ -1,0 +1,316 @@
+//! When checks are sent: pacing, retransmission, giving up (RFC 8445 sections 6.1.4 and 14).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::message::Check;
+use super::pair::{Pair, PairKey, PairState, Purpose, Transaction};
+use super::{CandidateKind, IceAgent, IceState, Role};
+
+/// RFC 8489 section 6.2.1: Rc and Rm.
+const TRANSMISSIONS: u32 = 7;
+const LAST_WAIT: u32 = 16;
+/// Where the peer was heard, a new transaction follows after 2.5 s: still paced, and a lossy
+/// set-up does not wait 16 s between two tries.
+const TRANSMISSIONS_HEARD: u32 = 3;
+/// With few pairs there is room for a new transaction every 7.5 s.
+const TRANSMISSIONS_FEW: u32 = 4;
+const FEW_PAIRS: usize = 8;
+/// A check in progress is repeated at once when the peer's own check comes in (RFC 8445 section
+/// 7.3.1.4), but not if it was sent just now.
+pub(super) const FRESH_CHECK: Duration = Duration::from_millis(150);
+/// How long the response to a transaction that was given up still counts.
+const REMEMBER: Duration = Duration::from_secs(30);
+const MAX_TRANSACTIONS: usize = 256;
+
+impl IceAgent {
+    /// Does everything that is due.
+    pub(super) fn drive(&mut self, now: Instant) {
+        if self.state == IceState::Closed {
+            return;
+        }
+        self.run_consent(now);
+        if self.patience_over(now) {
+            self.patience_from = None;
+            if self.selected.is_none() && self.state == IceState::Checking {
+                self.fail_pairs();
+                self.set_state(IceState::Failed);
+            }
+        }
+        if self.may_check() {
+            self.run_transactions(now);
+            self.nominate(now);
+            self.run_checks(now);
+        }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        if self.state == IceState::Closed {
+            return None;
+        }
+        let patience = self.patience_from.map(|at| at + self.config.failed_after);
+        let mut next = [self.next_consent_timeout(), patience]
+            .into_iter()
+            .flatten()
+            .min();
+        let mut earlier = |at: Instant| next = Some(next.map_or(at, |n| n.min(at)));
+        if self.may_check() {
+            for t in &self.transactions {
+                let gated = t.live && t.transmissions < self.transmission_limit(t.key);
+                earlier(if gated {
+                    t.next_at.max(self.next_request)
+                } else {
+                    t.next_at
+                });
+            }
+            if self.next_pair().is_some() {
+                earlier(self.next_check.max(self.next_request));
+            }
+            if let Some(at) = self.nomination_timeout() {
+                earlier(at);
+            }
+        }
+        next
+    }
+
+    pub(super) fn may_check(&self) -> bool {
+        self.started
+            && self.remote.is_some()
+            && matches!(
+                self.state,
+                IceState::Checking | IceState::Connected | IceState::Disconnected
+            )
+    }
+
+    fn patience_over(&self, now: Instant) -> bool {
+        self.patience_from
+            .is_some_and(|from| now >= from + self.config.failed_after)
+    }
+
+    pub(super) fn fail_pairs(&mut self) {
+        for pair in &mut self.pairs {
+            pair.state = PairState::Failed;
+        }
+        self.triggered.clear();
+        self.transactions.clear();
+        self.nominating = None;
+    }
+
+    fn transmission_limit(&self, key: PairKey) -> u32 {
+        match self.pairs.iter().find(|p| p.key() == key) {
+            Some(pair) if pair.heard => TRANSMISSIONS_HEARD,
+            _ if self.pairs.len() <= FEW_PAIRS => TRANSMISSIONS_FEW,
+            _ => TRANSMISSIONS,
+        }
+    }
+
+    fn run_transactions(&mut self, now: Instant) {
+        self.transactions.retain(|t| t.live || now < t.next_at);
+        let mut expired = Vec::new();
+        let mut due: Option<(Instant, usize)> = None;
+        for index in 0..self.transactions.len() {
+            let Some(t) = self.transactions.get(index) else {
+                break;
+            };
+            if !t.live || now < t.next_at {
+                continue;
+            }
+            if t.transmissions >= self.transmission_limit(t.key) {
+                expired.push(index);
+            } else if due.is_none_or(|(at, _)| t.next_at < at) {
+                due = Some((t.next_at, index));
+            }
+        }
+        for index in expired {
+            if let Some(t) = self.transactions.get_mut(index) {
+                t.live = false;
+                t.next_at = now + REMEMBER;
+                let key = t.key;
+                self.timed_out(now, key);
+            }
+        }
+        let Some((_, index)) = due.filter(|_| now >= self.next_request) else {
+            return;
+        };
+        if let Some(t) = self.transactions.get_mut(index) {
+            t.transmissions += 1;
+            t.last_sent = now;
+            let last = t.transmissions == TRANSMISSIONS;
+            let wait = if last {
+                LAST_WAIT
+            } else {
+                1 << (t.transmissions - 1)
+            };
+            t.next_at = now + t.rto * wait;
+            let (key, bytes) = (t.key, t.bytes.clone());
+            if let Some(pair) = self.pair_mut(key) {
+                pair.traffic.requests_sent += 1;
+                if pair.heard
+                    && let Some(t) = self.transactions.get_mut(index)
+                {
+                    // 0, 0.5 and 1.5 s, over at 2.5 s.
+                    t.next_at = now + t.rto * 2;
+                }
+            }
+            self.transmit(key, bytes);
+            self.next_request = now + self.config.request_spacing;
+        }
+    }
+
+    /// RFC 8445 section 7.2.5.2.3 fails the pair. As long as the RFC 8863 timer runs and nothing
+    /// is selected it gets another chance instead, after all others.
+    fn timed_out(&mut self, now: Instant, key: PairKey) {
+        let nomination = self.nominating == Some(key);
+        if nomination {
+            self.nominating = None;
+            let others = |p: &Pair| p.state == PairState::Succeeded && p.key() != key;
+            if !self.pairs.iter().any(others) {
+                // It is the only choice: nominated again.
+                return;
+            }
+        }
+        let patient = self
+            .patience_from
+            .is_some_and(|from| now < from + self.config.failed_after);
+        let wanted = self.current_selected_key().is_none();
+        let searching = self.state == IceState::Disconnected;
+        if let Some(pair) = self.pair_mut(key) {
+            pair.timeouts = pair.timeouts.saturating_add(1);
+            pair.state = if searching || (patient && (wanted || pair.heard)) {
+                PairState::Waiting
+            } else {
+                PairState::Failed
+            };
+        }
+    }
+
+    pub(super) fn trigger(&mut self, key: PairKey) {
+        if !self.triggered.contains(&key) {
+            self.triggered.push_back(key);
+        }
+    }
+
+    /// RFC 8445 section 6.1.4.2: triggered checks first, then Waiting pairs; those that were
+    /// tried less often first, so that a hopeless pair delays none.
+    fn next_pair(&self) -> Option<PairKey> {
+        if let Some(key) = self.triggered.front() {
+            return Some(*key);
+        }
+        let role = self.effective_role();
+        let settled = self
+            .current_selected_key()
+            .filter(|_| self.state == IceState::Connected)
+            .and_then(|key| self.pairs.iter().find(|p| p.key() == key))
+            .map(|p| p.priority(role));
+        self.pairs
+            .iter()
+            .filter(|p| p.state == PairState::Waiting)
+            // RFC 8445 section 8.1.2: once settled, only better pairs are of interest.
+            .filter(|p| settled.is_none_or(|settled| p.priority(role) > settled))
+            .max_by_key(|p| (p.heard, u32::MAX - p.timeouts, p.priority(role)))
+            .map(Pair::key)
+    }
+
+    fn run_checks(&mut self, now: Instant) {
+        if now < self.next_check || now < self.next_request {
+            return;
+        }
+        while let Some(key) = self.next_pair() {
+            self.triggered.retain(|k| *k != key);
+            if self.send_check(now, key, false) {
+                return;
+            }
+        }
+    }
+
+    /// Starts a check, instead of one that may be in progress on the pair.
+    pub(super) fn send_check(&mut self, now: Instant, key: PairKey, nominate: bool) -> bool {
+        let busy = |s| matches!(s, PairState::Waiting | PairState::InProgress);
+        let load = self.pairs.iter().filter(|p| busy(p.state)).count();
+        let load = u32::try_from(load).unwrap_or(u32::MAX);
+        let Some(pair) = self.pairs.iter().find(|p| p.key() == key) else {
+            return false;
+        };
+        // RFC 8445 section 14.3; where the peer was heard, the answer is not one of many.
+        let rto = if pair.heard || nominate {
+            self.config.rto
+        } else {
+            self.config.rto.max(self.config.ta.saturating_mul(load))
+        };
+        let (Some(remote), local) = (self.remote.clone(), Arc::clone(&self.local)) else {
+            return false;
+        };
+        let priority = pair.local.priority;
+        let purpose = Purpose::Check { nominate };
+        for t in &mut self.transactions {
+            if t.key == key && t.live {
+                t.live = false;
+                t.next_at = now + REMEMBER;
+            }
+        }
+        let sent = self.send_request(now, key, purpose, &local, &remote, priority, rto);
+        if let Some(pair) = self.pair_mut(key) {
+            if !sent {
+                pair.state = PairState::Failed;
+                return false;
+            }
+            pair.traffic.requests_sent += 1;
+            if !nominate {
+                pair.state = PairState::InProgress;
+            }
+        }
+        self.next_check = now + self.config.ta;
+        self.next_request = now + self.config.request_spacing;
+        sent
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    pub(super) fn send_request(
+        &mut self,
+        now: Instant,
+        key: PairKey,
+        purpose: Purpose,
+        local: &Arc<super::Credentials>,
+        remote: &Arc<super::Credentials>,
+        local_priority: u32,
+        rto: Duration,
+    ) -> bool {
+        let role = self.effective_role();
+        let nominate = role == Role::Controlling && purpose == Purpose::Check { nominate: true };
+        // RFC 8445 section 7.1.1: the priority of a peer-reflexive candidate from this base.
+        let preference = CandidateKind::PeerReflexive.type_preference() << 24;
+        let check = Check {
+            local,
+            remote,
+            role,
+            tie_breaker: self.tie_breaker,
+            priority: preference | (local_priority & 0x00FF_FFFF),
+            nominate,
+        };
+        let Some((id, bytes)) = check.encode(&self.crypto) else {
+            return false;
+        };
+        if self.transactions.len() >= MAX_TRANSACTIONS {
+            // The oldest of those given up; live ones are bounded by the pairs.
+            let oldest = self.transactions.iter().position(|t| !t.live).unwrap_or(0);
+            self.transactions.remove(oldest);
+        }
+        let live = purpose != Purpose::Consent;
+        self.transactions.push(Transaction {
+            id,
+            key,
+            purpose,
+            role,
+            remote: Arc::clone(remote),
+            bytes: if live { bytes.clone() } else { Vec::new() },
+            rto,
+            transmissions: 1,
+            first_sent: now,
+            last_sent: now,
+            next_at: now + if live { rto } else { REMEMBER },
+            live,
+        });
+        self.transmit(key, bytes);
+        true
+    }
+}

@@ -1,0 +1,174 @@
+//! Consent freshness (RFC 7675) of the path in use.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::pair::{PairKey, PairState, Purpose};
+use super::{IceAgent, IceEvent, IceState};
+
+/// Least distance of a consent check that the returning peer prompts.
+const PROMPTED_SPACING: Duration = Duration::from_millis(500);
+
+impl IceAgent {
+    /// RFC 7675 section 5.1: the interval, randomised by 0.8 to 1.2.
+    pub(super) fn consent_interval(&mut self) -> Duration {
+        let permille = 800 + (self.random() >> 32) % 401;
+        let permille = u32::try_from(permille).unwrap_or(1000);
+        self.config.consent_interval.saturating_mul(permille) / 1000
+    }
+
+    pub(super) fn run_consent(&mut self, now: Instant) {
+        if self
+            .retired
+            .as_ref()
+            .is_some_and(|(_, until)| now >= *until)
+        {
+            self.retired = None;
+        }
+        let Some(path) = &self.selected else { return };
+        let silent = now.saturating_duration_since(path.last_response);
+        if silent >= self.config.consent_timeout {
+            self.lose_consent();
+            return;
+        }
+        let due = now >= path.next_consent;
+        if silent >= self.config.disconnected_after && self.state == IceState::Connected {
+            self.set_state(IceState::Disconnected);
+            self.search_again();
+        }
+        if silent >= self.doubt_after() && self.may_check() {
+            self.verify_path();
+        }
+        if due {
+            self.send_consent(now);
+        }
+    }
+
+    /// A consent check went unanswered.
+    fn doubt_after(&self) -> Duration {
+        self.config.consent_interval.saturating_mul(13) / 10
+    }
+
+    fn may_verify_path(&self) -> Option<PairKey> {
+        let key = self
+            .current_selected_key()
+            .filter(|_| self.state == IceState::Connected)?;
+        let pair = self.pairs.iter().find(|p| p.key() == key)?;
+        (pair.state == PairState::Succeeded).then_some(key)
+    }
+
+    /// One lost datagram is no broken path: an ordinary check, which is retransmitted, tells
+    /// them apart before the path is called disconnected.
+    fn verify_path(&mut self) {
+        if let Some(key) = self.may_verify_path() {
+            if let Some(pair) = self.pair_mut(key) {
+                pair.heard = true;
+                pair.state = PairState::Waiting;
+            }
+            self.trigger(key);
+        }
+    }
+
+    fn lose_consent(&mut self) {
+        let current = self.current_selected_key().is_some();
+        self.selected = None;
+        self.retired = None;
+        self.push_event(IceEvent::ConsentLost);
+        self.transactions.retain(|t| t.purpose != Purpose::Consent);
+        if current {
+            self.consent_lost = true;
+            self.fail_pairs();
+            self.patience_from = None;
+            self.set_state(IceState::Failed);
+        } else {
+            // A restart is under way and decides, unless it failed already.
+            let over = self.remote.is_some() && self.patience_from.is_none();
+            self.set_state(if over {
+                IceState::Failed
+            } else {
+                IceState::Checking
+            });
+        }
+    }
+
+    /// The path is silent: every pair gets another chance, this one included.
+    fn search_again(&mut self) {
+        let selected = self.current_selected_key();
+        for pair in &mut self.pairs {
+            // The peer nominated it since, and it was not the better one then.
+            if pair.nominated && Some(pair.key()) != selected {
+                pair.nominate_on_success = true;
+            }
+            if pair.state != PairState::InProgress {
+                pair.state = PairState::Waiting;
+            }
+            pair.timeouts = 0;
+        }
+    }
+
+    fn send_consent(&mut self, now: Instant) {
+        let interval = self.consent_interval();
+        let Some(path) = &mut self.selected else {
+            return;
+        };
+        path.last_consent = now;
+        path.next_consent = now + interval;
+        path.traffic.requests_sent += 1;
+        let (key, priority) = (path.key(), path.local.priority);
+        let local = Arc::clone(&path.local_credentials);
+        let remote = Arc::clone(&path.remote_credentials);
+        let rto = self.config.rto;
+        self.send_request(now, key, Purpose::Consent, &local, &remote, priority, rto);
+    }
+
+    /// The peer was heard on the path in use. After a silence its return is proven by a check of
+    /// our own, now instead of up to 6 s later.
+    pub(super) fn peer_heard_on_path(&mut self, now: Instant) {
+        let overdue = self.doubt_after();
+        let prompt = self.selected.as_ref().is_some_and(|path| {
+            now.saturating_duration_since(path.last_response) > overdue
+                && now.saturating_duration_since(path.last_consent) >= PROMPTED_SPACING
+        });
+        if prompt {
+            self.send_consent(now);
+        }
+    }
+
+    /// A success response of the peer on the path in use.
+    pub(super) fn consent_given(&mut self, now: Instant, rtt: Option<Duration>) {
+        if let Some(path) = &mut self.selected {
+            path.last_response = now;
+            path.traffic.rtt = rtt.or(path.traffic.rtt);
+            if self.state == IceState::Disconnected {
+                self.set_state(IceState::Connected);
+            }
+        }
+        let Some(key) = self.current_selected_key() else {
+            return;
+        };
+        if let Some(pair) = self.pair_mut(key) {
+            pair.last_success = Some(now);
+            if pair.state != PairState::InProgress {
+                pair.state = PairState::Succeeded;
+            }
+        }
+        self.triggered.retain(|k| *k != key);
+    }
+
+    pub(super) fn next_consent_timeout(&self) -> Option<Instant> {
+        let retired = self.retired.as_ref().map(|(_, until)| *until);
+        let path = self.selected.as_ref();
+        let lost = path.map(|p| p.last_response + self.config.consent_timeout);
+        let disconnected = path
+            .filter(|_| self.state == IceState::Connected)
+            .map(|p| p.last_response + self.config.disconnected_after);
+        let doubt = path
+            .filter(|_| self.may_verify_path().is_some() && self.may_check())
+            .map(|p| p.last_response + self.doubt_after());
+        let next = path.map(|p| p.next_consent);
+        [retired, lost, disconnected, doubt, next]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}

@@ -1,0 +1,171 @@
+//! Candidate pairs and the transactions that check them.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use stun::message::TransactionId;
+
+use super::{Candidate, Credentials, Role};
+
+/// RFC 8445 section 6.1.2.6. There is no Frozen: with one component and one stream it would only
+/// delay pairs of equal foundation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum PairState {
+    Waiting,
+    InProgress,
+    Succeeded,
+    Failed,
+}
+
+/// Checks leave from the base, so base and remote address are what tells pairs apart; pairs that
+/// differ in nothing else are redundant (RFC 8445 section 6.1.2.4).
+pub(super) type PairKey = (SocketAddr, SocketAddr);
+
+pub(super) struct Pair {
+    pub(super) local: Arc<Candidate>,
+    pub(super) remote: Arc<Candidate>,
+    /// The local candidate as the peer saw it (RFC 8445 section 7.2.5.3.1).
+    pub(super) mapped: Option<Arc<Candidate>>,
+    pub(super) state: PairState,
+    /// The peer's authenticated checks arrive on this pair: answers are likely, so lost checks
+    /// are repeated sooner.
+    pub(super) heard: bool,
+    /// Transactions that timed out.
+    pub(super) timeouts: u32,
+    pub(super) nominated: bool,
+    /// RFC 8445 section 7.3.1.5: USE-CANDIDATE came before our own check succeeded.
+    pub(super) nominate_on_success: bool,
+    pub(super) last_success: Option<Instant>,
+    pub(super) created: Instant,
+    pub(super) traffic: Traffic,
+}
+
+/// Counts of one pair.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Traffic {
+    pub(super) requests_sent: u64,
+    pub(super) requests_received: u64,
+    pub(super) responses_sent: u64,
+    pub(super) responses_received: u64,
+    pub(super) rtt: Option<Duration>,
+}
+
+impl Pair {
+    pub(super) fn new(now: Instant, local: Arc<Candidate>, remote: Arc<Candidate>) -> Self {
+        Self {
+            local,
+            remote,
+            mapped: None,
+            state: PairState::Waiting,
+            heard: false,
+            timeouts: 0,
+            nominated: false,
+            nominate_on_success: false,
+            last_success: None,
+            created: now,
+            traffic: Traffic::default(),
+        }
+    }
+
+    pub(super) fn key(&self) -> PairKey {
+        (self.local.base, self.remote.addr)
+    }
+
+    /// RFC 8445 section 6.1.2.3.
+    pub(super) fn priority(&self, role: Role) -> u64 {
+        let (local, remote) = (
+            u64::from(self.local.priority),
+            u64::from(self.remote.priority),
+        );
+        let (g, d) = match role {
+            Role::Controlling => (local, remote),
+            Role::Controlled => (remote, local),
+        };
+        (g.min(d) << 32)
+            .saturating_add(g.max(d).saturating_mul(2))
+            .saturating_add(u64::from(g > d))
+    }
+}
+
+/// RFC 8445 section 6.1.2.2: one family, and link-local only with link-local.
+pub(super) fn can_pair(base: IpAddr, remote: IpAddr) -> bool {
+    match (base, remote) {
+        (IpAddr::V4(_), IpAddr::V4(_)) => true,
+        (IpAddr::V6(a), IpAddr::V6(b)) => {
+            a.is_unicast_link_local() == b.is_unicast_link_local() || a.is_loopback()
+        }
+        _ => false,
+    }
+}
+
+/// An address a check may be sent to at all.
+pub(super) fn is_usable(addr: SocketAddr) -> bool {
+    let ip = addr.ip();
+    let broadcast = matches!(ip, IpAddr::V4(v4) if v4.is_broadcast());
+    addr.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Check { nominate: bool },
+    Consent,
+}
+
+/// An outstanding Binding request.
+pub(super) struct Transaction {
+    pub(super) id: TransactionId,
+    pub(super) key: PairKey,
+    pub(super) purpose: Purpose,
+    pub(super) role: Role,
+    /// Whose password signs the response.
+    pub(super) remote: Arc<Credentials>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) rto: Duration,
+    pub(super) transmissions: u32,
+    pub(super) first_sent: Instant,
+    pub(super) last_sent: Instant,
+    /// When to retransmit or give up; when to forget, if it is not live.
+    pub(super) next_at: Instant,
+    /// Still retransmitted. A response counts in any case.
+    pub(super) live: bool,
+}
+
+/// The path in use. It outlives its checklist across an ICE restart, so it has its own
+/// credentials (RFC 8445 section 9).
+pub(super) struct Path {
+    pub(super) local: Arc<Candidate>,
+    pub(super) remote: Arc<Candidate>,
+    pub(super) base: SocketAddr,
+    pub(super) generation: u64,
+    pub(super) local_credentials: Arc<Credentials>,
+    pub(super) remote_credentials: Arc<Credentials>,
+    pub(super) last_response: Instant,
+    pub(super) last_consent: Instant,
+    pub(super) next_consent: Instant,
+    pub(super) traffic: Traffic,
+}
+
+impl Path {
+    pub(super) fn key(&self) -> PairKey {
+        (self.base, self.remote.addr)
+    }
+}
+
+/// A pair for the statistics.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PairStats {
+    pub(crate) local: Candidate,
+    pub(crate) remote: Candidate,
+    pub(crate) state: PairState,
+    pub(crate) nominated: bool,
+    pub(crate) selected: bool,
+    /// RFC 8445 section 6.1.2.3.
+    pub(crate) priority: u64,
+    /// Of the last check that was sent once only.
+    pub(crate) rtt: Option<Duration>,
+    pub(crate) requests_sent: u64,
+    pub(crate) requests_received: u64,
+    pub(crate) responses_sent: u64,
+    pub(crate) responses_received: u64,
+}

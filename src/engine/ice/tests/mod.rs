@@ -1,0 +1,8 @@
+//! Two agents on a virtual clock and a network that loses, delays and doubles.
+
+mod hostile;
+mod life;
+mod net;
+mod rtc_ice_faults;
+mod setup;
+mod wire;

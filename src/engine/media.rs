@@ -1,0 +1,412 @@
+//! RTP and RTCP inside the engine: declared receivers and senders, protection, statistics.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::srtp::HeaderFields;
+use super::{Engine, EngineEvent};
+use crate::error::Result;
+use crate::rtp::extensions::{decode_text, encode_audio_level};
+use crate::rtp::{
+    AudioLevel, Declaration, KeyframeRequest, OutgoingHeader, ReceiverId, Route, RtpEvent,
+    RtpHeader, RtpPacket, encode_abs_send_time, to_packet, write_header,
+};
+
+/// Packets of unknown SSRCs kept for a `receive_track` that follows (conformance row G16).
+const MAX_UNKNOWN_PACKETS: usize = 256;
+const MAX_UNKNOWN_BYTES: usize = 256 << 10;
+/// Header extensions of a track beyond those the engine fills in.
+const MAX_EXTENSIONS: usize = 4;
+/// Packets that wait for the layer above; it drains after every batch of datagrams.
+const MAX_PACKETS: usize = 8192;
+
+/// One RTP packet to send; the engine fills in what belongs to the SSRC.
+pub(crate) struct OutgoingRtp<'a> {
+    pub(crate) marker: bool,
+    pub(crate) payload_type: u8,
+    pub(crate) sequence_number: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) csrcs: &'a [u32],
+    /// Extension elements of this packet beyond those of the connection.
+    pub(crate) extensions: &'a [(u8, &'a [u8])],
+    pub(crate) payload: &'a [u8],
+}
+
+/// What became of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SendOutcome {
+    Sent,
+    /// Not connected, or the peer is not accepted: media of that moment is of no use later.
+    NotConnected,
+    /// The queue to the socket is full.
+    QueueFull,
+}
+
+/// A sending SSRC.
+pub(crate) struct Sender {
+    mid: Option<Vec<u8>>,
+}
+
+/// What a receiver is declared with.
+#[derive(Debug, Clone)]
+pub(crate) struct ReceiverSpec {
+    pub(crate) declaration: Declaration,
+    /// Clock rate by payload type.
+    pub(crate) clock_rates: Vec<(u8, u32)>,
+}
+
+impl ReceiverSpec {
+    fn clock_rate(&self, payload_type: u8) -> u32 {
+        self.clock_rates
+            .iter()
+            .find(|(known, _)| *known == payload_type)
+            .map_or(90_000, |(_, rate)| *rate)
+    }
+}
+
+/// A declared receiver.
+pub(crate) struct Receiver {
+    spec: ReceiverSpec,
+    connected: bool,
+    ssrcs: Vec<u32>,
+}
+
+#[derive(Default)]
+pub(crate) struct UnknownBuffer {
+    packets: VecDeque<(RtpHeader, RtpPacket)>,
+    bytes: usize,
+}
+
+impl UnknownBuffer {
+    fn push(&mut self, header: RtpHeader, packet: RtpPacket) -> bool {
+        let size = packet.payload.len();
+        if self.packets.len() >= MAX_UNKNOWN_PACKETS || self.bytes + size > MAX_UNKNOWN_BYTES {
+            return false;
+        }
+        self.bytes += size;
+        self.packets.push_back((header, packet));
+        true
+    }
+
+    fn take(&mut self) -> VecDeque<(RtpHeader, RtpPacket)> {
+        self.bytes = 0;
+        std::mem::take(&mut self.packets)
+    }
+}
+
+impl Engine {
+    // ---- senders --------------------------------------------------------------------------
+
+    pub(crate) fn add_sender(
+        &mut self,
+        ssrc: u32,
+        clock_rate: u32,
+        mid: Option<String>,
+    ) -> Result<()> {
+        self.rtp.add_sender(ssrc, clock_rate)?;
+        let mid = mid.map(String::into_bytes);
+        self.senders.insert(ssrc, Sender { mid });
+        Ok(())
+    }
+
+    /// Sends BYE for the SSRC and forgets it (conformance row G9).
+    pub(crate) fn remove_sender(&mut self, now: Instant, ssrc: u32) {
+        if self.senders.remove(&ssrc).is_some() {
+            self.rtp.remove_sender(ssrc);
+            self.advance(now);
+        }
+    }
+
+    /// Pauses an SSRC: no BYE, it may go on (conformance row G9).
+    pub(crate) fn stop_sender(&mut self, ssrc: u32) {
+        self.rtp.stop_sender(ssrc);
+    }
+
+    pub(crate) fn update_sender(&mut self, ssrc: u32, clock_rate: u32, mid: Option<String>) {
+        if let Some(sender) = self.senders.get_mut(&ssrc) {
+            sender.mid = mid.map(String::into_bytes);
+            self.rtp.set_clock_rate(ssrc, clock_rate);
+        }
+    }
+
+    /// Header extension values by URI in wire form; those that have no id are left out.
+    pub(crate) fn encode_extensions(
+        &self,
+        values: &BTreeMap<String, String>,
+        level: Option<AudioLevel>,
+    ) -> Vec<(u8, Vec<u8>)> {
+        let level = self
+            .config
+            .extensions
+            .audio_level
+            .zip(level)
+            .map(|(id, level)| (id, encode_audio_level(level).to_vec()));
+        values
+            .iter()
+            .filter_map(|(uri, value)| {
+                let id = self.config.extensions.id(uri)?;
+                Some((id, value.clone().into_bytes()))
+            })
+            .take(MAX_EXTENSIONS)
+            .chain(level)
+            .collect()
+    }
+
+    pub(crate) fn send_rtp(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        packet: &OutgoingRtp<'_>,
+    ) -> Result<SendOutcome> {
+        let Some((local, remote)) = self.ice.send_path() else {
+            return Ok(SendOutcome::NotConnected);
+        };
+        let (Some(srtp), Some(profile), Some(sender)) = (
+            &mut self.srtp,
+            self.secure.srtp_profile,
+            self.senders.get(&ssrc),
+        ) else {
+            return Ok(SendOutcome::NotConnected);
+        };
+        let ids = &self.config.extensions;
+        let send_time;
+        let mut extensions: [(u8, &[u8]); 8] = [(0, &[]); 8];
+        let mut count = 0;
+        let mut add = |id: u8, data| {
+            if let Some(slot) = extensions.get_mut(count) {
+                *slot = (id, data);
+                count += 1;
+            }
+        };
+        if let (Some(id), Some(mid)) = (ids.mid, &sender.mid) {
+            add(id, mid.as_slice());
+        }
+        if let Some(id) = ids.abs_send_time {
+            send_time =
+                encode_abs_send_time(now.saturating_duration_since(self.config.wall_clock.0));
+            add(id, &send_time);
+        }
+        for &(id, data) in packet.extensions {
+            add(id, data);
+        }
+        let header = OutgoingHeader {
+            marker: packet.marker,
+            payload_type: packet.payload_type,
+            sequence_number: packet.sequence_number,
+            timestamp: packet.timestamp,
+            ssrc,
+            csrcs: packet.csrcs,
+            extensions: extensions.get(..count).unwrap_or_default(),
+        };
+        self.header.clear();
+        let header_len = write_header(&mut self.header, &header);
+        let len = header_len + packet.payload.len() + profile.rtp_overhead();
+        let head = &self.header;
+        let queued = self.out.push_with(local, remote, len, |out| {
+            let start = out.len();
+            out.extend_from_slice(head);
+            out.extend_from_slice(packet.payload);
+            srtp.protect_rtp(out, start, header_len)
+        })?;
+        if !queued {
+            return Ok(SendOutcome::QueueFull);
+        }
+        self.rtp
+            .sent(now, ssrc, packet.timestamp, packet.payload.len());
+        Ok(SendOutcome::Sent)
+    }
+
+    // ---- receivers ------------------------------------------------------------------------
+
+    /// Declares a receiver, or updates one with the same SSRC; returns its id.
+    ///
+    /// Packets that came before the declaration are delivered now, in order.
+    pub(crate) fn add_receiver(&mut self, now: Instant, spec: ReceiverSpec) -> Result<ReceiverId> {
+        let id = self.router.declare(spec.declaration.clone())?;
+        match self.receivers.get_mut(&id) {
+            Some(receiver) => receiver.spec = spec,
+            None => {
+                let receiver = Receiver {
+                    spec,
+                    connected: false,
+                    ssrcs: Vec::new(),
+                };
+                self.receivers.insert(id, receiver);
+            }
+        }
+        for (header, packet) in self.unknown.take() {
+            self.deliver(now, &header, packet);
+        }
+        Ok(id)
+    }
+
+    pub(crate) fn remove_receiver(&mut self, id: ReceiverId) {
+        self.router.remove(id);
+        if let Some(receiver) = self.receivers.remove(&id) {
+            for ssrc in receiver.ssrcs {
+                self.rtp.remove_receiver(ssrc);
+            }
+        }
+    }
+
+    /// The SSRCs heard for a receiver so far.
+    pub(crate) fn receiver_ssrcs(&self, id: ReceiverId) -> &[u32] {
+        self.receivers
+            .get(&id)
+            .map_or(&[], |receiver| receiver.ssrcs.as_slice())
+    }
+
+    pub(crate) fn request_keyframe(
+        &mut self,
+        now: Instant,
+        id: ReceiverId,
+        request: KeyframeRequest,
+    ) {
+        let ssrcs = self.receiver_ssrcs(id).to_vec();
+        for ssrc in ssrcs {
+            self.rtp.request_keyframe(now, ssrc, request);
+        }
+        self.advance(now);
+    }
+
+    // ---- wire -----------------------------------------------------------------------------
+
+    pub(super) fn handle_rtp(&mut self, now: Instant, data: &mut [u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            self.counters.early_media += 1;
+            return;
+        };
+        let Ok(header) = RtpHeader::parse(data) else {
+            self.counters.malformed_rtp += 1;
+            return;
+        };
+        let fields = HeaderFields {
+            ssrc: header.ssrc,
+            sequence_number: header.sequence_number,
+            header_len: header.header_len,
+        };
+        let Ok(plain_len) = srtp.unprotect_rtp(data, fields) else {
+            self.counters.rejected_srtp += 1;
+            return;
+        };
+        let plain = data.get(..plain_len).unwrap_or_default();
+        // One allocation per packet: extensions and payload are slices of it.
+        let Ok(packet) = to_packet(&header, &Bytes::copy_from_slice(plain)) else {
+            self.counters.malformed_rtp += 1;
+            return;
+        };
+        self.deliver(now, &header, packet);
+    }
+
+    fn deliver(&mut self, now: Instant, header: &RtpHeader, packet: RtpPacket) {
+        let ids = &self.config.extensions;
+        let text = |id: Option<u8>| {
+            id.and_then(|id| packet.extensions.get(id))
+                .and_then(decode_text)
+        };
+        let route = self.router.route(
+            packet.ssrc,
+            packet.payload_type,
+            text(ids.mid),
+            text(ids.rid),
+        );
+        let receiver = match route {
+            Route::Receiver(id) => self.receivers.get_mut(&id).map(|receiver| (id, receiver)),
+            Route::Unknown => None,
+        };
+        let Some((id, receiver)) = receiver else {
+            if !self.unknown.push(header.clone(), packet) {
+                self.counters.unknown_rtp += 1;
+            }
+            return;
+        };
+        if !receiver.ssrcs.contains(&packet.ssrc) {
+            receiver.ssrcs.push(packet.ssrc);
+        }
+        let clock_rate = receiver.spec.clock_rate(packet.payload_type);
+        let counted = self
+            .rtp
+            .received(now, header, packet.payload.len(), clock_rate);
+        if !counted {
+            self.poll_rtp_events();
+            return;
+        }
+        if packet.payload.is_empty() {
+            // Padding alone, as bandwidth probes are made of.
+            return;
+        }
+        if !receiver.connected {
+            receiver.connected = true;
+            self.events.push_back(EngineEvent::ReceiverConnected(id));
+        }
+        if self.packets.len() < MAX_PACKETS {
+            self.packets.push_back((id, packet));
+        } else {
+            self.counters.unknown_rtp += 1;
+        }
+    }
+
+    pub(super) fn handle_rtcp(&mut self, now: Instant, data: &mut [u8]) {
+        let Some(srtp) = &mut self.srtp else {
+            self.counters.early_media += 1;
+            return;
+        };
+        match srtp.unprotect_rtcp(data) {
+            Ok(len) => {
+                let plain = data.get(..len).unwrap_or_default();
+                self.rtp.handle_rtcp(now, plain);
+            }
+            Err(_) => self.counters.rejected_srtp += 1,
+        }
+    }
+
+    pub(super) fn poll_rtp_events(&mut self) {
+        while let Some(event) = self.rtp.poll_event() {
+            match event {
+                RtpEvent::Bye { ssrc, .. } | RtpEvent::Timeout { ssrc } => {
+                    self.source_lost(ssrc);
+                }
+                RtpEvent::KeyframeRequested { ssrc } => self
+                    .events
+                    .push_back(EngineEvent::KeyframeRequested { ssrc }),
+                RtpEvent::SsrcCollision { ssrc } => {
+                    self.events.push_back(EngineEvent::SsrcConflict { ssrc });
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A receiver is disconnected when the last of its sources is gone.
+    fn source_lost(&mut self, ssrc: u32) {
+        self.router.unbind(ssrc);
+        for (&id, receiver) in &mut self.receivers {
+            let before = receiver.ssrcs.len();
+            receiver.ssrcs.retain(|&known| known != ssrc);
+            if before != receiver.ssrcs.len() && receiver.ssrcs.is_empty() && receiver.connected {
+                receiver.connected = false;
+                self.events.push_back(EngineEvent::ReceiverDisconnected(id));
+            }
+        }
+    }
+
+    pub(super) fn flush_rtcp(&mut self, now: Instant) {
+        let (Some(srtp), Some(profile)) = (&mut self.srtp, self.secure.srtp_profile) else {
+            return;
+        };
+        let Some((local, remote)) = self.ice.send_path() else {
+            return;
+        };
+        while let Some(compound) = self.rtp.poll_rtcp(now) {
+            let len = compound.len() + profile.rtcp_overhead();
+            let sent = self
+                .out
+                .push_with(local, remote, len, |out| srtp.protect_rtcp(&compound, out));
+            if let Err(error) = sent {
+                tracing::debug!(%error, "an RTCP packet could not be protected");
+            }
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! DTLS inside the engine: the association starts on the selected pair, the peer's certificate is
+//! checked before anything else happens, then the SRTP keys are installed.
+
+use std::time::Instant;
+
+use super::certificate;
+use super::dtls::{
+    DtlsConfig, DtlsEvent, DtlsRole, DtlsTransport, KeyingMaterial, RtcDtls, SrtpProfile,
+};
+use super::ice::Role;
+use super::srtp::Srtp;
+use super::{Engine, EngineEvent, EngineState, MAX_EARLY_DTLS};
+use crate::connection::DisconnectReason;
+
+/// How the peer's certificate is judged (conformance row G18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// It must match a signalled fingerprint; sha-1 and md5 count only when `allow_weak`.
+    Pinned { allow_weak: bool },
+    /// The application looks at it and calls `accept_peer`; until then nothing flows.
+    Deferred,
+    /// Any certificate. For tests.
+    Insecure,
+}
+
+/// DTLS as the outside sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecureState {
+    New,
+    Connecting,
+    Connected,
+    Closed,
+    Failed,
+}
+
+impl SrtpProfile {
+    /// Bytes that protection adds to an RTP packet: the tag (RFC 3711 section 4.2, RFC 7714
+    /// section 13.2).
+    pub(super) fn rtp_overhead(self) -> usize {
+        match self {
+            Self::AeadAes128Gcm | Self::AeadAes256Gcm => 16,
+            Self::Aes128CmHmacSha1_80 => 10,
+        }
+    }
+
+    /// The same for RTCP: the tag and the index with the E bit.
+    pub(super) fn rtcp_overhead(self) -> usize {
+        self.rtp_overhead() + 4
+    }
+}
+
+/// The state of the secured transport.
+pub(crate) struct Secure {
+    identity: Identity,
+    state: SecureState,
+    fingerprints: Vec<(String, Vec<u8>)>,
+    peer_certificate: Option<Vec<u8>>,
+    cipher_suite: Option<&'static str>,
+    pub(super) srtp_profile: Option<SrtpProfile>,
+    /// Keys that wait for `accept_peer`.
+    pending: Option<KeyingMaterial>,
+    accepted: bool,
+}
+
+impl Secure {
+    pub(crate) fn new(identity: Identity) -> Self {
+        Self {
+            identity,
+            state: SecureState::New,
+            fingerprints: Vec::new(),
+            peer_certificate: None,
+            cipher_suite: None,
+            srtp_profile: None,
+            pending: None,
+            accepted: false,
+        }
+    }
+
+    pub(crate) fn accepted(&self) -> bool {
+        self.accepted
+    }
+}
+
+impl Engine {
+    /// The fingerprints that signalling says the peer's certificate has.
+    pub(crate) fn set_remote_fingerprints(&mut self, fingerprints: Vec<(String, Vec<u8>)>) {
+        self.secure.fingerprints = fingerprints;
+    }
+
+    pub(crate) fn has_remote_fingerprints(&self) -> bool {
+        !self.secure.fingerprints.is_empty()
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        self.secure.identity
+    }
+
+    /// DER of the peer's certificate, once the handshake is done.
+    pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
+        self.secure.peer_certificate.as_deref()
+    }
+
+    pub(crate) fn secure_state(&self) -> SecureState {
+        self.secure.state
+    }
+
+    pub(crate) fn cipher_suite(&self) -> Option<&'static str> {
+        self.secure.cipher_suite
+    }
+
+    pub(crate) fn srtp_profile(&self) -> Option<SrtpProfile> {
+        self.secure.srtp_profile
+    }
+
+    /// Deferred identity: lets media flow. False when there is nothing to accept.
+    pub(crate) fn accept_peer(&mut self, now: Instant) -> bool {
+        if self.secure.peer_certificate.is_none()
+            || self.secure.accepted
+            || self.state == EngineState::Closed
+        {
+            return false;
+        }
+        let keys = self.secure.pending.take();
+        self.install(now, keys);
+        self.update_connected();
+        true
+    }
+
+    pub(super) fn start_dtls(&mut self, now: Instant) {
+        let role = self.config.dtls_role.unwrap_or(match self.ice.role() {
+            // Conformance row G35: the controlled side is the client.
+            Some(Role::Controlled) => DtlsRole::Client,
+            Some(Role::Controlling) | None => DtlsRole::Server,
+        });
+        self.dtls_role = Some(role);
+        match RtcDtls::new(&self.config.certificate, role, DtlsConfig::default()) {
+            Ok(mut dtls) => {
+                dtls.start(now);
+                for datagram in std::mem::take(&mut self.early_dtls) {
+                    dtls.handle_datagram(now, &datagram);
+                }
+                self.dtls = Some(Box::new(dtls));
+                self.set_secure_state(SecureState::Connecting);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the DTLS association could not be made");
+                self.fail_secure(now, DisconnectReason::DtlsFailed);
+            }
+        }
+    }
+
+    pub(super) fn handle_dtls(&mut self, now: Instant, data: &[u8]) {
+        if let Some(dtls) = &mut self.dtls {
+            dtls.handle_datagram(now, data);
+        } else if self.early_dtls.len() < MAX_EARLY_DTLS {
+            self.early_dtls.push(data.to_vec());
+        } else {
+            self.counters.early_dtls += 1;
+        }
+    }
+
+    pub(super) fn poll_dtls_events(&mut self, now: Instant) {
+        while let Some(event) = self.dtls.as_mut().and_then(|dtls| dtls.poll_event()) {
+            match event {
+                DtlsEvent::Connected {
+                    peer_certificate,
+                    srtp,
+                    cipher_suite,
+                } => self.on_handshake(now, peer_certificate, srtp, cipher_suite),
+                DtlsEvent::Data(_) => {}
+                DtlsEvent::PeerClosed => {
+                    self.set_secure_state(SecureState::Closed);
+                    self.close(now, DisconnectReason::RemoteClosed);
+                }
+                DtlsEvent::Failed(error) => {
+                    tracing::info!(?error, "the DTLS association failed");
+                    self.fail_secure(now, DisconnectReason::DtlsFailed);
+                }
+            }
+        }
+    }
+
+    /// RFC 8122 section 6.2: the certificate must match before anything is done with the peer.
+    fn on_handshake(
+        &mut self,
+        now: Instant,
+        peer_certificate: Vec<u8>,
+        keys: Option<KeyingMaterial>,
+        cipher_suite: &'static str,
+    ) {
+        let verdict = match self.secure.identity {
+            Identity::Pinned { allow_weak } => {
+                certificate::verify(&peer_certificate, &self.secure.fingerprints, allow_weak)
+            }
+            Identity::Deferred | Identity::Insecure => true,
+        };
+        self.secure.peer_certificate = Some(peer_certificate);
+        self.secure.cipher_suite = Some(cipher_suite);
+        if !verdict {
+            self.fail_secure(now, DisconnectReason::FingerprintMismatch);
+            return;
+        }
+        self.set_secure_state(SecureState::Connected);
+        if self.secure.identity == Identity::Deferred {
+            self.secure.pending = keys;
+            self.events.push_back(EngineEvent::PeerCertificate);
+        } else {
+            self.install(now, keys);
+            self.update_connected();
+        }
+    }
+
+    fn install(&mut self, now: Instant, keys: Option<KeyingMaterial>) {
+        self.secure.accepted = true;
+        let Some(keys) = keys else { return };
+        match Srtp::new(&keys) {
+            Ok(srtp) => {
+                self.secure.srtp_profile = Some(keys.profile);
+                self.srtp = Some(srtp);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the SRTP keys could not be installed");
+                self.fail_secure(now, DisconnectReason::DtlsFailed);
+            }
+        }
+    }
+
+    fn fail_secure(&mut self, now: Instant, reason: DisconnectReason) {
+        self.set_secure_state(SecureState::Failed);
+        self.secure.accepted = false;
+        self.srtp = None;
+        self.close(now, reason);
+    }
+
+    fn set_secure_state(&mut self, state: SecureState) {
+        if self.secure.state != state {
+            self.secure.state = state;
+            self.events.push_back(EngineEvent::Secure(state));
+        }
+    }
+}
