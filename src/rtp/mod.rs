@@ -1,5 +1,37 @@
 //! RTP and RTCP without I/O: headers, routing, statistics, reports, feedback.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod demux;
+mod event;
+pub(crate) mod extensions;
+mod header;
+mod incoming;
+mod interval;
+mod outgoing;
 mod packet;
+mod receiver;
+mod reports;
+mod router;
+mod sender;
+mod session;
+mod wire;
 
+#[cfg(test)]
+mod fuzz_tests;
+#[cfg(test)]
+mod header_tests;
+#[cfg(test)]
+mod router_tests;
+#[cfg(test)]
+mod session_tests;
+
+pub use extensions::{AudioLevel, HeaderExtension};
 pub use packet::{RtpExtensions, RtpPacket};
+
+pub(crate) use demux::is_rtcp;
+pub(crate) use event::{KeyframeRequest, RtpConfig, RtpEvent};
+pub(crate) use extensions::{ExtensionMap, encode_abs_send_time};
+pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
+pub(crate) use outgoing::cname_from_random;
+pub(crate) use router::{Declaration, ReceiverId, Route, Router};
+pub(crate) use session::RtpSession;
