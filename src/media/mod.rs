@@ -1,1 +1,46 @@
-//! media
+//! Streams, tracks, codecs, and what turns encoded frames into packets and back.
+
+mod attributes;
+mod codec;
+mod codec_facts;
+mod depacketize;
+mod description;
+mod jitter;
+mod kind;
+mod packetize;
+mod sample;
+pub(crate) mod sending;
+pub(crate) mod stream;
+pub(crate) mod track;
+
+#[cfg(test)]
+mod codec_tests;
+#[cfg(test)]
+mod description_tests;
+#[cfg(test)]
+mod jitter_tests;
+#[cfg(test)]
+mod packetize_tests;
+#[cfg(test)]
+mod test_frames;
+
+pub use attributes::RTCMediaAttributes;
+pub use codec::{RTCCodec, RTCCodecParam};
+pub use description::{
+    RTCFecParameters, RTCHeaderExtension, RTCRtcpParameters, RTCRtpEncoding, RTCRtxParameters,
+    RTCTrackDescription, RTCTrackFilter,
+};
+pub use kind::Kind;
+pub use sample::MediaSample;
+
+pub(crate) use codec_facts::{CodecFacts, CodecId, default_codecs, first_supported, lookup};
+pub(crate) use depacketize::{Corrupt, Depacketizer, Frame};
+pub(crate) use jitter::JitterBuffer;
+pub(crate) use packetize::{Packetizer, Payload, TimestampClock};
+pub(crate) use sample::{JitterConfig, JitterStats};
+
+/// A random identity for streams and tracks: 128 bits in hex.
+pub(crate) fn random_id() -> String {
+    let bytes: [u8; 16] = crate::random::bytes();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,230 @@
+//! The draft's `RTCCodec`.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{CodecFacts, CodecId, Kind, lookup};
+use crate::{Error, Result};
+
+/// A codec and the payload type that stands for it on the wire.
+///
+/// JSON follows the draft: `{"payload-id":96,"name":"opus","clockRate":48000,"numChannels":2}`.
+/// On input `payloadId`, `payloadType` and `preferredPayloadType` are accepted for `payload-id`,
+/// `hzRate` for `clockRate` and `channels` for `numChannels`; unknown members are ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RTCCodec {
+    /// RTP payload type: 0 to 127 but not 64 to 95, which RTCP occupies (RFC 5761).
+    #[serde(
+        rename = "payload-id",
+        alias = "payloadId",
+        alias = "payloadType",
+        alias = "preferredPayloadType"
+    )]
+    pub payload_id: u8,
+    /// Codec name, compared without regard to case. The draft's names ("ulaw", "alaw", "dtmf")
+    /// and the registered ones ("PCMU", "PCMA", "telephone-event") mean the same.
+    pub name: String,
+    /// What the codec carries; None means: what its name implies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+    /// RTP clock rate in Hz; None means the codec's default.
+    #[serde(
+        rename = "clockRate",
+        alias = "hzRate",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub clock_rate: Option<u32>,
+    /// Number of audio channels; None means the codec's default.
+    #[serde(
+        rename = "numChannels",
+        alias = "channels",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub num_channels: Option<u32>,
+    /// Format parameters, as in an SDP `fmtp` line.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub params: Vec<RTCCodecParam>,
+}
+
+/// A format parameter of a codec, e.g. `packetization-mode` = `1`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RTCCodecParam {
+    /// Name of the parameter.
+    pub name: String,
+    /// Value; None for a parameter that is only a flag. Numbers are accepted on input.
+    #[serde(
+        default,
+        deserialize_with = "string_or_number",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub value: Option<String>,
+}
+
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn string_or_number<'de, D>(deserializer: D) -> std::result::Result<Option<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Input {
+        Text(String),
+        Number(serde_json::Number),
+    }
+    Ok(
+        Option::<Input>::deserialize(deserializer)?.map(|input| match input {
+            Input::Text(text) => text,
+            Input::Number(number) => number.to_string(),
+        }),
+    )
+}
+
+impl RTCCodecParam {
+    /// A parameter with a value.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Self {
+        RTCCodecParam {
+            name: name.into(),
+            value: Some(value.into()),
+        }
+    }
+}
+
+impl RTCCodec {
+    /// The codec of this name with the crate's defaults: clock rate, channels, and for H.264
+    /// `packetization-mode=1;profile-level-id=42e01f`. An unknown name gives a codec without them.
+    pub fn new(name: impl Into<String>, payload_id: u8) -> Self {
+        let name = name.into();
+        let facts = lookup(&name);
+        let params = match facts.map(|facts| facts.id) {
+            Some(CodecId::H264) => vec![
+                RTCCodecParam::new("packetization-mode", "1"),
+                RTCCodecParam::new("profile-level-id", "42e01f"),
+            ],
+            _ => Vec::new(),
+        };
+        RTCCodec {
+            payload_id,
+            kind: None,
+            clock_rate: facts.map(|facts| facts.clock_rate),
+            num_channels: facts.and_then(|facts| facts.channels),
+            params,
+            name,
+        }
+    }
+
+    /// Opus, 48 kHz, two channels (RFC 7587).
+    pub fn opus(payload_id: u8) -> Self {
+        Self::new("opus", payload_id)
+    }
+
+    /// G.711 mu-law with its static payload type 0.
+    pub fn ulaw() -> Self {
+        Self::new("ulaw", 0)
+    }
+
+    /// G.711 A-law with its static payload type 8.
+    pub fn alaw() -> Self {
+        Self::new("alaw", 8)
+    }
+
+    /// Telephone digits (RFC 4733), 8 kHz clock.
+    pub fn dtmf(payload_id: u8) -> Self {
+        RTCCodec {
+            kind: Some(Kind::Dtmf),
+            ..Self::new("dtmf", payload_id)
+        }
+    }
+
+    /// VP8 (RFC 7741).
+    pub fn vp8(payload_id: u8) -> Self {
+        Self::new("vp8", payload_id)
+    }
+
+    /// H.264, constrained baseline 3.1, packetisation mode 1 (RFC 6184).
+    pub fn h264(payload_id: u8) -> Self {
+        Self::new("h264", payload_id)
+    }
+
+    /// The value of a format parameter; its name is compared without regard to case.
+    pub fn param(&self, name: &str) -> Option<&str> {
+        self.params
+            .iter()
+            .find(|param| param.name.eq_ignore_ascii_case(name))
+            .map(|param| param.value.as_deref().unwrap_or(""))
+    }
+
+    /// Checks the ranges of the payload type, clock rate, channels and name.
+    ///
+    /// # Errors
+    /// `InvalidParameters` names the member at fault.
+    pub fn validate(&self) -> Result<()> {
+        let id = self.payload_id;
+        // RFC 5761 section 4: with RTCP multiplexed, 64 to 95 are read as RTCP packet types.
+        if id > 127 || (64..=95).contains(&id) {
+            return Err(Error::invalid_parameters(format!(
+                "payload-id {id}: must be 0 to 127 and not 64 to 95"
+            )));
+        }
+        let name_ok = (1..=64).contains(&self.name.len()) && self.name.is_ascii();
+        if !name_ok {
+            return Err(Error::invalid_parameters(
+                "codec name: must be 1 to 64 ASCII characters",
+            ));
+        }
+        if self.clock_rate == Some(0) {
+            return Err(Error::invalid_parameters("clockRate: must not be 0"));
+        }
+        if self.num_channels.is_some_and(|n| n == 0 || n > 255) {
+            return Err(Error::invalid_parameters("numChannels: must be 1 to 255"));
+        }
+        if self.params.len() > MAX_PARAMS {
+            return Err(Error::invalid_parameters(format!(
+                "params: at most {MAX_PARAMS}"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn facts(&self) -> Option<&'static CodecFacts> {
+        lookup(&self.name)
+    }
+
+    pub(crate) fn id(&self) -> Option<CodecId> {
+        self.facts().map(|facts| facts.id)
+    }
+
+    /// The RTP clock rate in force.
+    pub(crate) fn effective_clock_rate(&self) -> u32 {
+        self.clock_rate
+            .filter(|rate| *rate > 0)
+            .or_else(|| self.facts().map(|facts| facts.clock_rate))
+            .unwrap_or(90_000)
+    }
+
+    pub(crate) fn effective_channels(&self) -> u32 {
+        self.num_channels
+            .filter(|n| *n > 0)
+            .or_else(|| self.facts().and_then(|facts| facts.channels))
+            .unwrap_or(1)
+    }
+
+    pub(crate) fn effective_kind(&self) -> Option<Kind> {
+        self.kind.or_else(|| self.facts().map(|facts| facts.kind))
+    }
+}
+
+/// More parameters than this in one codec are refused.
+const MAX_PARAMS: usize = 64;

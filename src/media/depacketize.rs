@@ -1,0 +1,91 @@
+//! RTP payloads to frames.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use bytes::Bytes;
+
+use super::packetize::{av1, h264, h265, vp8, vp9};
+use super::{CodecId, RTCCodec};
+use crate::{Error, Result};
+
+/// A frame put together from its packets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) data: Bytes,
+    /// Whether a decoder can start here; None for audio.
+    pub(crate) keyframe: Option<bool>,
+}
+
+/// Packets that do not form a frame, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Corrupt(pub(crate) &'static str);
+
+/// Puts the payloads of one codec together. It keeps nothing from one frame to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depacketizer {
+    /// One packet is one frame.
+    Audio,
+    Vp8,
+    Vp9,
+    H264,
+    H265,
+    Av1,
+}
+
+impl Depacketizer {
+    /// # Errors
+    /// `NotSupported` if packets of this codec cannot be put together.
+    pub(crate) fn for_codec(codec: &RTCCodec) -> Result<Self> {
+        match codec.id() {
+            Some(CodecId::Opus | CodecId::Pcmu | CodecId::Pcma | CodecId::G722) => {
+                Ok(Depacketizer::Audio)
+            }
+            Some(CodecId::Vp8) => Ok(Depacketizer::Vp8),
+            Some(CodecId::Vp9) => Ok(Depacketizer::Vp9),
+            Some(CodecId::H264) => Ok(Depacketizer::H264),
+            Some(CodecId::H265) => Ok(Depacketizer::H265),
+            Some(CodecId::Av1) => Ok(Depacketizer::Av1),
+            _ => Err(Error::not_supported(format!(
+                "receiving frames of {:?}",
+                codec.name
+            ))),
+        }
+    }
+
+    /// Whether every packet is a frame by itself.
+    pub(crate) fn is_frame_per_packet(self) -> bool {
+        self == Depacketizer::Audio
+    }
+
+    /// Whether a payload is certain to be the first of a frame.
+    pub(crate) fn starts_frame(self, payload: &[u8]) -> bool {
+        match self {
+            Depacketizer::Audio => true,
+            Depacketizer::Vp8 => vp8::starts_frame(payload),
+            Depacketizer::Vp9 => vp9::starts_frame(payload),
+            Depacketizer::H264 => h264::starts_frame(payload),
+            Depacketizer::H265 => h265::starts_frame(payload),
+            Depacketizer::Av1 => av1::starts_frame(payload),
+        }
+    }
+
+    /// Puts the payloads of one frame, in order, together.
+    pub(crate) fn assemble(self, packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {
+        if packets.is_empty() {
+            return Err(Corrupt("no packets"));
+        }
+        match self {
+            Depacketizer::Audio => match packets {
+                [packet] if !packet.is_empty() => Ok(Frame {
+                    data: packet.clone(),
+                    keyframe: None,
+                }),
+                _ => Err(Corrupt("audio frame")),
+            },
+            Depacketizer::Vp8 => vp8::assemble(packets),
+            Depacketizer::Vp9 => vp9::assemble(packets),
+            Depacketizer::H264 => h264::assemble(packets),
+            Depacketizer::H265 => h265::assemble(packets),
+            Depacketizer::Av1 => av1::assemble(packets),
+        }
+    }
+}

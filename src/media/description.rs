@@ -1,0 +1,377 @@
+//! The draft's `RTCTrackDescription` and `RTCTrackFilter`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::codec::null_is_default;
+use super::{Kind, RTCCodec, RTCMediaAttributes};
+use crate::{Error, Result};
+
+/// Everything the peer must know to receive a track.
+///
+/// JSON follows the draft: `ssrc` is a string (a number is accepted too), members that are None
+/// or empty are left out, unknown members are ignored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RTCTrackDescription {
+    /// What the track carries.
+    pub kind: Kind,
+    /// Synchronisation source; None matches by `mux_id` or payload type instead.
+    #[serde(
+        default,
+        serialize_with = "write_ssrc",
+        deserialize_with = "read_ssrc",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ssrc: Option<u32>,
+    /// Ids of the streams the track belongs to.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub msid: Vec<String>,
+    /// The codecs to be ready for, in order of preference.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub codecs: Vec<RTCCodec>,
+    /// Limits and layering, one entry per encoding.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_attributes: Option<Vec<RTCMediaAttributes>>,
+    /// RTP header extension values by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtp_ext_headers: Option<BTreeMap<String, String>>,
+    /// Header extensions in use and their ids.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub header_extensions: Vec<RTCHeaderExtension>,
+    /// Simulcast encodings.
+    #[serde(
+        default,
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub encodings: Vec<RTCRtpEncoding>,
+    /// Retransmission (RFC 4588).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtx: Option<RTCRtxParameters>,
+    /// Forward error correction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fec: Option<RTCFecParameters>,
+    /// RTCP parameters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rtcp: Option<RTCRtcpParameters>,
+    /// Media identification carried in the RTP header extension `mid`.
+    #[serde(default, alias = "mid", skip_serializing_if = "Option::is_none")]
+    pub mux_id: Option<String>,
+    /// Canonical name of the source (RFC 7022).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cname: Option<String>,
+}
+
+/// An RTP header extension and the id that stands for it (RFC 8285).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RTCHeaderExtension {
+    /// Registered URI, e.g. "urn:ietf:params:rtp-hdrext:sdes:mid".
+    pub uri: String,
+    /// Local id: 1 to 14, or 16 to 255 in the two-byte form.
+    pub id: u8,
+}
+
+/// One encoding of a simulcast track.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RTCRtpEncoding {
+    /// Synchronisation source of this encoding.
+    #[serde(
+        serialize_with = "write_ssrc",
+        deserialize_with = "read_ssrc",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ssrc: Option<u32>,
+    /// Restriction identifier (RFC 8851). `encodingId` is accepted on input.
+    #[serde(alias = "encodingId", skip_serializing_if = "Option::is_none")]
+    pub rid: Option<String>,
+    /// Payload type of this encoding's codec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codec_payload_type: Option<u8>,
+    /// Retransmission of this encoding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtx: Option<RTCRtxParameters>,
+    /// Forward error correction of this encoding.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fec: Option<RTCFecParameters>,
+    /// Whether the encoding is sent; None means yes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub active: Option<bool>,
+    /// Greatest bit rate in bit/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_bitrate: Option<u64>,
+    /// Divides width and height; at least 1.
+    #[serde(
+        alias = "scaleResolutionDownBy",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub resolution_scale: Option<f64>,
+}
+
+/// Retransmission parameters (RFC 4588).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RTCRtxParameters {
+    /// Synchronisation source of the retransmissions.
+    #[serde(
+        serialize_with = "write_ssrc",
+        deserialize_with = "read_ssrc",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ssrc: Option<u32>,
+}
+
+/// Forward error correction parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RTCFecParameters {
+    /// Synchronisation source of the repair packets.
+    #[serde(
+        serialize_with = "write_ssrc",
+        deserialize_with = "read_ssrc",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ssrc: Option<u32>,
+    /// Mechanism: "red", "red+ulpfec", "flexfec".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mechanism: Option<String>,
+}
+
+/// RTCP parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RTCRtcpParameters {
+    /// Synchronisation source used in reports.
+    #[serde(
+        serialize_with = "write_ssrc",
+        deserialize_with = "read_ssrc",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ssrc: Option<u32>,
+    /// Canonical name (RFC 7022).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cname: Option<String>,
+    /// Reduced-size RTCP (RFC 5506); None means no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reduced_size: Option<bool>,
+    /// RTP and RTCP on one port (RFC 5761); only true is supported, None means true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mux: Option<bool>,
+}
+
+fn write_ssrc<S: Serializer>(
+    ssrc: &Option<u32>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    match ssrc {
+        Some(ssrc) => serializer.collect_str(ssrc),
+        None => serializer.serialize_none(),
+    }
+}
+
+fn read_ssrc<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<u32>, D::Error> {
+    use serde::de::Error as _;
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Input {
+        Number(u32),
+        Text(String),
+    }
+    match Option::<Input>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Input::Number(ssrc)) => Ok(Some(ssrc)),
+        Some(Input::Text(text)) if text.is_empty() => Ok(None),
+        Some(Input::Text(text)) if text.bytes().all(|b| b.is_ascii_digit()) => {
+            text.parse().map(Some).map_err(D::Error::custom)
+        }
+        Some(Input::Text(_)) => Err(D::Error::custom("ssrc must be a decimal number")),
+    }
+}
+
+/// A longer list in a description is refused.
+const MAX_ENTRIES: usize = 128;
+
+impl RTCTrackDescription {
+    /// A description with these codecs and nothing else.
+    pub fn new(kind: Kind, codecs: Vec<RTCCodec>) -> Self {
+        RTCTrackDescription {
+            kind,
+            ssrc: None,
+            msid: Vec::new(),
+            codecs,
+            media_attributes: None,
+            rtp_ext_headers: None,
+            header_extensions: Vec::new(),
+            encodings: Vec::new(),
+            rtx: None,
+            fec: None,
+            rtcp: None,
+            mux_id: None,
+            cname: None,
+        }
+    }
+
+    /// Checks ranges and contradictions. Codec names the crate does not know are no error.
+    ///
+    /// # Errors
+    /// `InvalidParameters` for a value out of range or a contradiction; `NotSupported` if RTCP is
+    /// not to be multiplexed.
+    pub fn validate(&self) -> Result<()> {
+        let lengths = [
+            ("msid", self.msid.len()),
+            ("codecs", self.codecs.len()),
+            (
+                "mediaAttributes",
+                self.media_attributes.as_ref().map_or(0, Vec::len),
+            ),
+            (
+                "rtpExtHeaders",
+                self.rtp_ext_headers.as_ref().map_or(0, BTreeMap::len),
+            ),
+            ("headerExtensions", self.header_extensions.len()),
+            ("encodings", self.encodings.len()),
+        ];
+        if let Some((member, _)) = lengths.iter().find(|(_, len)| *len > MAX_ENTRIES) {
+            return Err(Error::invalid_parameters(format!(
+                "{member}: at most {MAX_ENTRIES} entries"
+            )));
+        }
+        self.validate_codecs()?;
+        for attributes in self.media_attributes.iter().flatten() {
+            attributes.validate()?;
+        }
+        self.validate_extensions()?;
+        self.validate_sources()?;
+        if self
+            .rtcp
+            .as_ref()
+            .is_some_and(|rtcp| rtcp.mux == Some(false))
+        {
+            return Err(Error::not_supported("RTCP on a port of its own"));
+        }
+        Ok(())
+    }
+
+    fn validate_codecs(&self) -> Result<()> {
+        for (i, codec) in self.codecs.iter().enumerate() {
+            codec.validate()?;
+            let twice = |other: &&RTCCodec| other.payload_id == codec.payload_id;
+            if self.codecs.iter().take(i).find(twice).is_some() {
+                return Err(Error::invalid_parameters(format!(
+                    "payload-id {} is used twice in one track",
+                    codec.payload_id
+                )));
+            }
+            // Helpers such as rtx and red serve both kinds.
+            let primary = codec.facts().is_some_and(|facts| facts.is_primary);
+            let foreign = codec
+                .effective_kind()
+                .is_some_and(|kind| kind != self.kind && primary);
+            if foreign {
+                return Err(Error::invalid_parameters(format!(
+                    "codec {:?} in a track of kind {}",
+                    codec.name, self.kind
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_extensions(&self) -> Result<()> {
+        for (i, extension) in self.header_extensions.iter().enumerate() {
+            // RFC 8285 section 4.2: 0 is padding, 15 is reserved in the one-byte form.
+            if extension.id == 0 || extension.id == 15 {
+                return Err(Error::invalid_parameters(
+                    "headerExtensions: id must be 1 to 14 or 16 to 255",
+                ));
+            }
+            let clash = |other: &RTCHeaderExtension| other.id == extension.id;
+            if self.header_extensions.iter().take(i).any(clash) {
+                return Err(Error::invalid_parameters(format!(
+                    "headerExtensions: id {} is used twice",
+                    extension.id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_sources(&self) -> Result<()> {
+        let rtx = |rtx: &Option<RTCRtxParameters>| rtx.as_ref().and_then(|rtx| rtx.ssrc);
+        let repair = self
+            .encodings
+            .iter()
+            .map(|encoding| rtx(&encoding.rtx))
+            .chain([rtx(&self.rtx)])
+            .flatten();
+        for ssrc in repair {
+            let media = self.encodings.iter().map(|encoding| encoding.ssrc);
+            if media
+                .chain([self.ssrc])
+                .flatten()
+                .any(|other| other == ssrc)
+            {
+                return Err(Error::invalid_parameters(format!(
+                    "ssrc {ssrc} is both media and retransmission"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether at least one of the codecs can be received.
+    pub(crate) fn has_supported_codec(&self) -> bool {
+        self.codecs.iter().any(|codec| match codec.facts() {
+            Some(facts) => facts.is_primary || self.kind == Kind::Dtmf,
+            None => false,
+        })
+    }
+}
+
+/// Selects tracks; members that are None match every track.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RTCTrackFilter {
+    /// Id of the stream the track must belong to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media_stream: Option<String>,
+    /// Kind the track must have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
+}
+
+impl RTCTrackFilter {
+    /// A filter that matches tracks of this kind.
+    pub fn kind(kind: Kind) -> Self {
+        RTCTrackFilter {
+            kind: Some(kind),
+            ..Self::default()
+        }
+    }
+
+    /// A filter that matches tracks of the stream with this id.
+    pub fn media_stream(id: impl Into<String>) -> Self {
+        RTCTrackFilter {
+            media_stream: Some(id.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a track of this kind, in the streams with these ids, passes. Both members must
+    /// match if both are given.
+    pub fn matches(&self, kind: Kind, msid: &[String]) -> bool {
+        self.kind.is_none_or(|wanted| wanted == kind)
+            && self
+                .media_stream
+                .as_ref()
+                .is_none_or(|wanted| msid.contains(wanted))
+    }
+}

@@ -1,0 +1,498 @@
+//! Reorders the packets of one source and puts frames together.
+//!
+//! While nothing is missing a frame leaves as soon as its last packet is in. A gap is waited for,
+//! then declared lost; a frame that lost a packet is dropped whole and counted.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::{Depacketizer, JitterConfig, JitterStats, MediaSample, RTCCodec};
+use crate::rtp::RtpPacket;
+
+/// RFC 3550 appendix A.1: a jump of this many sequence numbers is not loss but a new sequence.
+const MAX_DROPOUT: i16 = 3000;
+/// Consecutive packets that prove a new sequence after a jump.
+const PROBATION: usize = 3;
+/// Consecutive late packets that prove a new sequence a little below the old one.
+const LATE_RUN: usize = 100;
+
+struct Slot {
+    packet: RtpPacket,
+    received: Instant,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Discard {
+    timestamp: u32,
+    /// No packet is missing since the last one that was seen of the frame, so that a packet with
+    /// another timestamp is known to begin a frame.
+    contiguous: bool,
+}
+
+struct Format {
+    payload_type: u8,
+    depacketizer: Depacketizer,
+    clock_rate: u32,
+}
+
+/// The jitter buffer of one source.
+pub(crate) struct JitterBuffer {
+    config: JitterConfig,
+    formats: Vec<Format>,
+    /// `slots[i]` is the packet with sequence number `base + i`; never longer than the bound.
+    slots: VecDeque<Option<Slot>>,
+    base: u16,
+    started: bool,
+    /// Slots `..cursor` are contiguous and belong to the frame at the front.
+    cursor: usize,
+    /// Whether the packet at the front is known to follow the end of another frame.
+    at_boundary: bool,
+    /// A frame whose remaining packets are dropped.
+    discarding: Option<Discard>,
+    /// Until then packets before the first one received are still taken.
+    startup: Option<Instant>,
+    /// The first missing sequence number, and since when it has been missing.
+    gap: Option<(u16, Instant)>,
+    timeout: Option<Instant>,
+    probation: Vec<(Instant, RtpPacket)>,
+    late_run: (u16, usize),
+    lost_before: u64,
+    dropped_before: u64,
+    stats: JitterStats,
+}
+
+impl JitterBuffer {
+    /// A buffer for a source that may use any of these codecs. Packets of other payload types
+    /// (digits, comfort noise) count as received but give no samples.
+    pub(crate) fn new(codecs: &[RTCCodec], config: JitterConfig) -> Self {
+        let formats = codecs
+            .iter()
+            .filter_map(|codec| {
+                Some(Format {
+                    payload_type: codec.payload_id,
+                    depacketizer: Depacketizer::for_codec(codec).ok()?,
+                    clock_rate: codec.effective_clock_rate(),
+                })
+            })
+            .collect();
+        JitterBuffer {
+            config,
+            formats,
+            slots: VecDeque::new(),
+            base: 0,
+            started: false,
+            cursor: 0,
+            at_boundary: false,
+            discarding: None,
+            startup: None,
+            gap: None,
+            timeout: None,
+            probation: Vec::new(),
+            late_run: (0, 0),
+            lost_before: 0,
+            dropped_before: 0,
+            stats: JitterStats::default(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn stats(&self) -> JitterStats {
+        self.stats
+    }
+
+    /// Packets held.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
+    /// Replaces the codecs, e.g. when the track's description is updated.
+    pub(crate) fn set_codecs(&mut self, codecs: &[RTCCodec]) {
+        self.formats = JitterBuffer::new(codecs, self.config).formats;
+    }
+
+    /// Takes a packet in. Call [`pop`](Self::pop) afterwards until it gives nothing.
+    pub(crate) fn push(&mut self, now: Instant, packet: RtpPacket) {
+        self.stats.received = self.stats.received.saturating_add(1);
+        if !self.started {
+            self.restart(now, packet.sequence_number);
+        }
+        let newest = self
+            .base
+            .wrapping_add(self.slots.len() as u16)
+            .wrapping_sub(1);
+        let ahead = packet.sequence_number.wrapping_sub(newest) as i16;
+        let offset = packet.sequence_number.wrapping_sub(self.base);
+        let inside = usize::from(offset) < self.slots.len();
+        if !inside && !(-MAX_DROPOUT..MAX_DROPOUT).contains(&ahead) {
+            self.push_far(now, packet);
+            return;
+        }
+        self.probation.clear();
+        // Less than half the number space ahead of the base means at or after it.
+        if offset < 0x8000 {
+            self.late_run.1 = 0;
+            self.insert(now, usize::from(offset), packet);
+        } else if self.startup.is_some_and(|until| now < until) && self.make_room_before(offset) {
+            self.insert(now, 0, packet);
+        } else {
+            self.push_late(now, packet);
+        }
+    }
+
+    fn insert(&mut self, now: Instant, offset: usize, packet: RtpPacket) {
+        let mut offset = offset;
+        while offset >= self.config.max_packets.max(1) {
+            self.drop_front();
+            offset = offset.saturating_sub(1);
+        }
+        if offset >= self.slots.len() {
+            self.slots.resize_with(offset.saturating_add(1), || None);
+        }
+        match self.slots.get_mut(offset) {
+            Some(slot @ None) => {
+                *slot = Some(Slot {
+                    packet,
+                    received: now,
+                });
+            }
+            _ => self.stats.duplicates = self.stats.duplicates.saturating_add(1),
+        }
+    }
+
+    /// Moves the base back to a packet that overtook none that was delivered.
+    fn make_room_before(&mut self, offset: u16) -> bool {
+        let missing = usize::from(offset.wrapping_neg());
+        let length = self.slots.len().saturating_add(missing);
+        if length > self.config.max_packets {
+            return false;
+        }
+        for _ in 0..missing {
+            self.slots.push_front(None);
+        }
+        self.base = self.base.wrapping_add(offset);
+        self.cursor = 0;
+        true
+    }
+
+    /// A sequence number far from the others: a stray, or the start of a new sequence.
+    fn push_far(&mut self, now: Instant, packet: RtpPacket) {
+        let follows = self.probation.last().is_some_and(|(_, last)| {
+            packet.sequence_number == last.sequence_number.wrapping_add(1)
+        });
+        self.stats.out_of_range = self.stats.out_of_range.saturating_add(1);
+        if !follows {
+            self.probation.clear();
+        }
+        self.probation.push((now, packet));
+        if self.probation.len() >= PROBATION {
+            let packets = std::mem::take(&mut self.probation);
+            self.resync(now, packets);
+        }
+    }
+
+    fn push_late(&mut self, now: Instant, packet: RtpPacket) {
+        self.stats.late = self.stats.late.saturating_add(1);
+        let sequence = packet.sequence_number;
+        let (last, run) = self.late_run;
+        let run = if sequence == last.wrapping_add(1) {
+            run.saturating_add(1)
+        } else {
+            1
+        };
+        self.late_run = (sequence, run);
+        if run >= LATE_RUN {
+            self.resync(now, vec![(now, packet)]);
+        }
+    }
+
+    fn resync(&mut self, now: Instant, packets: Vec<(Instant, RtpPacket)>) {
+        self.stats.resyncs = self.stats.resyncs.saturating_add(1);
+        while !self.slots.is_empty() {
+            self.drop_front();
+        }
+        if let Some((_, first)) = packets.first() {
+            self.restart(now, first.sequence_number);
+        }
+        for (received, packet) in packets {
+            let offset = usize::from(packet.sequence_number.wrapping_sub(self.base));
+            self.insert(received, offset, packet);
+        }
+    }
+
+    fn restart(&mut self, now: Instant, sequence: u16) {
+        self.started = true;
+        self.slots.clear();
+        self.base = sequence;
+        self.cursor = 0;
+        self.at_boundary = false;
+        self.discarding = None;
+        self.gap = None;
+        self.late_run = (0, 0);
+        self.startup = now.checked_add(self.config.max_wait);
+    }
+
+    /// Gives up the oldest slot because there is no room.
+    fn drop_front(&mut self) {
+        match self.pop_slot() {
+            Some(slot) => {
+                self.stats.overflow = self.stats.overflow.saturating_add(1);
+                let (timestamp, marker) = (slot.packet.timestamp, slot.packet.marker);
+                if self.discarding.is_none_or(|d| d.timestamp != timestamp) {
+                    self.count_dropped_frame();
+                }
+                // The marker ends the frame, so the next packet begins another.
+                self.at_boundary = marker;
+                self.discarding = (!marker).then_some(Discard {
+                    timestamp,
+                    contiguous: true,
+                });
+            }
+            None => {
+                self.count_lost(1);
+                self.lose_track();
+            }
+        }
+        self.startup = None;
+        self.cursor = 0;
+    }
+
+    /// Packets before the front are missing: whether a frame begins there is unknown.
+    fn lose_track(&mut self) {
+        self.at_boundary = false;
+        if let Some(discard) = &mut self.discarding {
+            discard.contiguous = false;
+        }
+    }
+
+    fn pop_slot(&mut self) -> Option<Slot> {
+        let slot = self.slots.pop_front().flatten();
+        self.base = self.base.wrapping_add(1);
+        self.cursor = self.cursor.saturating_sub(1);
+        slot
+    }
+
+    fn count_lost(&mut self, packets: u64) {
+        self.stats.lost = self.stats.lost.saturating_add(packets);
+        self.lost_before = self.lost_before.saturating_add(packets);
+    }
+
+    fn count_dropped_frame(&mut self) {
+        self.stats.frames_dropped = self.stats.frames_dropped.saturating_add(1);
+        self.dropped_before = self.dropped_before.saturating_add(1);
+    }
+
+    fn format(&self, payload_type: u8) -> Option<&Format> {
+        self.formats
+            .iter()
+            .find(|format| format.payload_type == payload_type)
+    }
+
+    /// A packet without media: padding, or of a payload type that is not ours.
+    fn is_filler(&self, packet: &RtpPacket) -> bool {
+        packet.payload.is_empty() || self.format(packet.payload_type).is_none()
+    }
+
+    /// When [`pop`](Self::pop) has something to do even if no packet comes; set by `pop`.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.timeout
+    }
+
+    /// The next frame, if it is complete.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<MediaSample> {
+        self.timeout = None;
+        loop {
+            match self.step(now) {
+                Step::Sample(sample) => return Some(sample),
+                Step::Again => {}
+                Step::Wait(until) => {
+                    self.timeout = until;
+                    return None;
+                }
+            }
+        }
+    }
+
+    fn step(&mut self, now: Instant) -> Step {
+        let Some(Some(slot)) = self.slots.get(self.cursor) else {
+            return self.step_gap(now);
+        };
+        let packet = &slot.packet;
+        if self.is_filler(packet) {
+            if self.cursor == 0 {
+                self.pop_slot();
+            } else {
+                self.cursor = self.cursor.saturating_add(1);
+            }
+            return Step::Again;
+        }
+        let (timestamp, payload_type, marker) =
+            (packet.timestamp, packet.payload_type, packet.marker);
+        let per_packet = self
+            .format(payload_type)
+            .is_some_and(|format| format.depacketizer.is_frame_per_packet());
+        if let Some(discard) = self.discarding.take() {
+            if discard.timestamp == timestamp && !per_packet {
+                self.pop_slot();
+                self.at_boundary = marker;
+                self.discarding = (!marker).then_some(Discard {
+                    timestamp,
+                    contiguous: true,
+                });
+                return Step::Again;
+            }
+            self.at_boundary = discard.contiguous;
+        }
+        if self.cursor == 0 {
+            if let Some(step) = self.step_front(now) {
+                return step;
+            }
+        } else if self
+            .slots
+            .front()
+            .and_then(Option::as_ref)
+            .is_some_and(|front| front.packet.timestamp != timestamp)
+        {
+            return self.release(self.cursor);
+        }
+        self.cursor = self.cursor.saturating_add(1);
+        if marker || per_packet {
+            return self.release(self.cursor);
+        }
+        Step::Again
+    }
+
+    /// Decides whether a frame can begin at the front; None if it can.
+    fn step_front(&mut self, now: Instant) -> Option<Step> {
+        if self.at_boundary {
+            return None;
+        }
+        let packet = &self.slots.front()?.as_ref()?.packet;
+        let format = self.format(packet.payload_type)?;
+        if format.depacketizer.starts_frame(&packet.payload) {
+            return None;
+        }
+        let timestamp = packet.timestamp;
+        if let Some(until) = self.startup.filter(|until| now < *until) {
+            // The packets before this one may still come.
+            return Some(Step::Wait(Some(until)));
+        }
+        // The start of this frame is lost, or may be.
+        self.discarding = Some(Discard {
+            timestamp,
+            contiguous: true,
+        });
+        self.startup = None;
+        self.count_dropped_frame();
+        Some(Step::Again)
+    }
+
+    /// The packet at the cursor is not there.
+    fn step_gap(&mut self, now: Instant) -> Step {
+        if self.cursor >= self.slots.len() {
+            self.gap = None;
+            return Step::Wait(None);
+        }
+        let missing = self.base.wrapping_add(self.cursor as u16);
+        let since = match self.gap {
+            Some((sequence, since)) if sequence == missing => since,
+            _ => {
+                // It has been missing since the first packet after it came.
+                let after = self.slots.iter().skip(self.cursor).flatten();
+                after.map(|slot| slot.received).min().unwrap_or(now)
+            }
+        };
+        self.gap = Some((missing, since));
+        let until = since.checked_add(self.config.max_wait);
+        if until.is_some_and(|until| now < until) {
+            return Step::Wait(until);
+        }
+        self.give_up_gap();
+        Step::Again
+    }
+
+    fn give_up_gap(&mut self) {
+        // The part of a frame before the gap, and the rest of that frame after it, are dropped.
+        if let Some(Some(front)) = self.slots.front() {
+            self.discarding = Some(Discard {
+                timestamp: front.packet.timestamp,
+                contiguous: true,
+            });
+            self.count_dropped_frame();
+        }
+        while self.cursor > 0 {
+            self.pop_slot();
+        }
+        let mut lost = 0u64;
+        while matches!(self.slots.front(), Some(None)) {
+            self.pop_slot();
+            lost = lost.saturating_add(1);
+        }
+        self.count_lost(lost);
+        self.lose_track();
+        self.gap = None;
+        self.startup = None;
+    }
+
+    /// Takes the first `count` slots out and puts the frame together.
+    fn release(&mut self, count: usize) -> Step {
+        let mut packets = Vec::with_capacity(count);
+        let first_sequence_number = self.base;
+        let mut last_sequence_number = self.base;
+        let mut last: Option<(RtpPacket, Instant)> = None;
+        let mut mixed = false;
+        for _ in 0..count {
+            let sequence = self.base;
+            if let Some(slot) = self.pop_slot()
+                && !self.is_filler(&slot.packet)
+            {
+                packets.push(slot.packet.payload.clone());
+                last_sequence_number = sequence;
+                let mut received = slot.received;
+                if let Some((before, at)) = &last {
+                    received = received.max(*at);
+                    mixed |= before.payload_type != slot.packet.payload_type;
+                }
+                last = Some((slot.packet, received));
+            }
+        }
+        self.cursor = 0;
+        self.at_boundary = true;
+        self.startup = None;
+        let Some((packet, received)) = last else {
+            return Step::Again;
+        };
+        let Some(format) = self.format(packet.payload_type) else {
+            return Step::Again;
+        };
+        let clock_rate = format.clock_rate;
+        let frame = format.depacketizer.assemble(&packets);
+        let Some(frame) = frame.ok().filter(|_| !mixed) else {
+            self.stats.frames_corrupt = self.stats.frames_corrupt.saturating_add(1);
+            self.dropped_before = self.dropped_before.saturating_add(1);
+            return Step::Again;
+        };
+        self.stats.frames = self.stats.frames.saturating_add(1);
+        Step::Sample(MediaSample {
+            data: frame.data,
+            timestamp: packet.timestamp,
+            clock_rate,
+            payload_type: packet.payload_type,
+            marker: packet.marker,
+            keyframe: frame.keyframe,
+            audio_level: self.config.audio_level(&packet),
+            lost_before: std::mem::take(&mut self.lost_before),
+            dropped_before: std::mem::take(&mut self.dropped_before),
+            first_sequence_number,
+            last_sequence_number,
+            received,
+        })
+    }
+}
+
+enum Step {
+    Sample(MediaSample),
+    Again,
+    Wait(Option<Instant>),
+}

@@ -1,0 +1,157 @@
+//! H.264 payload format, RFC 6184, packetisation modes 0 and 1.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::super::{Corrupt, Frame};
+use super::{Cutter, Payload, nal};
+use crate::{Error, Result};
+
+const IDR: u8 = 5;
+const SPS: u8 = 7;
+const AUD: u8 = 9;
+const STAP_A: u8 = 24;
+const FU_A: u8 = 28;
+const TYPE: u8 = 0x1F;
+const NRI: u8 = 0x60;
+const FORBIDDEN: u8 = 0x80;
+const FU_START: u8 = 0x80;
+const FU_END: u8 = 0x40;
+
+pub(super) fn packetize(
+    frame: &Bytes,
+    max_payload: usize,
+    single_nal: bool,
+    out: &mut Vec<Payload>,
+) -> Result<()> {
+    let units = nal::split(frame);
+    let types = units
+        .iter()
+        .map(|unit| unit.first().map_or(0, |b| b & TYPE));
+    // RFC 6184 table 1: 24 and up are packet types, not units.
+    if units.is_empty() || !types.into_iter().all(|kind| (1..STAP_A).contains(&kind)) {
+        return Err(Error::invalid_parameters(
+            "the sample is not an H.264 Annex B byte stream",
+        ));
+    }
+    if single_nal {
+        for unit in units {
+            if unit.len() > max_payload {
+                return Err(Error::not_supported(
+                    "an H.264 NAL unit longer than a packet needs packetization-mode=1",
+                ));
+            }
+            out.push(Payload::new(unit, 0));
+        }
+        return Ok(());
+    }
+    let mut cutter = Cutter::new(frame.len().saturating_add(frame.len() / 64), out);
+    for group in nal::groups(&units, 1, max_payload) {
+        match group {
+            [unit] if unit.len() <= max_payload => cutter.out.push(Payload::new(unit.clone(), 0)),
+            [unit] => fragment(unit, max_payload, &mut cutter),
+            _ => aggregate(group, &mut cutter),
+        }
+    }
+    Ok(())
+}
+
+/// STAP-A (RFC 6184 section 5.7.1): F is the OR and NRI the maximum of the units'.
+fn aggregate(units: &[Bytes], cutter: &mut Cutter<'_>) {
+    let heads = || units.iter().filter_map(|unit| unit.first());
+    let forbidden = heads().fold(0, |f, head| f | (head & FORBIDDEN));
+    let nri = heads().map(|head| head & NRI).max().unwrap_or(0);
+    cutter.buffer.put_u8(forbidden | nri | STAP_A);
+    for unit in units {
+        cutter
+            .buffer
+            .put_u16(u16::try_from(unit.len()).unwrap_or(u16::MAX));
+        cutter.buffer.extend_from_slice(unit);
+    }
+    cutter.emit(&[]);
+}
+
+/// FU-A (RFC 6184 section 5.8): start and end are never in one fragment.
+fn fragment(unit: &Bytes, max_payload: usize, cutter: &mut Cutter<'_>) {
+    let Some((&head, body)) = unit.split_first() else {
+        return;
+    };
+    let size = max_payload.saturating_sub(2).max(1);
+    let last = body.len().div_ceil(size).saturating_sub(1);
+    for (i, chunk) in body.chunks(size).enumerate() {
+        let start = if i == 0 { FU_START } else { 0 };
+        let end = if i == last { FU_END } else { 0 };
+        let indicator = (head & (FORBIDDEN | NRI)) | FU_A;
+        cutter.emit(&[&[indicator, (head & TYPE) | start | end], chunk]);
+    }
+}
+
+/// Whether nothing of the access unit that matters precedes this unit (H.264 section 7.4.1.2.3).
+/// A slice does not tell: parameter sets may have come before it.
+fn begins(kind: u8) -> bool {
+    matches!(kind, AUD | SPS)
+}
+
+pub(crate) fn starts_frame(payload: &[u8]) -> bool {
+    let Some((&head, body)) = payload.split_first() else {
+        return false;
+    };
+    match head & TYPE {
+        FU_A => body
+            .first()
+            .is_some_and(|fu| fu & FU_START != 0 && begins(fu & TYPE)),
+        // The head of the first unit follows its 16-bit length.
+        STAP_A => body.get(2).is_some_and(|head| begins(head & TYPE)),
+        kind => begins(kind),
+    }
+}
+
+pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {
+    let mut data = BytesMut::with_capacity(packets.iter().map(|p| p.len() + 4).sum());
+    let mut keyframe = false;
+    // The type of the unit whose fragments are being joined.
+    let mut joining: Option<u8> = None;
+    for packet in packets {
+        let (&head, body) = packet.split_first().ok_or(Corrupt("empty H.264 payload"))?;
+        let kind = head & TYPE;
+        if kind == FU_A {
+            let (&fu, body) = body.split_first().ok_or(Corrupt("short FU-A"))?;
+            let unit = (head & (FORBIDDEN | NRI)) | (fu & TYPE);
+            match (joining, fu & FU_START != 0) {
+                (None, true) => {
+                    data.extend_from_slice(&nal::START_CODE);
+                    data.put_u8(unit);
+                    keyframe |= fu & TYPE == IDR;
+                }
+                (Some(joined), false) if joined & TYPE == unit & TYPE => {}
+                _ => return Err(Corrupt("FU-A out of order")),
+            }
+            if !(1..STAP_A).contains(&(fu & TYPE)) {
+                return Err(Corrupt("FU-A of a packet type"));
+            }
+            data.extend_from_slice(body);
+            joining = (fu & FU_END == 0).then_some(unit);
+            continue;
+        }
+        if joining.is_some() {
+            return Err(Corrupt("FU-A without its end"));
+        }
+        let units = match kind {
+            STAP_A => nal::aggregated(body).ok_or(Corrupt("STAP-A lengths"))?,
+            1..STAP_A => vec![packet.as_ref()],
+            _ => return Err(Corrupt("unsupported H.264 packet type")),
+        };
+        for unit in units {
+            keyframe |= unit.first().is_some_and(|head| head & TYPE == IDR);
+            data.extend_from_slice(&nal::START_CODE);
+            data.extend_from_slice(unit);
+        }
+    }
+    if joining.is_some() {
+        return Err(Corrupt("FU-A without its end"));
+    }
+    Ok(Frame {
+        data: data.freeze(),
+        keyframe: Some(keyframe),
+    })
+}

@@ -1,0 +1,85 @@
+//! NAL units in Annex B byte streams (ITU-T H.264 and H.265, Annex B), and the packing of small
+//! ones into aggregates, which RFC 6184 and RFC 7798 do alike.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use bytes::Bytes;
+
+pub(super) const START_CODE: [u8; 4] = [0, 0, 0, 1];
+
+/// The NAL units of a frame, without start codes. A frame without any start code is one unit.
+pub(super) fn split(frame: &Bytes) -> Vec<Bytes> {
+    let mut units = Vec::new();
+    let Some((first, mut begin)) = next_start_code(frame, 0) else {
+        return vec![frame.clone()];
+    };
+    if frame.iter().take(first).any(|byte| *byte != 0) {
+        // Something before the first start code; it is refused by the caller as a bad unit.
+        units.push(frame.slice(..first));
+    }
+    loop {
+        let next = next_start_code(frame, begin);
+        let mut end = next.map_or(frame.len(), |(at, _)| at);
+        // trailing_zero_8bits and the fourth byte of a long start code: a unit never ends in 0.
+        while end > begin && frame.get(end.wrapping_sub(1)) == Some(&0) {
+            end = end.wrapping_sub(1);
+        }
+        if end > begin {
+            units.push(frame.slice(begin..end));
+        }
+        match next {
+            Some((_, after)) => begin = after,
+            None => return units,
+        }
+    }
+}
+
+/// Where the next 00 00 01 at or after `from` begins, and where it ends.
+fn next_start_code(frame: &[u8], from: usize) -> Option<(usize, usize)> {
+    let mut at = from;
+    loop {
+        match frame.get(at..at.checked_add(3)?)? {
+            [0, 0, 1] => return Some((at, at.checked_add(3)?)),
+            [_, _, (2..)] => at = at.checked_add(3)?,
+            [_, (1..), _] => at = at.checked_add(2)?,
+            _ => at = at.checked_add(1)?,
+        }
+    }
+}
+
+/// Groups consecutive units that fit one packet together; a group of one is sent by itself.
+/// `header` is the length of the aggregate's own header.
+pub(super) fn groups(units: &[Bytes], header: usize, max_payload: usize) -> Vec<&[Bytes]> {
+    let mut groups = Vec::new();
+    let mut rest = units;
+    while !rest.is_empty() {
+        let mut size = header;
+        let fitting = rest
+            .iter()
+            .take_while(|unit| {
+                // The length field has 16 bits.
+                size = size.saturating_add(unit.len()).saturating_add(2);
+                size <= max_payload && unit.len() <= usize::from(u16::MAX)
+            })
+            .count()
+            .max(1);
+        let (group, after) = rest.split_at_checked(fitting).unwrap_or((rest, &[]));
+        groups.push(group);
+        rest = after;
+    }
+    groups
+}
+
+/// Splits the body of an aggregate into its units, each with a 16-bit length before it.
+pub(super) fn aggregated(mut body: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut units = Vec::new();
+    while !body.is_empty() {
+        let (length, rest) = body.split_first_chunk::<2>()?;
+        let (unit, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+        if unit.is_empty() {
+            return None;
+        }
+        units.push(unit);
+        body = rest;
+    }
+    (!units.is_empty()).then_some(units)
+}

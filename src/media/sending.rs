@@ -1,0 +1,312 @@
+//! RTCTrack: how one track is sent on one connection (rows A69 to A76).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::track::{MediaStreamTrack, MediaStreamTrackEvent};
+use super::{
+    Kind, Packetizer, Payload, RTCCodec, RTCMediaAttributes, RTCTrackDescription, TimestampClock,
+    first_supported,
+};
+use crate::error::{Error, Result};
+
+/// RTP payload bytes of one packet: with header, extensions, SRTP tag and UDP/IPv6 headers this
+/// stays below the 1,200 to 1,280 bytes that every path carries.
+pub(crate) const MAX_PAYLOAD: usize = 1_100;
+/// The largest payload that `write_rtp` takes.
+pub(crate) const MAX_RTP_PAYLOAD: usize = 1_400;
+
+/// The sending side of a track on one connection. Cloning gives another handle to the same.
+///
+/// Obtained from [`RTCConnection::track`](crate::RTCConnection::track) and
+/// [`RTCConnection::tracks`](crate::RTCConnection::tracks). What is set here takes effect with the
+/// next packet, without any hidden negotiation: signal [`description`](Self::description) to the
+/// peer again (row G25).
+#[derive(Clone)]
+pub struct RTCTrack {
+    pub(crate) owner: Arc<dyn SendingOwner>,
+    pub(crate) key: u32,
+    pub(crate) source: MediaStreamTrack,
+}
+
+/// The connection, as its RTCTracks see it.
+pub(crate) trait SendingOwner: Send + Sync {
+    /// Runs `f` on the track's state; an error once the track is removed.
+    fn with_track(&self, key: u32, f: &mut dyn FnMut(&mut SendingTrack)) -> Result<()>;
+    /// Lets the connection act on changed codecs.
+    fn codecs_changed(&self, key: u32);
+    /// Lets the connection stop reporting the source.
+    fn stopped(&self, key: u32);
+    fn remove_track(&self, key: u32) -> Result<()>;
+}
+
+impl RTCTrack {
+    fn with<T>(&self, mut f: impl FnMut(&mut SendingTrack) -> T) -> Result<T> {
+        let mut result = None;
+        self.owner
+            .with_track(self.key, &mut |track| result = Some(f(track)))?;
+        result.ok_or_else(|| Error::invalid_state("the track is removed"))
+    }
+
+    /// The track that is sent.
+    pub fn source(&self) -> &MediaStreamTrack {
+        &self.source
+    }
+
+    /// Audio or video.
+    pub fn kind(&self) -> Kind {
+        self.source.kind()
+    }
+
+    /// The synchronisation source, chosen by the crate.
+    pub fn ssrc(&self) -> Result<u32> {
+        self.with(|track| track.ssrc)
+    }
+
+    /// Ids of the streams the track belongs to.
+    pub fn msid(&self) -> Result<Vec<String>> {
+        self.with(|track| track.msid.clone())
+    }
+
+    /// Replaces the stream ids.
+    pub fn set_msid(&self, msid: Vec<String>) -> Result<()> {
+        self.with(|track| track.msid.clone_from(&msid))
+    }
+
+    /// The codecs; the first supported one is used (row A72).
+    pub fn codecs(&self) -> Result<Vec<RTCCodec>> {
+        self.with(|track| track.codecs.clone())
+    }
+
+    /// Replaces the codecs, also while sending (row G25). The SSRC stays.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for a malformed codec, `NotSupported` when none is supported; the
+    /// codecs in use stay.
+    pub fn set_codecs(&self, codecs: Vec<RTCCodec>) -> Result<()> {
+        self.with(|track| track.set_codecs(codecs.clone()))??;
+        self.owner.codecs_changed(self.key);
+        Ok(())
+    }
+
+    /// Attributes for the encoder and the receiver.
+    #[doc(alias = "mediaAttributes")]
+    pub fn media_attributes(&self) -> Result<Vec<RTCMediaAttributes>> {
+        self.with(|track| track.media_attributes.clone())
+    }
+
+    /// Replaces the attributes.
+    pub fn set_media_attributes(&self, attributes: Vec<RTCMediaAttributes>) -> Result<()> {
+        self.with(|track| track.media_attributes.clone_from(&attributes))
+    }
+
+    /// Header extensions by URI that go out with every packet (row A71). Names that the
+    /// connection's header extensions do not map to an id are signalled, not sent.
+    #[doc(alias = "rtpExtHeaders")]
+    pub fn rtp_ext_headers(&self) -> Result<BTreeMap<String, String>> {
+        self.with(|track| track.rtp_ext_headers.clone())
+    }
+
+    /// Replaces the header extensions.
+    pub fn set_rtp_ext_headers(&self, headers: BTreeMap<String, String>) -> Result<()> {
+        self.with(|track| track.rtp_ext_headers.clone_from(&headers))?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
+    }
+
+    /// Sets the identification that goes into the mid header extension (`muxId`, row G43).
+    #[doc(alias = "muxId")]
+    pub fn set_mux_id(&self, mux_id: Option<String>) -> Result<()> {
+        self.with(|track| track.mux_id.clone_from(&mux_id))?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
+    }
+
+    /// A snapshot for signalling (row A73).
+    #[doc(alias = "getDescription")]
+    pub fn description(&self) -> Result<RTCTrackDescription> {
+        self.with(|track| track.description())
+    }
+
+    /// Sends now if connected, else as soon as connected (row A74). Idempotent.
+    pub fn start(&self) -> Result<()> {
+        self.with(|track| track.started = true)
+    }
+
+    /// Stops sending. No BYE; `start` goes on with the same SSRC (rows A75, G9).
+    pub fn stop(&self) -> Result<()> {
+        self.with(|track| track.started = false)?;
+        self.owner.stopped(self.key);
+        Ok(())
+    }
+
+    /// Whether the track is started.
+    pub fn is_started(&self) -> Result<bool> {
+        self.with(|track| track.started)
+    }
+
+    /// Removes the track from the connection, with BYE; the stream it came from is unchanged
+    /// (row A76). Every later call on this RTCTrack is `InvalidState`.
+    pub fn remove(&self) -> Result<()> {
+        self.owner.remove_track(self.key)
+    }
+}
+
+impl std::fmt::Debug for RTCTrack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RTCTrack")
+            .field("key", &self.key)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+/// The state behind an RTCTrack; lives in its connection.
+pub(crate) struct SendingTrack {
+    pub(crate) source: MediaStreamTrack,
+    pub(crate) ssrc: u32,
+    pub(crate) msid: Vec<String>,
+    pub(crate) codecs: Vec<RTCCodec>,
+    pub(crate) media_attributes: Vec<RTCMediaAttributes>,
+    pub(crate) rtp_ext_headers: BTreeMap<String, String>,
+    pub(crate) mux_id: Option<String>,
+    pub(crate) started: bool,
+    active: Active,
+    sequence_number: u16,
+    payloads: Vec<Payload>,
+}
+
+/// The codec in use.
+struct Active {
+    codec: RTCCodec,
+    clock_rate: u32,
+    packetizer: Packetizer,
+    clock: TimestampClock,
+    timestamp: u32,
+}
+
+impl Active {
+    fn new(codecs: &[RTCCodec], timestamp: u32) -> Result<Self> {
+        for codec in codecs {
+            codec.validate()?;
+        }
+        let codec = first_supported(codecs)
+            .ok_or_else(|| Error::not_supported("none of the codecs can be sent"))?;
+        let clock_rate = codec.effective_clock_rate();
+        Ok(Self {
+            packetizer: Packetizer::for_codec(codec)?,
+            clock: TimestampClock::new(clock_rate),
+            timestamp,
+            clock_rate,
+            codec: codec.clone(),
+        })
+    }
+}
+
+/// What a packet of a frame needs to become RTP.
+pub(crate) struct FramePacket<'a> {
+    pub(crate) marker: bool,
+    pub(crate) payload_type: u8,
+    pub(crate) sequence_number: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) payload: &'a [u8],
+}
+
+impl SendingTrack {
+    pub(crate) fn new(
+        source: MediaStreamTrack,
+        ssrc: u32,
+        msid: Vec<String>,
+        codecs: Vec<RTCCodec>,
+        started: bool,
+    ) -> Result<Self> {
+        // RFC 3550 section 5.1: sequence number and timestamp start at random.
+        let active = Active::new(&codecs, crate::random::u32())?;
+        Ok(Self {
+            source,
+            ssrc,
+            msid,
+            codecs,
+            media_attributes: Vec::new(),
+            rtp_ext_headers: BTreeMap::new(),
+            mux_id: None,
+            started,
+            active,
+            // RFC 3711 section 3.3.1: starting in the lower half keeps a lost first packet from
+            // confusing the receiver's roll-over counter.
+            sequence_number: (crate::random::u32() & 0x7fff) as u16,
+            payloads: Vec::new(),
+        })
+    }
+
+    pub(crate) fn set_codecs(&mut self, codecs: Vec<RTCCodec>) -> Result<()> {
+        let active = Active::new(&codecs, self.active.timestamp)?;
+        if active.codec != self.active.codec {
+            self.active = active;
+            self.source.emit(MediaStreamTrackEvent::KeyframeRequested);
+        }
+        self.codecs = codecs;
+        Ok(())
+    }
+
+    pub(crate) fn clock_rate(&self) -> u32 {
+        self.active.clock_rate
+    }
+
+    pub(crate) fn payload_type(&self) -> u8 {
+        self.active.codec.payload_id
+    }
+
+    pub(crate) fn description(&self) -> RTCTrackDescription {
+        let mut description = RTCTrackDescription::new(self.source.kind(), self.codecs.clone());
+        description.ssrc = Some(self.ssrc);
+        description.msid.clone_from(&self.msid);
+        if !self.media_attributes.is_empty() {
+            description.media_attributes = Some(self.media_attributes.clone());
+        }
+        if !self.rtp_ext_headers.is_empty() {
+            description.rtp_ext_headers = Some(self.rtp_ext_headers.clone());
+        }
+        description.mux_id.clone_from(&self.mux_id);
+        description
+    }
+
+    /// Cuts a frame into packets and hands each to `send`; the timestamp advances by `duration`
+    /// whether or not anything is sent.
+    pub(crate) fn packetize(
+        &mut self,
+        frame: &Bytes,
+        duration: Duration,
+        mut send: impl FnMut(FramePacket<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let timestamp = self.active.timestamp;
+        self.skip(duration);
+        self.payloads.clear();
+        self.active
+            .packetizer
+            .packetize(frame, MAX_PAYLOAD, &mut self.payloads)?;
+        for payload in &self.payloads {
+            let sequence_number = self.sequence_number;
+            self.sequence_number = sequence_number.wrapping_add(1);
+            send(FramePacket {
+                marker: payload.marker,
+                payload_type: self.active.codec.payload_id,
+                sequence_number,
+                timestamp: timestamp.wrapping_add(payload.timestamp_offset),
+                payload: &payload.payload,
+            })?;
+        }
+        self.payloads.clear();
+        Ok(())
+    }
+
+    /// Media time passes without anything being sent.
+    pub(crate) fn skip(&mut self, duration: Duration) {
+        let ticks = self.active.clock.advance(duration);
+        self.active.timestamp = self.active.timestamp.wrapping_add(ticks);
+    }
+}

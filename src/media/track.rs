@@ -1,0 +1,386 @@
+//! MediaStreamTrack: a source of encoded media to send, or media received from the peer.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{JitterBuffer, JitterConfig, Kind, MediaSample, RTCCodec};
+use crate::error::{Error, Result};
+use crate::queue::{Queue, lock};
+use crate::rtp::{AudioLevel, KeyframeRequest, RtpPacket};
+
+/// Packets of a remote track that wait for the application; when full the oldest is dropped and
+/// counted.
+const MAX_WAITING_PACKETS: usize = 2048;
+/// Longer than any wait of a jitter buffer.
+const AFTER_THE_END: Duration = Duration::from_secs(60);
+/// Events that wait for the application.
+const MAX_WAITING_EVENTS: usize = 64;
+
+/// What happens to a track.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MediaStreamTrackEvent {
+    /// Remote tracks: RTP of this track has been received (draft `connected`, row A114).
+    Connected,
+    /// Remote tracks: the peer said BYE, or nothing was heard for the source time-out (draft
+    /// `disconnected`, row A116).
+    Disconnected,
+    /// Local tracks: a receiver asks for a key frame (PLI or FIR, at most one a second); encode
+    /// one soon.
+    KeyframeRequested,
+}
+
+/// A track of encoded audio or video (rows A110 to A116). Cloning gives another handle to the
+/// same track.
+///
+/// A local track is made with [`audio`](Self::audio) or [`video`](Self::video), added to a
+/// [`MediaStream`](crate::MediaStream) and fed with [`write_sample`](Self::write_sample) or
+/// [`write_rtp`](Self::write_rtp). A remote track comes from
+/// [`RTCConnection::receive_track`](crate::RTCConnection::receive_track) and is read with
+/// [`recv_sample`](Self::recv_sample) or [`recv_rtp`](Self::recv_rtp).
+#[derive(Clone)]
+pub struct MediaStreamTrack {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: String,
+    kind: Kind,
+    end: End,
+    events: Queue<MediaStreamTrackEvent>,
+}
+
+#[allow(clippy::large_enum_variant)] // Behind an Arc in any case.
+enum End {
+    Local(Arc<Source>),
+    Remote(Remote),
+}
+
+/// What clones of a local track share (row A110): one source, many outlets.
+#[derive(Default)]
+pub(crate) struct Source {
+    outlets: Mutex<Vec<Outlet>>,
+}
+
+/// Where a connection takes media of a track; held weakly, a track never keeps a connection alive.
+struct Outlet {
+    sink: Weak<dyn MediaSink>,
+    key: u32,
+    /// The clone of the track that this outlet sends.
+    track: Weak<Inner>,
+}
+
+/// A connection as its tracks see it.
+pub(crate) trait MediaSink: Send + Sync {
+    fn write_sample(
+        &self,
+        key: u32,
+        data: &Bytes,
+        duration: Duration,
+        level: Option<AudioLevel>,
+    ) -> Result<()>;
+    fn write_rtp(&self, key: u32, packet: &RtpPacket) -> Result<()>;
+}
+
+/// A connection as its remote tracks see it.
+pub(crate) trait MediaOrigin: Send + Sync {
+    fn request_keyframe(&self, key: u32, request: KeyframeRequest);
+}
+
+struct Remote {
+    packets: Queue<RtpPacket>,
+    jitter: Mutex<JitterBuffer>,
+    origin: Weak<dyn MediaOrigin>,
+    key: u32,
+}
+
+impl MediaStreamTrack {
+    /// A new local audio track.
+    pub fn audio() -> Self {
+        Self::local(Kind::Audio, Arc::default())
+    }
+
+    /// A new local video track.
+    pub fn video() -> Self {
+        Self::local(Kind::Video, Arc::default())
+    }
+
+    fn local(kind: Kind, source: Arc<Source>) -> Self {
+        Self::with_end(kind, End::Local(source))
+    }
+
+    pub(crate) fn remote(
+        kind: Kind,
+        codecs: &[RTCCodec],
+        audio_level_id: Option<u8>,
+        origin: Weak<dyn MediaOrigin>,
+        key: u32,
+    ) -> Self {
+        let config = JitterConfig {
+            audio_level_id,
+            ..JitterConfig::for_kind(kind)
+        };
+        Self::with_end(
+            kind,
+            End::Remote(Remote {
+                packets: Queue::new(MAX_WAITING_PACKETS),
+                jitter: Mutex::new(JitterBuffer::new(codecs, config)),
+                origin,
+                key,
+            }),
+        )
+    }
+
+    fn with_end(kind: Kind, end: End) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                id: super::random_id(),
+                kind,
+                end,
+                events: Queue::new(MAX_WAITING_EVENTS),
+            }),
+        }
+    }
+
+    /// Another track with the same source (row A110, G32): what is written to one is sent by both.
+    pub(crate) fn clone_track(&self) -> Self {
+        match &self.inner.end {
+            End::Local(source) => Self::local(self.inner.kind, source.clone()),
+            // A remote track has one queue: a clone is another handle to it.
+            End::Remote(_) => self.clone(),
+        }
+    }
+
+    /// The track's identity, unique and random.
+    pub fn id(&self) -> &str {
+        &self.inner.id
+    }
+
+    /// Audio or video.
+    pub fn kind(&self) -> Kind {
+        self.inner.kind
+    }
+
+    /// Whether the track comes from the peer.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.inner.end, End::Remote(_))
+    }
+
+    /// Sends one encoded frame on every connection that sends this track.
+    ///
+    /// `duration` is how long the frame lasts; it advances the RTP timestamp. The frame is
+    /// packetised for the codec in use there: an access unit in Annex B form for H264, one frame
+    /// for VP8, one packet for opus, any number of samples for PCMA and PCMU. Before a connection
+    /// is connected, and while its [`RTCTrack`](crate::RTCTrack) is stopped, the frame is not
+    /// sent there; that is no error, since media of that moment is of no use later.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidState` on a remote track; `InvalidParameters` when the frame is not valid for the
+    /// codec. With several connections the first error is returned after all have been served.
+    pub fn write_sample(&self, data: impl Into<Bytes>, duration: Duration) -> Result<()> {
+        let data = data.into();
+        self.for_each_sink(|sink, key| sink.write_sample(key, &data, duration, None))
+    }
+
+    /// Like [`write_sample`](Self::write_sample), and says how loud the audio is; it goes out where
+    /// the connection has the audio level header extension (RFC 6464).
+    pub fn write_audio(
+        &self,
+        data: impl Into<Bytes>,
+        duration: Duration,
+        level: AudioLevel,
+    ) -> Result<()> {
+        let data = data.into();
+        self.for_each_sink(|sink, key| sink.write_sample(key, &data, duration, Some(level)))
+    }
+
+    /// Sends one RTP packet on every connection that sends this track.
+    ///
+    /// Marker, sequence number, timestamp, contributing sources and payload are kept; SSRC and
+    /// payload type become those of the connection's [`RTCTrack`](crate::RTCTrack), and the
+    /// packet's header extensions give way to those of the connection. A relay may thus forward
+    /// what it receives. Do not mix with `write_sample` on one track.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidState` on a remote track; `InvalidParameters` when the packet is larger than a
+    /// datagram may be (1,200 bytes of payload).
+    pub fn write_rtp(&self, packet: &RtpPacket) -> Result<()> {
+        self.for_each_sink(|sink, key| sink.write_rtp(key, packet))
+    }
+
+    fn for_each_sink(&self, f: impl Fn(&dyn MediaSink, u32) -> Result<()>) -> Result<()> {
+        let End::Local(source) = &self.inner.end else {
+            return Err(Error::invalid_state(
+                "media is written to local tracks only; this one comes from the peer",
+            ));
+        };
+        let mut outlets = lock(&source.outlets);
+        let mut result = Ok(());
+        outlets.retain(|outlet| match outlet.sink.upgrade() {
+            Some(sink) => {
+                let written = f(sink.as_ref(), outlet.key);
+                if result.is_ok() {
+                    result = written;
+                }
+                true
+            }
+            None => false,
+        });
+        result
+    }
+
+    pub(crate) fn attach(&self, sink: Weak<dyn MediaSink>, key: u32) {
+        if let End::Local(source) = &self.inner.end {
+            lock(&source.outlets).push(Outlet {
+                sink,
+                key,
+                track: Arc::downgrade(&self.inner),
+            });
+        }
+    }
+
+    pub(crate) fn detach(&self, sink: &Weak<dyn MediaSink>, key: u32) {
+        if let End::Local(source) = &self.inner.end {
+            let own = Arc::downgrade(&self.inner);
+            lock(&source.outlets).retain(|outlet| {
+                !(outlet.key == key && outlet.sink.ptr_eq(sink) && outlet.track.ptr_eq(&own))
+            });
+        }
+    }
+
+    /// The next RTP packet of a remote track in order of arrival, or `None` when the track has
+    /// ended (its connection is closed, or it was removed). Use either this or
+    /// [`recv_sample`](Self::recv_sample) on one track.
+    ///
+    /// Cancel-safe. At most 2,048 packets wait; then the oldest are dropped and counted.
+    pub async fn recv_rtp(&self) -> Option<RtpPacket> {
+        match &self.inner.end {
+            End::Remote(remote) => remote.packets.pop().await,
+            End::Local(_) => None,
+        }
+    }
+
+    /// The next whole frame of a remote track: packets put in order, depacketised. `None` when
+    /// the track has ended.
+    ///
+    /// A frame that lost packets is never delivered; the next one's `lost_before` says so.
+    /// Cancel-safe.
+    pub async fn recv_sample(&self) -> Option<MediaSample> {
+        let End::Remote(remote) = &self.inner.end else {
+            return None;
+        };
+        loop {
+            let deadline = {
+                let mut jitter = lock(&remote.jitter);
+                let now = std::time::Instant::now();
+                loop {
+                    if let Some(sample) = jitter.pop(now) {
+                        return Some(sample);
+                    }
+                    match remote.packets.try_pop() {
+                        Some(packet) => jitter.push(now, packet),
+                        None => break,
+                    }
+                }
+                if remote.packets.is_closed() {
+                    // Nothing more comes: what is missing is lost.
+                    return jitter.pop(now + AFTER_THE_END);
+                }
+                jitter.poll_timeout()
+            };
+            let arrival = remote.packets.pop();
+            let packet = match deadline {
+                Some(deadline) => tokio::time::timeout_at(deadline.into(), arrival)
+                    .await
+                    .unwrap_or_default(),
+                None => arrival.await,
+            };
+            if let Some(packet) = packet {
+                lock(&remote.jitter).push(std::time::Instant::now(), packet);
+            }
+        }
+    }
+
+    /// Remote tracks: asks the sender for a key frame (RTCP PLI, RFC 4585 section 6.3.1).
+    pub fn request_keyframe(&self) {
+        self.request(KeyframeRequest::Pli);
+    }
+
+    /// Like [`request_keyframe`](Self::request_keyframe), by RTCP FIR (RFC 5104 section 4.3.1):
+    /// for a new viewer rather than after loss.
+    pub fn request_full_intra(&self) {
+        self.request(KeyframeRequest::Fir);
+    }
+
+    fn request(&self, request: KeyframeRequest) {
+        if let End::Remote(remote) = &self.inner.end
+            && let Some(origin) = remote.origin.upgrade()
+        {
+            origin.request_keyframe(remote.key, request);
+        }
+    }
+
+    /// What happened to the track since the last call; waits for it. `None` when the track has
+    /// ended. Cancel-safe. At most 64 events wait; then the oldest is dropped.
+    pub async fn next_event(&self) -> Option<MediaStreamTrackEvent> {
+        self.inner.events.pop().await
+    }
+
+    pub(crate) fn emit(&self, event: MediaStreamTrackEvent) {
+        self.inner.events.push(event);
+    }
+
+    pub(crate) fn deliver(&self, packets: impl Iterator<Item = RtpPacket>) {
+        if let End::Remote(remote) = &self.inner.end {
+            remote.packets.extend(packets);
+        }
+    }
+
+    pub(crate) fn set_codecs(&self, codecs: &[RTCCodec]) {
+        if let End::Remote(remote) = &self.inner.end {
+            lock(&remote.jitter).set_codecs(codecs);
+        }
+    }
+
+    /// Ends the track: what waits can still be read.
+    pub(crate) fn end(&self) {
+        self.inner.events.close();
+        if let End::Remote(remote) = &self.inner.end {
+            remote.packets.close();
+        }
+    }
+
+    /// Packets that were dropped because the application did not read them.
+    pub fn packets_dropped(&self) -> u64 {
+        match &self.inner.end {
+            End::Remote(remote) => remote.packets.dropped(),
+            End::Local(_) => 0,
+        }
+    }
+
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+impl PartialEq for MediaStreamTrack {
+    fn eq(&self, other: &Self) -> bool {
+        self.same_as(other)
+    }
+}
+
+impl Eq for MediaStreamTrack {}
+
+impl std::fmt::Debug for MediaStreamTrack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MediaStreamTrack")
+            .field("id", &self.inner.id)
+            .field("kind", &self.inner.kind)
+            .field("remote", &self.is_remote())
+            .finish()
+    }
+}
