@@ -1,1 +1,310 @@
-//! socket
+//! RTCSocket: one UDP port, shared by any number of connections.
+
+pub(crate) mod driver;
+mod gather;
+mod ice_server;
+mod interfaces;
+mod keepalive;
+mod recv_buffers;
+pub(crate) mod resolve;
+mod route;
+mod stun;
+mod train;
+mod udp;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use crate::engine::certificate::Certificate;
+use crate::engine::ice::{Candidate, Credentials};
+use crate::engine::outgoing::Transmit;
+use crate::error::Result;
+use crate::queue::lock;
+use gather::{GatherEvent, Gatherer};
+use ice_server::GatherServer;
+pub(crate) use ice_server::ServerKind;
+pub use ice_server::{IceServerError, IceServerErrorKind};
+use interfaces::InterfaceOptions;
+use route::Routes;
+use udp::UdpEndpoint;
+
+/// A connection on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct MemberId(u64);
+
+/// What a socket knows of a connection on it.
+pub(crate) trait Member: Send + Sync {
+    fn datagram(&self, now: Instant, local: SocketAddr, from: SocketAddr, data: &mut [u8]);
+    fn timeout(&self, now: Instant);
+    /// Hands over what is to be sent and tells the application what happened.
+    fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced;
+    /// Whether datagrams other than STUN on this path are this connection's.
+    fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool;
+    fn gathered(&self, now: Instant, found: &Gathered);
+    fn socket_closed(&self, now: Instant);
+}
+
+/// The outcome of `Member::service`.
+pub(crate) struct Serviced {
+    pub(crate) deadline: Option<Instant>,
+    /// The connection is closed and has nothing more to send.
+    pub(crate) done: bool,
+}
+
+/// What gathering found.
+#[derive(Debug, Clone)]
+pub(crate) enum Gathered {
+    Candidate(Candidate),
+    Error(IceServerError),
+    Complete,
+}
+
+/// An ICE server as the application named it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServerAddress {
+    pub(crate) url: String,
+    pub(crate) kind: ServerKind,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// How a socket is made.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SocketConfig {
+    pub(crate) bind: Option<SocketAddr>,
+    pub(crate) include_loopback: bool,
+    pub(crate) servers: Vec<ServerAddress>,
+    pub(crate) gather_at_once: bool,
+    pub(crate) certificate: Option<Certificate>,
+}
+
+/// One local UDP port (rows A16, A43, A44, A48). Reuse it in several connections with
+/// [`RTCConnectionOptions::socket`](crate::RTCConnectionOptions::socket) for media forking: they
+/// share the port, the ICE user name fragment and password, and the certificate (row G6).
+///
+/// Cloning gives another handle. The port is closed when the last handle and the last connection
+/// on it are gone.
+#[derive(Clone)]
+pub struct RTCSocket {
+    pub(crate) handle: Arc<SocketHandle>,
+}
+
+/// Closes the socket when the last one is dropped.
+pub(crate) struct SocketHandle {
+    pub(crate) shared: Arc<SocketShared>,
+}
+
+impl Drop for SocketHandle {
+    fn drop(&mut self) {
+        self.shared.closing.store(true, Ordering::Release);
+        self.shared.notify.notify_one();
+    }
+}
+
+/// The state behind an RTCSocket.
+pub(crate) struct SocketShared {
+    pub(crate) udp: UdpEndpoint,
+    pub(crate) credentials: Credentials,
+    pub(crate) certificate: Certificate,
+    config: SocketConfig,
+    routes: Mutex<Routes>,
+    gathering: Mutex<Gathering>,
+    dirty: Mutex<Vec<MemberId>>,
+    notify: Notify,
+    closing: AtomicBool,
+    close_now: AtomicBool,
+}
+
+#[derive(Default)]
+struct Gathering {
+    gatherer: Option<Gatherer>,
+    /// Everything found so far, for connections that come later.
+    found: Vec<Gathered>,
+    /// Names to look up, by server index of the current gatherer.
+    lookups: Vec<(u64, usize, String, u16)>,
+    generation: u64,
+}
+
+impl RTCSocket {
+    pub(crate) fn new(config: SocketConfig) -> Result<Self> {
+        let udp = UdpEndpoint::bind(config.bind)?;
+        let certificate = match &config.certificate {
+            Some(certificate) => certificate.clone(),
+            None => Certificate::generate()?,
+        };
+        let credentials = Credentials::generate()?;
+        let shared = Arc::new(SocketShared {
+            udp,
+            credentials,
+            certificate,
+            config,
+            routes: Mutex::default(),
+            gathering: Mutex::default(),
+            dirty: Mutex::default(),
+            notify: Notify::new(),
+            closing: AtomicBool::new(false),
+            close_now: AtomicBool::new(false),
+        });
+        if shared.config.gather_at_once {
+            shared.gather(Instant::now());
+        }
+        driver::spawn(shared.clone());
+        Ok(Self {
+            handle: Arc::new(SocketHandle { shared }),
+        })
+    }
+
+    /// The bound address. The IP is unspecified when the socket is bound to all addresses.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.handle.shared.udp.local_addr()
+    }
+
+    /// The bound port.
+    pub fn port(&self) -> u16 {
+        self.handle.shared.udp.port()
+    }
+
+    /// Closes the port; every connection on it is disconnected with
+    /// [`DisconnectReason::SocketClosed`](crate::DisconnectReason::SocketClosed) (row B32).
+    /// Idempotent.
+    pub fn close(&self) {
+        self.handle.shared.close_now.store(true, Ordering::Release);
+        self.handle.shared.notify.notify_one();
+    }
+}
+
+impl PartialEq for RTCSocket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle.shared, &other.handle.shared)
+    }
+}
+
+impl Eq for RTCSocket {}
+
+impl std::fmt::Debug for RTCSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RTCSocket")
+            .field("local_addr", &self.local_addr())
+            .finish_non_exhaustive()
+    }
+}
+
+impl SocketShared {
+    pub(crate) fn servers(&self) -> &[ServerAddress] {
+        &self.config.servers
+    }
+
+    /// Registers a connection made by `make`, which gets its id.
+    pub(crate) fn join<M: Member + 'static>(
+        &self,
+        make: impl FnOnce(MemberId) -> Arc<M>,
+    ) -> Arc<M> {
+        let id = lock(&self.routes).allocate_id();
+        let member = make(id);
+        lock(&self.routes).insert(id, member.clone(), self.credentials.ufrag.clone());
+        member
+    }
+
+    pub(crate) fn set_remote_ufrag(&self, id: MemberId, ufrag: String) {
+        lock(&self.routes).set_remote_ufrag(id, ufrag);
+    }
+
+    pub(crate) fn add_local_ufrag(&self, id: MemberId, ufrag: String) {
+        lock(&self.routes).add_local_ufrag(id, ufrag);
+    }
+
+    /// Asks the driver to service a connection.
+    pub(crate) fn wake(&self, id: MemberId) {
+        lock(&self.dirty).push(id);
+        self.notify.notify_one();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.close_now.load(Ordering::Acquire)
+    }
+
+    /// What was found before a connection joined.
+    pub(crate) fn found(&self) -> Vec<Gathered> {
+        lock(&self.gathering).found.clone()
+    }
+
+    /// Starts gathering, anew if it ran before. Host candidates are found at once, the rest comes
+    /// through the driver.
+    pub(crate) fn gather(&self, now: Instant) {
+        let options = InterfaceOptions {
+            include_loopback: self.config.include_loopback,
+            include_link_local: false,
+        };
+        let hosts = interfaces::usable_addresses(self.udp.local_addr().ip(), options)
+            .unwrap_or_else(|error| {
+                tracing::warn!(%error, "the network interfaces cannot be listed");
+                Vec::new()
+            });
+        let servers = self.config.servers.iter().map(|server| GatherServer {
+            url: server.url.clone(),
+            kind: server.kind,
+            addrs: None,
+        });
+        let gatherer = Gatherer::new(now, &hosts, self.udp.port(), servers.collect());
+        {
+            let mut gathering = lock(&self.gathering);
+            gathering.generation += 1;
+            let generation = gathering.generation;
+            gathering
+                .found
+                .retain(|found| matches!(found, Gathered::Candidate(_)));
+            gathering.gatherer = Some(gatherer);
+            gathering.lookups = self
+                .config
+                .servers
+                .iter()
+                .enumerate()
+                .filter(|(_, server)| server.kind == ServerKind::Stun)
+                .map(|(index, server)| (generation, index, server.host.clone(), server.port))
+                .collect();
+        }
+        self.poll_gathering(now);
+        self.notify.notify_one();
+    }
+
+    /// Tells every connection what gathering has found.
+    fn poll_gathering(&self, now: Instant) {
+        let fresh = {
+            let mut gathering = lock(&self.gathering);
+            let mut fresh = Vec::new();
+            while let Some(event) = gathering.gatherer.as_mut().and_then(Gatherer::poll_event) {
+                let found = match event {
+                    GatherEvent::Candidate(candidate) => {
+                        let known = gathering.found.iter().any(|found| {
+                            matches!(found, Gathered::Candidate(known)
+                                if known.addr == candidate.addr && known.base == candidate.base)
+                        });
+                        if known {
+                            continue;
+                        }
+                        Gathered::Candidate(candidate)
+                    }
+                    GatherEvent::ServerError(error) => Gathered::Error(error),
+                    GatherEvent::Complete => Gathered::Complete,
+                };
+                gathering.found.push(found.clone());
+                fresh.push(found);
+            }
+            fresh
+        };
+        if fresh.is_empty() {
+            return;
+        }
+        let members = lock(&self.routes).members();
+        for (_, member) in members {
+            for found in &fresh {
+                member.gathered(now, found);
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Randomness from the operating system.
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// `N` random bytes.
+///
+/// # Panics
+///
+/// When the operating system has no randomness to give: nothing secure can be done then. On
+/// Linux that cannot happen once the system has booted.
+#[allow(clippy::expect_used)]
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .expect("the operating system has no randomness");
+    bytes
+}
+
+pub(crate) fn u32() -> u32 {
+    u32::from_ne_bytes(bytes())
+}
+
+pub(crate) fn u64() -> u64 {
+    u64::from_ne_bytes(bytes())
+}

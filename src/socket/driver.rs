@@ -1,0 +1,372 @@
+//! The one task of a socket: receives in batches, keeps the timers, sends in batches.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use super::recv_buffers::RecvBuffers;
+use super::route::request_username;
+use super::train::SendOutcome;
+use super::udp::{RecvDatagram, Transmit as UdpTransmit};
+use super::{Member, MemberId, Serviced, SocketShared, resolve};
+use crate::engine::demux::{Protocol, classify};
+use crate::engine::outgoing::Transmit;
+use crate::queue::lock;
+
+/// Receive calls before the connections are serviced and other tasks get a turn.
+const MAX_RECV_CALLS: usize = 4;
+/// Batches that may wait for a socket that is not writable; beyond, the connections keep theirs.
+const MAX_BACKLOG: usize = 256;
+/// How long closed connections may take to say goodbye.
+const LINGER: Duration = Duration::from_millis(500);
+
+pub(super) fn spawn(shared: Arc<SocketShared>) {
+    tokio::spawn(async move {
+        let mut driver = Driver {
+            shared,
+            backlog: VecDeque::new(),
+            touched: Vec::new(),
+            lookups: JoinSet::new(),
+        };
+        driver.run().await;
+    });
+}
+
+struct Driver {
+    shared: Arc<SocketShared>,
+    backlog: VecDeque<Transmit>,
+    touched: Vec<MemberId>,
+    lookups: JoinSet<(u64, usize, Result<Vec<SocketAddr>, String>)>,
+}
+
+/// However the task ends, also when its runtime is shut down, no connection is left waiting.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.shared.close_now.store(true, Ordering::Release);
+        let now = Instant::now();
+        let members = lock(&self.shared.routes).members();
+        let mut out = VecDeque::new();
+        for (id, member) in members {
+            member.socket_closed(now);
+            member.service(&mut out);
+            lock(&self.shared.routes).remove(id);
+        }
+        for mut transmit in out {
+            self.send_now(&mut transmit);
+        }
+        lock(&self.shared.gathering).gatherer = None;
+    }
+}
+
+impl Driver {
+    async fn run(&mut self) {
+        let sleep = tokio::time::sleep(Duration::ZERO);
+        tokio::pin!(sleep);
+        let mut armed = None;
+        loop {
+            self.start_lookups();
+            self.service_dirty();
+            if self.shared.close_now.load(Ordering::Acquire) {
+                return;
+            }
+            if self.shared.closing.load(Ordering::Acquire)
+                && lock(&self.shared.routes).is_empty()
+                && self.flush_backlog_before_exit().await
+            {
+                return;
+            }
+            let deadline = self.next_deadline();
+            if deadline != armed {
+                armed = deadline;
+                if let Some(deadline) = deadline {
+                    sleep.as_mut().reset(deadline.into());
+                }
+            }
+            let shared = self.shared.clone();
+            tokio::select! {
+                readable = shared.udp.readable() => {
+                    if readable.and_then(|()| self.receive()).is_err() {
+                        // The socket is dead; Drop tells the connections.
+                        return;
+                    }
+                }
+                writable = shared.udp.writable(), if !self.backlog.is_empty() => {
+                    if writable.is_err() {
+                        return;
+                    }
+                    self.flush_backlog();
+                }
+                () = shared.notify.notified() => {}
+                () = &mut sleep, if armed.is_some() => {
+                    armed = None;
+                    self.handle_timeouts();
+                }
+                Some(found) = self.lookups.join_next(), if !self.lookups.is_empty() => {
+                    if let Ok((generation, index, addresses)) = found {
+                        self.looked_up(generation, index, addresses);
+                    }
+                }
+            }
+        }
+    }
+
+    // ---- in -------------------------------------------------------------------------------
+
+    fn receive(&mut self) -> io::Result<()> {
+        let mut buffers = RecvBuffers::checkout();
+        let shared = self.shared.clone();
+        let bound = shared.udp.local_addr();
+        let now = Instant::now();
+        for _ in 0..MAX_RECV_CALLS {
+            // Consecutive datagrams mostly come from one address: one look-up serves the run.
+            let mut last: Option<(SocketAddr, SocketAddr, Arc<dyn Member>)> = None;
+            let received = shared
+                .udp
+                .try_recv(&mut buffers, &mut |datagram: RecvDatagram<'_>| {
+                    let RecvDatagram {
+                        from,
+                        local_ip,
+                        data,
+                    } = datagram;
+                    let local = SocketAddr::new(local_ip.unwrap_or(bound.ip()), bound.port());
+                    if let Some((last_from, last_local, member)) = &last
+                        && *last_from == from
+                        && *last_local == local
+                        && classify(data) != Some(Protocol::Stun)
+                    {
+                        member.datagram(now, local, from, data);
+                        return;
+                    }
+                    if let Some((id, member)) = self.find(now, local, from, data) {
+                        member.datagram(now, local, from, data);
+                        if !self.touched.contains(&id) {
+                            self.touched.push(id);
+                        }
+                        last = Some((from, local, member));
+                    }
+                });
+            match received {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.shared.poll_gathering(now);
+        for id in std::mem::take(&mut self.touched) {
+            self.service(id);
+        }
+        Ok(())
+    }
+
+    /// The connection a datagram belongs to; STUN answers to gathering are taken off here.
+    fn find(
+        &self,
+        now: Instant,
+        local: SocketAddr,
+        from: SocketAddr,
+        data: &[u8],
+    ) -> Option<(MemberId, Arc<dyn Member>)> {
+        let stun = classify(data)? == Protocol::Stun;
+        if stun {
+            let mut gathering = lock(&self.shared.gathering);
+            if let Some(gatherer) = &mut gathering.gatherer
+                && gatherer.handle_datagram(now, Some(local.ip()), from, data)
+            {
+                return None;
+            }
+        }
+        let routes = lock(&self.shared.routes);
+        if stun && let Some((own, theirs)) = request_username(data) {
+            let id = routes.by_username(own, theirs)?;
+            return routes.get(id).map(|member| (id, member.clone()));
+        }
+        match routes.by_address(from) {
+            [] => None,
+            [id] => routes.get(*id).map(|member| (*id, member.clone())),
+            several => several.iter().find_map(|id| {
+                let member = routes.get(*id)?;
+                member.accepts(local, from).then(|| (*id, member.clone()))
+            }),
+        }
+    }
+
+    // ---- time -----------------------------------------------------------------------------
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let gathering = lock(&self.shared.gathering)
+            .gatherer
+            .as_ref()
+            .and_then(|gatherer| gatherer.poll_timeout());
+        let members = lock(&self.shared.routes).next_deadline();
+        [gathering, members].into_iter().flatten().min()
+    }
+
+    fn handle_timeouts(&mut self) {
+        let now = Instant::now();
+        if let Some(gatherer) = &mut lock(&self.shared.gathering).gatherer {
+            gatherer.handle_timeout(now);
+        }
+        self.shared.poll_gathering(now);
+        let due = lock(&self.shared.routes).take_due(now);
+        for id in due {
+            let member = lock(&self.shared.routes).get(id).cloned();
+            if let Some(member) = member {
+                member.timeout(now);
+                self.service(id);
+            }
+        }
+    }
+
+    // ---- out ------------------------------------------------------------------------------
+
+    fn service_dirty(&mut self) {
+        let dirty = std::mem::take(&mut *lock(&self.shared.dirty));
+        for id in dirty {
+            self.service(id);
+        }
+        self.flush_gathering();
+    }
+
+    fn service(&mut self, id: MemberId) {
+        let Some(member) = lock(&self.shared.routes).get(id).cloned() else {
+            return;
+        };
+        if self.backlog.len() >= MAX_BACKLOG {
+            // Its queue is bounded too; it is asked again once the socket is writable.
+            lock(&self.shared.dirty).push(id);
+            return;
+        }
+        let mut out = VecDeque::new();
+        let Serviced { deadline, done } = member.service(&mut out);
+        {
+            let mut routes = lock(&self.shared.routes);
+            for transmit in &out {
+                routes.learn(transmit.remote, id);
+            }
+            if done {
+                routes.remove(id);
+            } else {
+                routes.set_deadline(id, deadline);
+            }
+        }
+        for mut transmit in out {
+            if !self.backlog.is_empty() || !self.send_now(&mut transmit) {
+                self.backlog.push_back(transmit);
+            }
+        }
+    }
+
+    fn flush_gathering(&mut self) {
+        loop {
+            let request = lock(&self.shared.gathering)
+                .gatherer
+                .as_mut()
+                .and_then(|gatherer| gatherer.poll_transmit());
+            let Some(request) = request else {
+                return;
+            };
+            let sent = self.shared.udp.try_send(&UdpTransmit {
+                remote: request.remote,
+                local_ip: Some(request.local_ip),
+                contents: &request.data,
+                segment_size: None,
+            });
+            // A full socket buffer is repaired by retransmission.
+            if let Ok(SendOutcome::Dropped(error)) = sent
+                && let Some(gatherer) = &mut lock(&self.shared.gathering).gatherer
+            {
+                gatherer.handle_send_error(
+                    Instant::now(),
+                    request.local_ip,
+                    request.remote,
+                    &error.to_string(),
+                );
+            }
+        }
+    }
+
+    /// False when the socket is not writable; what is left of the batch then waits.
+    fn send_now(&self, transmit: &mut Transmit) -> bool {
+        let sent = self.shared.udp.try_send(&UdpTransmit {
+            remote: transmit.remote,
+            local_ip: (!transmit.local.ip().is_unspecified()).then(|| transmit.local.ip()),
+            contents: &transmit.contents,
+            segment_size: (transmit.contents.len() > transmit.segment_size)
+                .then_some(transmit.segment_size),
+        });
+        match sent {
+            Ok(SendOutcome::Sent) => true,
+            Ok(SendOutcome::Partial(sent)) => {
+                transmit.contents.drain(..sent.min(transmit.contents.len()));
+                false
+            }
+            Ok(SendOutcome::Dropped(error)) => {
+                tracing::debug!(%error, remote = %transmit.remote, "a datagram was refused");
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn flush_backlog(&mut self) {
+        while let Some(mut transmit) = self.backlog.pop_front() {
+            if !self.send_now(&mut transmit) {
+                self.backlog.push_front(transmit);
+                return;
+            }
+        }
+    }
+
+    /// All connections are gone: what they still had to say goes out, if the socket lets it.
+    async fn flush_backlog_before_exit(&mut self) -> bool {
+        let until = Instant::now() + LINGER;
+        self.flush_backlog();
+        while !self.backlog.is_empty() && Instant::now() < until {
+            let writable = self.shared.udp.writable();
+            if tokio::time::timeout_at(until.into(), writable)
+                .await
+                .is_err()
+            {
+                break;
+            }
+            self.flush_backlog();
+        }
+        true
+    }
+
+    // ---- names ----------------------------------------------------------------------------
+
+    fn start_lookups(&mut self) {
+        let wanted = std::mem::take(&mut lock(&self.shared.gathering).lookups);
+        for (generation, index, host, port) in wanted {
+            self.lookups.spawn(async move {
+                let addresses = resolve::resolve_server(&host, port).await;
+                (generation, index, addresses)
+            });
+        }
+    }
+
+    fn looked_up(
+        &mut self,
+        generation: u64,
+        index: usize,
+        addresses: Result<Vec<SocketAddr>, String>,
+    ) {
+        let now = Instant::now();
+        {
+            let mut gathering = lock(&self.shared.gathering);
+            if gathering.generation != generation {
+                return;
+            }
+            if let Some(gatherer) = &mut gathering.gatherer {
+                gatherer.add_server_addrs(now, index, addresses);
+            }
+        }
+        self.shared.poll_gathering(now);
+    }
+}

@@ -1,0 +1,594 @@
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use super::super::stun::tests::{empty_success, refusal, request_id, success};
+use super::super::udp::{RecvBuffers, SendOutcome, Transmit, UdpEndpoint};
+use super::*;
+
+const PORT: u16 = 5000;
+
+fn addr(s: &str) -> SocketAddr {
+    s.parse().unwrap()
+}
+
+fn host(ip: &str, local_preference: u16) -> InterfaceAddress {
+    InterfaceAddress {
+        ip: ip.parse().unwrap(),
+        name: String::new(),
+        local_preference,
+    }
+}
+
+fn stun_server(url: &str, addrs: &[&str]) -> GatherServer {
+    GatherServer {
+        url: url.into(),
+        kind: ServerKind::Stun,
+        addrs: Some(Ok(addrs.iter().map(|a| addr(a)).collect())),
+    }
+}
+
+/// Servers by address: what they answer to (source of the request, its id), and after how long.
+type Answer<'a> =
+    &'a dyn Fn(&GatherTransmit, TransactionId) -> Option<(Duration, SocketAddr, Vec<u8>)>;
+
+#[derive(Default)]
+struct Log {
+    events: Vec<(Duration, GatherEvent)>,
+    sent: Vec<(Duration, GatherTransmit)>,
+}
+
+impl Log {
+    fn candidates(&self) -> Vec<&Candidate> {
+        let candidates = self.events.iter().filter_map(|(_, event)| match event {
+            GatherEvent::Candidate(candidate) => Some(candidate),
+            _ => None,
+        });
+        candidates.collect()
+    }
+
+    fn reflexive(&self) -> Vec<(SocketAddr, SocketAddr)> {
+        let all = self.candidates().into_iter();
+        all.filter(|c| c.kind == CandidateKind::ServerReflexive)
+            .map(|c| (c.addr, c.base))
+            .collect()
+    }
+
+    fn errors(&self) -> Vec<(&str, IceServerErrorKind)> {
+        let errors = self.events.iter().filter_map(|(_, event)| match event {
+            GatherEvent::ServerError(error) => Some((error.url.as_str(), error.kind)),
+            _ => None,
+        });
+        errors.collect()
+    }
+
+    /// When gathering completed; checks that it did so once and last.
+    fn completed_at(&self) -> Duration {
+        let is_complete = |(_, event): &&(Duration, GatherEvent)| *event == GatherEvent::Complete;
+        assert_eq!(
+            self.events.iter().filter(is_complete).count(),
+            1,
+            "{:?}",
+            self.events
+        );
+        assert_eq!(self.events.last().unwrap().1, GatherEvent::Complete);
+        self.events.last().unwrap().0
+    }
+}
+
+/// Runs `gatherer` on a virtual clock from `start` for `length` of it.
+fn run(gatherer: &mut Gatherer, start: Instant, length: Duration, answer: Answer<'_>) -> Log {
+    let mut log = Log::default();
+    let mut now = start;
+    let mut wire: Vec<(Instant, IpAddr, SocketAddr, Vec<u8>)> = Vec::new();
+    loop {
+        while let Some(transmit) = gatherer.poll_transmit() {
+            let id = request_id(&transmit.data);
+            if let Some((delay, from, data)) = answer(&transmit, id) {
+                wire.push((now + delay, transmit.local_ip, from, data));
+            }
+            log.sent.push((now - start, transmit));
+        }
+        while let Some(event) = gatherer.poll_event() {
+            log.events.push((now - start, event));
+        }
+        let arrival = wire.iter().map(|w| w.0).min();
+        let Some(next) = gatherer.poll_timeout().into_iter().chain(arrival).min() else {
+            return log;
+        };
+        if next - start > length {
+            return log;
+        }
+        assert!(next >= now, "time runs backwards");
+        now = next;
+        if let Some(at) = wire.iter().position(|w| w.0 <= now) {
+            let (_, local_ip, from, data) = wire.remove(at);
+            assert!(gatherer.handle_datagram(now, Some(local_ip), from, &data));
+        } else {
+            gatherer.handle_timeout(now);
+        }
+        assert!(log.sent.len() < 1_000, "a timer that fires for ever");
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const MS: Duration = Duration::from_millis(1);
+
+fn silent(_: &GatherTransmit, _: TransactionId) -> Option<(Duration, SocketAddr, Vec<u8>)> {
+    None
+}
+
+/// A NAT at 203.0.113.1 that maps each base to its own port.
+fn nat(t: &GatherTransmit, id: TransactionId) -> Option<(Duration, SocketAddr, Vec<u8>)> {
+    let port = match t.local_ip {
+        IpAddr::V4(ip) => 40_000 + u16::from(ip.octets()[3]),
+        IpAddr::V6(_) => 50_000,
+    };
+    let mapped = SocketAddr::new("203.0.113.1".parse().unwrap(), port);
+    Some((20 * MS, t.remote, success(id, mapped)))
+}
+
+#[test]
+fn a032_host_candidates_come_at_once_with_priorities_and_foundations() {
+    let start = Instant::now();
+    let hosts = [
+        host("2001:db8::1", 65535),
+        host("10.0.0.1", 65534),
+        host("10.0.0.1", 3),
+    ];
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, vec![]);
+    let log = run(&mut gatherer, start, MINUTE, &silent);
+    assert_eq!(log.completed_at(), Duration::ZERO);
+    let candidates = log.candidates();
+    assert_eq!(
+        candidates.len(),
+        2,
+        "the repeated address gives one candidate"
+    );
+    assert_eq!(candidates[0].addr, addr("[2001:db8::1]:5000"));
+    assert_eq!(candidates[1].addr, addr("10.0.0.1:5000"));
+    assert_eq!(candidates[0].priority, (126 << 24) | (65535 << 8) | 255);
+    assert_eq!(candidates[1].priority, (126 << 24) | (65534 << 8) | 255);
+    assert_ne!(candidates[0].foundation, candidates[1].foundation);
+    for candidate in candidates {
+        assert_eq!(candidate.kind, CandidateKind::Host);
+        assert_eq!((candidate.base, candidate.related), (candidate.addr, None));
+        assert!((1..=32).contains(&candidate.foundation.len()));
+        assert!(
+            candidate
+                .foundation
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric())
+        );
+    }
+}
+
+#[test]
+fn a033_end_of_candidates_follows_everything_and_comes_once() {
+    let start = Instant::now();
+    let hosts = [host("10.0.0.1", 10)];
+    let servers = vec![stun_server("stun:a", &["192.0.2.1:3478"])];
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, servers);
+    let log = run(&mut gatherer, start, Duration::from_secs(20), &nat);
+    assert_eq!(log.completed_at(), 20 * MS);
+    assert!(gatherer.is_complete());
+    assert!(log.errors().is_empty());
+    // A socket without any address and without servers has nothing to wait for.
+    let mut gatherer = Gatherer::new(start, &[], PORT, vec![]);
+    let log = run(&mut gatherer, start, MINUTE, &silent);
+    assert_eq!(log.events, [(Duration::ZERO, GatherEvent::Complete)]);
+}
+
+#[test]
+fn a042_a_stun_server_gives_a_server_reflexive_candidate_per_base() {
+    let start = Instant::now();
+    let hosts = [host("10.0.0.1", 65535), host("10.0.0.2", 65534)];
+    let servers = vec![stun_server("stun:a", &["192.0.2.1:3478"])];
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, servers);
+    let log = run(&mut gatherer, start, Duration::from_secs(10), &nat);
+    let reflexive: Vec<_> = log
+        .candidates()
+        .into_iter()
+        .filter(|c| c.kind == CandidateKind::ServerReflexive)
+        .cloned()
+        .collect();
+    assert_eq!(reflexive.len(), 2);
+    assert_eq!(reflexive[0].addr, addr("203.0.113.1:40001"));
+    assert_eq!(reflexive[0].base, addr("10.0.0.1:5000"));
+    assert_eq!(reflexive[0].related, Some(addr("10.0.0.1:5000")));
+    assert_eq!(reflexive[0].priority, (100 << 24) | (65535 << 8) | 255);
+    assert_eq!(reflexive[1].base, addr("10.0.0.2:5000"));
+    let mut foundations: Vec<_> = log
+        .candidates()
+        .iter()
+        .map(|c| c.foundation.clone())
+        .collect();
+    foundations.sort();
+    foundations.dedup();
+    assert_eq!(foundations.len(), 4);
+    // Paced: RFC 8445 section 14.
+    let starts: Vec<_> = log.sent.iter().map(|(at, t)| (*at, t.local_ip)).collect();
+    assert_eq!(starts[0], (Duration::ZERO, "10.0.0.1".parse().unwrap()));
+    assert_eq!(starts[1], (TA, "10.0.0.2".parse().unwrap()));
+    assert_eq!(starts.len(), 2);
+}
+
+#[test]
+fn a042_no_nat_means_no_reflexive_candidate_and_no_error() {
+    let start = Instant::now();
+    let hosts = [host("192.0.2.9", 1)];
+    let servers = vec![stun_server("stun:a", &["192.0.2.1:3478"])];
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, servers);
+    let log = run(&mut gatherer, start, MINUTE, &|t, id| {
+        Some((MS, t.remote, success(id, addr("192.0.2.9:5000"))))
+    });
+    assert_eq!((log.candidates().len(), log.errors().len()), (1, 0));
+    log.completed_at();
+    assert_eq!(gatherer.poll_timeout(), None, "nothing to keep alive");
+}
+
+#[test]
+fn a047_several_servers_between_nat_layers_are_all_used() {
+    let start = Instant::now();
+    let hosts = [host("10.0.0.1", 1)];
+    let inner = stun_server("stun:inner", &["100.64.0.1:3478"]);
+    let outer = stun_server("stun:outer", &["192.0.2.1:3478"]);
+    let same = stun_server("stun:same", &["192.0.2.2:3478"]);
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, vec![inner, outer, same]);
+    let log = run(&mut gatherer, start, Duration::from_secs(10), &|t, id| {
+        let mapped = match t.remote.ip().to_string().as_str() {
+            "100.64.0.1" => "100.64.0.7:6000",
+            _ => "203.0.113.1:7000",
+        };
+        Some((5 * MS, t.remote, success(id, addr(mapped))))
+    });
+    let base = addr("10.0.0.1:5000");
+    assert_eq!(
+        log.reflexive(),
+        [
+            (addr("100.64.0.7:6000"), base),
+            (addr("203.0.113.1:7000"), base)
+        ]
+    );
+    assert!(log.errors().is_empty());
+    assert!(log.completed_at() < Duration::from_millis(200));
+}
+
+#[test]
+fn a047_one_of_five_servers_lives_and_each_dead_one_gives_one_error() {
+    let start = Instant::now();
+    let hosts = [host("10.0.0.1", 2), host("10.0.0.2", 1)];
+    let dns = GatherServer {
+        addrs: Some(Err("no such name".into())),
+        ..stun_server("stun:dns", &[])
+    };
+    let servers = vec![
+        stun_server("stun:silent", &["192.0.2.1:1"]),
+        dns,
+        stun_server("stun:refusing", &["192.0.2.3:1"]),
+        stun_server("stun:garbage", &["192.0.2.4:1"]),
+        stun_server("stun:good", &["192.0.2.5:1"]),
+    ];
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, servers);
+    let log = run(
+        &mut gatherer,
+        start,
+        Duration::from_secs(10),
+        &|t, id| match t.remote.ip().to_string().as_str() {
+            "192.0.2.3" => Some((MS, t.remote, refusal(id, 500))),
+            "192.0.2.4" => Some((MS, t.remote, empty_success(id))),
+            "192.0.2.5" => nat(t, id),
+            _ => None,
+        },
+    );
+    assert_eq!(log.reflexive().len(), 2);
+    let hosts_at = log.events[..2].iter().map(|(at, _)| *at).max();
+    assert_eq!(hosts_at, Some(Duration::ZERO));
+    assert!(matches!(&log.events[1].1, GatherEvent::Candidate(c) if c.kind == CandidateKind::Host));
+    let mut errors = log.errors();
+    errors.sort_by_key(|(url, _)| *url);
+    assert_eq!(
+        errors,
+        [
+            ("stun:dns", IceServerErrorKind::Resolve),
+            ("stun:garbage", IceServerErrorKind::Malformed),
+            ("stun:refusing", IceServerErrorKind::Refused(500)),
+            ("stun:silent", IceServerErrorKind::Timeout),
+        ]
+    );
+    assert!(log.completed_at() <= Duration::from_secs(10));
+}
+
+#[test]
+fn requests_are_retransmitted_with_doubling_gaps_until_the_limit() {
+    let start = Instant::now();
+    let servers = vec![stun_server("stun:silent", &["192.0.2.1:1"])];
+    let mut gatherer = Gatherer::new(start, &[host("10.0.0.1", 1)], PORT, servers);
+    let log = run(&mut gatherer, start, MINUTE, &silent);
+    let times: Vec<_> = log.sent.iter().map(|(at, _)| at.as_millis()).collect();
+    assert_eq!(times, [0, 500, 1500, 3500, 7500]);
+    assert!(log.sent.iter().all(|(_, t)| t.data == log.sent[0].1.data));
+    assert_eq!(log.completed_at(), LIMIT);
+    assert_eq!(log.errors(), [("stun:silent", IceServerErrorKind::Timeout)]);
+    assert_eq!(gatherer.poll_timeout(), None);
+}
+
+#[test]
+fn a_lost_request_is_made_good() {
+    let start = Instant::now();
+    let servers = vec![stun_server("stun:a", &["192.0.2.1:1"])];
+    let mut gatherer = Gatherer::new(start, &[host("10.0.0.1", 1)], PORT, servers);
+    let tries = std::cell::Cell::new(0);
+    let log = run(&mut gatherer, start, Duration::from_secs(10), &|t, id| {
+        tries.set(tries.get() + 1);
+        if tries.get() < 3 { None } else { nat(t, id) }
+    });
+    assert_eq!(log.reflexive().len(), 1);
+    assert_eq!(log.completed_at(), Duration::from_millis(1520));
+}
+
+#[test]
+fn answers_of_strangers_and_with_wrong_ids_change_nothing() {
+    let start = Instant::now();
+    let servers = vec![stun_server("stun:a", &["192.0.2.1:1"])];
+    let mut gatherer = Gatherer::new(start, &[host("10.0.0.1", 1)], PORT, servers);
+    let request = gatherer.poll_transmit().unwrap();
+    let id = request_id(&request.data);
+    let mapped = addr("203.0.113.1:9");
+    let here = Some("10.0.0.1".parse().unwrap());
+    let wrong_id = success(TransactionId([7; 12]), mapped);
+    assert!(!gatherer.handle_datagram(start, here, request.remote, &wrong_id));
+    assert!(!gatherer.handle_datagram(start, here, request.remote, &request.data));
+    assert!(!gatherer.handle_datagram(start, here, request.remote, b"garbage"));
+    assert!(!gatherer.handle_datagram(start, here, request.remote, &[]));
+    // The id is right, so nobody else can want it, but it is not the server's answer.
+    let answer = success(id, mapped);
+    assert!(gatherer.handle_datagram(start, here, addr("192.0.2.1:2"), &answer));
+    assert!(gatherer.handle_datagram(start, here, addr("192.0.2.66:1"), &answer));
+    let elsewhere = Some("10.0.0.2".parse().unwrap());
+    assert!(gatherer.handle_datagram(start, elsewhere, request.remote, &answer));
+    let log = run(&mut gatherer, start, Duration::ZERO, &silent);
+    assert_eq!((log.events.len(), gatherer.is_complete()), (1, false));
+
+    assert!(gatherer.handle_datagram(start, None, request.remote, &answer));
+    assert!(gatherer.is_complete());
+    // A repeated answer is taken and has no effect.
+    assert!(gatherer.handle_datagram(start, None, request.remote, &answer));
+    let log = run(&mut gatherer, start, Duration::ZERO, &silent);
+    assert_eq!((log.reflexive().len(), log.events.len()), (1, 2));
+}
+
+#[test]
+fn error_codes_are_reported_and_other_families_still_count() {
+    let start = Instant::now();
+    let hosts = [host("2001:db8::1", 2), host("10.0.0.1", 1)];
+    let both = stun_server(
+        "stun:both",
+        &["[2001:db8::9]:1", "192.0.2.1:1", "192.0.2.2:1"],
+    );
+    let bad = stun_server("stun:bad", &["192.0.2.4:1"]);
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, vec![both, bad]);
+    let log = run(
+        &mut gatherer,
+        start,
+        Duration::from_secs(10),
+        &|t, id| match (t.remote.is_ipv6(), t.remote.ip().to_string().as_str()) {
+            (true, _) | (_, "192.0.2.4") => Some((MS, t.remote, refusal(id, 400))),
+            _ => nat(t, id),
+        },
+    );
+    assert_eq!(
+        log.errors(),
+        [("stun:bad", IceServerErrorKind::Refused(400))]
+    );
+    assert_eq!(log.reflexive().len(), 1);
+    assert_eq!(log.sent.len(), 3, "one request per server and base");
+    for (_, t) in &log.sent {
+        assert_eq!(t.local_ip.is_ipv4(), t.remote.is_ipv4());
+    }
+    log.completed_at();
+}
+
+#[test]
+fn names_may_be_resolved_later_or_never() {
+    let start = Instant::now();
+    let pending = |url: &str| GatherServer {
+        addrs: None,
+        ..stun_server(url, &[])
+    };
+    let servers = vec![
+        pending("stun:late"),
+        pending("stun:never"),
+        pending("stun:empty"),
+    ];
+    let mut gatherer = Gatherer::new(start, &[host("10.0.0.1", 1)], PORT, servers);
+    let later = start + Duration::from_secs(2);
+    gatherer.handle_timeout(later);
+    gatherer.add_server_addrs(later, 0, Ok(vec![addr("192.0.2.1:1")]));
+    gatherer.add_server_addrs(later, 2, Ok(vec![addr("0.0.0.0:1"), addr("192.0.2.1:0")]));
+    gatherer.add_server_addrs(later, 0, Err("twice".into()));
+    gatherer.add_server_addrs(later, 99, Ok(vec![addr("192.0.2.1:1")]));
+    let log = run(&mut gatherer, later, Duration::from_secs(10), &nat);
+    assert_eq!(log.reflexive().len(), 1);
+    assert_eq!(
+        log.errors(),
+        [
+            ("stun:empty", IceServerErrorKind::Resolve),
+            ("stun:never", IceServerErrorKind::Resolve)
+        ]
+    );
+    assert_eq!(log.completed_at() + Duration::from_secs(2), LIMIT);
+    // Too late: complete is final.
+    gatherer.add_server_addrs(start + LIMIT, 1, Ok(vec![addr("192.0.2.1:1")]));
+    assert_eq!(
+        (gatherer.poll_transmit(), gatherer.poll_event()),
+        (None, None)
+    );
+}
+
+#[test]
+fn a_family_without_local_address_and_refused_sends_are_unreachable() {
+    let start = Instant::now();
+    let servers = vec![
+        stun_server("stun:v6", &["[2001:db8::9]:1"]),
+        stun_server("stun:v4", &["192.0.2.1:1"]),
+    ];
+    let mut gatherer = Gatherer::new(start, &[host("10.0.0.1", 1)], PORT, servers);
+    let mut now = start;
+    let mut sends = 0;
+    while !gatherer.is_complete() {
+        while let Some(t) = gatherer.poll_transmit() {
+            sends += 1;
+            gatherer.handle_send_error(now, t.local_ip, t.remote, "network unreachable");
+        }
+        if let Some(next) = gatherer.poll_timeout() {
+            now = next;
+            gatherer.handle_timeout(now);
+        }
+    }
+    assert_eq!(sends, 3);
+    let log = run(&mut gatherer, start, MINUTE, &silent);
+    assert_eq!(
+        log.errors(),
+        [
+            ("stun:v6", IceServerErrorKind::Unreachable),
+            ("stun:v4", IceServerErrorKind::Unreachable)
+        ]
+    );
+}
+
+#[test]
+fn an_address_without_way_to_the_server_does_not_hold_up_the_end() {
+    let start = Instant::now();
+    let hosts = [host("10.0.0.1", 2), host("172.17.0.1", 1)];
+    let servers = vec![stun_server("stun:a", &["192.0.2.1:1"])];
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, servers);
+    let log = run(&mut gatherer, start, Duration::from_secs(10), &|t, id| {
+        if t.local_ip.to_string() == "10.0.0.1" {
+            nat(t, id)
+        } else {
+            None
+        }
+    });
+    assert_eq!((log.reflexive().len(), log.errors().len()), (1, 0));
+    // The answer came while the second address still waited for its turn.
+    assert_eq!(log.completed_at(), 20 * MS + TA + STRAGGLERS);
+}
+
+#[test]
+fn relays_are_unsupported_and_too_many_servers_too() {
+    let start = Instant::now();
+    let turn = GatherServer {
+        kind: ServerKind::Turn,
+        ..stun_server("turn:relay", &["192.0.2.1:1"])
+    };
+    let mut servers: Vec<_> = (0..MAX_SERVERS)
+        .map(|i| stun_server(&format!("stun:{i}"), &["192.0.2.1:1"]))
+        .collect();
+    servers[0] = turn;
+    servers.push(stun_server("stun:extra", &["192.0.2.1:1"]));
+    let hosts: Vec<_> = (1..=40).map(|i| host(&format!("10.0.0.{i}"), i)).collect();
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, servers);
+    let log = run(&mut gatherer, start, Duration::from_secs(10), &nat);
+    assert_eq!(
+        log.errors(),
+        [
+            ("turn:relay", IceServerErrorKind::Unsupported),
+            ("stun:extra", IceServerErrorKind::Unsupported)
+        ]
+    );
+    assert_eq!(log.reflexive().len(), MAX_BASES);
+    assert_eq!(log.candidates().len(), MAX_HOSTS + MAX_BASES);
+    assert!(log.completed_at() <= LIMIT);
+}
+
+#[test]
+fn bindings_are_kept_alive_until_told_otherwise() {
+    let start = Instant::now();
+    let servers = vec![stun_server("stun:a", &["192.0.2.1:1"])];
+    let mut gatherer = Gatherer::new(start, &[host("10.0.0.1", 1)], PORT, servers);
+    let log = run(&mut gatherer, start, MINUTE, &nat);
+    let times: Vec<_> = log.sent.iter().map(|(at, _)| at.as_millis()).collect();
+    assert_eq!(times, [0, 15_020, 30_020, 45_020]);
+    assert_ne!(log.sent[1].1.data, log.sent[2].1.data);
+    assert_eq!(log.events.len(), 3);
+    gatherer.stop_keepalives();
+    assert_eq!(gatherer.poll_timeout(), None);
+}
+
+/// Drives `gatherer` on a real port.
+async fn drive(gatherer: &mut Gatherer, endpoint: &UdpEndpoint, seconds: u64) -> Vec<GatherEvent> {
+    let mut events = Vec::new();
+    let stop = Instant::now() + Duration::from_secs(seconds);
+    while !gatherer.is_complete() {
+        assert!(Instant::now() < stop, "not complete: {events:?}");
+        while let Some(t) = gatherer.poll_transmit() {
+            let outcome = endpoint.try_send(&Transmit {
+                remote: t.remote,
+                local_ip: Some(t.local_ip),
+                contents: &t.data,
+                segment_size: None,
+            });
+            if let Ok(SendOutcome::Dropped(e)) = outcome {
+                let message = e.to_string();
+                gatherer.handle_send_error(Instant::now(), t.local_ip, t.remote, &message);
+            }
+        }
+        let timeout = gatherer.poll_timeout().unwrap_or(stop);
+        tokio::select! {
+            _ = endpoint.readable() => {
+                let _ = endpoint.try_recv(&mut RecvBuffers::checkout(), &mut |d| {
+                    gatherer.handle_datagram(Instant::now(), d.local_ip, d.from, d.data);
+                });
+            }
+            () = tokio::time::sleep_until(timeout.into()) => {
+                gatherer.handle_timeout(Instant::now());
+            }
+        }
+    }
+    events.extend(std::iter::from_fn(|| gatherer.poll_event()));
+    events
+}
+
+/// A STUN server that says what it sees, but with another port, as a NAT would make it.
+async fn responder() -> SocketAddr {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let local = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut buffer = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut buffer).await {
+            let id = request_id(&buffer[..length]);
+            let mapped = SocketAddr::new(from.ip(), from.port() ^ 1);
+            let _ = socket.send_to(&success(id, mapped), from).await;
+        }
+    });
+    local
+}
+
+#[tokio::test]
+async fn a042_reflexive_candidates_are_gathered_on_the_socket_that_will_use_them() {
+    let endpoint = UdpEndpoint::bind(None).unwrap();
+    let server = responder().await;
+    let hosts = [host("127.0.0.1", 2), host("127.0.0.2", 1)];
+    let servers = vec![GatherServer {
+        url: format!("stun:{server}"),
+        kind: ServerKind::Stun,
+        addrs: Some(Ok(vec![server])),
+    }];
+    let mut gatherer = Gatherer::new(Instant::now(), &hosts, endpoint.port(), servers);
+    let events = drive(&mut gatherer, &endpoint, 5).await;
+    let reflexive: Vec<_> = events
+        .iter()
+        .filter_map(|event| match event {
+            GatherEvent::Candidate(c) if c.kind == CandidateKind::ServerReflexive => Some(c.addr),
+            _ => None,
+        })
+        .collect();
+    let port = endpoint.port() ^ 1;
+    assert_eq!(
+        reflexive,
+        [
+            addr(&format!("127.0.0.1:{port}")),
+            addr(&format!("127.0.0.2:{port}"))
+        ]
+    );
+    assert_eq!(events.last(), Some(&GatherEvent::Complete));
+}

@@ -1,0 +1,311 @@
+//! One UDP port for IPv4 and IPv6, received and sent in batches.
+//!
+//! Every address that crosses this interface is canonical: an IPv4 peer is an IPv4 address, never
+//! `::ffff:a.b.c.d`, whatever the family of the socket underneath.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use quinn_udp::UdpSocketState;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+use super::recv_buffers::{Buffers, RECV_BATCH, RECV_BUFFER};
+use super::train::send_train;
+use crate::error::{Error, Result, TransportFault};
+
+pub(crate) use super::recv_buffers::RecvBuffers;
+pub(crate) use super::train::SendOutcome;
+
+/// Asked for in each direction; the kernel grants what its limits allow.
+const SOCKET_BUFFER: usize = 4 << 20;
+/// Receive errors in a row, without one datagram between, after which the socket counts as dead.
+const MAX_RECV_ERRORS: usize = 1_000;
+
+/// One received datagram.
+pub(crate) struct RecvDatagram<'a> {
+    pub(crate) from: SocketAddr,
+    /// The local address it was sent to, where the platform tells.
+    pub(crate) local_ip: Option<IpAddr>,
+    pub(crate) data: &'a mut [u8],
+}
+
+/// One datagram, or a train of equal-sized ones (the last may be shorter) to one address.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transmit<'a> {
+    pub(crate) remote: SocketAddr,
+    /// The local address to send from; `None` leaves the choice to the routing table.
+    pub(crate) local_ip: Option<IpAddr>,
+    pub(crate) contents: &'a [u8],
+    /// Bytes of each datagram when `contents` holds several.
+    pub(crate) segment_size: Option<usize>,
+}
+
+/// Counters of one endpoint since it was bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct UdpStats {
+    /// ICMP and other transient errors reported by receive calls.
+    pub(crate) recv_errors: u64,
+    /// Transmits refused.
+    pub(crate) send_dropped: u64,
+    /// Sends that found the socket buffer full.
+    pub(crate) send_blocked: u64,
+}
+
+/// One UDP port.
+pub(crate) struct UdpEndpoint {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    local_addr: SocketAddr,
+    dual_stack: bool,
+    gso_segments: AtomicUsize,
+    #[cfg(test)]
+    granted: (usize, usize),
+    consecutive_recv_errors: AtomicUsize,
+    recv_errors: AtomicU64,
+    send_dropped: AtomicU64,
+    send_blocked: AtomicU64,
+}
+
+impl UdpEndpoint {
+    /// Binds `bind`, or else any port on all addresses of both families (of IPv4 alone where the
+    /// system has no IPv6). Must be called inside a tokio runtime.
+    pub(crate) fn bind(bind: Option<SocketAddr>) -> Result<Self> {
+        tokio::runtime::Handle::try_current().map_err(|_| TransportFault::NoRuntime)?;
+        let v6_any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let v4_any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        let bound = match bind {
+            Some(addr) => Self::bind_to(addr).map_err(|e| Error::io(format!("bind {addr}"), &e)),
+            None => Self::bind_to(v6_any).or_else(|_| {
+                Self::bind_to(v4_any).map_err(|e| Error::io(format!("bind {v4_any}"), &e))
+            }),
+        }?;
+        Ok(bound)
+    }
+
+    fn bind_to(addr: SocketAddr) -> io::Result<Self> {
+        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+        let dual_stack = matches!(addr.ip(), IpAddr::V6(ip) if ip.is_unspecified());
+        if addr.is_ipv6() {
+            // Without this the address 0.0.0.0 of the same port could belong to somebody else.
+            socket.set_only_v6(!dual_stack)?;
+        }
+        // Not fatal: the kernel caps the request at its own limit, some refuse above it.
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+        socket.set_nonblocking(true)?;
+        socket.bind(&addr.into())?;
+        let recv_buffer = socket.recv_buffer_size()?;
+        let send_buffer = socket.send_buffer_size()?;
+        tracing::debug!(recv_buffer, send_buffer, "socket buffers granted");
+        let socket = UdpSocket::from_std(socket.into())?;
+        let state = UdpSocketState::new((&socket).into())?;
+        Ok(Self {
+            local_addr: socket.local_addr()?,
+            dual_stack,
+            gso_segments: AtomicUsize::new(state.max_gso_segments().max(1)),
+            socket,
+            state,
+            #[cfg(test)]
+            granted: (recv_buffer, send_buffer),
+            consecutive_recv_errors: AtomicUsize::new(0),
+            recv_errors: AtomicU64::new(0),
+            send_dropped: AtomicU64::new(0),
+            send_blocked: AtomicU64::new(0),
+        })
+    }
+
+    /// The bound address; the IP is unspecified when bound to all addresses.
+    pub(crate) fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.local_addr.port()
+    }
+
+    /// Whether a datagram of this family can be sent.
+    pub(crate) fn supports(&self, ip: IpAddr) -> bool {
+        self.dual_stack || ip.is_ipv4() == self.local_addr.is_ipv4()
+    }
+
+    /// Bytes of receive and send buffer as the kernel reports them.
+    #[cfg(test)]
+    pub(crate) fn granted_buffers(&self) -> (usize, usize) {
+        self.granted
+    }
+
+    /// Datagrams the kernel takes as one send; 1 without GSO.
+    pub(crate) fn gso_segments(&self) -> usize {
+        self.gso_segments.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn stats(&self) -> UdpStats {
+        UdpStats {
+            recv_errors: self.recv_errors.load(Ordering::Relaxed),
+            send_dropped: self.send_dropped.load(Ordering::Relaxed),
+            send_blocked: self.send_blocked.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Cancel-safe.
+    pub(crate) async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
+    /// Cancel-safe.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await
+    }
+
+    /// One `recvmmsg`; hands each datagram to `handler` and returns their number, at most 16
+    /// trains of 64. `Ok(0)` means that a transient error was counted: call again.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing is waiting; anything else when the socket is dead.
+    pub(crate) fn try_recv(
+        &self,
+        buffers: &mut RecvBuffers,
+        handler: &mut dyn FnMut(RecvDatagram<'_>),
+    ) -> io::Result<usize> {
+        let Some(Buffers { data, meta }) = buffers.get_mut() else {
+            return Err(io::ErrorKind::WouldBlock.into());
+        };
+        let received = {
+            let mut slots = data.chunks_exact_mut(RECV_BUFFER);
+            let mut slices: [IoSliceMut<'_>; RECV_BATCH] =
+                std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
+            self.socket.try_io(Interest::READABLE, || {
+                self.state.recv((&self.socket).into(), &mut slices, meta)
+            })
+        };
+        let trains = match received {
+            Ok(trains) => trains,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(e),
+            Err(e) => {
+                self.recv_errors.fetch_add(1, Ordering::Relaxed);
+                let in_a_row = self.consecutive_recv_errors.fetch_add(1, Ordering::Relaxed);
+                return if in_a_row < MAX_RECV_ERRORS {
+                    Ok(0)
+                } else {
+                    Err(e)
+                };
+            }
+        };
+        self.consecutive_recv_errors.store(0, Ordering::Relaxed);
+        let mut count = 0;
+        for (buffer, meta) in data.chunks_exact_mut(RECV_BUFFER).zip(&*meta).take(trains) {
+            let from = canonical(meta.addr);
+            let local_ip = meta.dst_ip.map(|ip| ip.to_canonical());
+            let filled = buffer.get_mut(..meta.len).unwrap_or_default();
+            for data in filled.chunks_mut(meta.stride.max(1)) {
+                handler(RecvDatagram {
+                    from,
+                    local_ip,
+                    data,
+                });
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Sends now or not at all.
+    ///
+    /// # Errors
+    /// Only `WouldBlock`, when nothing was sent: wait for [`writable`](Self::writable).
+    pub(crate) fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<SendOutcome> {
+        let remote = match self.wire_address(transmit) {
+            Ok(remote) => remote,
+            Err(e) => return Ok(self.note(SendOutcome::Dropped(e))),
+        };
+        let mut gso = self.gso_segments();
+        let outcome = send_train(
+            transmit.contents,
+            transmit.segment_size,
+            &mut gso,
+            |contents, segment_size| {
+                self.send_once(&quinn_udp::Transmit {
+                    destination: remote,
+                    ecn: None,
+                    contents,
+                    segment_size,
+                    src_ip: transmit.local_ip,
+                })
+            },
+        );
+        self.gso_segments.fetch_min(gso, Ordering::Relaxed);
+        match outcome {
+            Ok(outcome) => Ok(self.note(outcome)),
+            Err(e) => {
+                self.send_blocked.fetch_add(1, Ordering::Relaxed);
+                Err(e)
+            }
+        }
+    }
+
+    fn note(&self, outcome: SendOutcome) -> SendOutcome {
+        match outcome {
+            SendOutcome::Dropped(_) => self.send_dropped.fetch_add(1, Ordering::Relaxed),
+            SendOutcome::Partial(_) => self.send_blocked.fetch_add(1, Ordering::Relaxed),
+            SendOutcome::Sent => 0,
+        };
+        outcome
+    }
+
+    fn send_once(&self, transmit: &quinn_udp::Transmit<'_>) -> io::Result<()> {
+        // Straight to the kernel first: a socket that the reactor has not polled yet counts as not
+        // writable. The second try, inside `try_io`, clears the readiness without losing a wake-up.
+        match self.state.try_send((&self.socket).into(), transmit) {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.socket.try_io(Interest::WRITABLE, || {
+                    self.state.try_send((&self.socket).into(), transmit)
+                })
+            }
+            result => result,
+        }
+    }
+
+    /// The destination in the socket's family. Refuses what cannot be a peer: the kernel takes
+    /// 0.0.0.0 for this very host, and an EINVAL for port 0 looks like missing GSO support.
+    fn wire_address(&self, transmit: &Transmit<'_>) -> io::Result<SocketAddr> {
+        let ip = transmit.remote.ip().to_canonical();
+        if ip.is_unspecified() || ip.is_multicast() || transmit.remote.port() == 0 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        if !self.supports(ip) {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
+        if let Some(local_ip) = transmit.local_ip {
+            let bound = self.local_addr.ip();
+            let wrong_family = local_ip.is_ipv4() != ip.is_ipv4();
+            if wrong_family || !(bound.is_unspecified() || bound == local_ip) {
+                return Err(io::ErrorKind::AddrNotAvailable.into());
+            }
+        }
+        Ok(match (ip, self.local_addr.is_ipv6()) {
+            (IpAddr::V4(v4), true) => {
+                SocketAddrV6::new(v4.to_ipv6_mapped(), transmit.remote.port(), 0, 0).into()
+            }
+            (IpAddr::V4(v4), false) => (v4, transmit.remote.port()).into(),
+            (IpAddr::V6(_), _) => transmit.remote,
+        })
+    }
+}
+
+/// IPv4-mapped IPv6 becomes IPv4; the flow label is not part of an address.
+fn canonical(addr: SocketAddr) -> SocketAddr {
+    match (addr.ip().to_canonical(), addr) {
+        (IpAddr::V6(ip), SocketAddr::V6(v6)) => {
+            SocketAddrV6::new(ip, v6.port(), 0, v6.scope_id()).into()
+        }
+        (ip, _) => (ip, addr.port()).into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "udp_tests.rs"]
+mod tests;
