@@ -1,5 +1,386 @@
 //! RTCConnection and the descriptions that signalling carries.
 
-mod state;
+pub(crate) mod candidate;
+mod candidate_line;
+#[cfg(test)]
+mod candidate_tests;
+pub(crate) mod certificate;
+#[cfg(test)]
+mod description_fuzz_tests;
+pub(crate) mod event;
+pub(crate) mod fingerprint;
+#[cfg(test)]
+mod fingerprint_tests;
+pub(crate) mod ice_server;
+#[cfg(test)]
+mod ice_server_tests;
+mod lenient;
+pub(crate) mod options;
+pub(crate) mod receiving;
+pub(crate) mod roles;
+#[cfg(test)]
+mod roles_tests;
+pub(crate) mod sending;
+mod server_url;
+mod setup;
+pub(crate) mod shared;
+pub(crate) mod side;
+#[cfg(test)]
+mod side_tests;
+pub(crate) mod state;
+pub(crate) mod stats;
 
-pub use state::DisconnectReason;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::engine::Identity;
+use crate::engine::certificate::HashAlgorithm;
+use crate::engine::ice::{CandidateKind, Credentials};
+use crate::error::{Error, Result};
+use crate::socket::RTCSocket;
+use candidate::{RTCIceCandidateDescription, Skip};
+use event::RTCConnectionEvents;
+use options::RTCConnectionOptions;
+use roles::RTCIceRole;
+use shared::ConnectionShared;
+use side::RTCConnectionSide;
+pub(crate) use state::DisconnectReason;
+use state::RTCConnectionState;
+#[cfg(test)]
+use {fingerprint::CertificateFingerprint, ice_server::RTCIceServer};
+
+/// Names of the peer's candidates (`.local`) that may be looked up for one connection.
+const MAX_NAMES: usize = 64;
+
+/// A connection to one peer (rows A1 to A41): ICE, DTLS, and the media and data inside.
+///
+/// Cloning gives another handle to the same connection; when the last one is dropped the
+/// connection is closed. All verbs are synchronous: they validate, change state and wake the
+/// socket's task.
+///
+/// See the [crate page](crate) for how the pieces fit together.
+#[derive(Clone)]
+pub struct RTCConnection {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    shared: Arc<ConnectionShared>,
+    socket: RTCSocket,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.close(DisconnectReason::Closed);
+    }
+}
+
+impl RTCConnection {
+    /// Makes a connection. Gathering of candidates starts at once (row A3); the events come with
+    /// the connection, so the first candidate cannot be missed.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for a bad ICE server, header extension or combination of options;
+    /// [`TransportFault::NoRuntime`](crate::TransportFault::NoRuntime) outside a tokio runtime;
+    /// [`TransportFault::Io`](crate::TransportFault::Io) when the port cannot be bound.
+    pub fn new(options: RTCConnectionOptions) -> Result<(Self, RTCConnectionEvents)> {
+        let (shared, socket) = setup::build(options)?;
+        let events = RTCConnectionEvents {
+            queue: shared.events.clone(),
+        };
+        let handle = Arc::new(Handle { shared, socket });
+        Ok((Self { handle }, events))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<ConnectionShared> {
+        &self.handle.shared
+    }
+
+    /// The local socket, to be reused in other connections (rows A16, A48).
+    #[doc(alias = "getLocalSocket")]
+    pub fn local_socket(&self) -> RTCSocket {
+        self.handle.socket.clone()
+    }
+
+    /// The local side, complete from the beginning (rows A4, A14, A53): ICE user name fragment
+    /// and password, DTLS fingerprint. Signal it to the peer as JSON.
+    pub fn local(&self) -> RTCConnectionSide {
+        let state = self.shared().lock();
+        let mut side = RTCConnectionSide::new(
+            state.credentials.ufrag.clone(),
+            state.credentials.pwd.clone(),
+        );
+        // RFC 8122 section 5: sha-256 is what every peer knows; the rest can be computed.
+        side.dtls.fingerprint = setup::fingerprints(
+            self.shared().socket.certificate.der(),
+            &[HashAlgorithm::Sha256],
+        );
+        side
+    }
+
+    /// The remote side as it was set, `None` before. Its DTLS fingerprint is what was signalled, or else what
+    /// the peer's certificate turned out to have, once DTLS is established (row A54).
+    pub fn remote(&self) -> Option<RTCConnectionSide> {
+        let state = self.shared().lock();
+        let mut side = state.remote.clone()?;
+        if side.dtls.fingerprint.is_none() {
+            side.dtls.fingerprint = state
+                .engine
+                .peer_certificate()
+                .and_then(|der| setup::fingerprints(der, HashAlgorithm::ALL));
+        }
+        Some(side)
+    }
+
+    /// Sets the remote side: before `connect`, and again when the peer has restarted ICE (rows
+    /// A15, A51, A52, G18).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` when the user name fragment or password is malformed (RFC 8839 section
+    /// 5.4); `InvalidState` when a fingerprint other than the first is given after `connect`;
+    /// `Closed`.
+    pub fn set_remote(&self, side: RTCConnectionSide) -> Result<()> {
+        side.validate()?;
+        let shared = self.shared();
+        let ufrag = side.ice.username_frag.clone();
+        shared.open(|state| {
+            let known = state
+                .remote
+                .as_mut()
+                .and_then(|known| known.dtls.fingerprint.take());
+            let mut side = side;
+            if let Some(fingerprint) = &side.dtls.fingerprint {
+                let entries = fingerprint
+                    .iter()
+                    .map(|one| (one.algorithm.clone(), one.bytes.clone()))
+                    .collect();
+                if state.engine.state() != crate::engine::EngineState::New
+                    && known.as_ref() != Some(fingerprint)
+                {
+                    if let Some(remote) = &mut state.remote {
+                        remote.dtls.fingerprint = known;
+                    }
+                    return Err(Error::invalid_state(
+                        "the remote fingerprint cannot change once connect was called",
+                    ));
+                }
+                state.engine.set_remote_fingerprints(entries);
+            }
+            state.engine.set_remote_credentials(
+                Instant::now(),
+                Credentials {
+                    ufrag: side.ice.username_frag.clone(),
+                    pwd: side.ice.password.clone(),
+                },
+            );
+            side.dtls.fingerprint = side.dtls.fingerprint.or(known);
+            state.remote = Some(side);
+            Ok(())
+        })?;
+        shared.socket.set_remote_ufrag(shared.id, ufrag);
+        Ok(())
+    }
+
+    /// Applies a local candidate from the `Candidate` event (rows A7, A17, G3). Needed with
+    /// [`LocalCandidates::OnSet`](crate::LocalCandidates::OnSet) only; otherwise, and for one
+    /// applied before, it does nothing. A candidate that gathering did not find is accepted: that
+    /// is how an application adds an address it knows of, e.g. a forwarded port.
+    ///
+    /// # Errors
+    ///
+    /// `NotSupported` for a candidate that this side cannot use (TCP, component 2, a name);
+    /// `Closed`.
+    #[doc(alias = "setLocalCandidate")]
+    pub fn set_local_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
+        let port = self.shared().socket.udp.port();
+        self.shared().open(|state| match candidate.to_engine() {
+            Ok(mut usable) => {
+                // Checks leave from the socket, whatever address the outside sees.
+                usable.base = match (usable.kind, usable.related) {
+                    (CandidateKind::Host, _) | (_, None) => SocketAddr::new(usable.addr.ip(), port),
+                    (_, Some(related)) => SocketAddr::new(related.ip(), port),
+                };
+                state.engine.add_local_candidate(Instant::now(), usable);
+                Ok(())
+            }
+            Err(Skip::Resolve(name)) => Err(Error::not_supported(format!(
+                "the local candidate {name} is a name; an address is needed"
+            ))),
+            Err(Skip::Ignored(reason)) => Err(Error::not_supported(reason.to_string())),
+        })
+    }
+
+    /// Adds a candidate of the peer, at any time and in any order (rows A8, A18, A20, A118).
+    /// Duplicates do nothing.
+    ///
+    /// Candidates that cannot be used are ignored and counted, never fatal: TCP, component 2,
+    /// unknown types, `.local` names that do not resolve within 5 s (rows G21, G22).
+    ///
+    /// # Errors
+    ///
+    /// `Closed`.
+    #[doc(alias = "setRemoteCandidate")]
+    pub fn set_remote_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
+        self.shared().open(|state| {
+            match candidate.to_engine() {
+                Ok(usable) => {
+                    state.engine.add_remote_candidate(Instant::now(), usable);
+                }
+                Err(Skip::Resolve(name)) if state.remote_names < MAX_NAMES => {
+                    state.remote_names += 1;
+                    setup::resolve_remote(self.shared(), candidate.clone(), name);
+                }
+                Err(Skip::Resolve(_)) => state.ignored_candidates += 1,
+                Err(Skip::Ignored(reason)) => {
+                    tracing::debug!(%reason, "a remote candidate is ignored");
+                    state.ignored_candidates += 1;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Tells that the peer has no more candidates: failure can be concluded sooner (RFC 8838
+    /// section 14).
+    pub fn end_of_remote_candidates(&self) -> Result<()> {
+        self.shared().open(|state| {
+            state.engine.end_of_remote_candidates(Instant::now());
+            Ok(())
+        })
+    }
+
+    /// Starts ICE (rows A19, A21, G2). Candidates that come later are considered too (row A20).
+    /// Calling it again does nothing.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidState` before `set_remote` gave the peer's user name fragment and password, and,
+    /// unless the identity policy says otherwise, its fingerprint (row G18); `Closed`.
+    pub fn connect(&self) -> Result<()> {
+        self.shared().open(|state| {
+            if state.remote.is_none() {
+                return Err(Error::invalid_state(
+                    "set_remote must give the peer's usernameFrag and password before connect",
+                ));
+            }
+            if matches!(state.engine.identity(), Identity::Pinned { .. })
+                && !state.engine.has_remote_fingerprints()
+            {
+                return Err(Error::invalid_state(
+                    "the peer's DTLS fingerprint must be set before connect; \
+                     PeerIdentity::Deferred lets it be judged after the handshake",
+                ));
+            }
+            state.engine.connect(Instant::now());
+            Ok(())
+        })
+    }
+
+    /// Lets media flow under the identity policy `Deferred`, once the `PeerFingerprint` event has
+    /// been judged (row G18). To refuse, close the connection.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidState` when no peer waits to be accepted; `Closed`.
+    pub fn accept_peer(&self) -> Result<()> {
+        self.shared().open(|state| {
+            if state.engine.accept_peer(Instant::now()) {
+                Ok(())
+            } else {
+                Err(Error::invalid_state("no peer waits to be accepted"))
+            }
+        })
+    }
+
+    /// Gathers candidates again after the network interfaces changed (rows A22, G8), with the
+    /// same credentials. The active pair stays until a better one is found; `EndOfCandidates`
+    /// comes again.
+    pub fn update(&self) -> Result<()> {
+        self.shared().open(|_| Ok(()))?;
+        self.shared().socket.gather(Instant::now());
+        Ok(())
+    }
+
+    /// ICE restart (row G8, RFC 8445 section 9): new local credentials, which must be signalled
+    /// to the peer, and new remote ones from it by `set_remote`. Media goes on over the old path
+    /// until a new one is found. Gathers again as well.
+    pub fn restart(&self) -> Result<()> {
+        let shared = self.shared();
+        let credentials = Credentials::generate()?;
+        // The route must be there before the peer can use the new fragment.
+        shared
+            .socket
+            .add_local_ufrag(shared.id, credentials.ufrag.clone());
+        shared.open(|state| {
+            state.credentials = credentials.clone();
+            state.engine.restart(Instant::now(), credentials);
+            Ok(())
+        })?;
+        self.update()
+    }
+
+    /// Closes the connection: BYE for each track, DTLS close_notify, event
+    /// `Disconnected { Closed }`, then the end of all events (rows A31, G12). Idempotent; every
+    /// later verb is [`Error::Closed`], views stay readable.
+    pub fn close(&self) {
+        self.shared().close(DisconnectReason::Closed);
+    }
+
+    /// The state (row G14).
+    pub fn state(&self) -> RTCConnectionState {
+        shared::public_state(self.shared().lock().engine.state())
+    }
+
+    /// The ICE role in force; it may change until ICE is connected. `None` while it is not decided.
+    pub fn ice_role(&self) -> Option<RTCIceRole> {
+        self.shared().lock().engine.ice().role().map(Into::into)
+    }
+
+    /// Waits until the connection is connected (rows A35, G13). Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` when it ends before.
+    pub async fn connected(&self) -> Result<()> {
+        loop {
+            let changed = self.shared().changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            {
+                let state = self.shared().lock();
+                if let Some(reason) = state.closed {
+                    return Err(Error::Closed(reason));
+                }
+                if state.engine.is_connected() {
+                    return Ok(());
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// Waits for the end of the connection and says why. Cancel-safe.
+    pub async fn closed(&self) -> DisconnectReason {
+        loop {
+            let changed = self.shared().changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if let Some(reason) = self.shared().lock().closed {
+                return reason;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl std::fmt::Debug for RTCConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RTCConnection")
+            .field("state", &self.state())
+            .field("socket", &self.handle.socket)
+            .finish_non_exhaustive()
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// Why a connection was disconnected (conformance row G14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -44,4 +46,57 @@ impl fmt::Display for DisconnectReason {
             Self::Internal => "internal fault",
         })
     }
+}
+
+/// The state of a connection (row G14).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum RTCConnectionState {
+    /// `connect` has not been called.
+    New,
+    /// Looking for a path, or securing it.
+    Searching,
+    /// Media can flow.
+    Connected,
+    /// The path is lost; it may come back, by itself or by an ICE restart.
+    Halted,
+    /// Over.
+    Closed,
+}
+
+/// The state of ICE, for diagnosis (row G13; RFC 8445).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum RTCIceState {
+    /// Not started.
+    New,
+    /// Checks are running, no pair is selected.
+    Checking,
+    /// A pair is selected and the peer answers.
+    Connected,
+    /// The peer has not answered for some seconds.
+    Disconnected,
+    /// No pair worked, or consent is lost.
+    Failed,
+    /// Ended.
+    Closed,
+}
+
+/// The state of DTLS, for diagnosis (row G13).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum RTCDtlsState {
+    /// Waits for ICE.
+    New,
+    /// The handshake is running.
+    Connecting,
+    /// The handshake is done.
+    Connected,
+    /// The peer said close_notify.
+    Closed,
+    /// The handshake failed, or the fingerprint did not match.
+    Failed,
 }

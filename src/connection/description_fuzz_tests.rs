@@ -1,0 +1,116 @@
+//! Signalling is untrusted: no input may panic a parser, and what is read must be written and read
+//! again as the same.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{CertificateFingerprint, RTCConnectionSide, RTCIceCandidateDescription, RTCIceServer};
+use crate::simnet::Rng;
+
+const SEED: u64 = 11;
+const RUNS: usize = 5_000;
+
+/// Flips, inserts, removes and repeats bytes; half of the changes are characters with a meaning.
+fn mutate(rng: &mut Rng, text: &str) -> String {
+    const MEANING: &[u8] = b"\"{}[]:,.0123456789-+@/?%= \n\\u";
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..=rng.below(4) {
+        let at = rng.below(bytes.len() as u64) as usize;
+        let byte = if rng.chance(0.5) {
+            MEANING[rng.below(MEANING.len() as u64) as usize]
+        } else {
+            rng.next_u64() as u8
+        };
+        match rng.below(4) {
+            0 => bytes[at] = byte,
+            1 => bytes.insert(at, byte),
+            2 if bytes.len() > 1 => drop(bytes.remove(at)),
+            _ => {
+                let tail = bytes[at..].to_vec();
+                bytes.extend_from_slice(&tail);
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn check<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
+    base: &str,
+    used: impl Fn(&T),
+) {
+    let mut rng = Rng::new(SEED);
+    serde_json::from_str::<T>(base).unwrap();
+    let mut read = 0;
+    for _ in 0..RUNS {
+        let text = mutate(&mut rng, base);
+        if let Ok(value) = serde_json::from_str::<T>(&text) {
+            let again = serde_json::to_string(&value).unwrap();
+            assert_eq!(
+                serde_json::from_str::<T>(&again).unwrap(),
+                value,
+                "{text}, seed {SEED}"
+            );
+            used(&value);
+            read += 1;
+        }
+    }
+    assert!(
+        read > RUNS / 100,
+        "only {read} mutations were readable, seed {SEED}"
+    );
+}
+
+#[test]
+fn candidates_survive_mutation() {
+    check::<RTCIceCandidateDescription>(
+        r#"{"foundation":"abcd1234","component":1,"transport":"udp","priority":1694498815,"connectionAddress":"192.0.2.33","connectionPort":10000,"type":"srflx","relAddress":"10.0.0.1","relPort":5}"#,
+        |candidate| {
+            let _ = candidate.to_engine();
+            if let Ok(line) = candidate.to_candidate_line() {
+                line.parse::<RTCIceCandidateDescription>().unwrap();
+            }
+        },
+    );
+}
+
+#[test]
+fn sides_survive_mutation() {
+    check::<RTCConnectionSide>(
+        r#"{"ice":{"usernameFrag":"abcd","password":"0123456789abcdefghij+/"},"dtls":{"fingerprint":{"shake128":"AB:CD","x":["01","02"]},"role":"client"},"cname":"alice"}"#,
+        |side| drop(side.validate()),
+    );
+}
+
+#[test]
+fn fingerprints_survive_mutation() {
+    check::<CertificateFingerprint>(
+        r#"[{"algorithm":"shake128","value":"AB:CD:EF"},"shake256 01:02:03"]"#,
+        |set| {
+            let _ = set.get("sha-256");
+        },
+    );
+}
+
+#[test]
+fn servers_survive_mutation() {
+    check::<RTCIceServer>(
+        r#"{"urls":["stun:stun.example.net:3478","turn:user@[2001:db8::1]?transport=udp"],"username":"u","credential":"p"}"#,
+        |server| drop(server.parse()),
+    );
+}
+
+#[test]
+fn candidate_lines_survive_mutation() {
+    let base = "candidate:42 1 udp 2043278322 192.0.2.172 44323 typ srflx raddr 10.0.0.1 rport 44323 ufrag EEtu";
+    let mut rng = Rng::new(SEED);
+    let mut read = 0;
+    for _ in 0..RUNS {
+        let text = mutate(&mut rng, base);
+        if let Ok(candidate) = text.parse::<RTCIceCandidateDescription>() {
+            let _ = candidate.to_engine();
+            read += 1;
+        }
+    }
+    assert!(read > RUNS / 100, "only {read} readable, seed {SEED}");
+}

@@ -1,0 +1,170 @@
+//! RTCConnectionOptions (rows A42 to A44).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::certificate::RTCCertificate;
+use super::ice_server::RTCIceServer;
+use super::roles::{GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole};
+use crate::rtp::HeaderExtension;
+use crate::socket::RTCSocket;
+
+/// How a connection is made. `RTCConnectionOptions::default()` is complete: no servers, a socket
+/// of its own, secure.
+///
+/// ```
+/// use ortc::{RTCConnectionOptions, RTCIceServer};
+///
+/// let options = RTCConnectionOptions::default()
+///     .ice_servers([RTCIceServer::new("stun:stun.example.net")]);
+/// ```
+#[derive(Debug, Clone)]
+pub struct RTCConnectionOptions {
+    pub(crate) ice_servers: Option<Vec<RTCIceServer>>,
+    pub(crate) socket: Option<RTCSocket>,
+    pub(crate) bind: Option<SocketAddr>,
+    pub(crate) include_loopback: bool,
+    pub(crate) role: Option<RTCIceRole>,
+    pub(crate) dtls_role: RTCDtlsRole,
+    pub(crate) identity: PeerIdentity,
+    pub(crate) allow_weak_fingerprints: bool,
+    pub(crate) local_candidates: LocalCandidates,
+    pub(crate) gather: GatherStart,
+    pub(crate) header_extensions: Vec<HeaderExtension>,
+    pub(crate) cname: Option<String>,
+    pub(crate) source_timeout: Duration,
+    pub(crate) certificate: Option<RTCCertificate>,
+}
+
+impl Default for RTCConnectionOptions {
+    fn default() -> Self {
+        Self {
+            ice_servers: None,
+            socket: None,
+            bind: None,
+            include_loopback: false,
+            role: None,
+            dtls_role: RTCDtlsRole::Auto,
+            identity: PeerIdentity::Pinned,
+            allow_weak_fingerprints: false,
+            local_candidates: LocalCandidates::Auto,
+            gather: GatherStart::Immediate,
+            header_extensions: Vec::new(),
+            cname: None,
+            source_timeout: Duration::from_secs(10),
+            certificate: None,
+        }
+    }
+}
+
+impl RTCConnectionOptions {
+    /// STUN servers to learn server-reflexive candidates from (rows A42, A47).
+    #[must_use]
+    #[doc(alias = "iceServers")]
+    pub fn ice_servers(mut self, servers: impl IntoIterator<Item = RTCIceServer>) -> Self {
+        self.ice_servers = Some(servers.into_iter().collect());
+        self
+    }
+
+    /// Uses the local socket of another connection (rows A43, A44): same port, same ICE user name
+    /// fragment and password, same certificate. With `ice_servers` other than the socket's own the
+    /// connection is refused (row G6).
+    #[must_use]
+    pub fn socket(mut self, socket: RTCSocket) -> Self {
+        self.socket = Some(socket);
+        self
+    }
+
+    /// Binds this address instead of any port on all interfaces. Port 0 picks a free one. With a
+    /// specified IP that IP is the only host candidate.
+    #[must_use]
+    pub fn bind(mut self, address: SocketAddr) -> Self {
+        self.bind = Some(address);
+        self
+    }
+
+    /// Offers loopback addresses as host candidates too. Without it they are offered only when
+    /// there is no other address.
+    #[must_use]
+    pub fn include_loopback(mut self, include: bool) -> Self {
+        self.include_loopback = include;
+        self
+    }
+
+    /// The ICE role. Unset, the side with the greater (usernameFrag, password) controls. Two equal
+    /// roles repair themselves (row G35).
+    #[must_use]
+    pub fn role(mut self, role: RTCIceRole) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    /// The DTLS role. `Auto`: the controlled side is the client (row G35).
+    #[must_use]
+    pub fn dtls_role(mut self, role: RTCDtlsRole) -> Self {
+        self.dtls_role = role;
+        self
+    }
+
+    /// How the peer is identified (row G18).
+    #[must_use]
+    pub fn identity(mut self, identity: PeerIdentity) -> Self {
+        self.identity = identity;
+        self
+    }
+
+    /// Lets a sha-1 or md5 fingerprint count. Both are broken; only for peers that have nothing
+    /// else (row G19).
+    #[must_use]
+    pub fn allow_weak_fingerprints(mut self, allow: bool) -> Self {
+        self.allow_weak_fingerprints = allow;
+        self
+    }
+
+    /// Whether local candidates take part as they are found, or once `set_local_candidate` is
+    /// called (rows A7, G3).
+    #[must_use]
+    pub fn local_candidates(mut self, policy: LocalCandidates) -> Self {
+        self.local_candidates = policy;
+        self
+    }
+
+    /// When gathering starts (rows A3, G1).
+    #[must_use]
+    pub fn gather(mut self, start: GatherStart) -> Self {
+        self.gather = start;
+        self
+    }
+
+    /// RTP header extensions of this connection, in both directions (row G16).
+    #[must_use]
+    #[doc(alias = "headerExtensions")]
+    pub fn header_extensions(
+        mut self,
+        extensions: impl IntoIterator<Item = HeaderExtension>,
+    ) -> Self {
+        self.header_extensions = extensions.into_iter().collect();
+        self
+    }
+
+    /// Replaces the random CNAME of the connection's RTP streams (row B19).
+    #[must_use]
+    pub fn cname(mut self, cname: impl Into<String>) -> Self {
+        self.cname = Some(cname.into());
+        self
+    }
+
+    /// The certificate of the connection's socket (row B41). Unset, a new one is made.
+    #[must_use]
+    pub fn certificate(mut self, certificate: RTCCertificate) -> Self {
+        self.certificate = Some(certificate);
+        self
+    }
+
+    /// How long a remote track may be silent before it is `disconnected` (row G33). Default 10 s.
+    #[must_use]
+    pub fn source_timeout(mut self, timeout: Duration) -> Self {
+        self.source_timeout = timeout;
+        self
+    }
+}

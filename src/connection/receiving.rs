@@ -1,0 +1,274 @@
+//! What a connection receives: tracks declared with `receive_track`, and their streams.
+
+use std::collections::HashMap;
+use std::sync::Weak;
+use std::time::Instant;
+
+use super::RTCConnection;
+use super::event::RTCConnectionEvent;
+use super::shared::ConnectionState;
+use crate::engine::{Engine, ReceiverSpec};
+use crate::error::{Error, Result};
+use crate::media::stream::{MediaStream, MediaStreamEvent};
+use crate::media::track::{MediaOrigin, MediaStreamTrack, MediaStreamTrackEvent};
+use crate::media::{Kind, RTCTrackDescription};
+use crate::rtp::{Declaration, ReceiverId, RtpPacket};
+
+/// The receiving tracks and streams of a connection.
+#[derive(Default)]
+pub(crate) struct Receiving {
+    tracks: HashMap<ReceiverId, ReceivingTrack>,
+    streams: Vec<MediaStream>,
+}
+
+struct ReceivingTrack {
+    description: RTCTrackDescription,
+    track: MediaStreamTrack,
+    connected: bool,
+}
+
+impl Receiving {
+    pub(crate) fn streams(&self) -> Vec<MediaStream> {
+        self.streams.clone()
+    }
+
+    /// Kind and SSRC of each source heard.
+    pub(crate) fn sources<'a>(
+        &'a self,
+        engine: &'a Engine,
+    ) -> impl Iterator<Item = (Kind, u32)> + 'a {
+        self.tracks.iter().flat_map(|(&id, receiving)| {
+            let kind = receiving.description.kind;
+            engine
+                .receiver_ssrcs(id)
+                .iter()
+                .map(move |&ssrc| (kind, ssrc))
+        })
+    }
+
+    pub(crate) fn uses_ssrc(&self, ssrc: u32) -> bool {
+        self.tracks
+            .values()
+            .any(|receiving| receiving.description.ssrc == Some(ssrc))
+    }
+
+    pub(crate) fn deliver(&self, id: ReceiverId, packets: Vec<RtpPacket>) {
+        if let Some(receiving) = self.tracks.get(&id) {
+            receiving.track.deliver(packets.into_iter());
+        }
+    }
+
+    fn streams_of(&self, id: ReceiverId) -> impl Iterator<Item = &MediaStream> {
+        let msid = self
+            .tracks
+            .get(&id)
+            .map_or(&[][..], |receiving| &receiving.description.msid);
+        self.streams
+            .iter()
+            .filter(move |stream| msid.iter().any(|id| id == stream.id()))
+    }
+
+    fn is_stream_connected(&self, stream: &MediaStream) -> bool {
+        self.tracks.values().any(|receiving| {
+            receiving.connected
+                && receiving
+                    .description
+                    .msid
+                    .iter()
+                    .any(|id| id == stream.id())
+        })
+    }
+
+    /// Row G34: the stream's event comes before the track's.
+    pub(crate) fn connected(&mut self, id: ReceiverId) {
+        for stream in self.streams_of(id) {
+            if !self.is_stream_connected(stream) {
+                stream.emit(MediaStreamEvent::Connected);
+            }
+        }
+        if let Some(receiving) = self.tracks.get_mut(&id) {
+            receiving.connected = true;
+            receiving.track.emit(MediaStreamTrackEvent::Connected);
+        }
+    }
+
+    pub(crate) fn disconnected(&mut self, id: ReceiverId) {
+        if let Some(receiving) = self.tracks.get_mut(&id) {
+            receiving.connected = false;
+            receiving.track.emit(MediaStreamTrackEvent::Disconnected);
+        }
+        for stream in self.streams_of(id) {
+            if !self.is_stream_connected(stream) {
+                stream.emit(MediaStreamEvent::Disconnected);
+            }
+        }
+    }
+
+    /// The connection is over: what waits can still be read, then the tracks end.
+    pub(crate) fn end(&mut self) {
+        let connected: Vec<_> = self
+            .tracks
+            .iter()
+            .filter(|(_, receiving)| receiving.connected)
+            .map(|(&id, _)| id)
+            .collect();
+        for id in connected {
+            self.disconnected(id);
+        }
+        for receiving in self.tracks.values() {
+            receiving.track.end();
+        }
+        for stream in &self.streams {
+            stream.end();
+        }
+    }
+}
+
+impl RTCConnection {
+    /// Readies reception of a track that the peer described (rows A28, A37, A78, G11), and gives
+    /// the track that its media will come from.
+    ///
+    /// An `AddStream` event follows for each `msid` that no other receiving track has. The same
+    /// `ssrc` and kind again updates the track. Packets that came before the description are not
+    /// lost: up to 256 are kept.
+    ///
+    /// # Errors
+    ///
+    /// `NotSupported` when none of the codecs is supported (row A79); `InvalidParameters` for a
+    /// malformed description or one that contradicts another; `Closed`.
+    #[doc(alias = "receiveTrack")]
+    pub fn receive_track(&self, description: RTCTrackDescription) -> Result<MediaStreamTrack> {
+        description.validate()?;
+        let origin: Weak<dyn MediaOrigin> = self.shared().this.clone();
+        self.shared().open(|state| {
+            if !description.has_supported_codec() {
+                return Err(Error::not_supported(
+                    "none of the description's codecs can be received",
+                ));
+            }
+            let id = state
+                .engine
+                .add_receiver(Instant::now(), receiver_spec(&description))?;
+            let track = match state.receiving.tracks.get_mut(&id) {
+                Some(known) => {
+                    known.track.set_codecs(&description.codecs);
+                    known.description = description.clone();
+                    known.track.clone()
+                }
+                None => {
+                    let track = MediaStreamTrack::remote(
+                        description.kind,
+                        &description.codecs,
+                        state.engine.audio_level_id(),
+                        origin,
+                        id.0,
+                    );
+                    let receiving = ReceivingTrack {
+                        description: description.clone(),
+                        track: track.clone(),
+                        connected: false,
+                    };
+                    state.receiving.tracks.insert(id, receiving);
+                    track
+                }
+            };
+            self.join_streams(state, &description.msid, &track);
+            Ok(track)
+        })
+    }
+
+    /// Rows A37 and G15: one event per stream id that is new.
+    fn join_streams(&self, state: &mut ConnectionState, msid: &[String], track: &MediaStreamTrack) {
+        for stream in &state.receiving.streams {
+            if !msid.iter().any(|id| id == stream.id()) {
+                stream.remove_track(track);
+            }
+        }
+        for id in msid {
+            let known = state
+                .receiving
+                .streams
+                .iter()
+                .find(|stream| stream.id() == id)
+                .cloned();
+            match known {
+                Some(stream) => stream.insert(track.clone()),
+                None => {
+                    let stream = MediaStream::remote(id.clone());
+                    stream.insert(track.clone());
+                    state.receiving.streams.push(stream.clone());
+                    self.shared()
+                        .events
+                        .push(RTCConnectionEvent::AddStream(stream));
+                }
+            }
+        }
+        state.drop_empty_streams();
+    }
+
+    /// Stops receiving the track with this SSRC (row G11); its handle ends. False when there is
+    /// none.
+    pub fn stop_receiving(&self, ssrc: u32) -> bool {
+        let shared = self.shared();
+        let removed = {
+            let mut state = shared.lock();
+            let id = state
+                .receiving
+                .tracks
+                .iter()
+                .find(|(id, receiving)| {
+                    receiving.description.ssrc == Some(ssrc)
+                        || state.engine.receiver_ssrcs(**id).contains(&ssrc)
+                })
+                .map(|(&id, _)| id);
+            id.map(|id| state.remove_receiving(id))
+        };
+        removed.is_some()
+    }
+
+    /// The streams that are received (row A30).
+    #[doc(alias = "getReceivingStreams")]
+    pub fn receiving_streams(&self) -> Vec<MediaStream> {
+        self.shared().lock().receiving.streams()
+    }
+}
+
+impl ConnectionState {
+    fn remove_receiving(&mut self, id: ReceiverId) {
+        self.engine.remove_receiver(id);
+        if let Some(receiving) = self.receiving.tracks.remove(&id) {
+            receiving.track.end();
+            for stream in &self.receiving.streams {
+                stream.remove_track(&receiving.track);
+            }
+        }
+        self.drop_empty_streams();
+    }
+
+    fn drop_empty_streams(&mut self) {
+        self.receiving.streams.retain(|stream| {
+            let empty = stream.tracks().is_empty();
+            if empty {
+                stream.end();
+            }
+            !empty
+        });
+    }
+}
+
+fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
+    let codecs = &description.codecs;
+    ReceiverSpec {
+        declaration: Declaration {
+            kind: description.kind.as_str(),
+            ssrcs: description.ssrc.into_iter().collect(),
+            mid: description.mux_id.clone(),
+            rid: None,
+            payload_types: codecs.iter().map(|codec| codec.payload_id).collect(),
+        },
+        clock_rates: codecs
+            .iter()
+            .map(|codec| (codec.payload_id, codec.effective_clock_rate()))
+            .collect(),
+    }
+}

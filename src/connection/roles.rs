@@ -1,0 +1,101 @@
+//! Roles and policies of a connection. The drafts define none of them (conformance rows G1, G3,
+//! G18, G35); each default is the safe choice.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::ice::Role;
+
+/// Which side nominates the candidate pair (RFC 8445 section 6.1.1).
+///
+/// Usually left unset: the connection settles it, and repairs a conflict with the tie-breaker.
+/// Set it only for a peer whose role is fixed, such as an ICE-lite server (always controlled).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RTCIceRole {
+    /// This side nominates.
+    Controlling,
+    /// The peer nominates.
+    Controlled,
+}
+
+/// Which side starts the DTLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RTCDtlsRole {
+    /// By ICE role: the controlled side is the client, the controlling side the server.
+    #[default]
+    Auto,
+    /// Sends the first ClientHello.
+    Client,
+    /// Waits for it.
+    Server,
+}
+
+/// How the peer's certificate is checked against its signalled fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PeerIdentity {
+    /// The fingerprint must be known before `connect()`, and the certificate must match it.
+    #[default]
+    Pinned,
+    /// The handshake may finish without a fingerprint. The application then sees the peer's, and
+    /// nothing flows either way until it accepts the peer. A fingerprint that is known is still
+    /// enforced.
+    Deferred,
+    /// Any certificate is accepted: whoever carries the signalling or the packets can read and
+    /// change everything. For tests only.
+    Insecure,
+}
+
+/// When a gathered local candidate takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalCandidates {
+    /// As soon as it is found.
+    #[default]
+    Auto,
+    /// Once the application passes it to `set_local_candidate()`, as the draft has it. One that is
+    /// never passed is never used, which lets an application keep addresses private.
+    OnSet,
+}
+
+/// When gathering starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GatherStart {
+    /// At construction. No candidate can be missed: events wait until they are read.
+    #[default]
+    Immediate,
+    /// At the first `gather()`.
+    Manual,
+}
+
+/// A set of defaults; what the options state explicitly wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// [`LocalCandidates::Auto`] and [`PeerIdentity::Pinned`].
+    #[default]
+    Secure,
+    /// The letter of the 2013 draft: [`LocalCandidates::OnSet`], and [`PeerIdentity::Deferred`]
+    /// is allowed.
+    Draft2013,
+}
+
+impl From<RTCIceRole> for Role {
+    fn from(role: RTCIceRole) -> Self {
+        match role {
+            RTCIceRole::Controlling => Self::Controlling,
+            RTCIceRole::Controlled => Self::Controlled,
+        }
+    }
+}
+
+impl From<Role> for RTCIceRole {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Controlling => Self::Controlling,
+            Role::Controlled => Self::Controlled,
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! What a connection sends: streams, and an RTCTrack for each of their tracks.
+
+use std::sync::{Arc, Weak};
+
+use super::RTCConnection;
+use super::shared::{ConnectionShared, SendingStream};
+use crate::error::{Error, Result};
+use crate::media::sending::{RTCTrack, SendingOwner, SendingTrack};
+use crate::media::stream::{MediaStream, StreamWatcher};
+use crate::media::track::MediaStreamTrack;
+use crate::media::{RTCTrackFilter, default_codecs};
+
+impl RTCConnection {
+    /// Adds a stream to send (rows A9, A23). Its tracks go out as soon as the connection is
+    /// connected, also those added to the stream later (row G44). Adding a stream again does
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`; `InvalidParameters` when the stream holds a remote track.
+    #[doc(alias = "addStream")]
+    pub fn add_stream(&self, stream: &MediaStream) -> Result<()> {
+        self.add_stream_with(stream, None)
+    }
+
+    /// Like [`add_stream`](Self::add_stream). `autostart` false: each track waits for
+    /// [`RTCTrack::start`]; `None` is the default, true (row A24).
+    pub fn add_stream_with(&self, stream: &MediaStream, autostart: Option<bool>) -> Result<()> {
+        let autostart = autostart.unwrap_or(true);
+        if stream.is_remote() || stream.tracks().iter().any(MediaStreamTrack::is_remote) {
+            return Err(Error::invalid_parameters(
+                "remote media cannot be sent as it is: forward its packets with a local track",
+            ));
+        }
+        let shared = self.shared();
+        let known = shared.open(|state| {
+            let known = state
+                .streams
+                .iter()
+                .any(|sending| sending.stream == *stream);
+            if !known {
+                state.streams.push(SendingStream {
+                    stream: stream.clone(),
+                    autostart,
+                });
+            }
+            Ok(known)
+        })?;
+        if known {
+            return Ok(());
+        }
+        stream.watch(shared.as_watcher());
+        for track in stream.tracks() {
+            shared.send_track(stream, &track, autostart)?;
+        }
+        Ok(())
+    }
+
+    /// Removes a stream and stops sending it; the peer gets a BYE for each of its tracks (rows
+    /// A25, G9). False when it was not sent.
+    #[doc(alias = "removeStream")]
+    pub fn remove_stream(&self, stream: &MediaStream) -> bool {
+        let shared = self.shared();
+        let removed = {
+            let mut state = shared.lock();
+            let before = state.streams.len();
+            state.streams.retain(|sending| sending.stream != *stream);
+            before != state.streams.len()
+        };
+        if removed {
+            stream.unwatch(&shared.as_watcher());
+            for track in stream.tracks() {
+                shared.track_removed(stream, &track);
+            }
+        }
+        removed
+    }
+
+    /// The RTCTrack of a sending track; `None` when this connection does not send it (rows A26,
+    /// G10).
+    pub fn track(&self, track: &MediaStreamTrack) -> Option<RTCTrack> {
+        let shared = self.shared();
+        let key = {
+            let state = shared.lock();
+            state
+                .sending
+                .iter()
+                .find(|(_, sending)| sending.source == *track)
+                .map(|(&key, _)| key)?
+        };
+        Some(shared.rtc_track(key, track.clone()))
+    }
+
+    /// The RTCTracks of all sending tracks, in the order they were added (row A27).
+    pub fn tracks(&self) -> Vec<RTCTrack> {
+        self.tracks_matching(&RTCTrackFilter::default())
+    }
+
+    /// The RTCTracks that pass the filter (rows A27, A67, A68).
+    pub fn tracks_matching(&self, filter: &RTCTrackFilter) -> Vec<RTCTrack> {
+        let shared = self.shared();
+        let mut found: Vec<(u32, MediaStreamTrack)> = {
+            let state = shared.lock();
+            state
+                .sending
+                .iter()
+                .filter(|(_, sending)| filter.matches(sending.source.kind(), &sending.msid))
+                .map(|(&key, sending)| (key, sending.source.clone()))
+                .collect()
+        };
+        found.sort_by_key(|(key, _)| *key);
+        found
+            .into_iter()
+            .map(|(key, source)| shared.rtc_track(key, source))
+            .collect()
+    }
+
+    /// The streams that are sent (row A29).
+    #[doc(alias = "getSendingStreams")]
+    pub fn sending_streams(&self) -> Vec<MediaStream> {
+        let state = self.shared().lock();
+        state
+            .streams
+            .iter()
+            .map(|sending| sending.stream.clone())
+            .collect()
+    }
+}
+
+impl ConnectionShared {
+    pub(crate) fn as_watcher(&self) -> Weak<dyn StreamWatcher> {
+        let this: Weak<dyn StreamWatcher> = self.this.clone();
+        this
+    }
+
+    fn rtc_track(self: &Arc<Self>, key: u32, source: MediaStreamTrack) -> RTCTrack {
+        let owner: Arc<dyn SendingOwner> = self.clone();
+        RTCTrack { owner, key, source }
+    }
+
+    /// Gives a track of a sending stream its SSRC and its codecs.
+    pub(crate) fn send_track(
+        &self,
+        stream: &MediaStream,
+        track: &MediaStreamTrack,
+        autostart: bool,
+    ) -> Result<()> {
+        let key = self.open(|state| {
+            if state
+                .sending
+                .values()
+                .any(|sending| sending.source == *track)
+            {
+                return Ok(None);
+            }
+            let ssrc = state.fresh_ssrc();
+            let sending = SendingTrack::new(
+                track.clone(),
+                ssrc,
+                vec![stream.id().to_owned()],
+                default_codecs(track.kind()),
+                autostart,
+            )?;
+            state.next_key += 1;
+            let key = state.next_key;
+            state.engine.add_sender(ssrc, sending.clock_rate(), None)?;
+            state.sending.insert(key, sending);
+            Ok(Some(key))
+        })?;
+        if let Some(key) = key {
+            self.attach(track, key);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,203 @@
+//! Making a connection from its options.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::candidate::RTCIceCandidateDescription;
+use super::event::MAX_WAITING_EVENTS;
+use super::fingerprint::{CertificateFingerprint, Fingerprint};
+use super::ice_server::parse_servers;
+use super::options::RTCConnectionOptions;
+use super::receiving::Receiving;
+use super::roles::{GatherStart, PeerIdentity, RTCDtlsRole};
+use super::server_url::ParsedServer;
+use super::shared::{ConnectionShared, ConnectionState};
+use crate::engine::certificate::{HashAlgorithm, digest};
+use crate::engine::dtls::DtlsRole;
+use crate::engine::ice::IceConfig;
+use crate::engine::{Engine, EngineConfig, Identity};
+use crate::error::{Error, Result};
+use crate::queue::Queue;
+use crate::rtp::{ExtensionMap, RtpConfig, cname_from_random};
+use crate::socket::{Member, RTCSocket, ServerAddress, ServerKind, SocketConfig, resolve};
+
+/// Seconds from 1900 (NTP) to 1970 (Unix).
+const NTP_OFFSET: u64 = 2_208_988_800;
+
+pub(super) fn build(options: RTCConnectionOptions) -> Result<(Arc<ConnectionShared>, RTCSocket)> {
+    let servers = match &options.ice_servers {
+        Some(servers) => Some(
+            parse_servers(servers)?
+                .into_iter()
+                .map(server_address)
+                .collect::<Vec<_>>(),
+        ),
+        None => None,
+    };
+    let extensions = ExtensionMap::new(&options.header_extensions)?;
+    if let Some(cname) = &options.cname
+        && (cname.is_empty() || cname.len() > 255)
+    {
+        return Err(Error::invalid_parameters("a CNAME has 1 to 255 bytes"));
+    }
+    let socket = local_socket(&options, servers)?;
+    let shared = &socket.handle.shared;
+    let now = Instant::now();
+    let config = EngineConfig {
+        local: shared.credentials.clone(),
+        certificate: shared.certificate.clone(),
+        role: options.role.map(Into::into),
+        dtls_role: match options.dtls_role {
+            RTCDtlsRole::Auto => None,
+            RTCDtlsRole::Client => Some(DtlsRole::Client),
+            RTCDtlsRole::Server => Some(DtlsRole::Server),
+        },
+        identity: match options.identity {
+            PeerIdentity::Pinned => Identity::Pinned {
+                allow_weak: options.allow_weak_fingerprints,
+            },
+            PeerIdentity::Deferred => Identity::Deferred,
+            PeerIdentity::Insecure => Identity::Insecure,
+        },
+        ice: IceConfig {
+            rng_seed: crate::random::u64(),
+            ..IceConfig::default()
+        },
+        rtp: RtpConfig {
+            source_timeout: options.source_timeout,
+            ..RtpConfig::default()
+        },
+        // RFC 7022 section 4.2: short-term, random, per connection.
+        cname: options
+            .cname
+            .clone()
+            .unwrap_or_else(|| cname_from_random(crate::random::bytes())),
+        extensions,
+        tie_breaker: crate::random::u64(),
+        rng_seed: crate::random::u64(),
+        wall_clock: (now, ntp_now()),
+    };
+    let state = ConnectionState {
+        engine: Engine::new(now, config),
+        credentials: shared.credentials.clone(),
+        remote: None,
+        policy: options.local_candidates,
+        sending: HashMap::new(),
+        streams: Vec::new(),
+        receiving: Receiving::default(),
+        next_key: 0,
+        closed: None,
+        remote_names: 0,
+        ignored_candidates: 0,
+        media_dropped: 0,
+    };
+    let events = Arc::new(Queue::new(MAX_WAITING_EVENTS));
+    let connection = shared.join(|id| ConnectionShared::new(id, shared.clone(), state, events));
+    for found in shared.found() {
+        connection.gathered(now, &found);
+    }
+    Ok((connection, socket))
+}
+
+fn local_socket(
+    options: &RTCConnectionOptions,
+    servers: Option<Vec<ServerAddress>>,
+) -> Result<RTCSocket> {
+    let Some(socket) = &options.socket else {
+        return RTCSocket::new(SocketConfig {
+            bind: options.bind,
+            include_loopback: options.include_loopback,
+            servers: servers.unwrap_or_default(),
+            gather_at_once: options.gather == GatherStart::Immediate,
+            certificate: options
+                .certificate
+                .as_ref()
+                .map(|own| own.certificate.clone()),
+        });
+    };
+    // Row G6: one socket, one set of servers.
+    if servers.is_some_and(|servers| servers != socket.handle.shared.servers()) {
+        return Err(Error::invalid_parameters(
+            "the socket has ICE servers of its own, other than the given ones",
+        ));
+    }
+    if options.bind.is_some() {
+        return Err(Error::invalid_parameters(
+            "bind and socket exclude each other: the socket is bound already",
+        ));
+    }
+    if options.certificate.is_some() {
+        return Err(Error::invalid_parameters(
+            "certificate and socket exclude each other: the socket has its certificate",
+        ));
+    }
+    if socket.handle.shared.is_closed() {
+        return Err(Error::invalid_state("the socket is closed"));
+    }
+    Ok(socket.clone())
+}
+
+fn server_address(server: ParsedServer) -> ServerAddress {
+    ServerAddress {
+        kind: if server.scheme.is_turn() {
+            ServerKind::Turn
+        } else {
+            ServerKind::Stun
+        },
+        url: server.url,
+        host: server.host,
+        port: server.port,
+    }
+}
+
+/// The fingerprints of a certificate (rows A53 to A56).
+pub(super) fn fingerprints(
+    der: &[u8],
+    algorithms: &[HashAlgorithm],
+) -> Option<CertificateFingerprint> {
+    let mut all = CertificateFingerprint::default();
+    for &algorithm in algorithms {
+        let one = Fingerprint::new(algorithm.name(), digest(algorithm, der)).ok()?;
+        all.push(one).ok()?;
+    }
+    Some(all)
+}
+
+/// The time of day in NTP's 32.32 fixed-point form (RFC 3550 section 4).
+fn ntp_now() -> u64 {
+    let unix = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let seconds = unix.as_secs().wrapping_add(NTP_OFFSET);
+    let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
+    (seconds << 32) | fraction
+}
+
+/// Looks up a `.local` candidate in the background; one that does not resolve is ignored
+/// (row G22).
+pub(super) fn resolve_remote(
+    connection: &ConnectionShared,
+    candidate: RTCIceCandidateDescription,
+    name: String,
+) {
+    let connection = connection.this.clone();
+    tokio::spawn(async move {
+        let address = resolve::resolve_mdns(&name).await;
+        let Some(connection) = connection.upgrade() else {
+            return;
+        };
+        let _ = connection.open(|state| {
+            match address {
+                Some(ip) => {
+                    if let Ok(usable) = candidate.to_engine_at(ip) {
+                        state.engine.add_remote_candidate(Instant::now(), usable);
+                    }
+                }
+                None => state.ignored_candidates += 1,
+            }
+            state.remote_names = state.remote_names.saturating_sub(1);
+            Ok(())
+        });
+    });
+}

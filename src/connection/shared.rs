@@ -1,0 +1,529 @@
+//! The state behind an RTCConnection, as its socket's driver and its tracks see it.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::candidate::RTCIceCandidateDescription;
+use super::event::RTCConnectionEvent;
+use super::receiving::Receiving;
+use super::roles::LocalCandidates;
+use super::side::RTCConnectionSide;
+use super::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
+use crate::engine::certificate::HashAlgorithm;
+use crate::engine::ice::{Candidate, Credentials, IceState};
+use crate::engine::outgoing::Transmit;
+use crate::engine::{Engine, EngineEvent, EngineState, OutgoingRtp, SecureState, SendOutcome};
+use crate::error::{Error, Result};
+use crate::media::sending::{MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
+use crate::media::stream::{MediaStream, StreamWatcher};
+use crate::media::track::{MediaOrigin, MediaSink, MediaStreamTrack, MediaStreamTrackEvent};
+use crate::queue::{Queue, lock};
+use crate::rtp::{AudioLevel, KeyframeRequest, ReceiverId, RtpPacket};
+use crate::socket::{Gathered, Member, MemberId, Serviced, SocketShared};
+
+pub(crate) struct ConnectionShared {
+    pub(crate) id: MemberId,
+    pub(crate) socket: Arc<SocketShared>,
+    pub(crate) events: Arc<Queue<RTCConnectionEvent>>,
+    /// Milestones: woken at each change of state.
+    pub(crate) changed: Notify,
+    state: Mutex<ConnectionState>,
+    dirty: AtomicBool,
+    pub(crate) this: Weak<ConnectionShared>,
+}
+
+/// Everything that changes, under one lock. Nothing is awaited while it is held.
+pub(crate) struct ConnectionState {
+    pub(crate) engine: Engine,
+    pub(crate) credentials: Credentials,
+    pub(crate) remote: Option<RTCConnectionSide>,
+    pub(crate) policy: LocalCandidates,
+    pub(crate) sending: HashMap<u32, SendingTrack>,
+    pub(crate) streams: Vec<SendingStream>,
+    pub(crate) receiving: Receiving,
+    pub(crate) next_key: u32,
+    pub(crate) closed: Option<DisconnectReason>,
+    pub(crate) remote_names: usize,
+    pub(crate) ignored_candidates: u64,
+    pub(crate) media_dropped: u64,
+}
+
+/// A stream that is sent.
+pub(crate) struct SendingStream {
+    pub(crate) stream: MediaStream,
+    pub(crate) autostart: bool,
+}
+
+impl ConnectionShared {
+    pub(crate) fn new(
+        id: MemberId,
+        socket: Arc<SocketShared>,
+        state: ConnectionState,
+        events: Arc<Queue<RTCConnectionEvent>>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            id,
+            socket,
+            events,
+            changed: Notify::new(),
+            state: Mutex::new(state),
+            dirty: AtomicBool::new(false),
+            this: this.clone(),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ConnectionState> {
+        lock(&self.state)
+    }
+
+    /// Has the driver send what waits and tell what happened.
+    pub(crate) fn wake(&self) {
+        if !self.dirty.swap(true, Ordering::AcqRel) {
+            self.socket.wake(self.id);
+        }
+    }
+
+    /// Runs a verb on an open connection and wakes the driver.
+    pub(crate) fn open<T>(&self, f: impl FnOnce(&mut ConnectionState) -> Result<T>) -> Result<T> {
+        let result = {
+            let mut state = self.lock();
+            if let Some(reason) = state.closed {
+                return Err(Error::Closed(reason));
+            }
+            f(&mut state)
+        };
+        self.wake();
+        result
+    }
+
+    pub(crate) fn close(&self, reason: DisconnectReason) {
+        {
+            let mut state = self.lock();
+            if state.closed.is_some() {
+                return;
+            }
+            state.engine.close(Instant::now(), reason);
+            self.publish(&mut state);
+        }
+        self.wake();
+    }
+
+    /// Moves the engine's events and packets to the application.
+    fn publish(&self, state: &mut ConnectionState) {
+        if !state.engine.has_output() {
+            return;
+        }
+        let mut changed = false;
+        while let Some(event) = state.engine.poll_event() {
+            changed = true;
+            self.publish_event(state, event);
+        }
+        state.deliver_packets();
+        if changed {
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn publish_event(&self, state: &mut ConnectionState, event: EngineEvent) {
+        match event {
+            EngineEvent::State(new) => {
+                let new = public_state(new);
+                self.events.push(RTCConnectionEvent::StateChange(new));
+            }
+            EngineEvent::Ice(new) => {
+                let new = public_ice_state(new);
+                self.events.push(RTCConnectionEvent::IceStateChange(new));
+            }
+            EngineEvent::Secure(new) => {
+                let new = public_dtls_state(new);
+                self.events.push(RTCConnectionEvent::DtlsStateChange(new));
+            }
+            EngineEvent::ActivePair { local, remote } => {
+                self.events.push(RTCConnectionEvent::ActiveCandidate {
+                    local: RTCIceCandidateDescription::from_engine(&local, None),
+                    remote: RTCIceCandidateDescription::from_engine(&remote, None),
+                });
+            }
+            EngineEvent::PeerCertificate => {
+                let fingerprint = state
+                    .engine
+                    .peer_certificate()
+                    .and_then(|der| super::setup::fingerprints(der, HashAlgorithm::ALL));
+                if let Some(fingerprint) = fingerprint {
+                    self.events
+                        .push(RTCConnectionEvent::PeerFingerprint(fingerprint));
+                }
+            }
+            EngineEvent::Connected => self.events.push(RTCConnectionEvent::Connected),
+            EngineEvent::Disconnected(reason) => {
+                self.events
+                    .push(RTCConnectionEvent::Disconnected { reason });
+                if state.engine.state() == EngineState::Closed && state.closed.is_none() {
+                    state.closed = Some(reason);
+                    state.deliver_packets();
+                    state.receiving.end();
+                    self.events.close();
+                }
+            }
+            EngineEvent::ReceiverConnected(id) => state.receiving.connected(id),
+            EngineEvent::ReceiverDisconnected(id) => state.receiving.disconnected(id),
+            EngineEvent::KeyframeRequested { ssrc } => {
+                if let Some(track) = state.sending.values().find(|track| track.ssrc == ssrc) {
+                    track.source.emit(MediaStreamTrackEvent::KeyframeRequested);
+                }
+            }
+            EngineEvent::SsrcConflict { ssrc } => {
+                if let Some(new) = state.replace_ssrc(Instant::now(), ssrc) {
+                    self.events
+                        .push(RTCConnectionEvent::SsrcConflict { old: ssrc, new });
+                }
+            }
+        }
+    }
+
+    /// Applies a discovered local candidate, or leaves that to the application (row G3).
+    fn local_candidate(&self, now: Instant, candidate: &Candidate) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        if state.policy == LocalCandidates::Auto {
+            state.engine.add_local_candidate(now, candidate.clone());
+        }
+        self.events.push(RTCConnectionEvent::Candidate(
+            RTCIceCandidateDescription::from_engine(candidate, None),
+        ));
+    }
+
+    fn as_sink(&self) -> Weak<dyn MediaSink> {
+        let this: Weak<dyn MediaSink> = self.this.clone();
+        this
+    }
+
+    /// Lets the track's media reach this connection.
+    pub(crate) fn attach(&self, track: &MediaStreamTrack, key: u32) {
+        track.attach(self.as_sink(), key);
+    }
+
+    pub(crate) fn detach(&self, track: &MediaStreamTrack, key: u32) {
+        track.detach(&self.as_sink(), key);
+    }
+}
+
+impl ConnectionState {
+    fn deliver_packets(&mut self) {
+        let mut run: Option<(ReceiverId, Vec<RtpPacket>)> = None;
+        while let Some((id, packet)) = self.engine.poll_packet() {
+            match &mut run {
+                Some((current, packets)) if *current == id => packets.push(packet),
+                _ => {
+                    if let Some((current, packets)) = run.take() {
+                        self.receiving.deliver(current, packets);
+                    }
+                    run = Some((id, vec![packet]));
+                }
+            }
+        }
+        if let Some((current, packets)) = run {
+            self.receiving.deliver(current, packets);
+        }
+    }
+
+    /// RFC 3550 section 8.2: BYE for the SSRC that collides, then a new one.
+    fn replace_ssrc(&mut self, now: Instant, old: u32) -> Option<u32> {
+        let new = self.fresh_ssrc();
+        let track = self.sending.values_mut().find(|track| track.ssrc == old)?;
+        track.ssrc = new;
+        let (clock_rate, mid) = (track.clock_rate(), track.mux_id.clone());
+        self.engine.remove_sender(now, old);
+        self.engine.add_sender(new, clock_rate, mid).ok()?;
+        Some(new)
+    }
+
+    pub(crate) fn fresh_ssrc(&self) -> u32 {
+        loop {
+            let ssrc = crate::random::u32();
+            if ssrc != 0
+                && !self.sending.values().any(|track| track.ssrc == ssrc)
+                && !self.receiving.uses_ssrc(ssrc)
+            {
+                return ssrc;
+            }
+        }
+    }
+}
+
+impl Member for ConnectionShared {
+    fn datagram(&self, now: Instant, local: SocketAddr, from: SocketAddr, data: &mut [u8]) {
+        self.lock().engine.handle_datagram(now, local, from, data);
+    }
+
+    fn timeout(&self, now: Instant) {
+        self.lock().engine.handle_timeout(now);
+    }
+
+    fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced {
+        self.dirty.store(false, Ordering::Release);
+        let mut state = self.lock();
+        self.publish(&mut state);
+        while let Some(transmit) = state.engine.poll_transmit() {
+            out.push_back(transmit);
+        }
+        Serviced {
+            deadline: state.engine.poll_timeout(),
+            done: state.engine.state() == EngineState::Closed,
+        }
+    }
+
+    fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool {
+        self.lock().engine.ice().accepts(local, from)
+    }
+
+    fn gathered(&self, now: Instant, found: &Gathered) {
+        match found {
+            Gathered::Candidate(candidate) => self.local_candidate(now, candidate),
+            Gathered::Error(error) => self
+                .events
+                .push(RTCConnectionEvent::IceServerError(error.clone())),
+            Gathered::Complete => self.events.push(RTCConnectionEvent::EndOfCandidates),
+        }
+        self.wake();
+    }
+
+    fn socket_closed(&self, now: Instant) {
+        let mut state = self.lock();
+        if state.closed.is_none() {
+            state.engine.close(now, DisconnectReason::SocketClosed);
+            self.publish(&mut state);
+        }
+    }
+}
+
+impl MediaSink for ConnectionShared {
+    fn write_sample(
+        &self,
+        key: u32,
+        data: &Bytes,
+        duration: Duration,
+        level: Option<AudioLevel>,
+    ) -> Result<()> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let ConnectionState {
+            engine,
+            sending,
+            media_dropped,
+            ..
+        } = &mut *state;
+        let Some(track) = sending.get_mut(&key) else {
+            return Ok(());
+        };
+        if !track.started || !engine.is_connected() {
+            track.skip(duration);
+            return Ok(());
+        }
+        let idle = !engine.has_transmits();
+        let ssrc = track.ssrc;
+        let extensions = engine.encode_extensions(&track.rtp_ext_headers, level);
+        let extensions: Vec<(u8, &[u8])> = extensions
+            .iter()
+            .map(|(id, data)| (*id, data.as_slice()))
+            .collect();
+        track.packetize(data, duration, |packet| {
+            let outcome = engine.send_rtp(
+                now,
+                ssrc,
+                &OutgoingRtp {
+                    marker: packet.marker,
+                    payload_type: packet.payload_type,
+                    sequence_number: packet.sequence_number,
+                    timestamp: packet.timestamp,
+                    csrcs: &[],
+                    extensions: &extensions,
+                    payload: packet.payload,
+                },
+            )?;
+            if outcome == SendOutcome::QueueFull {
+                *media_dropped += 1;
+            }
+            Ok(())
+        })?;
+        drop(state);
+        if idle {
+            self.wake();
+        }
+        Ok(())
+    }
+
+    fn write_rtp(&self, key: u32, packet: &RtpPacket) -> Result<()> {
+        if packet.payload.len() > MAX_RTP_PAYLOAD {
+            return Err(Error::invalid_parameters(format!(
+                "an RTP payload of {} bytes; at most {MAX_RTP_PAYLOAD} fit a datagram",
+                packet.payload.len()
+            )));
+        }
+        let now = Instant::now();
+        let mut state = self.lock();
+        let ConnectionState {
+            engine,
+            sending,
+            media_dropped,
+            ..
+        } = &mut *state;
+        let Some(track) = sending.get(&key) else {
+            return Ok(());
+        };
+        if !track.started || !engine.is_connected() {
+            return Ok(());
+        }
+        let idle = !engine.has_transmits();
+        let outcome = engine.send_rtp(
+            now,
+            track.ssrc,
+            &OutgoingRtp {
+                marker: packet.marker,
+                payload_type: track.payload_type(),
+                sequence_number: packet.sequence_number,
+                timestamp: packet.timestamp,
+                csrcs: &packet.csrcs,
+                extensions: &[],
+                payload: &packet.payload,
+            },
+        )?;
+        if outcome == SendOutcome::QueueFull {
+            *media_dropped += 1;
+        }
+        drop(state);
+        if idle {
+            self.wake();
+        }
+        Ok(())
+    }
+}
+
+impl MediaOrigin for ConnectionShared {
+    fn request_keyframe(&self, key: u32, request: KeyframeRequest) {
+        {
+            let mut state = self.lock();
+            state
+                .engine
+                .request_keyframe(Instant::now(), ReceiverId(key), request);
+        }
+        self.wake();
+    }
+}
+
+impl SendingOwner for ConnectionShared {
+    fn with_track(&self, key: u32, f: &mut dyn FnMut(&mut SendingTrack)) -> Result<()> {
+        let mut state = self.lock();
+        let track = state
+            .sending
+            .get_mut(&key)
+            .ok_or_else(|| Error::invalid_state("the track was removed from its connection"))?;
+        f(track);
+        Ok(())
+    }
+
+    fn codecs_changed(&self, key: u32) {
+        let mut state = self.lock();
+        let ConnectionState {
+            engine, sending, ..
+        } = &mut *state;
+        if let Some(track) = sending.get(&key) {
+            engine.update_sender(track.ssrc, track.clock_rate(), track.mux_id.clone());
+        }
+    }
+
+    fn stopped(&self, key: u32) {
+        let mut state = self.lock();
+        if let Some(ssrc) = state.sending.get(&key).map(|track| track.ssrc) {
+            state.engine.stop_sender(ssrc);
+        }
+    }
+
+    fn remove_track(&self, key: u32) -> Result<()> {
+        let track = {
+            let mut state = self.lock();
+            let track = state
+                .sending
+                .remove(&key)
+                .ok_or_else(|| Error::invalid_state("the track was removed before"))?;
+            state.engine.remove_sender(Instant::now(), track.ssrc);
+            track
+        };
+        self.detach(&track.source, key);
+        self.wake();
+        Ok(())
+    }
+}
+
+impl StreamWatcher for ConnectionShared {
+    fn track_added(&self, stream: &MediaStream, track: &MediaStreamTrack) {
+        let autostart = {
+            let state = self.lock();
+            state
+                .streams
+                .iter()
+                .find(|sending| sending.stream == *stream)
+                .map(|sending| sending.autostart)
+        };
+        if let Some(autostart) = autostart
+            && let Err(error) = self.send_track(stream, track, autostart)
+        {
+            tracing::debug!(%error, "a track added to a sending stream is not sent");
+        }
+    }
+
+    fn track_removed(&self, stream: &MediaStream, track: &MediaStreamTrack) {
+        let _ = stream;
+        let key = {
+            let state = self.lock();
+            state
+                .sending
+                .iter()
+                .find(|(_, sending)| sending.source == *track)
+                .map(|(&key, _)| key)
+        };
+        if let Some(key) = key {
+            // Removing twice is no fault here: the track is gone, which was asked for.
+            let _ = self.remove_track(key);
+        }
+    }
+}
+
+pub(crate) fn public_state(state: EngineState) -> RTCConnectionState {
+    match state {
+        EngineState::New => RTCConnectionState::New,
+        EngineState::Searching => RTCConnectionState::Searching,
+        EngineState::Connected => RTCConnectionState::Connected,
+        EngineState::Halted => RTCConnectionState::Halted,
+        EngineState::Closed => RTCConnectionState::Closed,
+    }
+}
+
+pub(crate) fn public_ice_state(state: IceState) -> RTCIceState {
+    match state {
+        IceState::New => RTCIceState::New,
+        IceState::Checking => RTCIceState::Checking,
+        IceState::Connected => RTCIceState::Connected,
+        IceState::Disconnected => RTCIceState::Disconnected,
+        IceState::Failed => RTCIceState::Failed,
+        IceState::Closed => RTCIceState::Closed,
+    }
+}
+
+pub(crate) fn public_dtls_state(state: SecureState) -> RTCDtlsState {
+    match state {
+        SecureState::New => RTCDtlsState::New,
+        SecureState::Connecting => RTCDtlsState::Connecting,
+        SecureState::Connected => RTCDtlsState::Connected,
+        SecureState::Closed => RTCDtlsState::Closed,
+        SecureState::Failed => RTCDtlsState::Failed,
+    }
+}

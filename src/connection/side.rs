@@ -1,0 +1,218 @@
+//! What one side of a connection tells the other: ICE credentials and DTLS fingerprint.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::fmt;
+
+use serde::de;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::fingerprint::CertificateFingerprint;
+use super::lenient::Text;
+use super::roles::RTCDtlsRole;
+use crate::engine::ice::Credentials;
+use crate::error::{Error, Result};
+
+/// One side of a connection, as it is signalled.
+///
+/// JSON: `{"ice":{"usernameFrag":..,"password":..},"dtls":{"fingerprint":{"sha-256":..}}}`.
+/// Accepted as well: the flat forms of the drafts' examples, `{"usernameFrag":..,"password":..}`
+/// and `{"context-id":..,"secret":..,"cname":..}`, with `fingerprint` or `fingerprints` beside
+/// them, and the names `iceUsernameFrag`, `usernameFragment`, `ufrag`, `icePassword` and `pwd`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RTCConnectionSide {
+    /// The ICE credentials.
+    pub ice: RTCIceConnectionInfo,
+    /// The DTLS identity.
+    pub dtls: RTCDtlsConnectionInfo,
+    /// The RTCP CNAME of this side's streams, if it is signalled; at most 255 bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cname: Option<String>,
+}
+
+/// ICE credentials (RFC 8445 section 5.3).
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RTCIceConnectionInfo {
+    /// 4 to 256 ice-chars (letters, digits, `+`, `/`).
+    #[doc(alias = "iceUsernameFrag")]
+    #[doc(alias = "context-id")]
+    pub username_frag: String,
+    /// 22 to 256 ice-chars. A secret: `Debug` does not show it.
+    #[doc(alias = "icePassword")]
+    #[doc(alias = "secret")]
+    pub password: String,
+}
+
+/// The DTLS identity of one side.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct RTCDtlsConnectionInfo {
+    /// The fingerprints of the side's certificate. `None`: not known (yet).
+    pub fingerprint: Option<CertificateFingerprint>,
+    /// An extension: the DTLS role the side has chosen. `None`: by ICE role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<RTCDtlsRole>,
+}
+
+impl RTCConnectionSide {
+    /// A side known by its ICE credentials alone.
+    pub fn new(username_frag: impl Into<String>, password: impl Into<String>) -> Self {
+        Self {
+            ice: RTCIceConnectionInfo {
+                username_frag: username_frag.into(),
+                password: password.into(),
+            },
+            dtls: RTCDtlsConnectionInfo::default(),
+            cname: None,
+        }
+    }
+
+    /// The same side with its fingerprint.
+    pub fn with_fingerprint(mut self, fingerprint: impl Into<CertificateFingerprint>) -> Self {
+        self.dtls.fingerprint = Some(fingerprint.into());
+        self
+    }
+
+    /// Checks that the side can be connected to.
+    ///
+    /// # Errors
+    /// `InvalidParameters`: the credentials are not of the lengths and characters of RFC 8839
+    /// section 5.4, a fingerprint list is empty, or the CNAME does not fit RTCP.
+    pub fn validate(&self) -> Result<()> {
+        self.ice.validate()?;
+        if self.dtls.fingerprint.as_ref().is_some_and(|f| f.is_empty()) {
+            return Err(Error::invalid_parameters(
+                "the list of fingerprints is empty",
+            ));
+        }
+        // RFC 3550 section 6.5: an SDES item has an eight-bit length.
+        if self
+            .cname
+            .as_ref()
+            .is_some_and(|c| c.is_empty() || c.len() > 255)
+        {
+            return Err(Error::invalid_parameters("cname must have 1 to 255 bytes"));
+        }
+        Ok(())
+    }
+}
+
+impl RTCIceConnectionInfo {
+    /// Checks lengths and characters against RFC 8839 section 5.4.
+    ///
+    /// # Errors
+    /// `InvalidParameters`; the message never contains the password.
+    pub fn validate(&self) -> Result<()> {
+        Credentials {
+            ufrag: self.username_frag.clone(),
+            pwd: self.password.clone(),
+        }
+        .validate()
+    }
+}
+
+impl fmt::Debug for RTCIceConnectionInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RTCIceConnectionInfo")
+            .field("username_frag", &self.username_frag)
+            .field("password", &"...")
+            .finish()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawIce {
+    username_frag: Option<Text>,
+    ice_username_frag: Option<Text>,
+    username_fragment: Option<Text>,
+    ufrag: Option<Text>,
+    #[serde(rename = "context-id")]
+    context_id: Option<Text>,
+    password: Option<Text>,
+    ice_password: Option<Text>,
+    pwd: Option<Text>,
+    secret: Option<Text>,
+}
+
+impl RawIce {
+    fn build<E: de::Error>(self) -> std::result::Result<RTCIceConnectionInfo, E> {
+        let username_frag = self
+            .username_frag
+            .or(self.ice_username_frag)
+            .or(self.username_fragment)
+            .or(self.ufrag)
+            .or(self.context_id)
+            .ok_or_else(|| E::missing_field("usernameFrag"))?;
+        let password = self
+            .password
+            .or(self.ice_password)
+            .or(self.pwd)
+            .or(self.secret)
+            .ok_or_else(|| E::missing_field("password"))?;
+        Ok(RTCIceConnectionInfo {
+            username_frag: username_frag.0,
+            password: password.0,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct RawDtls {
+    fingerprint: Option<CertificateFingerprint>,
+    fingerprints: Option<CertificateFingerprint>,
+    role: Option<RTCDtlsRole>,
+}
+
+impl From<RawDtls> for RTCDtlsConnectionInfo {
+    fn from(raw: RawDtls) -> Self {
+        Self {
+            fingerprint: raw.fingerprint.or(raw.fingerprints),
+            role: raw.role,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct RawSide {
+    #[serde(alias = "iceInfo")]
+    ice: Option<RTCIceConnectionInfo>,
+    dtls: Option<RTCDtlsConnectionInfo>,
+    cname: Option<Text>,
+    #[serde(flatten)]
+    flat_ice: RawIce,
+    #[serde(rename = "fingerprint")]
+    flat_fingerprint: Option<CertificateFingerprint>,
+    #[serde(rename = "fingerprints")]
+    flat_fingerprints: Option<CertificateFingerprint>,
+}
+
+impl<'de> Deserialize<'de> for RTCIceConnectionInfo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        RawIce::deserialize(deserializer)?.build()
+    }
+}
+
+impl<'de> Deserialize<'de> for RTCDtlsConnectionInfo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        RawDtls::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl<'de> Deserialize<'de> for RTCConnectionSide {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let raw = RawSide::deserialize(deserializer)?;
+        let mut dtls = raw.dtls.unwrap_or_default();
+        dtls.fingerprint = dtls
+            .fingerprint
+            .or(raw.flat_fingerprint)
+            .or(raw.flat_fingerprints);
+        Ok(Self {
+            ice: match raw.ice {
+                Some(ice) => ice,
+                None => raw.flat_ice.build()?,
+            },
+            dtls,
+            cname: raw.cname.map(|cname| cname.0),
+        })
+    }
+}
