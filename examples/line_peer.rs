@@ -1,0 +1,172 @@
+//! A peer for tests against foreign implementations: one JSON line out, one in, then media.
+//!
+//! ```text
+//! line_peer controlling|controlled [--seconds N]
+//! ```
+//!
+//! The line is `{ice: {usernameFragment, password}, candidates: ["candidate line"], dtls: {role,
+//! fingerprints: [{algorithm, value}]}, sctp: {port, maxMessageSize}, rtp: {audio: {ssrc,
+//! payloadType}}}`; the controlled side is the DTLS client. The last line is the result.
+
+#[path = "support/mod.rs"]
+mod support;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use ortc::{
+    CertificateFingerprint, Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnection,
+    RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide, RTCIceCandidateDescription,
+    RTCIceRole, RTCTrackDescription,
+};
+use serde_json::{Value, json};
+use support::{Result, ogg_opus};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+const OPUS: u8 = 111;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let (role, name) = match arguments.get(1).map(String::as_str) {
+        Some("controlling") => (RTCIceRole::Controlling, "controlling"),
+        Some("controlled") => (RTCIceRole::Controlled, "controlled"),
+        _ => return Err("usage: line_peer controlling|controlled [--seconds N]".into()),
+    };
+    let seconds = match arguments.iter().position(|word| word == "--seconds") {
+        Some(at) => arguments
+            .get(at + 1)
+            .ok_or("--seconds needs a number")?
+            .parse()?,
+        None => 5,
+    };
+    run(role, name, Duration::from_secs(seconds)).await
+}
+
+async fn run(role: RTCIceRole, name: &str, length: Duration) -> Result<()> {
+    let options = RTCConnectionOptions::default()
+        .role(role)
+        .include_loopback(true);
+    let (connection, mut events) = RTCConnection::new(options)?;
+    let stream = MediaStream::new();
+    let track = stream.add_track(&MediaStreamTrack::audio());
+    connection.add_stream(&stream)?;
+    let sending = connection.track(&track).ok_or("the track is not sent")?;
+
+    let mut candidates = Vec::new();
+    while let Some(event) = events.next().await {
+        match event {
+            RTCConnectionEvent::Candidate(candidate) => {
+                candidates.push(candidate.to_candidate_line()?);
+            }
+            RTCConnectionEvent::EndOfCandidates => break,
+            _ => {}
+        }
+    }
+    let local = connection.local();
+    let fingerprint = local
+        .dtls
+        .fingerprint
+        .as_ref()
+        .and_then(|all| all.iter().find(|one| one.algorithm == "sha-256"))
+        .ok_or("no sha-256 fingerprint")?
+        .value();
+    println!(
+        "{}",
+        json!({
+            "ice": {"usernameFragment": local.ice.username_frag, "password": local.ice.password},
+            "candidates": candidates,
+            "dtls": {
+                "role": if role == RTCIceRole::Controlled { "client" } else { "server" },
+                "fingerprints": [{"algorithm": "sha-256", "value": fingerprint}],
+            },
+            "sctp": {"port": 5000, "maxMessageSize": 262_144},
+            "rtp": {"audio": {"ssrc": sending.ssrc()?, "payloadType": OPUS}},
+        })
+    );
+
+    let mut line = String::new();
+    BufReader::new(tokio::io::stdin())
+        .read_line(&mut line)
+        .await?;
+    let peer: Value = serde_json::from_str(&line)?;
+    let audio = &peer["rtp"]["audio"];
+    let payload_type = audio["payloadType"]
+        .as_u64()
+        .map_or(Ok(OPUS), u8::try_from)?;
+    sending.set_codecs(vec![RTCCodec::opus(payload_type)])?;
+    let received = receive(&connection, audio["ssrc"].as_u64(), payload_type)?;
+    connect(&connection, &peer)?;
+    tokio::time::timeout(Duration::from_secs(30), connection.connected()).await??;
+
+    let sent = tokio::spawn(send(track, length));
+    tokio::time::sleep(length).await;
+    sent.abort();
+    let stats = connection.stats();
+    println!(
+        "{}",
+        json!({
+            "impl": "ortc",
+            "role": name,
+            "ice": stats.transport.ice_state,
+            "dtls": stats.transport.dtls_state,
+            "srtp_in": received.load(Ordering::Relaxed),
+            "srtp_out": stats.outbound_rtp.iter().map(|one| one.packets_sent).sum::<u64>(),
+            "dc": [],
+        })
+    );
+    connection.close();
+    connection.closed().await;
+    Ok(())
+}
+
+/// Counts the peer's audio packets.
+fn receive(
+    connection: &RTCConnection,
+    ssrc: Option<u64>,
+    payload_type: u8,
+) -> Result<Arc<AtomicU64>> {
+    let mut description = RTCTrackDescription::new(Kind::Audio, vec![RTCCodec::opus(payload_type)]);
+    description.ssrc = ssrc.map(u32::try_from).transpose()?;
+    let track = connection.receive_track(description)?;
+    let count = Arc::new(AtomicU64::new(0));
+    let counter = count.clone();
+    tokio::spawn(async move {
+        while track.recv_rtp().await.is_some() {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    Ok(count)
+}
+
+fn connect(connection: &RTCConnection, peer: &Value) -> Result<()> {
+    let ice = &peer["ice"];
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let fingerprint: CertificateFingerprint =
+        serde_json::from_value(peer["dtls"]["fingerprints"].clone())?;
+    connection.set_remote(
+        RTCConnectionSide::new(text(&ice["usernameFragment"]), text(&ice["password"]))
+            .with_fingerprint(fingerprint),
+    )?;
+    for candidate in peer["candidates"].as_array().into_iter().flatten() {
+        let candidate = RTCIceCandidateDescription::parse_candidate_line(&text(candidate))?;
+        connection.set_remote_candidate(&candidate)?;
+    }
+    connection.connect()?;
+    Ok(())
+}
+
+/// Sends a recording in real time, again and again.
+async fn send(track: MediaStreamTrack, length: Duration) -> Result<()> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/audio.ogg");
+    let packets = ogg_opus::read(&file)?;
+    let count = length.as_millis() / ogg_opus::PACKET_DURATION.as_millis();
+    let mut clock = tokio::time::interval(ogg_opus::PACKET_DURATION);
+    for packet in packets.iter().cycle().take(usize::try_from(count)?) {
+        clock.tick().await;
+        track.write_sample(packet.clone(), ogg_opus::PACKET_DURATION)?;
+    }
+    Ok(())
+}
