@@ -1,0 +1,101 @@
+//! Two connections on loopback whose signalling is a task in this process.
+#![allow(dead_code, clippy::unwrap_used)]
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ortc::{RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions};
+use tokio::sync::Notify;
+
+/// Fails the test when `future` takes longer than `seconds`.
+pub(crate) async fn within<T>(seconds: u64, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(seconds), future)
+        .await
+        .expect("time is up")
+}
+
+/// Options that stay on loopback.
+pub(crate) fn loopback() -> RTCConnectionOptions {
+    RTCConnectionOptions::default().bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+/// A connection whose events are kept, and whose candidates go to the peer.
+pub(crate) struct Peer {
+    pub(crate) connection: RTCConnection,
+    log: Arc<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    events: Mutex<Vec<RTCConnectionEvent>>,
+    changed: Notify,
+}
+
+impl Peer {
+    /// The events so far.
+    pub(crate) fn events(&self) -> Vec<RTCConnectionEvent> {
+        self.log.events.lock().unwrap().clone()
+    }
+
+    /// The names of the events so far.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.events().iter().map(RTCConnectionEvent::name).collect()
+    }
+
+    /// Waits for an event, also one that has already come.
+    pub(crate) async fn event<T>(&self, find: impl Fn(&RTCConnectionEvent) -> Option<T>) -> T {
+        within(10, async {
+            loop {
+                let changed = self.log.changed.notified();
+                if let Some(found) = self.events().iter().find_map(&find) {
+                    return found;
+                }
+                changed.await;
+            }
+        })
+        .await
+    }
+}
+
+/// Keeps the events of a connection and trickles its candidates to `peer`.
+pub(crate) fn watch(
+    connection: RTCConnection,
+    mut events: RTCConnectionEvents,
+    peer: &RTCConnection,
+) -> Peer {
+    let log = Arc::new(Log::default());
+    let (into, peer) = (log.clone(), peer.clone());
+    tokio::spawn(async move {
+        while let Some(event) = events.next().await {
+            if let RTCConnectionEvent::Candidate(candidate) = &event {
+                // The peer may be closed already; then its candidates are of no use.
+                let _ = peer.set_remote_candidate(candidate);
+            }
+            into.events.lock().unwrap().push(event);
+            into.changed.notify_waiters();
+        }
+    });
+    Peer { connection, log }
+}
+
+/// Two connections that know each other and are connecting.
+pub(crate) async fn pair() -> (Peer, Peer) {
+    pair_with(loopback(), loopback()).await
+}
+
+/// The same with options.
+pub(crate) async fn pair_with(a: RTCConnectionOptions, b: RTCConnectionOptions) -> (Peer, Peer) {
+    let (a, a_events) = RTCConnection::new(a).unwrap();
+    let (b, b_events) = RTCConnection::new(b).unwrap();
+    let (peer_a, peer_b) = (
+        watch(a.clone(), a_events, &b),
+        watch(b.clone(), b_events, &a),
+    );
+    a.set_remote(b.local()).unwrap();
+    b.set_remote(a.local()).unwrap();
+    a.connect().unwrap();
+    b.connect().unwrap();
+    (peer_a, peer_b)
+}
