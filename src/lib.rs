@@ -1,4 +1,93 @@
 //! WebRTC through the Object RTC API: typed objects and JSON descriptions, no SDP, any signalling.
+//!
+//! The concepts, in the order a program meets them:
+//!
+//! 1. **[`RTCConnection`]**: one connection to one peer. Making one binds a UDP port and starts
+//!    gathering candidates at once. With it come its **events**, in a queue of their own, so that
+//!    none is missed.
+//! 2. **Sides.** [`RTCConnection::local`] is what the peer must know: the ICE user name fragment
+//!    and password and the fingerprint of the DTLS certificate. The peer's goes into
+//!    [`RTCConnection::set_remote`]. Both are plain data with serde; the program carries them over
+//!    whatever it has. There is no offer, no answer and no order to keep.
+//! 3. **Candidates** ([`RTCIceCandidateDescription`]) come as events and go to the peer one at a
+//!    time, whenever they are found.
+//! 4. **[`RTCConnection::connect`]** starts looking for a path. Once it is found and secured, and
+//!    the peer's certificate has the signalled fingerprint, [`RTCConnection::connected`] returns.
+//! 5. **Media.** A [`MediaStreamTrack`] is fed with encoded frames and put into a [`MediaStream`];
+//!    [`RTCConnection::add_stream`] sends it. How it is sent, with which SSRC and codecs, is its
+//!    [`RTCTrack`]; [`RTCTrack::description`] goes to the peer, which receives the track with
+//!    [`RTCConnection::receive_track`].
+//! 6. **[`RTCSocket`]**: the port. Several connections can share one.
+//!
+//! Media is encoded and decoded by the application. Descriptions may be signalled again at any
+//! time: what is set on an object takes effect with the next packet.
+//!
+//! # Two peers
+//!
+//! ```
+//! use std::time::Duration;
+//! use ortc::{MediaStream, MediaStreamTrack, RTCConnection, RTCConnectionEvent};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let options = || ortc::RTCConnectionOptions::default().bind(([127, 0, 0, 1], 0).into());
+//! // Each of the two is in a program of its own in real life.
+//! let (alice, mut alice_events) = RTCConnection::new(options())?;
+//! let (bob, mut bob_events) = RTCConnection::new(options())?;
+//!
+//! // Signalling: JSON, by any means.
+//! let json = serde_json::to_string(&bob.local())?;
+//! alice.set_remote(serde_json::from_str(&json)?)?;
+//! bob.set_remote(alice.local())?;
+//! let (to_alice, to_bob) = (alice.clone(), bob.clone());
+//! tokio::spawn(async move {
+//!     while let Some(event) = alice_events.next().await {
+//!         if let RTCConnectionEvent::Candidate(candidate) = event {
+//!             let _ = to_bob.set_remote_candidate(&candidate);
+//!         }
+//!     }
+//! });
+//! tokio::spawn(async move {
+//!     while let Some(event) = bob_events.next().await {
+//!         if let RTCConnectionEvent::Candidate(candidate) = event {
+//!             let _ = to_alice.set_remote_candidate(&candidate);
+//!         }
+//!     }
+//! });
+//!
+//! // Alice sends a track, Bob receives it by its description.
+//! let stream = MediaStream::new();
+//! let microphone = stream.add_track(&MediaStreamTrack::audio());
+//! alice.add_stream(&stream)?;
+//! let description = alice.track(&microphone).ok_or("not sent")?.description()?;
+//! let speaker = bob.receive_track(description)?;
+//!
+//! alice.connect()?;
+//! bob.connect()?;
+//! alice.connected().await?;
+//! microphone.write_sample(vec![0xf8, 0xff, 0xfe], Duration::from_millis(20))?;
+//! let sample = speaker.recv_sample().await.ok_or("closed")?;
+//! assert_eq!(&sample.data[..], [0xf8, 0xff, 0xfe]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Security
+//!
+//! Everything is encrypted, always. The peer is known by the fingerprint of its certificate, which
+//! signalling must deliver unaltered: by default [`RTCConnection::connect`] refuses to start
+//! without one, and a certificate that does not match closes the connection before a byte of media
+//! is delivered. The other policies are explicit: [`PeerIdentity`].
+//!
+//! # Errors and cancellation
+//!
+//! [`Error`] is sorted by whose fault it is. Verbs are synchronous and return their error at the
+//! call. The futures of this crate are all cancel-safe: dropping one loses nothing.
+//!
+//! # The drafts
+//!
+//! The names are those of the Object RTC draft of September 2013, in snake case and without `get`;
+//! `spec/conformance.md` in the repository lists each of its rules with the test that shows it.
 #![forbid(unsafe_code)]
 
 mod connection;
@@ -11,6 +100,11 @@ mod rtp;
 #[cfg(test)]
 mod simnet;
 mod socket;
+
+/// The read-me's code compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;
 
 pub use connection::RTCConnection;
 pub use connection::candidate::RTCIceCandidateDescription;
