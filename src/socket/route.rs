@@ -13,6 +13,8 @@ use super::{Member, MemberId};
 
 /// Remote addresses remembered for one connection; ICE has at most 100 pairs.
 const MAX_ADDRESSES: usize = 512;
+/// Generations of ICE credentials of one connection whose fragments are remembered.
+const MAX_UFRAGS: usize = 4;
 
 #[derive(Default)]
 pub(crate) struct Routes {
@@ -26,7 +28,11 @@ pub(crate) struct Routes {
 struct Entry {
     member: Arc<dyn Member>,
     local_ufrags: Vec<String>,
-    remote_ufrag: Option<String>,
+    /// The peer's fragments, the newest last: after an ICE restart it still checks the old path
+    /// with the old one.
+    remote_ufrags: Vec<String>,
+    /// The peer's current fragment is not known yet.
+    undecided: bool,
     addresses: Vec<SocketAddr>,
     deadline: Option<Instant>,
 }
@@ -47,7 +53,8 @@ impl Routes {
             Entry {
                 member,
                 local_ufrags: vec![local_ufrag],
-                remote_ufrag: None,
+                remote_ufrags: Vec::new(),
+                undecided: true,
                 addresses: Vec::new(),
                 deadline: None,
             },
@@ -80,7 +87,13 @@ impl Routes {
 
     pub(crate) fn set_remote_ufrag(&mut self, id: MemberId, ufrag: String) {
         if let Some(entry) = self.members.get_mut(&id) {
-            entry.remote_ufrag = Some(ufrag);
+            entry.undecided = false;
+            if !entry.remote_ufrags.contains(&ufrag) {
+                if entry.remote_ufrags.len() >= MAX_UFRAGS {
+                    entry.remote_ufrags.remove(0);
+                }
+                entry.remote_ufrags.push(ufrag);
+            }
         }
     }
 
@@ -88,7 +101,14 @@ impl Routes {
     pub(crate) fn add_local_ufrag(&mut self, id: MemberId, ufrag: String) {
         if let Some(entry) = self.members.get_mut(&id) {
             entry.local_ufrags.push(ufrag.clone());
-            entry.remote_ufrag = None;
+            let surplus = entry.local_ufrags.len().saturating_sub(MAX_UFRAGS);
+            let old: Vec<_> = entry.local_ufrags.drain(..surplus).collect();
+            for ufrag in old {
+                if let Some(ids) = self.by_ufrag.get_mut(&ufrag) {
+                    ids.retain(|&other| other != id);
+                }
+            }
+            entry.undecided = true;
             self.by_ufrag.entry(ufrag).or_default().push(id);
         }
     }
@@ -133,13 +153,13 @@ impl Routes {
         let mut undecided = None;
         let mut several = false;
         for id in ids {
-            match self.members.get(id)?.remote_ufrag.as_deref() {
-                Some(known) if known == remote => return Some(*id),
-                Some(_) => {}
-                None => {
-                    several |= undecided.is_some();
-                    undecided = Some(*id);
-                }
+            let entry = self.members.get(id)?;
+            if entry.remote_ufrags.iter().any(|known| known == remote) {
+                return Some(*id);
+            }
+            if entry.undecided {
+                several |= undecided.is_some();
+                undecided = Some(*id);
             }
         }
         if several { None } else { undecided }
@@ -208,4 +228,108 @@ pub(crate) fn request_username(datagram: &[u8]) -> Option<(&str, &str)> {
         attributes = rest.get(len.checked_next_multiple_of(4)?..)?;
     }
     None
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::outgoing::Transmit;
+    use crate::socket::{Gathered, Serviced};
+
+    struct Nobody;
+
+    impl Member for Nobody {
+        fn datagram(&self, _: Instant, _: SocketAddr, _: SocketAddr, _: &mut [u8]) {}
+        fn timeout(&self, _: Instant) {}
+        fn service(&self, _: &mut VecDeque<Transmit>) -> Serviced {
+            Serviced {
+                deadline: None,
+                done: false,
+            }
+        }
+        fn accepts(&self, _: SocketAddr, _: SocketAddr) -> bool {
+            false
+        }
+        fn gathered(&self, _: Instant, _: &Gathered) {}
+        fn socket_closed(&self, _: Instant) {}
+    }
+
+    fn join(routes: &mut Routes, ufrag: &str) -> MemberId {
+        let id = routes.allocate_id();
+        routes.insert(id, Arc::new(Nobody), ufrag.to_owned());
+        id
+    }
+
+    #[test]
+    fn both_fragments_tell_connections_on_one_socket_apart() {
+        let mut routes = Routes::default();
+        let (a, b) = (join(&mut routes, "own"), join(&mut routes, "own"));
+        assert_eq!(routes.by_username("own", "x"), None, "two could be meant");
+        routes.set_remote_ufrag(a, "x".to_owned());
+        assert_eq!(routes.by_username("own", "x"), Some(a));
+        assert_eq!(
+            routes.by_username("own", "y"),
+            Some(b),
+            "the only undecided one"
+        );
+        routes.set_remote_ufrag(b, "y".to_owned());
+        assert_eq!(routes.by_username("own", "y"), Some(b));
+        assert_eq!(routes.by_username("own", "z"), None);
+        assert_eq!(routes.by_username("other", "x"), None);
+    }
+
+    #[test]
+    fn a_restart_keeps_the_old_fragments_working() {
+        let mut routes = Routes::default();
+        let id = join(&mut routes, "own");
+        routes.set_remote_ufrag(id, "peer".to_owned());
+        routes.add_local_ufrag(id, "new".to_owned());
+        assert_eq!(routes.by_username("own", "peer"), Some(id));
+        assert_eq!(routes.by_username("new", "early"), Some(id));
+        routes.set_remote_ufrag(id, "peer2".to_owned());
+        assert_eq!(routes.by_username("own", "peer"), Some(id));
+        assert_eq!(routes.by_username("new", "peer2"), Some(id));
+        assert_eq!(routes.by_username("new", "stranger"), None);
+        for n in 0..100 {
+            routes.add_local_ufrag(id, format!("n{n}"));
+        }
+        assert!(routes.members.get(&id).unwrap().local_ufrags.len() <= MAX_UFRAGS);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_connection_that_is_removed() {
+        let mut routes = Routes::default();
+        let id = join(&mut routes, "own");
+        let remote = SocketAddr::from(([127, 0, 0, 1], 9));
+        routes.learn(remote, id);
+        routes.set_deadline(id, Some(Instant::now() + Duration::from_secs(1)));
+        assert_eq!(routes.by_address(remote), [id]);
+        assert!(routes.remove(id).is_some());
+        assert!(routes.by_ufrag.is_empty() && routes.by_addr.is_empty());
+        assert!(routes.timers.is_empty() && routes.is_empty());
+        routes.learn(remote, id);
+        assert!(routes.by_addr.is_empty(), "nothing is learned for nobody");
+    }
+
+    #[test]
+    fn usernames_are_read_from_binding_requests_only() {
+        let mut request = vec![0, 1, 0, 12, 0x21, 0x12, 0xa4, 0x42];
+        request.extend_from_slice(&[7; 12]);
+        request.extend_from_slice(&[0, 6, 0, 7]);
+        request.extend_from_slice(b"own:abc\0");
+        assert_eq!(request_username(&request), Some(("own", "abc")));
+        for len in 0..request.len() - 1 {
+            assert_eq!(request_username(&request[..len]), None, "{len}");
+        }
+        let mut response = request.clone();
+        response[0] = 1;
+        assert_eq!(request_username(&response), None);
+        let mut nameless = request;
+        nameless[21] = 0x24;
+        assert_eq!(request_username(&nameless), None);
+    }
 }
