@@ -114,7 +114,7 @@ impl Reports {
 }
 
 fn row(name: &str, caller: &str, callee: &str) {
-    println!("  {name:<20} {caller:<34} {callee:<34}");
+    println!("{}", format!("  {name:<20} {caller:<40} {callee}").trim_end());
 }
 
 fn text(value: &Value) -> String {
