@@ -23,9 +23,10 @@ use ortc::{
 };
 use serde_json::{Value, json};
 use support::{Result, ogg_opus};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::sync::oneshot;
 
 const OPUS: u8 = 111;
+const LINGER: Duration = Duration::from_secs(2);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -87,11 +88,8 @@ async fn run(role: RTCIceRole, name: &str, length: Duration) -> Result<()> {
         })
     );
 
-    let mut line = String::new();
-    BufReader::new(tokio::io::stdin())
-        .read_line(&mut line)
-        .await?;
-    let peer: Value = serde_json::from_str(&line)?;
+    let (line, hung_up) = standard_input();
+    let peer: Value = serde_json::from_str(&line.await??)?;
     let audio = &peer["rtp"]["audio"];
     let payload_type = audio["payloadType"]
         .as_u64()
@@ -117,9 +115,28 @@ async fn run(role: RTCIceRole, name: &str, length: Duration) -> Result<()> {
             "dc": [],
         })
     );
+    // The other side may still be counting.
+    let _ = tokio::time::timeout(LINGER, hung_up).await;
     connection.close();
     connection.closed().await;
     Ok(())
+}
+
+/// The line on standard input, and later its end. In a thread of its own, which does not hold up
+/// the end of the process as a read of the runtime's would.
+fn standard_input() -> (
+    oneshot::Receiver<std::io::Result<String>>,
+    oneshot::Receiver<()>,
+) {
+    let (line, first) = oneshot::channel();
+    let (end, hung_up) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = line.send(std::io::stdin().read_line(&mut text).map(|_| text));
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = end.send(());
+    });
+    (first, hung_up)
 }
 
 /// Counts the peer's audio packets.
