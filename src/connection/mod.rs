@@ -67,7 +67,6 @@ pub struct RTCConnection {
 
 struct Handle {
     shared: Arc<ConnectionShared>,
-    socket: RTCSocket,
 }
 
 impl Drop for Handle {
@@ -86,11 +85,11 @@ impl RTCConnection {
     /// [`TransportFault::NoRuntime`](crate::TransportFault::NoRuntime) outside a tokio runtime;
     /// [`TransportFault::Io`](crate::TransportFault::Io) when the port cannot be bound.
     pub fn new(options: RTCConnectionOptions) -> Result<(Self, RTCConnectionEvents)> {
-        let (shared, socket) = setup::build(options)?;
+        let shared = setup::build(options)?;
         let events = RTCConnectionEvents {
             queue: shared.events.clone(),
         };
-        let handle = Arc::new(Handle { shared, socket });
+        let handle = Arc::new(Handle { shared });
         Ok((Self { handle }, events))
     }
 
@@ -98,10 +97,11 @@ impl RTCConnection {
         &self.handle.shared
     }
 
-    /// The local socket, to be reused in other connections (rows A16, A48).
+    /// The local socket, to be reused in other connections (rows A16, A48). A closed connection
+    /// has let go of it: its port is then closed, unless others use it still.
     #[doc(alias = "getLocalSocket")]
     pub fn local_socket(&self) -> RTCSocket {
-        self.handle.socket.clone()
+        self.shared().local_socket()
     }
 
     /// The local side, complete from the beginning (rows A4, A14, A53): ICE user name fragment
@@ -195,7 +195,7 @@ impl RTCConnection {
     /// `Closed`.
     #[doc(alias = "setLocalCandidate")]
     pub fn set_local_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
-        let port = self.shared().socket.udp.port();
+        let port = self.shared().socket.local_addr.port();
         self.shared().open(|state| match candidate.to_engine() {
             Ok(mut usable) => {
                 // Checks leave from the socket, whatever address the outside sees.
@@ -380,7 +380,7 @@ impl std::fmt::Debug for RTCConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RTCConnection")
             .field("state", &self.state())
-            .field("socket", &self.handle.socket)
+            .field("socket", &self.local_socket())
             .finish_non_exhaustive()
     }
 }

@@ -25,7 +25,7 @@ use crate::socket::{Member, RTCSocket, ServerAddress, ServerKind, SocketConfig, 
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_OFFSET: u64 = 2_208_988_800;
 
-pub(super) fn build(options: RTCConnectionOptions) -> Result<(Arc<ConnectionShared>, RTCSocket)> {
+pub(super) fn build(options: RTCConnectionOptions) -> Result<Arc<ConnectionShared>> {
     let servers = match &options.ice_servers {
         Some(servers) => Some(
             parse_servers(servers)?
@@ -91,13 +91,18 @@ pub(super) fn build(options: RTCConnectionOptions) -> Result<(Arc<ConnectionShar
         remote_names: 0,
         ignored_candidates: 0,
         media_dropped: 0,
+        socket: Some(socket.clone()),
     };
     let events = Arc::new(Queue::new(MAX_WAITING_EVENTS));
     let connection = shared.join(|id| ConnectionShared::new(id, shared.clone(), state, events));
     for found in shared.found() {
         connection.gathered(now, &found);
     }
-    Ok((connection, socket))
+    if shared.is_closed() {
+        // Closed meanwhile: its task may have left without seeing this connection.
+        connection.socket_closed(now);
+    }
+    Ok(connection)
 }
 
 fn local_socket(
@@ -181,8 +186,10 @@ pub(super) fn resolve_remote(
     candidate: RTCIceCandidateDescription,
     name: String,
 ) {
+    // Not `tokio::spawn`: verbs may be called from threads that know no runtime.
+    let runtime = connection.socket.runtime.clone();
     let connection = connection.this.clone();
-    tokio::spawn(async move {
+    runtime.spawn(async move {
         let address = resolve::resolve_mdns(&name).await;
         let Some(connection) = connection.upgrade() else {
             return;

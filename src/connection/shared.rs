@@ -25,7 +25,7 @@ use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::{MediaOrigin, MediaSink, MediaStreamTrack, MediaStreamTrackEvent};
 use crate::queue::{Queue, lock};
 use crate::rtp::{AudioLevel, KeyframeRequest, ReceiverId, RtpPacket};
-use crate::socket::{Gathered, Member, MemberId, Serviced, SocketShared};
+use crate::socket::{Gathered, Member, MemberId, RTCSocket, Serviced, SocketShared};
 
 pub(crate) struct ConnectionShared {
     pub(crate) id: MemberId,
@@ -52,6 +52,8 @@ pub(crate) struct ConnectionState {
     pub(crate) remote_names: usize,
     pub(crate) ignored_candidates: u64,
     pub(crate) media_dropped: u64,
+    /// Keeps the port open; given up when the connection is closed, whoever still has handles.
+    pub(crate) socket: Option<RTCSocket>,
 }
 
 /// A stream that is sent.
@@ -80,6 +82,11 @@ impl ConnectionShared {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, ConnectionState> {
         lock(&self.state)
+    }
+
+    pub(crate) fn local_socket(&self) -> RTCSocket {
+        let own = self.lock().socket.clone();
+        own.unwrap_or_else(|| RTCSocket::of(&self.socket))
     }
 
     /// Has the driver send what waits and tell what happened.
@@ -168,6 +175,7 @@ impl ConnectionShared {
                     state.closed = Some(reason);
                     state.deliver_packets();
                     state.receiving.end();
+                    state.socket = None;
                     self.events.close();
                 }
             }

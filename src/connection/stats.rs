@@ -137,7 +137,7 @@ impl RTCConnection {
         let shared = self.shared();
         let own = shared.socket.certificate.der();
         let mut stats = shared.lock().stats(own);
-        let socket = shared.socket.udp.stats();
+        let socket = shared.socket.udp_counters.stats();
         stats.dropped.socket_send = socket.send_dropped;
         stats.dropped.socket_receive = socket.recv_errors;
         stats

@@ -124,7 +124,10 @@ impl MediaStream {
     }
 
     pub(crate) fn watch(&self, watcher: Weak<dyn StreamWatcher>) {
-        lock(&self.inner.state).watchers.push(watcher);
+        let mut state = lock(&self.inner.state);
+        // A connection that is gone keeps its memory as long as it is listed.
+        state.watchers.retain(|known| known.strong_count() > 0);
+        state.watchers.push(watcher);
     }
 
     pub(crate) fn unwatch(&self, watcher: &Weak<dyn StreamWatcher>) {

@@ -235,7 +235,10 @@ impl MediaStreamTrack {
 
     pub(crate) fn attach(&self, sink: Weak<dyn MediaSink>, key: u32) {
         if let End::Local(source) = &self.inner.end {
-            lock(&source.outlets).push(Outlet {
+            let mut outlets = lock(&source.outlets);
+            // A connection that is gone keeps its memory as long as it is listed.
+            outlets.retain(|outlet| outlet.sink.strong_count() > 0);
+            outlets.push(Outlet {
                 sink,
                 key,
                 track: Arc::downgrade(&self.inner),

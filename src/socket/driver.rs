@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use super::recv_buffers::RecvBuffers;
 use super::route::request_username;
 use super::train::SendOutcome;
-use super::udp::{RecvDatagram, Transmit as UdpTransmit};
+use super::udp::{RecvDatagram, Transmit as UdpTransmit, UdpEndpoint};
 use super::{Member, MemberId, Serviced, SocketShared, resolve};
 use crate::engine::demux::{Protocol, classify};
 use crate::engine::outgoing::Transmit;
@@ -25,20 +25,22 @@ const MAX_BACKLOG: usize = 256;
 /// How long closed connections may take to say goodbye.
 const LINGER: Duration = Duration::from_millis(500);
 
-pub(super) fn spawn(shared: Arc<SocketShared>) {
-    tokio::spawn(async move {
-        let mut driver = Driver {
-            shared,
-            backlog: VecDeque::new(),
-            touched: Vec::new(),
-            lookups: JoinSet::new(),
-        };
-        driver.run().await;
-    });
+pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
+    // Made out here: a task that is dropped before its first poll must say goodbye as well.
+    let mut driver = Driver {
+        shared,
+        udp,
+        backlog: VecDeque::new(),
+        touched: Vec::new(),
+        lookups: JoinSet::new(),
+    };
+    tokio::spawn(async move { driver.run().await });
 }
 
 struct Driver {
     shared: Arc<SocketShared>,
+    /// The port is open as long as the task lives, and no longer.
+    udp: UdpEndpoint,
     backlog: VecDeque<Transmit>,
     touched: Vec<MemberId>,
     lookups: JoinSet<(u64, usize, Result<Vec<SocketAddr>, String>)>,
@@ -87,21 +89,20 @@ impl Driver {
                     sleep.as_mut().reset(deadline.into());
                 }
             }
-            let shared = self.shared.clone();
             tokio::select! {
-                readable = shared.udp.readable() => {
+                readable = self.udp.readable() => {
                     if readable.and_then(|()| self.receive()).is_err() {
                         // The socket is dead; Drop tells the connections.
                         return;
                     }
                 }
-                writable = shared.udp.writable(), if !self.backlog.is_empty() => {
+                writable = self.udp.writable(), if !self.backlog.is_empty() => {
                     if writable.is_err() {
                         return;
                     }
                     self.flush_backlog();
                 }
-                () = shared.notify.notified() => {}
+                () = self.shared.notify.notified() => {}
                 () = &mut sleep, if armed.is_some() => {
                     armed = None;
                     self.handle_timeouts();
@@ -119,13 +120,13 @@ impl Driver {
 
     fn receive(&mut self) -> io::Result<()> {
         let mut buffers = RecvBuffers::checkout();
-        let shared = self.shared.clone();
-        let bound = shared.udp.local_addr();
+        let bound = self.shared.local_addr;
         let now = Instant::now();
+        let mut touched = std::mem::take(&mut self.touched);
         for _ in 0..MAX_RECV_CALLS {
             // Consecutive datagrams mostly come from one address: one look-up serves the run.
             let mut last: Option<(SocketAddr, SocketAddr, Arc<dyn Member>)> = None;
-            let received = shared
+            let received = self
                 .udp
                 .try_recv(&mut buffers, &mut |datagram: RecvDatagram<'_>| {
                     let RecvDatagram {
@@ -144,8 +145,8 @@ impl Driver {
                     }
                     if let Some((id, member)) = self.find(now, local, from, data) {
                         member.datagram(now, local, from, data);
-                        if !self.touched.contains(&id) {
-                            self.touched.push(id);
+                        if !touched.contains(&id) {
+                            touched.push(id);
                         }
                         last = Some((from, local, member));
                     }
@@ -157,9 +158,10 @@ impl Driver {
             }
         }
         self.shared.poll_gathering(now);
-        for id in std::mem::take(&mut self.touched) {
+        for id in touched.drain(..) {
             self.service(id);
         }
+        self.touched = touched;
         Ok(())
     }
 
@@ -270,7 +272,7 @@ impl Driver {
             let Some(request) = request else {
                 return;
             };
-            let sent = self.shared.udp.try_send(&UdpTransmit {
+            let sent = self.udp.try_send(&UdpTransmit {
                 remote: request.remote,
                 local_ip: Some(request.local_ip),
                 contents: &request.data,
@@ -292,7 +294,7 @@ impl Driver {
 
     /// False when the socket is not writable; what is left of the batch then waits.
     fn send_now(&self, transmit: &mut Transmit) -> bool {
-        let sent = self.shared.udp.try_send(&UdpTransmit {
+        let sent = self.udp.try_send(&UdpTransmit {
             remote: transmit.remote,
             local_ip: (!transmit.local.ip().is_unspecified()).then(|| transmit.local.ip()),
             contents: &transmit.contents,
@@ -327,7 +329,7 @@ impl Driver {
         let until = Instant::now() + LINGER;
         self.flush_backlog();
         while !self.backlog.is_empty() && Instant::now() < until {
-            let writable = self.shared.udp.writable();
+            let writable = self.udp.writable();
             if tokio::time::timeout_at(until.into(), writable)
                 .await
                 .is_err()

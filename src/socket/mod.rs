@@ -15,15 +15,16 @@ mod udp;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::engine::certificate::Certificate;
 use crate::engine::ice::{Candidate, Credentials};
 use crate::engine::outgoing::Transmit;
-use crate::error::Result;
+use crate::error::{Result, TransportFault};
 use crate::queue::lock;
 use gather::{GatherEvent, Gatherer};
 use ice_server::GatherServer;
@@ -31,7 +32,7 @@ pub(crate) use ice_server::ServerKind;
 pub use ice_server::{IceServerError, IceServerErrorKind};
 use interfaces::InterfaceOptions;
 use route::Routes;
-use udp::UdpEndpoint;
+use udp::{UdpCounters, UdpEndpoint};
 
 /// A connection on a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,7 +109,9 @@ impl Drop for SocketHandle {
 
 /// The state behind an RTCSocket.
 pub(crate) struct SocketShared {
-    pub(crate) udp: UdpEndpoint,
+    pub(crate) local_addr: SocketAddr,
+    pub(crate) udp_counters: Arc<UdpCounters>,
+    pub(crate) runtime: Handle,
     pub(crate) credentials: Credentials,
     pub(crate) certificate: Certificate,
     config: SocketConfig,
@@ -118,6 +121,7 @@ pub(crate) struct SocketShared {
     notify: Notify,
     closing: AtomicBool,
     close_now: AtomicBool,
+    handle: Mutex<Weak<SocketHandle>>,
 }
 
 #[derive(Default)]
@@ -132,6 +136,7 @@ struct Gathering {
 
 impl RTCSocket {
     pub(crate) fn new(config: SocketConfig) -> Result<Self> {
+        let runtime = Handle::try_current().map_err(|_| TransportFault::NoRuntime)?;
         let udp = UdpEndpoint::bind(config.bind)?;
         let certificate = match &config.certificate {
             Some(certificate) => certificate.clone(),
@@ -139,7 +144,9 @@ impl RTCSocket {
         };
         let credentials = Credentials::generate()?;
         let shared = Arc::new(SocketShared {
-            udp,
+            local_addr: udp.local_addr(),
+            udp_counters: udp.counters(),
+            runtime,
             credentials,
             certificate,
             config,
@@ -149,24 +156,34 @@ impl RTCSocket {
             notify: Notify::new(),
             closing: AtomicBool::new(false),
             close_now: AtomicBool::new(false),
+            handle: Mutex::default(),
         });
         if shared.config.gather_at_once {
             shared.gather(Instant::now());
         }
-        driver::spawn(shared.clone());
-        Ok(Self {
-            handle: Arc::new(SocketHandle { shared }),
-        })
+        driver::spawn(shared.clone(), udp);
+        let handle = Arc::new(SocketHandle { shared });
+        *lock(&handle.shared.handle) = Arc::downgrade(&handle);
+        Ok(Self { handle })
+    }
+
+    /// The handle of a socket; if the last one is gone, one of a socket that is closed.
+    pub(crate) fn of(shared: &Arc<SocketShared>) -> Self {
+        let shared = shared.clone();
+        let known = lock(&shared.handle).upgrade();
+        Self {
+            handle: known.unwrap_or_else(|| Arc::new(SocketHandle { shared })),
+        }
     }
 
     /// The bound address. The IP is unspecified when the socket is bound to all addresses.
     pub fn local_addr(&self) -> SocketAddr {
-        self.handle.shared.udp.local_addr()
+        self.handle.shared.local_addr
     }
 
     /// The bound port.
     pub fn port(&self) -> u16 {
-        self.handle.shared.udp.port()
+        self.handle.shared.local_addr.port()
     }
 
     /// Closes the port; every connection on it is disconnected with
@@ -225,7 +242,7 @@ impl SocketShared {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.close_now.load(Ordering::Acquire)
+        self.close_now.load(Ordering::Acquire) || self.closing.load(Ordering::Acquire)
     }
 
     /// What was found before a connection joined.
@@ -240,8 +257,8 @@ impl SocketShared {
             include_loopback: self.config.include_loopback,
             include_link_local: false,
         };
-        let hosts = interfaces::usable_addresses(self.udp.local_addr().ip(), options)
-            .unwrap_or_else(|error| {
+        let hosts =
+            interfaces::usable_addresses(self.local_addr.ip(), options).unwrap_or_else(|error| {
                 tracing::warn!(%error, "the network interfaces cannot be listed");
                 Vec::new()
             });
@@ -250,7 +267,7 @@ impl SocketShared {
             kind: server.kind,
             addrs: None,
         });
-        let gatherer = Gatherer::new(now, &hosts, self.udp.port(), servers.collect());
+        let gatherer = Gatherer::new(now, &hosts, self.local_addr.port(), servers.collect());
         {
             let mut gathering = lock(&self.gathering);
             gathering.generation += 1;

@@ -6,6 +6,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use quinn_udp::UdpSocketState;
@@ -65,9 +66,25 @@ pub(crate) struct UdpEndpoint {
     #[cfg(test)]
     granted: (usize, usize),
     consecutive_recv_errors: AtomicUsize,
+    counters: Arc<UdpCounters>,
+}
+
+/// The counters of an endpoint; they can still be read once its port is closed.
+#[derive(Debug, Default)]
+pub(crate) struct UdpCounters {
     recv_errors: AtomicU64,
     send_dropped: AtomicU64,
     send_blocked: AtomicU64,
+}
+
+impl UdpCounters {
+    pub(crate) fn stats(&self) -> UdpStats {
+        UdpStats {
+            recv_errors: self.recv_errors.load(Ordering::Relaxed),
+            send_dropped: self.send_dropped.load(Ordering::Relaxed),
+            send_blocked: self.send_blocked.load(Ordering::Relaxed),
+        }
+    }
 }
 
 impl UdpEndpoint {
@@ -112,9 +129,7 @@ impl UdpEndpoint {
             #[cfg(test)]
             granted: (recv_buffer, send_buffer),
             consecutive_recv_errors: AtomicUsize::new(0),
-            recv_errors: AtomicU64::new(0),
-            send_dropped: AtomicU64::new(0),
-            send_blocked: AtomicU64::new(0),
+            counters: Arc::default(),
         })
     }
 
@@ -123,6 +138,7 @@ impl UdpEndpoint {
         self.local_addr
     }
 
+    #[cfg(test)]
     pub(crate) fn port(&self) -> u16 {
         self.local_addr.port()
     }
@@ -143,12 +159,8 @@ impl UdpEndpoint {
         self.gso_segments.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn stats(&self) -> UdpStats {
-        UdpStats {
-            recv_errors: self.recv_errors.load(Ordering::Relaxed),
-            send_dropped: self.send_dropped.load(Ordering::Relaxed),
-            send_blocked: self.send_blocked.load(Ordering::Relaxed),
-        }
+    pub(crate) fn counters(&self) -> Arc<UdpCounters> {
+        self.counters.clone()
     }
 
     /// Cancel-safe.
@@ -186,7 +198,7 @@ impl UdpEndpoint {
             Ok(trains) => trains,
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Err(e),
             Err(e) => {
-                self.recv_errors.fetch_add(1, Ordering::Relaxed);
+                self.counters.recv_errors.fetch_add(1, Ordering::Relaxed);
                 let in_a_row = self.consecutive_recv_errors.fetch_add(1, Ordering::Relaxed);
                 return if in_a_row < MAX_RECV_ERRORS {
                     Ok(0)
@@ -241,7 +253,7 @@ impl UdpEndpoint {
         match outcome {
             Ok(outcome) => Ok(self.note(outcome)),
             Err(e) => {
-                self.send_blocked.fetch_add(1, Ordering::Relaxed);
+                self.counters.send_blocked.fetch_add(1, Ordering::Relaxed);
                 Err(e)
             }
         }
@@ -249,8 +261,8 @@ impl UdpEndpoint {
 
     fn note(&self, outcome: SendOutcome) -> SendOutcome {
         match outcome {
-            SendOutcome::Dropped(_) => self.send_dropped.fetch_add(1, Ordering::Relaxed),
-            SendOutcome::Partial(_) => self.send_blocked.fetch_add(1, Ordering::Relaxed),
+            SendOutcome::Dropped(_) => self.counters.send_dropped.fetch_add(1, Ordering::Relaxed),
+            SendOutcome::Partial(_) => self.counters.send_blocked.fetch_add(1, Ordering::Relaxed),
             SendOutcome::Sent => 0,
         };
         outcome

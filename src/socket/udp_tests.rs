@@ -157,7 +157,7 @@ async fn impossible_destinations_are_dropped_and_counted() {
         let outcome = a.try_send(one);
         assert!(matches!(outcome, Ok(SendOutcome::Dropped(_))), "{one:?}");
     }
-    assert_eq!(a.stats().send_dropped, refused.len() as u64);
+    assert_eq!(a.counters().stats().send_dropped, refused.len() as u64);
 
     // A local address that is gone is EINVAL over IPv6, which quinn-udp takes for missing GSO.
     let all = UdpEndpoint::bind(None).unwrap();

@@ -1,6 +1,9 @@
 //! Two connections on loopback whose signalling is a task in this process.
 #![allow(dead_code, clippy::unwrap_used)]
 
+pub(crate) mod leaks;
+pub(crate) mod session;
+
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
