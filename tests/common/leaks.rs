@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 
 /// How long after the end of a test everything must be gone.
 const SETTLE: Duration = Duration::from_secs(5);
@@ -93,8 +93,12 @@ pub(crate) fn alone<T, F: Future<Output = T>>(
     let outside = Process::now();
     let runtime = runtime();
     let result = runtime.block_on(async {
-        // The runtime's own descriptors are open by now.
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        let handle = Handle::current();
+        if handle.runtime_flavor() == RuntimeFlavor::MultiThread {
+            // Workers are threads by name only once they run.
+            let workers = handle.metrics().num_workers();
+            eventually(|| Process::now().runtime_threads >= workers).await;
+        }
         let before = Process::now();
         let result = run(body()).await;
         eventually(|| Process::now() == before).await;
