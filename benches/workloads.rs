@@ -1,0 +1,96 @@
+//! Whole workloads through the public API, both peers in this process, on 127.0.0.1.
+//!
+//! ```text
+//! cargo bench --bench workloads -- w1 [--threads 1|2] [--size BYTES] [--packets N] [--window N]
+//! cargo bench --bench workloads -- w3 [--threads 1|2] [--pairs N]
+//! cargo bench --bench workloads -- w4 [--threads 1|2] [--pairs N]
+//! ```
+//!
+//! One line a run. CPU is user and system time of the process, so of both peers together.
+
+#[path = "workloads/measure.rs"]
+mod measure;
+#[path = "workloads/media.rs"]
+mod media;
+#[path = "workloads/pair.rs"]
+mod pair;
+#[path = "workloads/setup.rs"]
+mod setup;
+
+use std::process::ExitCode;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// What the command line says.
+#[derive(Debug, Clone, Copy)]
+struct Arguments {
+    threads: usize,
+    size: usize,
+    packets: u64,
+    window: u64,
+    pairs: usize,
+}
+
+impl Default for Arguments {
+    fn default() -> Self {
+        Self {
+            threads: 1,
+            size: 1_200,
+            packets: 400_000,
+            window: 512,
+            pairs: 200,
+        }
+    }
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> Result<(Vec<String>, Arguments)> {
+    let (mut workloads, mut arguments) = (Vec::new(), Arguments::default());
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        match word.as_str() {
+            "--threads" => arguments.threads = value()?.parse()?,
+            "--size" => arguments.size = value()?.parse()?,
+            "--packets" => arguments.packets = value()?.parse()?,
+            "--window" => arguments.window = value()?.parse()?,
+            "--pairs" => arguments.pairs = value()?.parse()?,
+            // What cargo adds.
+            "--bench" => {}
+            "w1" | "w3" | "w4" => workloads.push(word),
+            _ => return Err(format!("unknown: {word}; w1, w3, w4 and the options are").into()),
+        }
+    }
+    Ok((workloads, arguments))
+}
+
+fn main() -> ExitCode {
+    let outcome = parse(std::env::args().skip(1)).and_then(|(workloads, arguments)| {
+        let runtime = match arguments.threads {
+            1 => tokio::runtime::Builder::new_current_thread(),
+            threads => {
+                let mut builder = tokio::runtime::Builder::new_multi_thread();
+                builder.worker_threads(threads);
+                builder
+            }
+        }
+        .enable_all()
+        .build()?;
+        for workload in workloads {
+            // A task, so that with several threads none of the work is on the main thread.
+            runtime.block_on(async {
+                match workload.as_str() {
+                    "w1" => tokio::spawn(media::one_way(arguments)).await?,
+                    "w3" => tokio::spawn(setup::time(arguments)).await?,
+                    _ => tokio::spawn(setup::memory(arguments)).await?,
+                }
+            })?;
+        }
+        Ok(())
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("workloads: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
