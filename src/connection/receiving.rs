@@ -1,6 +1,6 @@
 //! What a connection receives: tracks declared with `receive_track`, and their streams.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Weak;
 use std::time::Instant;
 
@@ -17,7 +17,7 @@ use crate::rtp::{Declaration, ReceiverId, RtpPacket};
 /// The receiving tracks and streams of a connection.
 #[derive(Default)]
 pub(crate) struct Receiving {
-    tracks: HashMap<ReceiverId, ReceivingTrack>,
+    tracks: BTreeMap<ReceiverId, ReceivingTrack>,
     streams: Vec<MediaStream>,
 }
 
@@ -52,9 +52,9 @@ impl Receiving {
             .any(|receiving| receiving.description.ssrc == Some(ssrc))
     }
 
-    pub(crate) fn deliver(&self, id: ReceiverId, packets: Vec<RtpPacket>) {
+    pub(crate) fn deliver(&self, id: ReceiverId, packets: impl Iterator<Item = RtpPacket>) {
         if let Some(receiving) = self.tracks.get(&id) {
-            receiving.track.deliver(packets.into_iter());
+            receiving.track.deliver(packets);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Making a connection from its options.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -83,7 +83,7 @@ pub(super) fn build(options: RTCConnectionOptions) -> Result<Arc<ConnectionShare
         credentials: shared.credentials.clone(),
         remote: None,
         policy: options.local_candidates,
-        sending: HashMap::new(),
+        sending: BTreeMap::new(),
         streams: Vec::new(),
         receiving: Receiving::default(),
         next_key: 0,

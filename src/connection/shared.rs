@@ -1,6 +1,6 @@
 //! The state behind an RTCConnection, as its socket's driver and its tracks see it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -44,7 +44,7 @@ pub(crate) struct ConnectionState {
     pub(crate) credentials: Credentials,
     pub(crate) remote: Option<RTCConnectionSide>,
     pub(crate) policy: LocalCandidates,
-    pub(crate) sending: HashMap<u32, SendingTrack>,
+    pub(crate) sending: BTreeMap<u32, SendingTrack>,
     pub(crate) streams: Vec<SendingStream>,
     pub(crate) receiving: Receiving,
     pub(crate) next_key: u32,
@@ -226,20 +226,8 @@ impl ConnectionShared {
 
 impl ConnectionState {
     fn deliver_packets(&mut self) {
-        let mut run: Option<(ReceiverId, Vec<RtpPacket>)> = None;
-        while let Some((id, packet)) = self.engine.poll_packet() {
-            match &mut run {
-                Some((current, packets)) if *current == id => packets.push(packet),
-                _ => {
-                    if let Some((current, packets)) = run.take() {
-                        self.receiving.deliver(current, packets);
-                    }
-                    run = Some((id, vec![packet]));
-                }
-            }
-        }
-        if let Some((current, packets)) = run {
-            self.receiving.deliver(current, packets);
+        while let Some((id, packets)) = self.engine.poll_packets() {
+            self.receiving.deliver(id, packets);
         }
     }
 

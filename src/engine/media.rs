@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use super::srtp::HeaderFields;
 use super::{Engine, EngineEvent};
 use crate::error::Result;
@@ -292,8 +290,7 @@ impl Engine {
             return;
         };
         let plain = data.get(..plain_len).unwrap_or_default();
-        // One allocation per packet: extensions and payload are slices of it.
-        let Ok(packet) = to_packet(&header, &Bytes::copy_from_slice(plain)) else {
+        let Ok(packet) = to_packet(&header, plain) else {
             self.counters.malformed_rtp += 1;
             return;
         };

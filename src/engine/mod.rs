@@ -11,7 +11,7 @@ pub(crate) mod outgoing;
 mod secure;
 pub(crate) mod srtp;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -121,8 +121,8 @@ pub(crate) struct Engine {
     srtp: Option<Srtp>,
     rtp: RtpSession,
     router: Router,
-    senders: HashMap<u32, media::Sender>,
-    receivers: HashMap<ReceiverId, media::Receiver>,
+    senders: BTreeMap<u32, media::Sender>,
+    receivers: BTreeMap<ReceiverId, media::Receiver>,
     unknown: media::UnknownBuffer,
     out: Outgoing,
     events: VecDeque<EngineEvent>,
@@ -159,8 +159,8 @@ impl Engine {
             srtp: None,
             rtp,
             router: Router::default(),
-            senders: HashMap::new(),
-            receivers: HashMap::new(),
+            senders: BTreeMap::new(),
+            receivers: BTreeMap::new(),
             unknown: media::UnknownBuffer::default(),
             out: Outgoing::default(),
             events: VecDeque::new(),
@@ -322,9 +322,14 @@ impl Engine {
         self.events.pop_front()
     }
 
-    /// The next media packet of a declared receiver.
-    pub(crate) fn poll_packet(&mut self) -> Option<(ReceiverId, RtpPacket)> {
-        self.packets.pop_front()
+    /// The next media packets of one declared receiver, at least one.
+    pub(crate) fn poll_packets(
+        &mut self,
+    ) -> Option<(ReceiverId, impl Iterator<Item = RtpPacket> + '_)> {
+        let &(id, _) = self.packets.front()?;
+        let run = self.packets.iter().take_while(|(next, _)| *next == id);
+        let run = run.count();
+        Some((id, self.packets.drain(..run).map(|(_, packet)| packet)))
     }
 
     pub(crate) fn has_output(&self) -> bool {

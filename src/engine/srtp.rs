@@ -7,7 +7,7 @@ mod index;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use webrtc_srtp::context::Context;
@@ -63,7 +63,7 @@ pub(crate) struct Srtp {
     send_rtcp: Context,
     sent_rtcp: u32,
     receive_rtcp: Context,
-    rtcp_sources: HashSet<u32>,
+    rtcp_sources: BTreeSet<u32>,
 }
 
 struct Keys {
@@ -74,7 +74,7 @@ struct Keys {
 
 struct Sender {
     cipher: SendCipher,
-    sources: HashMap<u32, Source>,
+    sources: BTreeMap<u32, Source>,
 }
 
 #[allow(clippy::large_enum_variant)] // one per session
@@ -85,9 +85,9 @@ enum SendCipher {
 
 #[allow(clippy::large_enum_variant)] // one per session
 enum Receiver {
-    Gcm(Gcm, HashMap<u32, Source>),
+    Gcm(Gcm, BTreeMap<u32, Source>),
     /// A context each: one that was tried on a forgery must not be kept.
-    Cm(HashMap<u32, Context>),
+    Cm(BTreeMap<u32, Context>),
 }
 
 impl fmt::Debug for Srtp {
@@ -113,23 +113,23 @@ impl Srtp {
         let (cipher, receiver) = match material.profile {
             SrtpProfile::Aes128CmHmacSha1_80 => (
                 SendCipher::Cm(local.context()?),
-                Receiver::Cm(HashMap::new()),
+                Receiver::Cm(BTreeMap::new()),
             ),
             SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => (
                 SendCipher::Gcm(local.gcm()?),
-                Receiver::Gcm(remote.gcm()?, HashMap::new()),
+                Receiver::Gcm(remote.gcm()?, BTreeMap::new()),
             ),
         };
         Ok(Self {
             sender: Sender {
                 cipher,
-                sources: HashMap::new(),
+                sources: BTreeMap::new(),
             },
             receiver,
             send_rtcp: local.context()?,
             sent_rtcp: 0,
             receive_rtcp: remote.context()?,
-            rtcp_sources: HashSet::new(),
+            rtcp_sources: BTreeSet::new(),
             local,
             remote,
         })
@@ -281,7 +281,7 @@ impl Keys {
 /// RFC 3711 section 3.3: index guess, replay check, authentication, and only then the state moves.
 fn open_gcm(
     cipher: &Gcm,
-    sources: &mut HashMap<u32, Source>,
+    sources: &mut BTreeMap<u32, Source>,
     packet: &mut [u8],
     header: HeaderFields,
 ) -> std::result::Result<usize, SrtpDrop> {
@@ -316,7 +316,7 @@ fn open_gcm(
 
 fn open_cm(
     keys: &Keys,
-    sources: &mut HashMap<u32, Context>,
+    sources: &mut BTreeMap<u32, Context>,
     packet: &mut [u8],
     header: HeaderFields,
 ) -> std::result::Result<usize, SrtpDrop> {

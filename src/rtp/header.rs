@@ -125,14 +125,18 @@ pub(crate) fn payload_range(header: &RtpHeader, packet: &[u8]) -> Result<Range<u
 }
 
 /// The packet of the public API. `packet` is the whole decrypted packet that `header` was parsed
-/// from; payload and extensions are slices of it, so the packet stays one allocation.
-pub(crate) fn to_packet(header: &RtpHeader, packet: &Bytes) -> Result<RtpPacket, RtpDrop> {
+/// from.
+///
+/// Payload and extensions are copied each into its own allocation: two slices of one buffer would
+/// need a third one for their shared count, and a packet without extensions needs one in all.
+pub(crate) fn to_packet(header: &RtpHeader, packet: &[u8]) -> Result<RtpPacket, RtpDrop> {
     let payload = payload_range(header, packet)?;
     let extensions = match &header.extension {
-        Some((profile, range)) if range.end <= packet.len() => {
-            RtpExtensions::from_wire(*profile, packet.slice(range.clone()))
-        }
-        _ => RtpExtensions::default(),
+        Some((profile, range)) => RtpExtensions::from_wire(
+            *profile,
+            Bytes::copy_from_slice(slice(packet, range.clone())),
+        ),
+        None => RtpExtensions::default(),
     };
     Ok(RtpPacket {
         marker: header.marker,
@@ -142,7 +146,7 @@ pub(crate) fn to_packet(header: &RtpHeader, packet: &Bytes) -> Result<RtpPacket,
         ssrc: header.ssrc,
         csrcs: header.csrcs(packet).collect(),
         extensions,
-        payload: packet.slice(payload),
+        payload: Bytes::copy_from_slice(slice(packet, payload)),
     })
 }
 

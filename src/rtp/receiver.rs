@@ -165,8 +165,10 @@ impl SourceState {
             self.transit = None;
             self.jitter = 0;
         }
-        let since = now.saturating_duration_since(self.epoch).as_nanos();
-        let arrival = (since.wrapping_mul(u128::from(clock_rate)) / 1_000_000_000) as u32;
+        let since = now.saturating_duration_since(self.epoch);
+        let rate = u64::from(clock_rate);
+        let ticks = u64::from(since.subsec_nanos()) * rate / 1_000_000_000;
+        let arrival = since.as_secs().wrapping_mul(rate).wrapping_add(ticks) as u32;
         let transit = arrival.wrapping_sub(timestamp);
         if let Some(previous) = self.transit {
             let difference = (transit.wrapping_sub(previous) as i32).unsigned_abs();

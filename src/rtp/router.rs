@@ -1,7 +1,7 @@
 //! Which receiver a packet is for: SSRC, then MID, then RID, then payload type (conformance
 //! row G24).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::demux::check_payload_type;
 use crate::error::{Error, Result};
@@ -40,7 +40,7 @@ struct Binding {
 #[derive(Debug, Default)]
 pub(crate) struct Router {
     receivers: Vec<(ReceiverId, Declaration)>,
-    ssrcs: HashMap<u32, Binding>,
+    ssrcs: BTreeMap<u32, Binding>,
     next: u32,
     refused: u64,
 }
