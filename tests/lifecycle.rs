@@ -447,3 +447,78 @@ fn r_e02_a_stream_outlives_a_thousand_connections() {
         .await;
     });
 }
+
+const CHILD: &str = "ORTC_LIFECYCLE_CHILD";
+
+/// The process that `r_g04` kills; by itself it is no test.
+#[test]
+fn child_of_r_g04() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    current_thread().block_on(async {
+        let mut end = End::loopback();
+        let Some(RTCConnectionEvent::Candidate(candidate)) = end.events.try_next() else {
+            panic!("no candidate");
+        };
+        let line = serde_json::json!({"side": end.connection.local(), "candidate": candidate});
+        println!("\n{line}");
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).unwrap();
+        introduced(&end, &serde_json::from_str(&line).unwrap());
+        end.connection.closed().await;
+    });
+}
+
+fn introduced(end: &End, peer: &serde_json::Value) {
+    let side = serde_json::from_value(peer["side"].clone()).unwrap();
+    let candidate = serde_json::from_value(peer["candidate"].clone()).unwrap();
+    end.connection.set_remote(side).unwrap();
+    end.connection.set_remote_candidate(&candidate).unwrap();
+    end.connection.connect().unwrap();
+}
+
+#[test]
+fn r_g04_a_peer_that_is_killed_is_missed() {
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
+    let _turn = turn();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_of_r_g04", "--nocapture"])
+        .env(CHILD, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    current_thread().block_on(common::leaks::run(async {
+        let mut end = End::loopback();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = lines
+            .find_map(|line| Some(line.unwrap()).filter(|line| line.starts_with('{')))
+            .unwrap();
+        let Some(RTCConnectionEvent::Candidate(candidate)) = end.events.try_next() else {
+            panic!("no candidate");
+        };
+        let own = serde_json::json!({"side": end.connection.local(), "candidate": candidate});
+        writeln!(child.stdin.as_mut().unwrap(), "{own}").unwrap();
+        introduced(&end, &serde_json::from_str(&line).unwrap());
+        end.connected().await;
+
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let begin = Instant::now();
+        within(10, async {
+            loop {
+                let event = end.events.next().await.unwrap();
+                let missed = RTCConnectionEvent::IceStateChange(ortc::RTCIceState::Disconnected);
+                if event == missed {
+                    break;
+                }
+            }
+        })
+        .await;
+        println!("missed after {:?}", begin.elapsed());
+        // Nothing is final yet: the path may come back until consent has run out.
+        assert_ne!(end.connection.state(), RTCConnectionState::Closed);
+    }));
+}

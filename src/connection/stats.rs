@@ -1,5 +1,7 @@
 //! What a connection has done so far, under the names and units of the W3C's statistics.
 
+use std::sync::atomic::Ordering;
+
 use serde::Serialize;
 
 use super::RTCConnection;
@@ -125,6 +127,9 @@ pub struct RTCDropStats {
     pub rtcp: u64,
     /// Remote candidates that could not be used.
     pub ignored_candidates: u64,
+    /// Socket, all its connections: datagrams of no connection, by their address or, with STUN,
+    /// their USERNAME; or of no known protocol.
+    pub socket_unknown: u64,
     /// Socket, all its connections: datagrams that the operating system refused to send.
     pub socket_send: u64,
     /// Socket, all its connections: errors reported by receive calls, e.g. ICMP.
@@ -138,6 +143,7 @@ impl RTCConnection {
         let own = shared.socket.certificate.der();
         let mut stats = shared.lock().stats(own);
         let socket = shared.socket.udp_counters.stats();
+        stats.dropped.socket_unknown = shared.socket.unrouted.load(Ordering::Relaxed);
         stats.dropped.socket_send = socket.send_dropped;
         stats.dropped.socket_receive = socket.recv_errors;
         stats
@@ -248,6 +254,7 @@ impl ConnectionState {
                     + rtcp.byes_ignored
                     + rtcp.feedback_ignored,
                 ignored_candidates: self.ignored_candidates,
+                socket_unknown: 0,
                 socket_send: 0,
                 socket_receive: 0,
             },

@@ -165,7 +165,8 @@ impl Driver {
         Ok(())
     }
 
-    /// The connection a datagram belongs to; STUN answers to gathering are taken off here.
+    /// The connection a datagram belongs to. The rest is counted, except STUN answers to
+    /// gathering, which are taken off here.
     fn find(
         &self,
         now: Instant,
@@ -173,7 +174,8 @@ impl Driver {
         from: SocketAddr,
         data: &[u8],
     ) -> Option<(MemberId, Arc<dyn Member>)> {
-        let stun = classify(data)? == Protocol::Stun;
+        let protocol = classify(data);
+        let stun = protocol == Some(Protocol::Stun);
         if stun {
             let mut gathering = lock(&self.shared.gathering);
             if let Some(gatherer) = &mut gathering.gatherer
@@ -182,6 +184,20 @@ impl Driver {
                 return None;
             }
         }
+        let found = protocol.and_then(|_| self.route(local, from, stun, data));
+        if found.is_none() {
+            self.shared.unrouted.fetch_add(1, Ordering::Relaxed);
+        }
+        found
+    }
+
+    fn route(
+        &self,
+        local: SocketAddr,
+        from: SocketAddr,
+        stun: bool,
+        data: &[u8],
+    ) -> Option<(MemberId, Arc<dyn Member>)> {
         let routes = lock(&self.shared.routes);
         if stun && let Some((own, theirs)) = request_username(data) {
             let id = routes.by_username(own, theirs)?;

@@ -14,7 +14,7 @@ mod udp;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Instant;
 
@@ -122,6 +122,8 @@ pub(crate) struct SocketShared {
     closing: AtomicBool,
     close_now: AtomicBool,
     handle: Mutex<Weak<SocketHandle>>,
+    /// Datagrams that no connection wanted.
+    pub(crate) unrouted: AtomicU64,
 }
 
 #[derive(Default)]
@@ -157,6 +159,7 @@ impl RTCSocket {
             closing: AtomicBool::new(false),
             close_now: AtomicBool::new(false),
             handle: Mutex::default(),
+            unrouted: AtomicU64::new(0),
         });
         if shared.config.gather_at_once {
             shared.gather(Instant::now());

@@ -2,6 +2,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub(crate) mod leaks;
+pub(crate) mod relay;
 pub(crate) mod session;
 
 use std::future::Future;
