@@ -60,7 +60,9 @@ async fn run(role: RTCIceRole, name: &str, length: Duration) -> Result<()> {
     while let Some(event) = events.next().await {
         match event {
             RTCConnectionEvent::Candidate(candidate) => {
-                candidates.push(candidate.to_candidate_line()?);
+                let line = candidate.to_candidate_line()?;
+                // The line alone, as it stands in ORTC's JSON.
+                candidates.push(line.trim_start_matches("candidate:").to_owned());
             }
             RTCConnectionEvent::EndOfCandidates => break,
             _ => {}

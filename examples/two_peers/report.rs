@@ -114,7 +114,10 @@ impl Reports {
 }
 
 fn row(name: &str, caller: &str, callee: &str) {
-    println!("{}", format!("  {name:<20} {caller:<40} {callee}").trim_end());
+    println!(
+        "{}",
+        format!("  {name:<20} {caller:<40} {callee}").trim_end()
+    );
 }
 
 fn text(value: &Value) -> String {
