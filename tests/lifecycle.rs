@@ -522,3 +522,27 @@ fn r_g04_a_peer_that_is_killed_is_missed() {
         assert_ne!(end.connection.state(), RTCConnectionState::Closed);
     }));
 }
+
+/// The check itself: a panic in a task that nobody awaits does not pass unseen.
+#[test]
+fn a_panic_in_a_task_fails_the_test() {
+    let name = "a test within the test".to_owned();
+    let inner = std::thread::Builder::new().name(name).spawn(|| {
+        current_thread().block_on(common::run(async {
+            tokio::spawn(async { panic!("on purpose") });
+        }));
+    });
+    assert!(inner.unwrap().join().is_err());
+}
+
+/// And one that is left behind.
+#[test]
+fn a_task_left_behind_fails_the_test() {
+    let name = "another test within the test".to_owned();
+    let inner = std::thread::Builder::new().name(name).spawn(|| {
+        current_thread().block_on(common::run(async {
+            tokio::spawn(std::future::pending::<()>());
+        }));
+    });
+    assert!(inner.unwrap().join().is_err());
+}

@@ -178,6 +178,26 @@ fn b032_closing_the_socket_disconnects_every_connection_on_it() {
     });
 }
 
+/// Until the new descriptions have crossed, the peers go on checking the old paths with the old
+/// fragments.
+#[test]
+fn g008_forks_that_restart_at_once_keep_their_old_paths() {
+    alone(current_thread, || async {
+        let legs = legs(2, loopback).await;
+        for leg in &legs {
+            leg.near.connection.restart().unwrap();
+        }
+        let unknown = || legs[0].near.connection.stats().dropped.socket_unknown;
+        let before = unknown();
+        // Consent is checked every 4 to 6 s.
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        assert_eq!(unknown(), before, "checks of the peers were lost");
+        for leg in &legs {
+            leg.works().await;
+        }
+    });
+}
+
 #[test]
 fn a_port_is_free_again_when_the_last_handle_is_dropped() {
     alone(current_thread, || async {

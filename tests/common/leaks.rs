@@ -140,7 +140,7 @@ async fn eventually(mut done: impl FnMut() -> bool) -> bool {
 }
 
 /// Remembers each panic with its thread, besides printing it.
-fn record_panics() {
+pub(crate) fn record_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let print = std::panic::take_hook();
@@ -156,7 +156,7 @@ fn record_panics() {
 }
 
 /// Fails when a task of this test has panicked: on this thread, or on a runtime's worker.
-fn check_panics() {
+pub(crate) fn check_panics() {
     let own = std::thread::current();
     let own = format!("{}: ", own.name().unwrap_or("unnamed"));
     let panics = PANICS.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,5 @@
 //! Two connections on loopback whose signalling is a task in this process.
-#![allow(dead_code, clippy::unwrap_used)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
 pub(crate) mod leaks;
 pub(crate) mod relay;
@@ -13,11 +13,17 @@ use std::time::Duration;
 use ortc::{RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions};
 use tokio::sync::Notify;
 
-/// Fails the test when `future` takes longer than `seconds`.
+pub(crate) use leaks::run;
+
+/// Fails the test when `future` takes longer than `seconds`, or when anything panics meanwhile, be
+/// it in a task that nobody waits for.
 pub(crate) async fn within<T>(seconds: u64, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(seconds), future)
+    leaks::record_panics();
+    let result = tokio::time::timeout(Duration::from_secs(seconds), future)
         .await
-        .expect("time is up")
+        .expect("time is up");
+    leaks::check_panics();
+    result
 }
 
 /// Options that stay on loopback.
