@@ -319,7 +319,12 @@ impl Engine {
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<EngineEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() {
+            // Events are large and rare: an idle connection keeps no room for them.
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     /// The next media packets of one declared receiver, at least one.

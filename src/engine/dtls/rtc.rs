@@ -469,7 +469,12 @@ impl DtlsTransport for RtcDtls {
     }
 
     fn poll_event(&mut self) -> Option<DtlsEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() {
+            // Events are large and rare: an idle connection keeps no room for them.
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     fn write(&mut self, now: Instant, data: &[u8]) -> Result<()> {

@@ -207,7 +207,12 @@ impl IceAgent {
     }
 
     pub(crate) fn poll_event(&mut self) -> Option<IceEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if event.is_none() {
+            // Events are large and rare: an idle connection keeps no room for them.
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     /// Whether DTLS and media may come in this way: on the selected pair or another that was
