@@ -116,10 +116,11 @@ impl RTCConnection {
             state.credentials.ufrag.clone(),
             state.credentials.pwd.clone(),
         );
-        // RFC 8122 section 5: sha-256 is what every peer knows; the rest can be computed.
+        // The two that the draft demands (row A56). RFC 8122 section 5: a peer goes by the
+        // strongest that it knows.
         side.dtls.fingerprint = setup::fingerprints(
             self.shared().socket.certificate.der(),
-            &[HashAlgorithm::Sha256],
+            &[HashAlgorithm::Sha256, HashAlgorithm::Sha1],
         );
         side
     }
@@ -313,6 +314,7 @@ impl RTCConnection {
     /// until a new one is found. Gathers again as well.
     pub fn restart(&self) -> Result<()> {
         let shared = self.shared();
+        shared.open(|_| Ok(()))?;
         let credentials = Credentials::generate()?;
         // The route must be there before the peer can use the new fragment.
         shared

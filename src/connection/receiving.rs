@@ -79,6 +79,32 @@ impl Receiving {
         })
     }
 
+    fn connected_streams(&self) -> Vec<MediaStream> {
+        let streams = self.streams.iter();
+        streams
+            .filter(|stream| self.is_stream_connected(stream))
+            .cloned()
+            .collect()
+    }
+
+    /// Rows A112 and A113 for streams that a connected track joined or left; `before` are those
+    /// that were connected.
+    fn announce_moves(&self, before: &[MediaStream]) {
+        for stream in &self.streams {
+            match (before.contains(stream), self.is_stream_connected(stream)) {
+                (false, true) => stream.emit(MediaStreamEvent::Connected),
+                (true, false) => stream.emit(MediaStreamEvent::Disconnected),
+                _ => {}
+            }
+        }
+    }
+
+    fn is_connected(&self, id: ReceiverId) -> bool {
+        self.tracks
+            .get(&id)
+            .is_some_and(|receiving| receiving.connected)
+    }
+
     /// Row G34: the stream's event comes before the track's.
     pub(crate) fn connected(&mut self, id: ReceiverId) {
         for stream in self.streams_of(id) {
@@ -149,6 +175,7 @@ impl RTCConnection {
             let id = state
                 .engine
                 .add_receiver(Instant::now(), receiver_spec(&description))?;
+            let connected = state.receiving.connected_streams();
             let track = match state.receiving.tracks.get_mut(&id) {
                 Some(known) => {
                     known.track.set_codecs(&description.codecs);
@@ -173,6 +200,8 @@ impl RTCConnection {
                 }
             };
             self.join_streams(state, &description.msid, &track);
+            state.receiving.announce_moves(&connected);
+            state.drop_empty_streams();
             Ok(track)
         })
     }
@@ -203,15 +232,16 @@ impl RTCConnection {
                 }
             }
         }
-        state.drop_empty_streams();
     }
 
     /// Stops receiving the track with this SSRC (row G11); its handle ends. False when there is
     /// none.
-    pub fn stop_receiving(&self, ssrc: u32) -> bool {
-        let shared = self.shared();
-        let removed = {
-            let mut state = shared.lock();
+    ///
+    /// # Errors
+    ///
+    /// `Closed`.
+    pub fn stop_receiving(&self, ssrc: u32) -> Result<bool> {
+        self.shared().open(|state| {
             let id = state
                 .receiving
                 .tracks
@@ -221,9 +251,8 @@ impl RTCConnection {
                         || state.engine.receiver_ssrcs(**id).contains(&ssrc)
                 })
                 .map(|(&id, _)| id);
-            id.map(|id| state.remove_receiving(id))
-        };
-        removed.is_some()
+            Ok(id.map(|id| state.remove_receiving(id)).is_some())
+        })
     }
 
     /// The streams that are received (row A30).
@@ -236,6 +265,9 @@ impl RTCConnection {
 impl ConnectionState {
     fn remove_receiving(&mut self, id: ReceiverId) {
         self.engine.remove_receiver(id);
+        if self.receiving.is_connected(id) {
+            self.receiving.disconnected(id);
+        }
         if let Some(receiving) = self.receiving.tracks.remove(&id) {
             receiving.track.end();
             for stream in &self.receiving.streams {

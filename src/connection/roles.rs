@@ -66,7 +66,7 @@ pub enum GatherStart {
     /// At construction. No candidate can be missed: events wait until they are read.
     #[default]
     Immediate,
-    /// At the first `gather()`.
+    /// At the first `update()`.
     Manual,
 }
 

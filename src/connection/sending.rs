@@ -28,9 +28,7 @@ impl RTCConnection {
     pub fn add_stream_with(&self, stream: &MediaStream, autostart: Option<bool>) -> Result<()> {
         let autostart = autostart.unwrap_or(true);
         if stream.is_remote() || stream.tracks().iter().any(MediaStreamTrack::is_remote) {
-            return Err(Error::invalid_parameters(
-                "remote media cannot be sent as it is: forward its packets with a local track",
-            ));
+            return Err(remote_media());
         }
         let shared = self.shared();
         let known = shared.open(|state| {
@@ -51,29 +49,35 @@ impl RTCConnection {
         }
         stream.watch(shared.as_watcher());
         for track in stream.tracks() {
-            shared.send_track(stream, &track, autostart)?;
+            if let Err(error) = shared.send_track(stream, &track, autostart) {
+                let _ = self.remove_stream(stream);
+                return Err(error);
+            }
         }
         Ok(())
     }
 
     /// Removes a stream and stops sending it; the peer gets a BYE for each of its tracks (rows
     /// A25, G9). False when it was not sent.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`.
     #[doc(alias = "removeStream")]
-    pub fn remove_stream(&self, stream: &MediaStream) -> bool {
+    pub fn remove_stream(&self, stream: &MediaStream) -> Result<bool> {
         let shared = self.shared();
-        let removed = {
-            let mut state = shared.lock();
+        let removed = shared.open(|state| {
             let before = state.streams.len();
             state.streams.retain(|sending| sending.stream != *stream);
-            before != state.streams.len()
-        };
+            Ok(before != state.streams.len())
+        })?;
         if removed {
             stream.unwatch(&shared.as_watcher());
             for track in stream.tracks() {
                 shared.track_removed(stream, &track);
             }
         }
-        removed
+        Ok(removed)
     }
 
     /// The RTCTrack of a sending track; `None` when this connection does not send it (rows A26,
@@ -145,6 +149,9 @@ impl ConnectionShared {
         track: &MediaStreamTrack,
         autostart: bool,
     ) -> Result<()> {
+        if track.is_remote() {
+            return Err(remote_media());
+        }
         let key = self.open(|state| {
             if state
                 .sending
@@ -172,4 +179,10 @@ impl ConnectionShared {
         }
         Ok(())
     }
+}
+
+fn remote_media() -> Error {
+    Error::invalid_parameters(
+        "remote media cannot be sent as it is: forward its packets with a local track",
+    )
 }

@@ -379,6 +379,11 @@ impl MediaSink for ConnectionShared {
             return Ok(());
         }
         let idle = !engine.has_transmits();
+        let extensions = engine.encode_extensions(&track.rtp_ext_headers, None);
+        let extensions: Vec<(u8, &[u8])> = extensions
+            .iter()
+            .map(|(id, data)| (*id, data.as_slice()))
+            .collect();
         let outcome = engine.send_rtp(
             now,
             track.ssrc,
@@ -388,7 +393,7 @@ impl MediaSink for ConnectionShared {
                 sequence_number: packet.sequence_number,
                 timestamp: packet.timestamp,
                 csrcs: &packet.csrcs,
-                extensions: &[],
+                extensions: &extensions,
                 payload: &packet.payload,
             },
         )?;
@@ -416,14 +421,18 @@ impl MediaOrigin for ConnectionShared {
 }
 
 impl SendingOwner for ConnectionShared {
-    fn with_track(&self, key: u32, f: &mut dyn FnMut(&mut SendingTrack)) -> Result<()> {
-        let mut state = self.lock();
-        let track = state
-            .sending
-            .get_mut(&key)
-            .ok_or_else(|| Error::invalid_state("the track was removed from its connection"))?;
-        f(track);
+    fn with_track(&self, key: u32, f: &mut dyn FnMut(&SendingTrack)) -> Result<()> {
+        let state = self.lock();
+        f(state.sending.get(&key).ok_or_else(removed)?);
         Ok(())
+    }
+
+    fn change_track(
+        &self,
+        key: u32,
+        f: &mut dyn FnMut(&mut SendingTrack) -> Result<()>,
+    ) -> Result<()> {
+        self.open(|state| f(state.sending.get_mut(&key).ok_or_else(removed)?))
     }
 
     fn codecs_changed(&self, key: u32) {
@@ -444,17 +453,12 @@ impl SendingOwner for ConnectionShared {
     }
 
     fn remove_track(&self, key: u32) -> Result<()> {
-        let track = {
-            let mut state = self.lock();
-            let track = state
-                .sending
-                .remove(&key)
-                .ok_or_else(|| Error::invalid_state("the track was removed before"))?;
+        let track = self.open(|state| {
+            let track = state.sending.remove(&key).ok_or_else(removed)?;
             state.engine.remove_sender(Instant::now(), track.ssrc);
-            track
-        };
+            Ok(track)
+        })?;
         self.detach(&track.source, key);
-        self.wake();
         Ok(())
     }
 }
@@ -491,6 +495,10 @@ impl StreamWatcher for ConnectionShared {
             let _ = self.remove_track(key);
         }
     }
+}
+
+fn removed() -> Error {
+    Error::invalid_state("the track was removed from its connection")
 }
 
 pub(crate) fn public_state(state: EngineState) -> RTCConnectionState {

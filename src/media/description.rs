@@ -250,6 +250,11 @@ impl RTCTrackDescription {
         }
         self.validate_extensions()?;
         self.validate_sources()?;
+        // RFC 8285 section 4.3: the length of an extension element has eight bits.
+        let mux_id = self.mux_id.as_ref().map_or(1, String::len);
+        if !(1..=255).contains(&mux_id) {
+            return Err(Error::invalid_parameters("muxId must have 1 to 255 bytes"));
+        }
         if self
             .rtcp
             .as_ref()

@@ -18,6 +18,9 @@ use crate::error::{Error, Result};
 pub(crate) const MAX_PAYLOAD: usize = 1_100;
 /// The largest payload that `write_rtp` takes.
 pub(crate) const MAX_RTP_PAYLOAD: usize = 1_400;
+/// Header extensions of a track, and the bytes of their values.
+const MAX_EXT_HEADERS: usize = 4;
+const MAX_EXT_BYTES: usize = 255;
 
 /// The sending side of a track on one connection. Cloning gives another handle to the same.
 ///
@@ -34,8 +37,14 @@ pub struct RTCTrack {
 
 /// The connection, as its RTCTracks see it.
 pub(crate) trait SendingOwner: Send + Sync {
-    /// Runs `f` on the track's state; an error once the track is removed.
-    fn with_track(&self, key: u32, f: &mut dyn FnMut(&mut SendingTrack)) -> Result<()>;
+    /// Reads the track's state; an error once the track is removed.
+    fn with_track(&self, key: u32, f: &mut dyn FnMut(&SendingTrack)) -> Result<()>;
+    /// Changes the track's state; an error also once the connection is closed.
+    fn change_track(
+        &self,
+        key: u32,
+        f: &mut dyn FnMut(&mut SendingTrack) -> Result<()>,
+    ) -> Result<()>;
     /// Lets the connection act on changed codecs.
     fn codecs_changed(&self, key: u32);
     /// Lets the connection stop reporting the source.
@@ -44,7 +53,11 @@ pub(crate) trait SendingOwner: Send + Sync {
 }
 
 impl RTCTrack {
-    fn with<T>(&self, mut f: impl FnMut(&mut SendingTrack) -> T) -> Result<T> {
+    fn change(&self, mut f: impl FnMut(&mut SendingTrack) -> Result<()>) -> Result<()> {
+        self.owner.change_track(self.key, &mut f)
+    }
+
+    fn with<T>(&self, mut f: impl FnMut(&SendingTrack) -> T) -> Result<T> {
         let mut result = None;
         self.owner
             .with_track(self.key, &mut |track| result = Some(f(track)))?;
@@ -71,9 +84,13 @@ impl RTCTrack {
         self.with(|track| track.msid.clone())
     }
 
-    /// Replaces the stream ids.
+    /// Replaces the stream ids, at most 128.
     pub fn set_msid(&self, msid: Vec<String>) -> Result<()> {
-        self.with(|track| track.msid.clone_from(&msid))
+        self.change(|track| {
+            track.check(|description| description.msid.clone_from(&msid))?;
+            track.msid.clone_from(&msid);
+            Ok(())
+        })
     }
 
     /// The codecs; the first supported one is used (row A72).
@@ -81,14 +98,15 @@ impl RTCTrack {
         self.with(|track| track.codecs.clone())
     }
 
-    /// Replaces the codecs, also while sending (row G25). The SSRC stays.
+    /// Replaces the codecs, also while sending (row G25). SSRC and sequence numbers go on, and the
+    /// source is asked for a key frame.
     ///
     /// # Errors
     ///
-    /// `InvalidParameters` for a malformed codec, `NotSupported` when none is supported; the
-    /// codecs in use stay.
+    /// `InvalidParameters` for a malformed codec, one of another kind or a payload type used
+    /// twice, `NotSupported` when none is supported; the codecs in use stay.
     pub fn set_codecs(&self, codecs: Vec<RTCCodec>) -> Result<()> {
-        self.with(|track| track.set_codecs(codecs.clone()))??;
+        self.change(|track| track.set_codecs(codecs.clone()))?;
         self.owner.codecs_changed(self.key);
         Ok(())
     }
@@ -100,8 +118,16 @@ impl RTCTrack {
     }
 
     /// Replaces the attributes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for one out of range.
     pub fn set_media_attributes(&self, attributes: Vec<RTCMediaAttributes>) -> Result<()> {
-        self.with(|track| track.media_attributes.clone_from(&attributes))
+        self.change(|track| {
+            track.check(|description| description.media_attributes = Some(attributes.clone()))?;
+            track.media_attributes.clone_from(&attributes);
+            Ok(())
+        })
     }
 
     /// Header extensions by URI that go out with every packet (row A71). Names that the
@@ -111,17 +137,38 @@ impl RTCTrack {
         self.with(|track| track.rtp_ext_headers.clone())
     }
 
-    /// Replaces the header extensions.
+    /// Replaces the header extensions: at most 4, with at most 255 bytes of values together,
+    /// since they go into every packet.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for more; those in use stay.
     pub fn set_rtp_ext_headers(&self, headers: BTreeMap<String, String>) -> Result<()> {
-        self.with(|track| track.rtp_ext_headers.clone_from(&headers))?;
-        self.owner.codecs_changed(self.key);
-        Ok(())
+        if headers.len() > MAX_EXT_HEADERS
+            || headers.values().map(String::len).sum::<usize>() > MAX_EXT_BYTES
+        {
+            return Err(Error::invalid_parameters(format!(
+                "rtpExtHeaders: at most {MAX_EXT_HEADERS} with {MAX_EXT_BYTES} bytes together"
+            )));
+        }
+        self.change(|track| {
+            track.rtp_ext_headers.clone_from(&headers);
+            Ok(())
+        })
     }
 
     /// Sets the identification that goes into the mid header extension (`muxId`, row G43).
     #[doc(alias = "muxId")]
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` unless it has 1 to 255 bytes.
     pub fn set_mux_id(&self, mux_id: Option<String>) -> Result<()> {
-        self.with(|track| track.mux_id.clone_from(&mux_id))?;
+        self.change(|track| {
+            track.check(|description| description.mux_id.clone_from(&mux_id))?;
+            track.mux_id.clone_from(&mux_id);
+            Ok(())
+        })?;
         self.owner.codecs_changed(self.key);
         Ok(())
     }
@@ -134,12 +181,18 @@ impl RTCTrack {
 
     /// Sends now if connected, else as soon as connected (row A74). Idempotent.
     pub fn start(&self) -> Result<()> {
-        self.with(|track| track.started = true)
+        self.change(|track| {
+            track.started = true;
+            Ok(())
+        })
     }
 
     /// Stops sending. No BYE; `start` goes on with the same SSRC (rows A75, G9).
     pub fn stop(&self) -> Result<()> {
-        self.with(|track| track.started = false)?;
+        self.change(|track| {
+            track.started = false;
+            Ok(())
+        })?;
         self.owner.stopped(self.key);
         Ok(())
     }
@@ -245,12 +298,22 @@ impl SendingTrack {
 
     pub(crate) fn set_codecs(&mut self, codecs: Vec<RTCCodec>) -> Result<()> {
         let active = Active::new(&codecs, self.active.timestamp)?;
+        self.check(|description| description.codecs.clone_from(&codecs))?;
         if active.codec != self.active.codec {
             self.active = active;
-            self.source.emit(MediaStreamTrackEvent::KeyframeRequested);
+            if self.source.kind() == Kind::Video {
+                self.source.emit(MediaStreamTrackEvent::KeyframeRequested);
+            }
         }
         self.codecs = codecs;
         Ok(())
+    }
+
+    /// What the peer would refuse is refused here already.
+    fn check(&self, change: impl FnOnce(&mut RTCTrackDescription)) -> Result<()> {
+        let mut description = self.description();
+        change(&mut description);
+        description.validate()
     }
 
     pub(crate) fn clock_rate(&self) -> u32 {

@@ -49,7 +49,8 @@ struct Inner {
     id: String,
     kind: Kind,
     end: End,
-    events: Queue<MediaStreamTrackEvent>,
+    /// Shared by the clones of a local track, as the source is.
+    events: Arc<Queue<MediaStreamTrackEvent>>,
 }
 
 #[allow(clippy::large_enum_variant)] // Behind an Arc in any case.
@@ -108,7 +109,7 @@ impl MediaStreamTrack {
     }
 
     fn local(kind: Kind, source: Arc<Source>) -> Self {
-        Self::with_end(kind, End::Local(source))
+        Self::with_end(kind, End::Local(source), new_events())
     }
 
     pub(crate) fn remote(
@@ -130,24 +131,30 @@ impl MediaStreamTrack {
                 origin,
                 key,
             }),
+            new_events(),
         )
     }
 
-    fn with_end(kind: Kind, end: End) -> Self {
+    fn with_end(kind: Kind, end: End, events: Arc<Queue<MediaStreamTrackEvent>>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 id: super::random_id(),
                 kind,
                 end,
-                events: Queue::new(MAX_WAITING_EVENTS),
+                events,
             }),
         }
     }
 
-    /// Another track with the same source (row A110, G32): what is written to one is sent by both.
+    /// Another track with the same source (row A110, G32): what is written to one is sent by both,
+    /// and both read one queue of key frame requests, since there is one encoder.
     pub(crate) fn clone_track(&self) -> Self {
         match &self.inner.end {
-            End::Local(source) => Self::local(self.inner.kind, source.clone()),
+            End::Local(source) => Self::with_end(
+                self.inner.kind,
+                End::Local(source.clone()),
+                self.inner.events.clone(),
+            ),
             // A remote track has one queue: a clone is another handle to it.
             End::Remote(_) => self.clone(),
         }
@@ -368,6 +375,10 @@ impl MediaStreamTrack {
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
+}
+
+fn new_events() -> Arc<Queue<MediaStreamTrackEvent>> {
+    Arc::new(Queue::new(MAX_WAITING_EVENTS))
 }
 
 impl PartialEq for MediaStreamTrack {

@@ -257,13 +257,12 @@ impl RtpSession {
             return;
         }
         self.closed = true;
-        let senders = std::mem::take(&mut self.senders);
-        let announced = senders.into_iter().filter(|(_, sender)| sender.announced);
-        self.byes.extend(announced.map(|(ssrc, _)| ssrc));
+        // Senders and sources stay for the statistics.
+        let announced = self.senders.iter().filter(|(_, sender)| sender.announced);
+        self.byes.extend(announced.map(|(&ssrc, _)| ssrc));
         if self.reporter_announced {
             self.byes.push(self.reporter);
         }
-        self.sources.clear();
         self.requests.clear();
         self.report_due = false;
         self.next_report = None;

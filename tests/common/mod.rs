@@ -10,7 +10,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ortc::{RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions};
+use ortc::{
+    Kind, MediaStream, MediaStreamTrack, RTCConnection, RTCConnectionEvent, RTCConnectionEvents,
+    RTCConnectionOptions, RTCTrack,
+};
 use tokio::sync::Notify;
 
 pub(crate) use leaks::run;
@@ -108,4 +111,85 @@ pub(crate) async fn pair_with(a: RTCConnectionOptions, b: RTCConnectionOptions) 
     a.connect().unwrap();
     b.connect().unwrap();
     (peer_a, peer_b)
+}
+
+/// Two connections that are connected.
+pub(crate) async fn connected_pair() -> (Peer, Peer) {
+    connected_pair_with(loopback(), loopback()).await
+}
+
+/// The same with options.
+pub(crate) async fn connected_pair_with(
+    a: RTCConnectionOptions,
+    b: RTCConnectionOptions,
+) -> (Peer, Peer) {
+    let (a, b) = pair_with(a, b).await;
+    both_connected(&a.connection, &b.connection).await;
+    (a, b)
+}
+
+/// Waits until both are connected.
+pub(crate) async fn both_connected(a: &RTCConnection, b: &RTCConnection) {
+    within(10, async {
+        a.connected().await.unwrap();
+        b.connected().await.unwrap();
+    })
+    .await;
+}
+
+/// A stream with one track of this kind, and the track in it.
+pub(crate) fn stream_of(kind: Kind) -> (MediaStream, MediaStreamTrack) {
+    let stream = MediaStream::new();
+    let track = match kind {
+        Kind::Video => MediaStreamTrack::video(),
+        _ => MediaStreamTrack::audio(),
+    };
+    let track = stream.add_track(&track);
+    (stream, track)
+}
+
+/// A track that `from` sends and `to` receives: the source, its RTCTrack, the received track.
+pub(crate) fn send_track(
+    from: &RTCConnection,
+    to: &RTCConnection,
+    kind: Kind,
+) -> (MediaStreamTrack, RTCTrack, MediaStreamTrack) {
+    let (stream, source) = stream_of(kind);
+    from.add_stream(&stream).unwrap();
+    let sending = from.track(&source).unwrap();
+    let received = to.receive_track(sending.description().unwrap()).unwrap();
+    (source, sending, received)
+}
+
+/// Writes a frame of 20 ms every few milliseconds until `future` is done.
+pub(crate) async fn while_writing<T>(
+    track: &MediaStreamTrack,
+    future: impl Future<Output = T>,
+) -> T {
+    let mut tick = tokio::time::interval(Duration::from_millis(5));
+    let mut count = 0u8;
+    within(10, async {
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                done = &mut future => return done,
+                _ = tick.tick() => {
+                    count = count.wrapping_add(1);
+                    track.write_sample(vec![count | 1; 40], FRAME).unwrap();
+                }
+            }
+        }
+    })
+    .await
+}
+
+/// The duration of the frames of `while_writing`.
+pub(crate) const FRAME: Duration = Duration::from_millis(20);
+
+/// Time in which nothing is expected to happen.
+pub(crate) const QUIET: Duration = Duration::from_millis(150);
+
+/// Whether `future` stays pending for a while.
+pub(crate) async fn stays_pending(future: impl Future) -> bool {
+    tokio::time::timeout(QUIET, future).await.is_err()
 }
