@@ -192,6 +192,10 @@ impl Engine {
             Identity::Pinned { allow_weak } => {
                 certificate::verify(&peer_certificate, &self.secure.fingerprints, allow_weak)
             }
+            // A fingerprint that was signalled is enforced, whoever decides afterwards.
+            Identity::Deferred if self.has_remote_fingerprints() => {
+                certificate::verify(&peer_certificate, &self.secure.fingerprints, false)
+            }
             Identity::Deferred | Identity::Insecure => true,
         };
         self.secure.peer_certificate = Some(peer_certificate);

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ortc::{
-    Kind, MediaStream, MediaStreamTrack, RTCConnection, RTCConnectionEvent, RTCConnectionEvents,
-    RTCConnectionOptions, RTCTrack,
+    DisconnectReason, Kind, MediaStream, MediaStreamTrack, RTCConnection, RTCConnectionEvent,
+    RTCConnectionEvents, RTCConnectionOptions, RTCConnectionSide, RTCIceCandidateDescription,
+    RTCTrack,
 };
 use tokio::sync::Notify;
 
@@ -100,17 +101,42 @@ pub(crate) async fn pair() -> (Peer, Peer) {
 
 /// The same with options.
 pub(crate) async fn pair_with(a: RTCConnectionOptions, b: RTCConnectionOptions) -> (Peer, Peer) {
+    let (a, b) = strangers(a, b);
+    introduce(&a, b.connection.local());
+    introduce(&b, a.connection.local());
+    (a, b)
+}
+
+/// Two connections that trickle their candidates to each other, and do no more yet.
+pub(crate) fn strangers(a: RTCConnectionOptions, b: RTCConnectionOptions) -> (Peer, Peer) {
     let (a, a_events) = RTCConnection::new(a).unwrap();
     let (b, b_events) = RTCConnection::new(b).unwrap();
-    let (peer_a, peer_b) = (
+    (
         watch(a.clone(), a_events, &b),
         watch(b.clone(), b_events, &a),
-    );
-    a.set_remote(b.local()).unwrap();
-    b.set_remote(a.local()).unwrap();
-    a.connect().unwrap();
-    b.connect().unwrap();
-    (peer_a, peer_b)
+    )
+}
+
+/// Connects a peer to the side given.
+pub(crate) fn introduce(peer: &Peer, side: RTCConnectionSide) {
+    peer.connection.set_remote(side).unwrap();
+    peer.connection.connect().unwrap();
+}
+
+/// What a `Disconnected` event says.
+pub(crate) fn reason(event: &RTCConnectionEvent) -> Option<DisconnectReason> {
+    match event {
+        RTCConnectionEvent::Disconnected { reason } => Some(*reason),
+        _ => None,
+    }
+}
+
+/// The candidate of a `Candidate` event.
+pub(crate) fn candidate(event: &RTCConnectionEvent) -> Option<RTCIceCandidateDescription> {
+    match event {
+        RTCConnectionEvent::Candidate(candidate) => Some(candidate.clone()),
+        _ => None,
+    }
 }
 
 /// Two connections that are connected.
