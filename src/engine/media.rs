@@ -319,16 +319,19 @@ impl Engine {
             }
             return;
         };
-        if !receiver.ssrcs.contains(&packet.ssrc) {
-            receiver.ssrcs.push(packet.ssrc);
-        }
         let clock_rate = receiver.spec.clock_rate(packet.payload_type);
         let counted = self
             .rtp
             .received(now, header, packet.payload.len(), clock_rate);
         if !counted {
+            // Overtaken by its own BYE, or one too many: no source of the receiver's.
+            self.router.unbind(packet.ssrc);
             self.poll_rtp_events();
             return;
+        }
+        let first = !receiver.ssrcs.contains(&packet.ssrc);
+        if first {
+            receiver.ssrcs.push(packet.ssrc);
         }
         if packet.payload.is_empty() {
             // Padding alone, as bandwidth probes are made of.
@@ -342,6 +345,10 @@ impl Engine {
             self.packets.push_back((id, packet));
         } else {
             self.counters.unknown_rtp += 1;
+        }
+        if first {
+            // A new SSRC may be one of ours.
+            self.poll_rtp_events();
         }
     }
 

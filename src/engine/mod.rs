@@ -10,6 +10,14 @@ mod media;
 pub(crate) mod outgoing;
 mod secure;
 pub(crate) mod srtp;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -221,6 +229,11 @@ impl Engine {
         }
         self.flush_dtls();
         self.ice.close();
+        while let Some(event) = self.ice.poll_event() {
+            if let IceEvent::State(state) = event {
+                self.events.push_back(EngineEvent::Ice(state));
+            }
+        }
         self.srtp = None;
         self.set_state(EngineState::Closed);
         self.events.push_back(EngineEvent::Disconnected(reason));
@@ -386,6 +399,10 @@ impl Engine {
 
     /// Moves what the layers have to say to where it belongs, until nothing is left.
     fn advance(&mut self, now: Instant) {
+        // The end was the last event; what is left inside goes nowhere.
+        if self.state == EngineState::Closed {
+            return;
+        }
         while let Some(event) = self.ice.poll_event() {
             self.on_ice_event(now, event);
         }

@@ -177,6 +177,9 @@ impl Engine {
                     self.fail_secure(now, DisconnectReason::DtlsFailed);
                 }
             }
+            if self.state == EngineState::Closed {
+                return;
+            }
         }
     }
 

@@ -1,0 +1,458 @@
+//! Media between two engines: counters, ends, silences, key frames, packets that come early.
+
+use std::time::Instant;
+
+use super::super::media::ReceiverSpec;
+use super::super::{EngineEvent, EngineState, SendOutcome};
+use super::harness::{A, B, Setup, World, is_media, ms, outgoing, receiver_spec, secs};
+use crate::connection::DisconnectReason;
+use crate::rtp::{ExtensionMap, HeaderExtension, KeyframeRequest, ReceiverId};
+use crate::simnet::Link;
+
+fn disconnected(id: ReceiverId) -> impl Fn(&EngineEvent) -> bool {
+    move |event| matches!(event, EngineEvent::ReceiverDisconnected(gone) if *gone == id)
+}
+
+fn connected(id: ReceiverId) -> impl Fn(&EngineEvent) -> bool {
+    move |event| matches!(event, EngineEvent::ReceiverConnected(back) if *back == id)
+}
+
+#[test]
+fn r_d16_the_counters_of_both_ends_agree_under_loss() {
+    for seed in 0..10 {
+        let mut world = World::connected(seed, &Setup::default());
+        world.net.set_default(Link {
+            latency: ms(30),
+            jitter: ms(20),
+            loss: 0.1,
+            reorder: 0.02,
+            ..Link::default()
+        });
+        world.start_media();
+        world.run_for(secs(60));
+        for side in [A, B] {
+            world.peers[side].pump = None;
+        }
+        world.run_for(secs(5));
+        for (side, ssrc) in [(A, 200), (B, 100)] {
+            let inbound = world.peers[side].engine.rtp().inbound_stats(ssrc).unwrap();
+            let sender = &world.peers[1 - side].engine;
+            let outbound = sender.rtp().outbound_stats(ssrc).unwrap();
+            let got = world.peers[side].packets.len() as u64;
+            assert_eq!(inbound.packets_received, got);
+            assert_eq!(inbound.bytes_received, got * 160);
+            assert_eq!(outbound.bytes_sent, outbound.packets_sent * 160);
+            let missing = outbound.packets_sent as i64 - got as i64;
+            assert!(
+                (inbound.packets_lost - missing).abs() <= 3,
+                "{inbound:?} {outbound:?}"
+            );
+            assert!((200..=400).contains(&missing), "{missing}");
+            // What the sender heard about it in reports.
+            let remote = outbound.remote.unwrap();
+            let told = i64::from(remote.cumulative_lost);
+            assert!((told - missing).abs() <= 20, "{told} {missing}");
+            let rtt = remote.rtt.unwrap();
+            assert!(rtt >= ms(60) && rtt <= ms(101), "{rtt:?}");
+            assert!(world.peers[side].disconnects().is_empty());
+        }
+    }
+}
+
+#[test]
+fn a113_a116_g009_remove_sender_says_bye_and_the_receiver_hears_it() {
+    let mut world = World::connected(1, &Setup::default());
+    let [_, id] = world.start_media();
+    world.run_for(secs(2));
+    assert_eq!(world.peers[B].count(connected(id)), 1);
+    world.peers[A].pump = None;
+    // Stop: no BYE, the same SSRC and numbers go on.
+    world.peers[A].engine.stop_sender(100);
+    world.run_for(secs(5));
+    assert_eq!(world.peers[B].count(disconnected(id)), 0);
+    assert_eq!(world.send(A, 100, 500, 0), SendOutcome::Sent);
+    world.run_for(ms(100));
+    assert_eq!(
+        world.peers[B].packets.last().unwrap().2.sequence_number,
+        500
+    );
+    // Remove: BYE, at once.
+    let now = world.now;
+    world.peers[A].engine.remove_sender(now, 100);
+    world.run_for(ms(100));
+    assert_eq!(
+        world.peers[B].count(disconnected(id)),
+        1,
+        "{}",
+        world.describe()
+    );
+    assert_eq!(world.peers[B].count(connected(id)), 1);
+    // Nothing goes out any more, and the SSRC is free.
+    assert_eq!(world.send(A, 100, 501, 0), SendOutcome::NotConnected);
+    world.run_for(secs(2));
+    world.add_sender(A, 100);
+    assert_eq!(world.send(A, 100, 502, 0), SendOutcome::Sent);
+    world.run_for(ms(100));
+    assert_eq!(
+        world.peers[B].count(connected(id)),
+        2,
+        "{}",
+        world.describe()
+    );
+}
+
+/// A packet that its BYE overtook does not keep the receiver connected for ever.
+#[test]
+fn a116_a_packet_after_its_bye_leaves_nothing_behind() {
+    let mut world = World::connected(2, &Setup::default());
+    let now = world.now;
+    let spec = receiver_spec(&[]);
+    let id = world.peers[B].engine.add_receiver(now, spec).unwrap();
+    for (round, ssrc) in [100, 101, 102].into_iter().enumerate() {
+        world.add_sender(A, ssrc);
+        for n in 1..=5 {
+            world.send(A, ssrc, n, 0);
+        }
+        world.run_for(ms(10));
+        // The last packet is held back until after the BYE.
+        world.tap = Some(Vec::new());
+        world.filter = Some(Box::new(|from, _, data| from == B || !is_media(data[0])));
+        world.send(A, ssrc, 6, 0);
+        world.filter = None;
+        let late = world.tap.take().unwrap().remove(0).data;
+        let now = world.now;
+        world.peers[A].engine.remove_sender(now, ssrc);
+        world.run_for(ms(10));
+        world.inject(B, &late);
+        assert_eq!(
+            world.peers[B].count(disconnected(id)),
+            round + 1,
+            "{}",
+            world.describe()
+        );
+        assert!(world.peers[B].engine.receiver_ssrcs(id).is_empty());
+        world.run_for(secs(3));
+    }
+}
+
+#[test]
+fn a114_g033_ten_seconds_of_silence_disconnect_once_and_the_next_packet_connects() {
+    let mut world = World::connected(1, &Setup::default());
+    let [_, id] = world.start_media();
+    world.run_for(secs(2));
+    // The source is gone without a BYE: no packets, no reports.
+    world.filter = Some(Box::new(|from, _, data| from == B || !is_media(data[0])));
+    let since = world.now;
+    world.run_for(ms(9_900));
+    assert_eq!(
+        world.peers[B].count(disconnected(id)),
+        0,
+        "{}",
+        world.describe()
+    );
+    world.run_for(secs(60));
+    assert_eq!(
+        world.peers[B].count(disconnected(id)),
+        1,
+        "{}",
+        world.describe()
+    );
+    let told = world.peers[B]
+        .events
+        .iter()
+        .find(|(_, e)| disconnected(id)(e));
+    let after = told.unwrap().0 - since;
+    assert!(after >= ms(9_900) && after <= ms(10_100), "{after:?}");
+    world.filter = None;
+    world.run_for(ms(100));
+    assert_eq!(
+        world.peers[B].count(connected(id)),
+        2,
+        "{}",
+        world.describe()
+    );
+    world.run_for(secs(30));
+    assert_eq!(world.peers[B].count(disconnected(id)), 1);
+}
+
+#[test]
+fn g033_sender_reports_keep_a_muted_source_alive() {
+    let mut world = World::connected(1, &Setup::default());
+    let [_, id] = world.start_media();
+    world.run_for(secs(2));
+    world.peers[A].pump = None;
+    world.run_for(secs(120));
+    assert_eq!(
+        world.peers[B].count(disconnected(id)),
+        0,
+        "{}",
+        world.describe()
+    );
+}
+
+#[test]
+fn a_key_frame_is_asked_for_by_pli_and_by_fir() {
+    for request in [KeyframeRequest::Pli, KeyframeRequest::Fir] {
+        let mut world = World::connected(1, &Setup::default());
+        let [_, id] = world.start_media();
+        world.run_for(secs(1));
+        let now = world.now;
+        world.peers[B].engine.request_keyframe(now, id, request);
+        // Asked again at once: the first is under way.
+        world.peers[B].engine.request_keyframe(now, id, request);
+        world.run_for(ms(50));
+        let asked = |e: &EngineEvent| matches!(e, EngineEvent::KeyframeRequested { ssrc: 100 });
+        assert_eq!(
+            world.peers[A].count(asked),
+            1,
+            "{request:?}: {}",
+            world.describe()
+        );
+        assert_eq!(
+            world.peers[B].count(|e| matches!(e, EngineEvent::KeyframeRequested { .. })),
+            0
+        );
+        let stats = world.peers[A].engine.rtp().outbound_stats(100).unwrap();
+        assert_eq!(stats.plis + stats.firs, 1);
+        world.run_for(secs(2));
+        let now = world.now;
+        world.peers[B].engine.request_keyframe(now, id, request);
+        world.run_for(ms(50));
+        assert_eq!(world.peers[A].count(asked), 2);
+    }
+}
+
+#[test]
+fn g016_packets_before_the_declaration_are_delivered_in_order_and_bounded() {
+    let mut world = World::connected(1, &Setup::default());
+    world.add_sender(A, 100);
+    for n in 1..=300 {
+        assert_eq!(world.send(A, 100, n, u32::from(n)), SendOutcome::Sent);
+    }
+    world.run_for(ms(100));
+    assert!(world.peers[B].packets.is_empty());
+    let dropped = world.peers[B].engine.counters().unknown_rtp;
+    assert_eq!(dropped, 300 - 256);
+    let id = world.add_receiver(B, 100);
+    world.send(A, 100, 301, 301);
+    world.run_for(ms(100));
+    let numbers: Vec<u16> = world.peers[B]
+        .packets
+        .iter()
+        .map(|(_, to, packet)| {
+            assert_eq!(*to, id);
+            packet.sequence_number
+        })
+        .collect();
+    let expected: Vec<u16> = (1..=256).chain([301]).collect();
+    assert_eq!(numbers, expected);
+    assert_eq!(world.peers[B].count(connected(id)), 1);
+    let stats = world.peers[B].engine.rtp().inbound_stats(100).unwrap();
+    assert_eq!(stats.packets_received, 257);
+}
+
+/// Another receiver's declaration takes nothing away from the one that follows.
+#[test]
+fn g016_early_packets_wait_for_their_own_receiver() {
+    let mut world = World::connected(1, &Setup::default());
+    for (ssrc, count) in [(100, 5), (101, 7)] {
+        world.add_sender(A, ssrc);
+        for n in 1..=count {
+            world.send(A, ssrc, n, 0);
+        }
+    }
+    world.run_for(ms(100));
+    let second = world.add_receiver(B, 101);
+    world.run_for(secs(1));
+    assert_eq!(world.peers[B].packets.len(), 7);
+    let first = world.add_receiver(B, 100);
+    world.flush();
+    let of = |id| world.peers[B].packets.iter().filter(move |p| p.1 == id);
+    assert_eq!((of(first).count(), of(second).count()), (5, 7));
+}
+
+fn extensions() -> ExtensionMap {
+    ExtensionMap::new(&[HeaderExtension {
+        uri: "urn:ietf:params:rtp-hdrext:sdes:mid".to_owned(),
+        id: 3,
+    }])
+    .unwrap()
+}
+
+/// G24: SSRC first, then MID, then payload type; a match binds the SSRC.
+#[test]
+fn g024_packets_find_their_receiver_by_ssrc_then_mid_then_payload_type() {
+    let mut world = World::new(1, &Setup::default());
+    for peer in &mut world.peers {
+        peer.engine.config.extensions = extensions();
+    }
+    world.signal_all();
+    assert!(world.connect(secs(5)));
+    let now = world.now;
+    let engine = &mut world.peers[B].engine;
+    let by_ssrc = engine.add_receiver(now, receiver_spec(&[100])).unwrap();
+    let mut mid = receiver_spec(&[]);
+    mid.declaration.mid = Some("video".to_owned());
+    mid.declaration.payload_types.clear();
+    let by_mid = engine.add_receiver(now, mid).unwrap();
+    let by_type = engine.add_receiver(now, receiver_spec(&[])).unwrap();
+    let engine = &mut world.peers[A].engine;
+    engine
+        .add_sender(100, 90_000, Some("video".to_owned()))
+        .unwrap();
+    engine
+        .add_sender(101, 90_000, Some("video".to_owned()))
+        .unwrap();
+    engine.add_sender(102, 90_000, None).unwrap();
+    for (ssrc, id) in [(100, by_ssrc), (101, by_mid), (102, by_type)] {
+        for n in 1..=3 {
+            world.send(A, ssrc, n, 0);
+        }
+        world.run_for(ms(10));
+        let of = |id| world.peers[B].packets.iter().filter(move |p| p.1 == id);
+        assert_eq!(of(id).count(), 3, "{ssrc}");
+        assert!(of(id).all(|p| p.2.ssrc == ssrc));
+        assert_eq!(world.peers[B].engine.receiver_ssrcs(id), [ssrc]);
+    }
+}
+
+#[test]
+fn g012_close_says_bye_and_close_notify_and_the_peer_hears_within_a_second() {
+    for closer in [A, B] {
+        let mut world = World::connected(1, &Setup::default());
+        let ids = world.start_media();
+        world.run_for(secs(2));
+        let now = world.now;
+        world.net.start_capture();
+        world.tap = Some(Vec::new());
+        let engine = &mut world.peers[closer].engine;
+        engine.close(now, DisconnectReason::Closed);
+        engine.close(now, DisconnectReason::Closed);
+        world.run_for(secs(1));
+        assert_eq!(
+            world.peers[closer].disconnects(),
+            [(now, DisconnectReason::Closed)]
+        );
+        let told = world.peers[1 - closer].disconnects();
+        assert_eq!(told.len(), 1, "{}", world.describe());
+        assert_eq!(told[0].1, DisconnectReason::RemoteClosed);
+        // The BYE came first, so the receiver ended before the connection did.
+        let gone = disconnected(ids[1 - closer]);
+        assert_eq!(
+            world.peers[1 - closer].count(gone),
+            1,
+            "{}",
+            world.describe()
+        );
+        for side in [A, B] {
+            let peer = &mut world.peers[side];
+            assert_eq!(peer.engine.state(), EngineState::Closed);
+            assert_eq!(peer.engine.poll_timeout(), None);
+            let outcome = peer
+                .engine
+                .send_rtp(now, 100 + 100 * side as u32, &outgoing(9_999, 0));
+            assert_eq!(outcome.unwrap(), SendOutcome::NotConnected);
+        }
+        world.run_for(secs(1));
+        let sent: Vec<_> = world.tap.take().unwrap();
+        let mut by_closer = sent.iter().filter(|t| t.from == closer).map(|t| t.data[0]);
+        assert!(by_closer.next().is_some_and(is_media), "BYE");
+        assert_eq!(by_closer.next(), Some(21), "close_notify");
+        assert_eq!(by_closer.next(), None);
+    }
+}
+
+#[test]
+fn g012_close_before_there_is_a_path_is_silent_and_final() {
+    for steps in 0..3 {
+        let mut world = World::new(1, &Setup::default());
+        if steps > 0 {
+            world.signal_all();
+        }
+        if steps > 1 {
+            world.run_for(ms(5));
+        }
+        let now = world.now;
+        world.peers[A].engine.close(now, DisconnectReason::Closed);
+        world.flush();
+        let events = world.peers[A].events.len();
+        world.signal_all();
+        world.restart(1);
+        world.run_for(secs(60));
+        assert_eq!(world.peers[A].events.len(), events, "{}", world.describe());
+        assert_eq!(world.peers[A].disconnects().len(), 1);
+        let told = world.peers[B].disconnects();
+        let last = told.iter().filter(|(_, reason)| !reason.is_transient());
+        assert!(last.count() <= 1, "{}", world.describe());
+        assert!(!world.peers[B].connected() || steps > 1);
+    }
+}
+
+/// The peer is gone without a word (G4): noticed, told once.
+#[test]
+fn r_g04_a_peer_that_vanishes_is_noticed() {
+    let mut world = World::connected(1, &Setup::default());
+    world.start_media();
+    world.run_for(secs(2));
+    let since = world.now;
+    world.filter = Some(Box::new(|from, _, _| from != A));
+    world.run_for(secs(60));
+    let peer = &world.peers[B];
+    let disconnects = peer.disconnects();
+    assert_eq!(disconnects.len(), 1, "{}", world.describe());
+    assert!(disconnects[0].0 <= since + secs(40));
+    let doubt = |e: &EngineEvent| {
+        matches!(
+            e,
+            EngineEvent::Ice(super::super::ice::IceState::Disconnected)
+        )
+    };
+    let doubted = peer.events.iter().find(|(_, e)| doubt(e)).unwrap().0;
+    assert!(doubted <= since + secs(10), "{:?}", doubted - since);
+}
+
+/// A queue that nobody empties stays bounded.
+#[test]
+fn a_sender_faster_than_its_socket_is_told() {
+    let mut world = World::connected(1, &Setup::default());
+    world.add_stream(A, 100);
+    let now: Instant = world.now;
+    let engine = &mut world.peers[A].engine;
+    let mut full = None;
+    for n in 0..40_000u32 {
+        let packet = outgoing(n as u16, n);
+        match engine.send_rtp(now, 100, &packet).unwrap() {
+            SendOutcome::Sent => {}
+            other => {
+                full = Some((n, other));
+                break;
+            }
+        }
+    }
+    let (sent, outcome) = full.expect("never full");
+    assert_eq!(outcome, SendOutcome::QueueFull);
+    assert!(sent > 20_000, "{sent}");
+    world.run_for(secs(1));
+    let counters = world.peers[A].engine.counters();
+    assert_eq!(counters.outgoing_dropped, 1);
+    // The layer above did not read meanwhile either: bounded there too.
+    assert!(world.peers[B].packets.len() <= sent as usize);
+    assert_eq!(world.send(A, 100, sent as u16, 0), SendOutcome::Sent);
+}
+
+#[test]
+fn a_receiver_that_is_removed_gets_nothing_more() {
+    let mut world = World::connected(1, &Setup::default());
+    let [_, id] = world.start_media();
+    world.run_for(secs(1));
+    world.peers[B].engine.remove_receiver(id);
+    let before = world.peers[B].packets.len();
+    world.run_for(secs(30));
+    assert_eq!(world.peers[B].packets.len(), before);
+    assert_eq!(world.peers[B].count(disconnected(id)), 0);
+    let spec: ReceiverSpec = receiver_spec(&[100]);
+    let now = world.now;
+    let again = world.peers[B].engine.add_receiver(now, spec).unwrap();
+    world.run_for(secs(1));
+    assert!(world.peers[B].packets.iter().any(|p| p.1 == again));
+}

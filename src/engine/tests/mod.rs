@@ -1,0 +1,11 @@
+//! Whole engines against each other on the simulated network, on virtual time.
+
+mod consent;
+mod harness;
+mod hostile;
+mod identity;
+mod insider;
+mod legality;
+mod media;
+mod nat;
+mod setup;
