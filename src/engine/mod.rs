@@ -239,6 +239,18 @@ impl Engine {
         self.events.push_back(EngineEvent::Disconnected(reason));
     }
 
+    /// Ends after a panic. What panicked may panic again, so the goodbye is behind the guard, too.
+    fn collapse(&mut self, now: Instant) {
+        let _ = guard::contain(|| self.close(now, DisconnectReason::Internal));
+        self.dtls = None;
+        self.srtp = None;
+        if self.state != EngineState::Closed {
+            self.set_state(EngineState::Closed);
+            let reason = DisconnectReason::Internal;
+            self.events.push_back(EngineEvent::Disconnected(reason));
+        }
+    }
+
     // ---- input ----------------------------------------------------------------------------
 
     /// Takes one datagram that arrived on `local` from `from`; it is decrypted in place.
@@ -256,7 +268,7 @@ impl Engine {
         }
         let contained = guard::contain(|| self.dispatch(now, local, from, datagram));
         if contained.is_err() {
-            self.close(now, DisconnectReason::Internal);
+            self.collapse(now);
         }
     }
 
@@ -301,7 +313,7 @@ impl Engine {
             self.advance(now);
         });
         if contained.is_err() {
-            self.close(now, DisconnectReason::Internal);
+            self.collapse(now);
         }
     }
 

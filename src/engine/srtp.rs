@@ -291,15 +291,33 @@ fn open_gcm(
         header_len,
     } = header;
     if let Some(source) = sources.get_mut(&ssrc) {
-        let index = source
+        let doubtful = source
+            .doubtful_index(sequence_number)
+            .map(|index| (index, packet.to_vec()));
+        let likely = source
             .index(sequence_number)
             .filter(|index| source.is_new(*index))
-            .ok_or(SrtpDrop::Replayed)?;
-        let plain = cipher
-            .open(ssrc, index, packet, header_len)
-            .ok_or(SrtpDrop::Forged)?;
-        source.accept(index);
-        return Ok(plain);
+            .ok_or(SrtpDrop::Replayed);
+        let opened = likely.and_then(|index| {
+            let plain = cipher.open(ssrc, index, packet, header_len);
+            plain.map(|n| (index, n)).ok_or(SrtpDrop::Forged)
+        });
+        let opened = opened.or_else(|drop| {
+            let (index, copy) = doubtful.ok_or(drop)?;
+            packet.copy_from_slice(&copy);
+            let plain = cipher.open(ssrc, index, packet, header_len);
+            plain.map(|n| (index, n)).ok_or(drop)
+        });
+        return match opened {
+            Ok((index, plain)) => {
+                source.accept(index);
+                Ok(plain)
+            }
+            Err(drop) => {
+                source.refuse();
+                Err(drop)
+            }
+        };
     }
     let index = u64::from(sequence_number);
     let plain = cipher

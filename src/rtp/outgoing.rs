@@ -11,13 +11,14 @@ use super::reports::{
 };
 use super::session::RtpSession;
 
-/// Bound on a compound packet, in bytes before SRTCP.
-const MAX_COMPOUND: usize = 1_200;
+/// Bound on a compound packet, in bytes before SRTCP adds its 20: a datagram of 1,200 bytes passes
+/// everywhere.
+const MAX_COMPOUND: usize = 1_180;
 const SENDER_REPORT_LEN: usize = 28;
 const MAX_FEEDBACK_LEN: usize = 20;
 
 impl RtpSession {
-    /// The next compound packet to send, of at most 1,200 bytes. To be called until `None` after
+    /// The next compound packet to send, of at most 1,180 bytes. To be called until `None` after
     /// `handle_timeout`, `request_keyframe`, `remove_sender` and `close`.
     pub(crate) fn poll_rtcp(&mut self, now: Instant) -> Option<Vec<u8>> {
         if self.out.is_empty() {

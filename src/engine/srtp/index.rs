@@ -10,11 +10,15 @@ const HALF: u16 = 0x8000;
 /// RFC 3711 section 9.2: no more packets than this under one key.
 const MAX_INDEX: u64 = 0xffff_ffff_ffff;
 
+/// So many packets in a row were refused that the rollover counter may be behind the peer's.
+const DOUBT: u8 = 16;
+
 /// Highest index accepted, and which of the [`WINDOW`] before it were.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     highest: u64,
     seen: [u64; WORDS],
+    refused: u8,
 }
 
 impl Source {
@@ -23,6 +27,7 @@ impl Source {
         Self {
             highest: u64::from(sequence_number),
             seen: [0; WORDS],
+            refused: 0,
         }
     }
 
@@ -47,6 +52,23 @@ impl Source {
         (index <= MAX_INDEX).then_some(index)
     }
 
+    /// The index one rollover after the likely one, when that was wrong for a while: after a gap
+    /// of half the sequence numbers, as a fast stream has after some 20 s without a path, the
+    /// guess of RFC 3711 is wrong for ever. `None` while there is no doubt, so that a forged
+    /// packet costs no second try.
+    pub(super) fn doubtful_index(&self, sequence_number: u16) -> Option<u64> {
+        if self.refused < DOUBT {
+            return None;
+        }
+        let index = self.index(sequence_number)?.saturating_add(1 << 16);
+        (index <= MAX_INDEX).then_some(index)
+    }
+
+    /// The packet was not accepted.
+    pub(super) fn refuse(&mut self) {
+        self.refused = self.refused.saturating_add(1);
+    }
+
     /// Whether a packet of this index was not accepted yet and is inside the window.
     pub(super) fn is_new(&self, index: u64) -> bool {
         if index > self.highest {
@@ -61,6 +83,7 @@ impl Source {
 
     /// Only for packets that proved authentic.
     pub(super) fn accept(&mut self, index: u64) {
+        self.refused = 0;
         if index > self.highest {
             let words = (index >> 6).saturating_sub(self.highest >> 6);
             for step in 1..=words.min(WORDS as u64) {

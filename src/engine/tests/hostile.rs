@@ -1,6 +1,6 @@
 //! What anybody on the network can send: nothing of it has an effect.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -160,6 +160,91 @@ fn r_b05_gunk_during_the_set_up_does_not_prevent_it() {
         world.connect(secs(10))
     });
     assert!(failed.len() <= 2, "seeds {failed:?}");
+}
+
+/// Well-formed handshake datagrams of another session, on the valid path, 1 to 20 times: what an
+/// attacker who races the peer can send.
+#[test]
+fn r_b05_a_foreign_handshake_among_ours_does_not_prevent_it() {
+    let mut first = World::new(1, &Setup::default());
+    first.tap = Some(Vec::new());
+    first.signal_all();
+    assert!(first.connect(secs(5)));
+    let mut taps = first.tap.take().unwrap();
+    taps.retain(|tapped| !is_stun(&tapped.data) && !is_media(tapped.data[0]));
+    assert!(taps.len() >= 6, "{}", taps.len());
+    let failed = failures(0..200, |seed| {
+        let mut world = World::new(seed, &Setup::default());
+        world.signal_all();
+        let mut rng = world.rng.clone();
+        for _ in 0..=seed % 20 {
+            let tapped = &taps[rng.below(taps.len() as u64) as usize];
+            world.inject(1 - tapped.from, &tapped.data);
+            world.run_for(Duration::from_micros(rng.below(1_500)));
+        }
+        world.connect(secs(10))
+    });
+    assert!(failed.len() <= 2, "seeds {failed:?}");
+}
+
+/// Plaintext records that anybody can make, into a session that is up (B6).
+#[test]
+fn r_b06_plaintext_records_do_nothing_to_a_session() {
+    let mut first = World::new(1, &Setup::default());
+    first.tap = Some(Vec::new());
+    first.signal_all();
+    assert!(first.connect(secs(5)));
+    let mut records: Vec<Vec<u8>> = first
+        .tap
+        .take()
+        .unwrap()
+        .into_iter()
+        .map(|tapped| tapped.data)
+        .filter(|data| !is_stun(data))
+        .collect();
+    // close_notify and a fatal alert, application data, ChangeCipherSpec, types nobody knows.
+    for epoch in [0, 1, 2] {
+        for (kind, body) in [
+            (21u8, &[1, 0][..]),
+            (21, &[2, 40]),
+            (21, &[2, 0]),
+            (23, &[0; 40]),
+            (20, &[1]),
+            (24, &[1, 0, 3, 0, 0, 0]),
+            (63, &[0; 10]),
+        ] {
+            let mut record = vec![kind, 0xfe, 0xfd, 0, epoch, 0, 0, 0, 0, 0, 9, 0];
+            record.push(body.len() as u8);
+            record.extend_from_slice(body);
+            records.push(record);
+        }
+    }
+    let mut world = World::connected(2, &Setup::default());
+    world.start_media();
+    world.run_for(secs(1));
+    let before = world.peers[A].packets.len();
+    for round in 0..100 {
+        for record in &records {
+            for side in [A, B] {
+                world.inject(side, record);
+            }
+        }
+        world.run_for(ms(20));
+        assert!(
+            world.both_connected_now(),
+            "round {round}: {}",
+            world.describe()
+        );
+    }
+    let got = world.peers[A].packets.len() - before;
+    assert!((99..=101).contains(&got), "{got}");
+    assert!(world.peers.iter().all(|p| p.disconnects().is_empty()));
+    // And the goodbye still works.
+    let now = world.now;
+    world.peers[A].engine.close(now, DisconnectReason::Closed);
+    world.run_for(secs(1));
+    let told = world.peers[B].disconnects();
+    assert_eq!(told[0].1, DisconnectReason::RemoteClosed);
 }
 
 #[test]
@@ -348,7 +433,9 @@ impl DtlsTransport for Panicking {
     fn write(&mut self, _: Instant, _: &[u8]) -> crate::Result<()> {
         Ok(())
     }
-    fn close(&mut self, _: Instant) {}
+    fn close(&mut self, _: Instant) {
+        panic!("on purpose, again");
+    }
     fn counters(&self) -> DtlsCounters {
         DtlsCounters::default()
     }

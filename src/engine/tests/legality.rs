@@ -226,7 +226,7 @@ fn random_session(seed: u64) -> bool {
 }
 
 #[test]
-fn r_g07_the_events_of_1_000_random_sessions_are_in_order() {
+fn g014_r_g07_the_events_of_1_000_random_sessions_are_in_order() {
     let failed = failures(0..1_000, random_session);
     assert!(failed.is_empty(), "seeds {failed:?}");
 }

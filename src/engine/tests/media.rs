@@ -456,3 +456,132 @@ fn a_receiver_that_is_removed_gets_nothing_more() {
     world.run_for(secs(1));
     assert!(world.peers[B].packets.iter().any(|p| p.1 == again));
 }
+
+/// D9: reordered, jittered and doubled, each packet is delivered once.
+#[test]
+fn r_d9_reordering_and_doubling_deliver_each_packet_once() {
+    for seed in 0..5 {
+        let mut world = World::new(seed, &Setup::default());
+        world.net.set_default(Link {
+            latency: ms(30),
+            jitter: ms(100),
+            reorder: 0.25,
+            reorder_by: ms(200),
+            duplicate: 0.1,
+            ..Link::default()
+        });
+        world.signal_all();
+        assert!(world.connect(secs(30)), "{}", world.describe());
+        world.start_media();
+        world.run_for(secs(30));
+        for side in [A, B] {
+            world.peers[side].pump.as_mut().unwrap().every = secs(3_600);
+        }
+        world.run_for(secs(1));
+        for side in [A, B] {
+            let sent = world.peers[1 - side].pump.as_ref().unwrap().sent;
+            let packets = world.peers[side].packets.iter();
+            let mut numbers: Vec<_> = packets.map(|p| p.2.sequence_number).collect();
+            numbers.sort_unstable();
+            let count = numbers.len() as u64;
+            numbers.dedup();
+            assert_eq!(numbers.len() as u64, count, "doubled");
+            // All but those that came before the other side had its keys.
+            assert!(count + 30 >= sent, "{count} of {sent}");
+            assert!(world.peers[side].disconnects().is_empty());
+        }
+    }
+}
+
+/// D10: a flipped bit costs its datagram and nothing else.
+#[test]
+fn r_d10_flipped_bits_cost_only_their_datagrams() {
+    for seed in 0..5 {
+        let mut world = World::new(seed, &Setup::default());
+        world.net.set_default(Link {
+            latency: ms(10),
+            corrupt: 0.05,
+            ..Link::default()
+        });
+        world.signal_all();
+        assert!(world.connect(secs(30)), "{}", world.describe());
+        world.start_media();
+        world.run_for(secs(60));
+        for side in [A, B] {
+            let peer = &world.peers[side];
+            assert!(peer.packets.len() > 2_750, "{}", peer.packets.len());
+            assert!(peer.disconnects().is_empty(), "{}", world.describe());
+            let right = |p: &crate::rtp::RtpPacket| {
+                p.ssrc == [200, 100][side] && p.payload.iter().all(|byte| *byte == 0x55)
+            };
+            assert!(peer.packets.iter().all(|p| right(&p.2)), "wrong bytes");
+        }
+    }
+}
+
+/// D11: nothing of the engine's own making exceeds 1,200 bytes; IPv6's least MTU carries it.
+#[test]
+fn r_d11_no_datagram_exceeds_1_200_bytes() {
+    let mut world = World::new(1, &Setup::default());
+    world.net.set_default(Link {
+        mtu: Some(1_228),
+        ..Link::default()
+    });
+    world.net.start_capture();
+    world.signal_all();
+    assert!(world.connect(secs(5)), "{}", world.describe());
+    // Thirty-one sources make long reports.
+    for ssrc in 1_000..1_060 {
+        world.add_stream(A, ssrc);
+        world.send(A, ssrc, 1, 0);
+        world.add_stream(B, ssrc + 1_000);
+        world.send(B, ssrc + 1_000, 1, 0);
+    }
+    world.run_for(secs(10));
+    let now = world.now;
+    world.peers[A].engine.close(now, DisconnectReason::Closed);
+    world.run_for(secs(1));
+    let longest = world.net.captured().iter().map(|p| p.len).max().unwrap();
+    assert!(longest <= 1_200, "{longest}");
+    assert_eq!(world.net.counters().too_big, 0);
+}
+
+/// G1: close in every state, from either side or both at once.
+#[test]
+fn r_g01_close_in_any_state_ends_both_sides_once() {
+    for at in 0..12 {
+        for closers in [vec![A], vec![B], vec![A, B]] {
+            let mut world = World::new(at, &Setup::default());
+            if at > 0 {
+                world.signal_all();
+                world.start_media();
+                world.run_for(ms(at - 1));
+            }
+            if at == 11 {
+                let until = world.now + secs(40);
+                world.net.blackout(world.now, until);
+                world.run_for(secs(41));
+            }
+            let now = world.now;
+            for &side in &closers {
+                world.peers[side]
+                    .engine
+                    .close(now, DisconnectReason::Closed);
+            }
+            world.run_for(secs(90));
+            for side in [A, B] {
+                let peer = &world.peers[side];
+                let last = peer
+                    .disconnects()
+                    .into_iter()
+                    .filter(|d| !d.1.is_transient());
+                let closed = usize::from(peer.engine.state() == EngineState::Closed);
+                assert_eq!(last.count(), closed, "{}", world.describe());
+                assert!(!closers.contains(&side) || closed == 1);
+                // Its timers are gone, or it still hopes for a restart.
+                let idle = peer.engine.poll_timeout().is_none();
+                assert!(idle || closed == 0, "{}", world.describe());
+            }
+        }
+    }
+}
