@@ -381,8 +381,8 @@ impl World {
             while let Some(event) = peer.engine.poll_event() {
                 peer.events.push((now, event));
             }
-            while let Some((id, packet)) = peer.engine.poll_packet() {
-                peer.packets.push((now, id, packet));
+            while let Some((id, packets)) = peer.engine.poll_packets() {
+                peer.packets.extend(packets.map(|packet| (now, id, packet)));
             }
         }
     }
