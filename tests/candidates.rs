@@ -45,6 +45,7 @@ async fn g003_auto_needs_no_call_and_bears_one() {
     let own = a.event(candidate).await;
     a.connection.set_local_candidate(&own).unwrap();
     both_connected(&a.connection, &b.connection).await;
+    assert_eq!(a.connection.state(), RTCConnectionState::Connected);
 }
 
 #[tokio::test]
