@@ -526,6 +526,7 @@ fn r_g04_a_peer_that_is_killed_is_missed() {
 /// The check itself: a panic in a task that nobody awaits does not pass unseen.
 #[test]
 fn a_panic_in_a_task_fails_the_test() {
+    let _turn = common::leaks::turn();
     let name = "a test within the test".to_owned();
     let inner = std::thread::Builder::new().name(name).spawn(|| {
         current_thread().block_on(common::run(async {
@@ -538,6 +539,7 @@ fn a_panic_in_a_task_fails_the_test() {
 /// And one that is left behind.
 #[test]
 fn a_task_left_behind_fails_the_test() {
+    let _turn = common::leaks::turn();
     let name = "another test within the test".to_owned();
     let inner = std::thread::Builder::new().name(name).spawn(|| {
         current_thread().block_on(common::run(async {
