@@ -26,7 +26,7 @@ use support::{Result, ogg_opus};
 use tokio::sync::oneshot;
 
 const OPUS: u8 = 111;
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> Result<()> {
