@@ -61,11 +61,11 @@ fn r_d4_connects_at_high_latency() {
         ..Link::default()
     };
     for link in [slow, far] {
-        let failed = failures(0..20, |seed| connects(seed, &Setup::default(), link));
+        let failed = failures(0..200, |seed| connects(seed, &Setup::default(), link));
         assert!(failed.is_empty(), "seeds {failed:?}");
     }
     // One direction slow, the other fast.
-    let failed = failures(0..20, |seed| {
+    let failed = failures(0..200, |seed| {
         let mut world = World::new(seed, &Setup::default());
         let [a, b] = [A, B].map(|side| world.peers[side].addr.ip());
         world.net.set_link(a, b, slow);
@@ -103,13 +103,13 @@ fn r_b13_any_pair_of_roles_connects() {
             roles,
             ..Setup::default()
         };
-        let failed = failures(0..20, |seed| {
+        let failed = failures(0..200, |seed| {
             let mut world = World::new(seed, &setup);
             world
                 .net
-                .set_default(lossy(if seed < 10 { 0.0 } else { 0.05 }));
+                .set_default(lossy(if seed < 100 { 0.0 } else { 0.05 }));
             world.signal_all();
-            let limit = if seed < 10 { secs(5) } else { secs(30) };
+            let limit = if seed < 100 { secs(5) } else { secs(30) };
             world.connect(limit) && world.peers.iter().all(|p| p.disconnects().is_empty())
         });
         assert!(failed.is_empty(), "{roles:?}: seeds {failed:?}");
