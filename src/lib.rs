@@ -91,6 +91,7 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+mod dtmf;
 mod engine;
 mod error;
 mod media;
@@ -121,6 +122,7 @@ pub use connection::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, 
 pub use connection::stats::{
     RTCDropStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCStats, RTCTransportStats,
 };
+pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
 pub use error::{Error, ErrorName, Misuse, PeerFault, Result, TransportFault};
 pub use media::sending::RTCTrack;
 pub use media::stream::{MediaStream, MediaStreamEvent};

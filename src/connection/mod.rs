@@ -7,6 +7,8 @@ mod candidate_tests;
 pub(crate) mod certificate;
 #[cfg(test)]
 mod description_fuzz_tests;
+mod digits;
+mod dtmf;
 pub(crate) mod event;
 pub(crate) mod fingerprint;
 #[cfg(test)]

@@ -1,17 +1,20 @@
 //! What a connection receives: tracks declared with `receive_track`, and their streams.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Weak;
 use std::time::Instant;
 
 use super::RTCConnection;
+use super::digits::{ReceivingDigits, dtmf_codecs};
 use super::event::RTCConnectionEvent;
 use super::shared::ConnectionState;
+use crate::dtmf::DTMFMediaStreamTrack;
 use crate::engine::{Engine, ReceiverSpec};
 use crate::error::{Error, Result};
 use crate::media::stream::{MediaStream, MediaStreamEvent};
 use crate::media::track::{MediaOrigin, MediaStreamTrack, MediaStreamTrackEvent};
-use crate::media::{Kind, RTCTrackDescription};
+use crate::media::{CodecId, Kind, RTCTrackDescription};
 use crate::rtp::{Declaration, ReceiverId, RtpPacket};
 
 /// The receiving tracks and streams of a connection.
@@ -24,7 +27,53 @@ pub(crate) struct Receiving {
 struct ReceivingTrack {
     description: RTCTrackDescription,
     track: MediaStreamTrack,
+    digits: Option<ReceivingDigits>,
     connected: bool,
+}
+
+impl ReceivingTrack {
+    fn new(
+        description: &RTCTrackDescription,
+        audio_level_id: Option<u8>,
+        origin: Weak<dyn MediaOrigin>,
+        id: ReceiverId,
+    ) -> Self {
+        let (kind, codecs) = (description.kind, &description.codecs);
+        let digits = ReceivingDigits::new(dtmf_codecs(description));
+        let track = match &digits {
+            Some(digits) if kind == Kind::Dtmf => (*digits.track).clone(),
+            _ => MediaStreamTrack::remote(kind, codecs, audio_level_id, origin, id.0),
+        };
+        Self {
+            description: description.clone(),
+            track,
+            digits,
+            connected: false,
+        }
+    }
+
+    /// Digits come and go with their codec.
+    fn update(&mut self, description: &RTCTrackDescription, streams: &[MediaStream]) {
+        self.track.set_codecs(&description.codecs);
+        self.description = description.clone();
+        let codecs = dtmf_codecs(description);
+        self.digits = match self.digits.take() {
+            Some(digits) if !codecs.is_empty() => Some(digits.with_codecs(codecs)),
+            Some(mut digits) => {
+                digits.end();
+                streams
+                    .iter()
+                    .for_each(|stream| stream.remove_track(&digits.track));
+                None
+            }
+            None => ReceivingDigits::new(codecs),
+        };
+    }
+
+    fn tracks(&self) -> impl Iterator<Item = &MediaStreamTrack> {
+        let digits = self.digits.as_ref().map(|digits| &*digits.track);
+        std::iter::once(&self.track).chain(digits.filter(|track| **track != self.track))
+    }
 }
 
 impl Receiving {
@@ -52,9 +101,32 @@ impl Receiving {
             .any(|receiving| receiving.description.ssrc == Some(ssrc))
     }
 
-    pub(crate) fn deliver(&self, id: ReceiverId, packets: impl Iterator<Item = RtpPacket>) {
-        if let Some(receiving) = self.tracks.get(&id) {
-            receiving.track.deliver(packets);
+    pub(crate) fn deliver(&mut self, id: ReceiverId, packets: impl Iterator<Item = RtpPacket>) {
+        let Some(receiving) = self.tracks.get_mut(&id) else {
+            return;
+        };
+        match &mut receiving.digits {
+            Some(digits) => {
+                let now = Instant::now();
+                let track = &receiving.track;
+                track.deliver(packets.map(|packet| digits.take(now, packet)));
+                digits.emit();
+            }
+            None => receiving.track.deliver(packets),
+        }
+    }
+
+    /// When the silence of a tone whose end was lost has lasted long enough.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.tracks
+            .values()
+            .filter_map(|receiving| receiving.digits.as_ref()?.poll_timeout())
+            .min()
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        for digits in self.tracks.values_mut().filter_map(|t| t.digits.as_mut()) {
+            digits.handle_timeout(now);
         }
     }
 
@@ -114,14 +186,21 @@ impl Receiving {
         }
         if let Some(receiving) = self.tracks.get_mut(&id) {
             receiving.connected = true;
-            receiving.track.emit(MediaStreamTrackEvent::Connected);
+            for track in receiving.tracks() {
+                track.emit(MediaStreamTrackEvent::Connected);
+            }
         }
     }
 
     pub(crate) fn disconnected(&mut self, id: ReceiverId) {
         if let Some(receiving) = self.tracks.get_mut(&id) {
             receiving.connected = false;
-            receiving.track.emit(MediaStreamTrackEvent::Disconnected);
+            if let Some(digits) = &mut receiving.digits {
+                digits.end_tones();
+            }
+            for track in receiving.tracks() {
+                track.emit(MediaStreamTrackEvent::Disconnected);
+            }
         }
         for stream in self.streams_of(id) {
             if !self.is_stream_connected(stream) {
@@ -141,7 +220,10 @@ impl Receiving {
         for id in connected {
             self.disconnected(id);
         }
-        for receiving in self.tracks.values() {
+        for receiving in self.tracks.values_mut() {
+            if let Some(digits) = &mut receiving.digits {
+                digits.end();
+            }
             receiving.track.end();
         }
         for stream in &self.streams {
@@ -157,6 +239,10 @@ impl RTCConnection {
     /// An `AddStream` event follows for each `msid` that no other receiving track has. The same
     /// `ssrc` and kind again updates the track. Packets that came before the description are not
     /// lost: up to 256 are kept.
+    ///
+    /// Where the codecs hold `dtmf`, the streams get a track of kind `dtmf` as well (row A89), see
+    /// [`MediaStream::dtmf_tracks`] and [`dtmf_track`](Self::dtmf_track); the packets of digits are
+    /// left out of the audio.
     ///
     /// # Errors
     ///
@@ -176,41 +262,45 @@ impl RTCConnection {
                 .engine
                 .add_receiver(Instant::now(), receiver_spec(&description))?;
             let connected = state.receiving.connected_streams();
-            let track = match state.receiving.tracks.get_mut(&id) {
-                Some(known) => {
-                    known.track.set_codecs(&description.codecs);
-                    known.description = description.clone();
-                    known.track.clone()
+            let receiving = match state.receiving.tracks.entry(id) {
+                Entry::Occupied(known) => {
+                    let known = known.into_mut();
+                    known.update(&description, &state.receiving.streams);
+                    known
                 }
-                None => {
-                    let track = MediaStreamTrack::remote(
-                        description.kind,
-                        &description.codecs,
-                        state.engine.audio_level_id(),
-                        origin,
-                        id.0,
-                    );
-                    let receiving = ReceivingTrack {
-                        description: description.clone(),
-                        track: track.clone(),
-                        connected: false,
-                    };
-                    state.receiving.tracks.insert(id, receiving);
-                    track
+                Entry::Vacant(free) => {
+                    let level = state.engine.audio_level_id();
+                    free.insert(ReceivingTrack::new(&description, level, origin, id))
                 }
             };
-            self.join_streams(state, &description.msid, &track);
+            let track = receiving.track.clone();
+            let tracks: Vec<_> = receiving.tracks().cloned().collect();
+            self.join_streams(state, &description.msid, &tracks);
             state.receiving.announce_moves(&connected);
             state.drop_empty_streams();
             Ok(track)
         })
     }
 
+    /// The digits that come in the packets of a received track; `None` when its description has
+    /// no codec for them (rows A89, G23).
+    pub fn dtmf_track(&self, track: &MediaStreamTrack) -> Option<DTMFMediaStreamTrack> {
+        let state = self.shared().lock();
+        let mut tracks = state.receiving.tracks.values();
+        let receiving = tracks.find(|receiving| receiving.track == *track)?;
+        Some(receiving.digits.as_ref()?.track.clone())
+    }
+
     /// Rows A37 and G15: one event per stream id that is new.
-    fn join_streams(&self, state: &mut ConnectionState, msid: &[String], track: &MediaStreamTrack) {
+    fn join_streams(
+        &self,
+        state: &mut ConnectionState,
+        msid: &[String],
+        tracks: &[MediaStreamTrack],
+    ) {
         for stream in &state.receiving.streams {
             if !msid.iter().any(|id| id == stream.id()) {
-                stream.remove_track(track);
+                tracks.iter().for_each(|track| stream.remove_track(track));
             }
         }
         for id in msid {
@@ -221,10 +311,10 @@ impl RTCConnection {
                 .find(|stream| stream.id() == id)
                 .cloned();
             match known {
-                Some(stream) => stream.insert(track.clone()),
+                Some(stream) => tracks.iter().for_each(|track| stream.insert(track.clone())),
                 None => {
                     let stream = MediaStream::remote(id.clone());
-                    stream.insert(track.clone());
+                    tracks.iter().for_each(|track| stream.insert(track.clone()));
                     state.receiving.streams.push(stream.clone());
                     self.shared()
                         .events
@@ -268,10 +358,15 @@ impl ConnectionState {
         if self.receiving.is_connected(id) {
             self.receiving.disconnected(id);
         }
-        if let Some(receiving) = self.receiving.tracks.remove(&id) {
+        if let Some(mut receiving) = self.receiving.tracks.remove(&id) {
+            if let Some(digits) = &mut receiving.digits {
+                digits.end();
+            }
             receiving.track.end();
             for stream in &self.receiving.streams {
-                stream.remove_track(&receiving.track);
+                for track in receiving.tracks() {
+                    stream.remove_track(track);
+                }
             }
         }
         self.drop_empty_streams();
@@ -300,7 +395,11 @@ fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
         },
         clock_rates: codecs
             .iter()
-            .map(|codec| (codec.payload_id, codec.effective_clock_rate()))
+            .map(|codec| match codec.id() {
+                // The packets of a digit repeat a timestamp; they say nothing about jitter.
+                Some(CodecId::Dtmf) => (codec.payload_id, 0),
+                _ => (codec.payload_id, codec.effective_clock_rate()),
+            })
             .collect(),
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::media::sending::{RTCTrack, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::MediaStreamTrack;
-use crate::media::{RTCTrackFilter, default_codecs};
+use crate::media::{Kind, RTCTrackFilter, default_codecs};
 
 impl RTCConnection {
     /// Adds a stream to send (rows A9, A23). Its tracks go out as soon as the connection is
@@ -17,7 +17,9 @@ impl RTCConnection {
     ///
     /// # Errors
     ///
-    /// `Closed`; `InvalidParameters` when the stream holds a remote track.
+    /// `Closed`; `InvalidParameters` when the stream holds a remote track; `InvalidState` when it
+    /// holds a track of digits and there is no audio track that could carry them, neither in the
+    /// stream nor on the connection (row G23).
     #[doc(alias = "addStream")]
     pub fn add_stream(&self, stream: &MediaStream) -> Result<()> {
         self.add_stream_with(stream, None)
@@ -30,8 +32,19 @@ impl RTCConnection {
         if stream.is_remote() || stream.tracks().iter().any(MediaStreamTrack::is_remote) {
             return Err(remote_media());
         }
+        // Digits come after the audio track that carries them.
+        let (digits, media): (Vec<_>, Vec<_>) = stream
+            .tracks()
+            .into_iter()
+            .partition(|track| track.kind() == Kind::Dtmf);
+        let has_audio = media.iter().any(|track| track.kind() == Kind::Audio);
         let shared = self.shared();
         let known = shared.open(|state| {
+            if !digits.is_empty() && !has_audio && state.audio_for(stream).is_none() {
+                return Err(Error::invalid_state(
+                    "digits need an audio track, in the stream or on the connection",
+                ));
+            }
             let known = state
                 .streams
                 .iter()
@@ -48,8 +61,8 @@ impl RTCConnection {
             return Ok(());
         }
         stream.watch(shared.as_watcher());
-        for track in stream.tracks() {
-            if let Err(error) = shared.send_track(stream, &track, autostart) {
+        for track in media.iter().chain(&digits) {
+            if let Err(error) = shared.send_track(stream, track, autostart) {
                 let _ = self.remove_stream(stream);
                 return Err(error);
             }
@@ -81,16 +94,13 @@ impl RTCConnection {
     }
 
     /// The RTCTrack of a sending track; `None` when this connection does not send it (rows A26,
-    /// G10).
+    /// G10). A track of digits has no RTCTrack of its own: what is given is that of the audio track
+    /// which carries them (row G23), except that `remove` removes the digits alone.
     pub fn track(&self, track: &MediaStreamTrack) -> Option<RTCTrack> {
         let shared = self.shared();
         let key = {
             let state = shared.lock();
-            state
-                .sending
-                .iter()
-                .find(|(_, sending)| sending.source == *track)
-                .map(|(&key, _)| key)?
+            state.key_of(track)?
         };
         Some(shared.rtc_track(key, track.clone()))
     }
@@ -100,7 +110,8 @@ impl RTCConnection {
         self.tracks_matching(&RTCTrackFilter::default())
     }
 
-    /// The RTCTracks that pass the filter (rows A27, A67, A68).
+    /// The RTCTracks that pass the filter (rows A27, A67, A68). Tracks of digits are left out
+    /// unless the filter asks for kind `dtmf` (row G23).
     pub fn tracks_matching(&self, filter: &RTCTrackFilter) -> Vec<RTCTrack> {
         let shared = self.shared();
         let mut found: Vec<(u32, MediaStreamTrack)> = {
@@ -110,6 +121,12 @@ impl RTCConnection {
                 .iter()
                 .filter(|(_, sending)| filter.matches(sending.source.kind(), &sending.msid))
                 .map(|(&key, sending)| (key, sending.source.clone()))
+                .chain(state.sending.values().filter_map(|sending| {
+                    let dtmf = sending.dtmf.as_ref()?;
+                    let asked = filter.kind == Some(Kind::Dtmf)
+                        && filter.matches(Kind::Dtmf, &sending.msid);
+                    asked.then(|| (dtmf.key, dtmf.source.clone()))
+                }))
                 .collect()
         };
         found.sort_by_key(|(key, _)| *key);
@@ -152,6 +169,9 @@ impl ConnectionShared {
         if track.is_remote() {
             return Err(remote_media());
         }
+        if track.kind() == Kind::Dtmf {
+            return self.send_digits(stream, track);
+        }
         let key = self.open(|state| {
             if state
                 .sending
@@ -176,6 +196,9 @@ impl ConnectionShared {
         })?;
         if let Some(key) = key {
             self.attach(track, key);
+            if track.kind() == Kind::Audio {
+                self.attach_waiting_dtmf();
+            }
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use super::receiving::Receiving;
 use super::roles::LocalCandidates;
 use super::side::RTCConnectionSide;
 use super::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
+use crate::dtmf::Command;
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::ice::{Candidate, Credentials, IceState};
 use crate::engine::outgoing::Transmit;
@@ -261,7 +262,10 @@ impl Member for ConnectionShared {
     }
 
     fn timeout(&self, now: Instant) {
-        self.lock().engine.handle_timeout(now);
+        let mut state = self.lock();
+        state.engine.handle_timeout(now);
+        state.play_dtmf(now);
+        state.receiving.handle_timeout(now);
     }
 
     fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced {
@@ -272,7 +276,7 @@ impl Member for ConnectionShared {
             out.push_back(transmit);
         }
         Serviced {
-            deadline: state.engine.poll_timeout(),
+            deadline: state.poll_timeout(),
             done: state.engine.state() == EngineState::Closed,
         }
     }
@@ -321,7 +325,7 @@ impl MediaSink for ConnectionShared {
             return Ok(());
         };
         if !track.started || !engine.is_connected() {
-            track.skip(duration);
+            track.skip(now, duration);
             return Ok(());
         }
         let idle = !engine.has_transmits();
@@ -331,7 +335,7 @@ impl MediaSink for ConnectionShared {
             .iter()
             .map(|(id, data)| (*id, data.as_slice()))
             .collect();
-        track.packetize(data, duration, |packet| {
+        track.packetize(now, data, duration, |packet| {
             let outcome = engine.send_rtp(
                 now,
                 ssrc,
@@ -372,12 +376,17 @@ impl MediaSink for ConnectionShared {
             media_dropped,
             ..
         } = &mut *state;
-        let Some(track) = sending.get(&key) else {
+        let Some(track) = sending.get_mut(&key) else {
             return Ok(());
         };
         if !track.started || !engine.is_connected() {
             return Ok(());
         }
+        let relayed = track.relay(now, packet.sequence_number, packet.timestamp);
+        let Some(sequence_number) = relayed else {
+            *media_dropped += 1;
+            return Ok(());
+        };
         let idle = !engine.has_transmits();
         let extensions = engine.encode_extensions(&track.rtp_ext_headers, None);
         let extensions: Vec<(u8, &[u8])> = extensions
@@ -390,7 +399,7 @@ impl MediaSink for ConnectionShared {
             &OutgoingRtp {
                 marker: packet.marker,
                 payload_type: track.payload_type(),
-                sequence_number: packet.sequence_number,
+                sequence_number,
                 timestamp: packet.timestamp,
                 csrcs: &packet.csrcs,
                 extensions: &extensions,
@@ -405,6 +414,17 @@ impl MediaSink for ConnectionShared {
             self.wake();
         }
         Ok(())
+    }
+
+    fn play_dtmf(&self, key: u32, command: &Command) -> Result<()> {
+        let now = Instant::now();
+        self.open(|state| {
+            if let Some(track) = state.track_mut(key) {
+                track.dtmf_command(now, command)?;
+            }
+            state.play_dtmf(now);
+            Ok(())
+        })
     }
 }
 
@@ -423,7 +443,7 @@ impl MediaOrigin for ConnectionShared {
 impl SendingOwner for ConnectionShared {
     fn with_track(&self, key: u32, f: &mut dyn FnMut(&SendingTrack)) -> Result<()> {
         let state = self.lock();
-        f(state.sending.get(&key).ok_or_else(removed)?);
+        f(state.track(key).ok_or_else(removed)?);
         Ok(())
     }
 
@@ -432,33 +452,41 @@ impl SendingOwner for ConnectionShared {
         key: u32,
         f: &mut dyn FnMut(&mut SendingTrack) -> Result<()>,
     ) -> Result<()> {
-        self.open(|state| f(state.sending.get_mut(&key).ok_or_else(removed)?))
+        self.open(|state| f(state.track_mut(key).ok_or_else(removed)?))
     }
 
     fn codecs_changed(&self, key: u32) {
         let mut state = self.lock();
-        let ConnectionState {
-            engine, sending, ..
-        } = &mut *state;
-        if let Some(track) = sending.get(&key) {
-            engine.update_sender(track.ssrc, track.clock_rate(), track.mux_id.clone());
+        let update = state
+            .track_mut(key)
+            .map(|track| (track.ssrc, track.clock_rate(), track.mux_id.clone()));
+        if let Some((ssrc, clock_rate, mid)) = update {
+            state.engine.update_sender(ssrc, clock_rate, mid);
         }
     }
 
     fn stopped(&self, key: u32) {
         let mut state = self.lock();
-        if let Some(ssrc) = state.sending.get(&key).map(|track| track.ssrc) {
+        if let Some(ssrc) = state.track_mut(key).map(|track| track.ssrc) {
             state.engine.stop_sender(ssrc);
         }
     }
 
     fn remove_track(&self, key: u32) -> Result<()> {
+        if self.remove_dtmf(key)? {
+            return Ok(());
+        }
         let track = self.open(|state| {
             let track = state.sending.remove(&key).ok_or_else(removed)?;
             state.engine.remove_sender(Instant::now(), track.ssrc);
             Ok(track)
         })?;
         self.detach(&track.source, key);
+        if let Some(dtmf) = &track.dtmf {
+            self.detach(&dtmf.source, dtmf.key);
+        }
+        // Its digits may go with another audio track.
+        self.attach_waiting_dtmf();
         Ok(())
     }
 }
@@ -484,11 +512,7 @@ impl StreamWatcher for ConnectionShared {
         let _ = stream;
         let key = {
             let state = self.lock();
-            state
-                .sending
-                .iter()
-                .find(|(_, sending)| sending.source == *track)
-                .map(|(&key, _)| key)
+            state.key_of(track)
         };
         if let Some(key) = key {
             // Removing twice is no fault here: the track is gone, which was asked for.

@@ -51,7 +51,7 @@ pub(crate) struct Sender {
 #[derive(Debug, Clone)]
 pub(crate) struct ReceiverSpec {
     pub(crate) declaration: Declaration,
-    /// Clock rate by payload type.
+    /// Clock rate by payload type; 0 where timestamps are no measure of jitter.
     pub(crate) clock_rates: Vec<(u8, u32)>,
 }
 

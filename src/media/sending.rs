@@ -1,8 +1,10 @@
 //! RTCTrack: how one track is sent on one connection (rows A69 to A76).
 
+mod dtmf;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -231,6 +233,10 @@ pub(crate) struct SendingTrack {
     active: Active,
     sequence_number: u16,
     payloads: Vec<Payload>,
+    /// A moment, and where the media was in it.
+    reference: Option<(Instant, u32)>,
+    relay: dtmf::Relay,
+    pub(crate) dtmf: Option<dtmf::SendingDtmf>,
 }
 
 /// The codec in use.
@@ -293,6 +299,9 @@ impl SendingTrack {
             // confusing the receiver's roll-over counter.
             sequence_number: (crate::random::u32() & 0x7fff) as u16,
             payloads: Vec::new(),
+            reference: None,
+            relay: dtmf::Relay::default(),
+            dtmf: None,
         })
     }
 
@@ -305,7 +314,10 @@ impl SendingTrack {
                 self.source.emit(MediaStreamTrackEvent::KeyframeRequested);
             }
         }
-        self.codecs = codecs;
+        self.codecs = match self.dtmf {
+            Some(_) => dtmf::with_dtmf(codecs, |_| false),
+            None => codecs,
+        };
         Ok(())
     }
 
@@ -342,12 +354,13 @@ impl SendingTrack {
     /// whether or not anything is sent.
     pub(crate) fn packetize(
         &mut self,
+        now: Instant,
         frame: &Bytes,
         duration: Duration,
         mut send: impl FnMut(FramePacket<'_>) -> Result<()>,
     ) -> Result<()> {
         let timestamp = self.active.timestamp;
-        self.skip(duration);
+        self.skip(now, duration);
         self.payloads.clear();
         self.active
             .packetizer
@@ -368,7 +381,8 @@ impl SendingTrack {
     }
 
     /// Media time passes without anything being sent.
-    pub(crate) fn skip(&mut self, duration: Duration) {
+    pub(crate) fn skip(&mut self, now: Instant, duration: Duration) {
+        self.reference = Some((now, self.active.timestamp));
         let ticks = self.active.clock.advance(duration);
         self.active.timestamp = self.active.timestamp.wrapping_add(ticks);
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, Weak};
 
 use super::track::MediaStreamTrack;
+use crate::dtmf::DTMFMediaStreamTrack;
 use crate::queue::{Queue, lock};
 
 const MAX_WAITING_EVENTS: usize = 64;
@@ -78,6 +79,15 @@ impl MediaStream {
     /// Its tracks.
     pub fn tracks(&self) -> Vec<MediaStreamTrack> {
         lock(&self.inner.state).tracks.clone()
+    }
+
+    /// Those of its tracks that carry digits (row A89).
+    pub fn dtmf_tracks(&self) -> Vec<DTMFMediaStreamTrack> {
+        let tracks = self.tracks();
+        tracks
+            .iter()
+            .filter_map(MediaStreamTrack::as_dtmf)
+            .collect()
     }
 
     /// Adds a clone of the track and returns it (rows A110, A111, G32): media written to either is

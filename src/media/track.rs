@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{JitterBuffer, JitterConfig, Kind, MediaSample, RTCCodec};
+use crate::dtmf::{Command, DTMFEvent, DtmfEnd};
 use crate::error::{Error, Result};
 use crate::queue::{Queue, lock};
 use crate::rtp::{AudioLevel, KeyframeRequest, RtpPacket};
@@ -57,6 +58,8 @@ struct Inner {
 enum End {
     Local(Arc<Source>),
     Remote(Remote),
+    /// Digits, local or remote; what clones share.
+    Dtmf(Arc<DtmfEnd>),
 }
 
 /// What clones of a local track share (row A110): one source, many outlets.
@@ -83,6 +86,7 @@ pub(crate) trait MediaSink: Send + Sync {
         level: Option<AudioLevel>,
     ) -> Result<()>;
     fn write_rtp(&self, key: u32, packet: &RtpPacket) -> Result<()>;
+    fn play_dtmf(&self, key: u32, command: &Command) -> Result<()>;
 }
 
 /// A connection as its remote tracks see it.
@@ -95,6 +99,28 @@ struct Remote {
     jitter: Mutex<JitterBuffer>,
     origin: Weak<dyn MediaOrigin>,
     key: u32,
+}
+
+impl Source {
+    /// Calls `f` for each connection that sends the track; the first error, after all are served.
+    pub(crate) fn for_each_sink(
+        &self,
+        mut f: impl FnMut(&dyn MediaSink, u32) -> Result<()>,
+    ) -> Result<()> {
+        let mut outlets = lock(&self.outlets);
+        let mut result = Ok(());
+        outlets.retain(|outlet| match outlet.sink.upgrade() {
+            Some(sink) => {
+                let written = f(sink.as_ref(), outlet.key);
+                if result.is_ok() {
+                    result = written;
+                }
+                true
+            }
+            None => false,
+        });
+        result
+    }
 }
 
 impl MediaStreamTrack {
@@ -135,6 +161,17 @@ impl MediaStreamTrack {
         )
     }
 
+    pub(crate) fn with_dtmf(end: Arc<DtmfEnd>) -> Self {
+        Self::with_end(Kind::Dtmf, End::Dtmf(end), new_events())
+    }
+
+    pub(crate) fn dtmf_end(&self) -> Option<&DtmfEnd> {
+        match &self.inner.end {
+            End::Dtmf(end) => Some(end),
+            _ => None,
+        }
+    }
+
     fn with_end(kind: Kind, end: End, events: Arc<Queue<MediaStreamTrackEvent>>) -> Self {
         Self {
             inner: Arc::new(Inner {
@@ -155,8 +192,9 @@ impl MediaStreamTrack {
                 End::Local(source.clone()),
                 self.inner.events.clone(),
             ),
+            End::Dtmf(end) if !end.is_remote() => Self::with_dtmf(end.clone()),
             // A remote track has one queue: a clone is another handle to it.
-            End::Remote(_) => self.clone(),
+            End::Remote(_) | End::Dtmf(_) => self.clone(),
         }
     }
 
@@ -165,14 +203,18 @@ impl MediaStreamTrack {
         &self.inner.id
     }
 
-    /// Audio or video.
+    /// Audio, video, or digits.
     pub fn kind(&self) -> Kind {
         self.inner.kind
     }
 
     /// Whether the track comes from the peer.
     pub fn is_remote(&self) -> bool {
-        matches!(self.inner.end, End::Remote(_))
+        match &self.inner.end {
+            End::Local(_) => false,
+            End::Remote(_) => true,
+            End::Dtmf(end) => end.is_remote(),
+        }
     }
 
     /// Sends one encoded frame on every connection that sends this track.
@@ -220,41 +262,49 @@ impl MediaStreamTrack {
     }
 
     fn for_each_sink(&self, f: impl Fn(&dyn MediaSink, u32) -> Result<()>) -> Result<()> {
-        let End::Local(source) = &self.inner.end else {
-            return Err(Error::invalid_state(
+        match &self.inner.end {
+            End::Local(source) => source.for_each_sink(f),
+            End::Remote(_) => Err(Error::invalid_state(
                 "media is written to local tracks only; this one comes from the peer",
-            ));
-        };
-        let mut outlets = lock(&source.outlets);
-        let mut result = Ok(());
-        outlets.retain(|outlet| match outlet.sink.upgrade() {
-            Some(sink) => {
-                let written = f(sink.as_ref(), outlet.key);
-                if result.is_ok() {
-                    result = written;
-                }
-                true
-            }
-            None => false,
-        });
-        result
+            )),
+            End::Dtmf(_) => Err(Error::invalid_state(
+                "a track of digits takes no media; play digits on it",
+            )),
+        }
+    }
+
+    fn source(&self) -> Option<&Source> {
+        match &self.inner.end {
+            End::Local(source) => Some(source),
+            End::Dtmf(end) => Some(&end.source),
+            End::Remote(_) => None,
+        }
     }
 
     pub(crate) fn attach(&self, sink: Weak<dyn MediaSink>, key: u32) {
-        if let End::Local(source) = &self.inner.end {
-            let mut outlets = lock(&source.outlets);
-            // A connection that is gone keeps its memory as long as it is listed.
-            outlets.retain(|outlet| outlet.sink.strong_count() > 0);
-            outlets.push(Outlet {
-                sink,
-                key,
-                track: Arc::downgrade(&self.inner),
-            });
+        let Some(source) = self.source() else {
+            return;
+        };
+        let mut outlets = lock(&source.outlets);
+        // A connection that is gone keeps its memory as long as it is listed.
+        outlets.retain(|outlet| outlet.sink.strong_count() > 0);
+        outlets.push(Outlet {
+            sink: sink.clone(),
+            key,
+            track: Arc::downgrade(&self.inner),
+        });
+        if let Some(end) = self.dtmf_end()
+            && let Some(sink) = sink.upgrade()
+        {
+            for command in end.take_backlog() {
+                // A closed connection plays nothing; a new player has room for the backlog.
+                let _ = sink.play_dtmf(key, &command);
+            }
         }
     }
 
     pub(crate) fn detach(&self, sink: &Weak<dyn MediaSink>, key: u32) {
-        if let End::Local(source) = &self.inner.end {
+        if let Some(source) = self.source() {
             let own = Arc::downgrade(&self.inner);
             lock(&source.outlets).retain(|outlet| {
                 !(outlet.key == key && outlet.sink.ptr_eq(sink) && outlet.track.ptr_eq(&own))
@@ -269,8 +319,14 @@ impl MediaStreamTrack {
     /// Cancel-safe. At most 2,048 packets wait; then the oldest are dropped and counted.
     pub async fn recv_rtp(&self) -> Option<RtpPacket> {
         match &self.inner.end {
-            End::Remote(remote) => remote.packets.pop().await,
-            End::Local(_) => None,
+            End::Remote(remote) => loop {
+                let packet = remote.packets.pop().await?;
+                // The packet of a digit: it is there for its sequence number alone.
+                if !packet.payload.is_empty() {
+                    return Some(packet);
+                }
+            },
+            End::Local(_) | End::Dtmf(_) => None,
         }
     }
 
@@ -344,6 +400,12 @@ impl MediaStreamTrack {
         self.inner.events.push(event);
     }
 
+    pub(crate) fn emit_dtmf(&self, event: DTMFEvent) {
+        if let Some(end) = self.dtmf_end() {
+            end.emit(event);
+        }
+    }
+
     pub(crate) fn deliver(&self, packets: impl Iterator<Item = RtpPacket>) {
         if let End::Remote(remote) = &self.inner.end {
             remote.packets.extend(packets);
@@ -359,8 +421,10 @@ impl MediaStreamTrack {
     /// Ends the track: what waits can still be read.
     pub(crate) fn end(&self) {
         self.inner.events.close();
-        if let End::Remote(remote) = &self.inner.end {
-            remote.packets.close();
+        match &self.inner.end {
+            End::Remote(remote) => remote.packets.close(),
+            End::Dtmf(end) => end.close(),
+            End::Local(_) => {}
         }
     }
 
@@ -368,7 +432,7 @@ impl MediaStreamTrack {
     pub fn packets_dropped(&self) -> u64 {
         match &self.inner.end {
             End::Remote(remote) => remote.packets.dropped(),
-            End::Local(_) => 0,
+            End::Local(_) | End::Dtmf(_) => 0,
         }
     }
 

@@ -159,6 +159,10 @@ impl SourceState {
 
     /// RFC 3550 appendix A.8.
     fn update_jitter(&mut self, now: Instant, timestamp: u32, clock_rate: u32) {
+        if clock_rate == 0 {
+            // Its timestamps are not those of media.
+            return;
+        }
         if clock_rate != self.clock_rate {
             // Another codec on the same SSRC: the units changed.
             self.clock_rate = clock_rate;

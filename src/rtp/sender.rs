@@ -33,10 +33,16 @@ pub(crate) struct OutboundStats {
     pub(crate) nacked: u64,
 }
 
+/// How far a timestamp may be behind the newest and still belong to the same timeline: two
+/// segments of a digit.
+const MAX_BEHIND: u32 = 0x1_ffff;
+
 #[derive(Debug)]
 pub(super) struct SenderState {
     pub(super) stats: OutboundStats,
+    /// The newest timestamp, and when it was first sent.
     last_timestamp: u32,
+    stamped_at: Option<Instant>,
     /// Appeared on the wire, so its end is worth a BYE (RFC 3550 section 6.3.7).
     pub(super) announced: bool,
     pub(super) last_keyframe_event: Option<Instant>,
@@ -61,6 +67,7 @@ impl SenderState {
                 nacked: 0,
             },
             last_timestamp: 0,
+            stamped_at: None,
             announced: false,
             last_keyframe_event: None,
             keyframe_due: None,
@@ -74,7 +81,13 @@ impl SenderState {
         self.stats.packets_sent = self.stats.packets_sent.wrapping_add(1);
         self.stats.bytes_sent = self.stats.bytes_sent.wrapping_add(payload_len as u64);
         self.stats.last_sent = Some(now);
-        self.last_timestamp = timestamp;
+        // Packets that repeat a timestamp of before say nothing of the present: those of a digit
+        // (RFC 4733 section 2.5.1.2) have that of its start.
+        let behind = self.last_timestamp.wrapping_sub(timestamp);
+        if self.stamped_at.is_none() || behind > MAX_BEHIND {
+            self.last_timestamp = timestamp;
+            self.stamped_at = Some(now);
+        }
         self.announced = true;
     }
 
@@ -86,7 +99,7 @@ impl SenderState {
 
     /// The RTP timestamp of `now` (RFC 3550 section 6.4.1): the last packet's, carried forward.
     pub(super) fn timestamp_at(&self, now: Instant) -> u32 {
-        let Some(last) = self.stats.last_sent else {
+        let Some(last) = self.stamped_at else {
             return self.last_timestamp;
         };
         let elapsed = now.saturating_duration_since(last);

@@ -1,0 +1,319 @@
+//! Digits between two connections over loopback.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use common::{Peer, loopback, pair, within};
+use ortc::{
+    DTMFEvent, DTMFMediaStreamTrack, DTMFTone, Error, ErrorName, Kind, MediaStream,
+    MediaStreamTrack, Misuse, RTCCodec, RTCConnection, RTCConnectionEvent, RTCTrackDescription,
+    RTCTrackFilter, RtpPacket,
+};
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A stream with audio and digits.
+fn telephone() -> (MediaStream, MediaStreamTrack, DTMFMediaStreamTrack) {
+    let (stream, audio, digits) = (
+        MediaStream::new(),
+        MediaStreamTrack::audio(),
+        DTMFMediaStreamTrack::new(),
+    );
+    stream.add_track(&digits);
+    stream.add_track(&audio);
+    (stream, audio, digits)
+}
+
+/// Has `to` receive all that `from` sends; the audio and the digits, in the order of SSRCs sent.
+fn receive(from: &Peer, to: &Peer) -> (MediaStreamTrack, DTMFMediaStreamTrack) {
+    let track = &from.connection.tracks()[0];
+    let json = serde_json::to_string(&track.description().unwrap()).unwrap();
+    let description: RTCTrackDescription = serde_json::from_str(&json).unwrap();
+    let audio = to.connection.receive_track(description).unwrap();
+    let digits = to.connection.dtmf_track(&audio).unwrap();
+    (audio, digits)
+}
+
+/// The events up to the end of the digits, as text.
+async fn events(track: &DTMFMediaStreamTrack, digits: usize) -> Vec<String> {
+    let mut seen = Vec::new();
+    let mut complete = 0;
+    while complete < digits {
+        let event = within(10, track.next_event()).await.unwrap();
+        seen.push(match event {
+            DTMFEvent::ToneStart { digit } => format!("start {digit}"),
+            DTMFEvent::ToneStop { digit } => format!("stop {digit}"),
+            DTMFEvent::Tone(tone) => {
+                complete += 1;
+                format!("tone {} {}", tone.digits, tone.duration.as_millis())
+            }
+            other => panic!("{other:?}"),
+        });
+    }
+    seen
+}
+
+fn wanted(digits: &str, duration: u64) -> Vec<String> {
+    let each = |digit: char| {
+        [
+            format!("start {digit}"),
+            format!("stop {digit}"),
+            format!("tone {digit} {duration}"),
+        ]
+    };
+    digits.chars().flat_map(each).collect()
+}
+
+#[tokio::test]
+async fn a098_a099_a100_g031_both_sides_have_the_events_of_each_digit_in_order() {
+    let (a, b) = pair().await;
+    let (stream, audio, digits) = telephone();
+    a.connection.add_stream(&stream).unwrap();
+    let (_, heard) = receive(&a, &b);
+    // Before the connection is there: the digits wait for it.
+    digits.play("19#").unwrap();
+    assert_eq!(events(&digits, 3).await, wanted("19#", 100));
+    assert_eq!(events(&heard, 3).await, wanted("19#", 100));
+    // Several tones, and a held one, beside audio.
+    let speech = tokio::spawn(async move {
+        loop {
+            audio.write_sample(vec![1, 2, 3], ms(20)).unwrap();
+            tokio::time::sleep(ms(20)).await;
+        }
+    });
+    digits
+        .play(vec![
+            DTMFTone::new("a").with_duration(ms(60)),
+            DTMFTone::new("0").with_duration(ms(60)),
+        ])
+        .unwrap();
+    assert_eq!(events(&heard, 2).await, wanted("A0", 60));
+    digits.tonestart('d').unwrap();
+    tokio::time::sleep(ms(300)).await;
+    digits.tonestop().unwrap();
+    let seen = events(&heard, 1).await;
+    assert_eq!(seen[..2], ["start D", "stop D"]);
+    let length: u64 = seen[2].strip_prefix("tone D ").unwrap().parse().unwrap();
+    assert!((100..=5_000).contains(&length), "{length} ms");
+    speech.abort();
+}
+
+#[tokio::test]
+async fn a089_a090_a104_a_received_track_of_digits_is_in_its_stream() {
+    let (a, b) = pair().await;
+    let (stream, _, digits) = telephone();
+    assert_eq!((digits.kind(), digits.is_remote()), (Kind::Dtmf, false));
+    a.connection.add_stream(&stream).unwrap();
+    let (audio, heard) = receive(&a, &b);
+    let arrived = b
+        .event(|event| match event {
+            RTCConnectionEvent::AddStream(stream) => Some(stream.clone()),
+            _ => None,
+        })
+        .await;
+    assert_eq!(arrived.id(), stream.id());
+    assert_eq!(arrived.dtmf_tracks(), std::slice::from_ref(&heard));
+    assert_eq!(arrived.tracks(), [audio.clone(), (*heard).clone()]);
+    assert_eq!((heard.kind(), heard.is_remote()), (Kind::Dtmf, true));
+    let refused = [
+        heard.play("1"),
+        heard.flush(),
+        heard.tonestart('1'),
+        heard.tonestop(),
+        heard.write_sample(vec![1], ms(20)),
+        digits.write_sample(vec![1], ms(20)),
+    ];
+    for result in refused {
+        assert_eq!(result.unwrap_err().name(), ErrorName::InvalidState);
+    }
+    digits.play("7").unwrap();
+    assert_eq!(events(&heard, 1).await, wanted("7", 100));
+    // The codec goes, and the track with it.
+    let mut description = a.connection.tracks()[0].description().unwrap();
+    description.codecs = vec![RTCCodec::opus(96)];
+    b.connection.receive_track(description).unwrap();
+    assert!(b.connection.dtmf_track(&audio).is_none());
+    assert_eq!(arrived.tracks(), [audio]);
+    assert_eq!(within(5, heard.next_event()).await, None);
+}
+
+#[tokio::test]
+async fn a_track_of_digits_ends_with_its_connection() {
+    let (a, b) = pair().await;
+    let (stream, _, digits) = telephone();
+    a.connection.add_stream(&stream).unwrap();
+    let (_, heard) = receive(&a, &b);
+    digits.tonestart('4').unwrap();
+    let first = within(10, heard.next_event()).await;
+    assert_eq!(first, Some(DTMFEvent::ToneStart { digit: '4' }));
+    b.connection.close();
+    assert_eq!(
+        within(5, heard.next_event()).await,
+        Some(DTMFEvent::ToneStop { digit: '4' })
+    );
+    assert!(within(5, heard.next_event()).await.is_some());
+    assert_eq!(within(5, heard.next_event()).await, None);
+    a.connection.close();
+    assert!(matches!(digits.play("1"), Err(Error::Closed(_))));
+}
+
+fn lonely() -> RTCConnection {
+    RTCConnection::new(loopback()).unwrap().0
+}
+
+#[tokio::test]
+async fn a102_a088_g023_digits_add_their_codec_to_the_audio_of_their_stream() {
+    let connection = lonely();
+    let (first, second) = (MediaStream::new(), MediaStream::new());
+    let other = first.add_track(&MediaStreamTrack::audio());
+    let video = first.add_track(&MediaStreamTrack::video());
+    let audio = second.add_track(&MediaStreamTrack::audio());
+    let digits = second.add_track(&DTMFMediaStreamTrack::new());
+    connection.add_stream(&first).unwrap();
+    connection.add_stream(&second).unwrap();
+
+    let of = |track: &MediaStreamTrack| connection.track(track).unwrap();
+    let names = |track| -> Vec<String> {
+        let codecs = of(track).codecs().unwrap();
+        codecs.into_iter().map(|codec| codec.name).collect()
+    };
+    assert_eq!(names(&other), ["opus", "ulaw", "alaw"]);
+    assert_eq!(names(&audio), ["opus", "ulaw", "alaw", "dtmf", "dtmf"]);
+    // One for each clock rate of the audio codecs, with payload types that nothing else has.
+    let codecs = of(&audio).codecs().unwrap();
+    let rates: Vec<_> = codecs[3..].iter().map(|codec| codec.clock_rate).collect();
+    assert_eq!(rates, [Some(48_000), Some(8_000)]);
+    assert!(
+        codecs[3..]
+            .iter()
+            .all(|codec| codec.kind == Some(Kind::Dtmf))
+    );
+    let mut used: Vec<u8> = codecs.iter().map(|codec| codec.payload_id).collect();
+    used.extend(of(&video).codecs().unwrap().iter().map(|c| c.payload_id));
+    let distinct: HashSet<_> = used.iter().collect();
+    assert_eq!(distinct.len(), used.len(), "{used:?}");
+    assert!(codecs[3..].iter().all(|codec| codec.payload_id >= 96));
+    // No RTCTrack of its own: the audio's, and listed only when asked for.
+    assert_eq!(of(&digits).ssrc().unwrap(), of(&audio).ssrc().unwrap());
+    assert_eq!(connection.tracks().len(), 3);
+    let listed = connection.tracks_matching(&RTCTrackFilter::kind(Kind::Dtmf));
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].source(), &digits);
+    let json = serde_json::to_value(of(&audio).description().unwrap()).unwrap();
+    assert_eq!(json["kind"], "audio");
+    assert_eq!(json["codecs"][3]["name"], "dtmf");
+    assert_eq!(json["codecs"][3]["kind"], "dtmf");
+    // Other codecs, without one for digits, get one.
+    of(&audio).set_codecs(vec![RTCCodec::ulaw()]).unwrap();
+    assert_eq!(names(&audio), ["ulaw", "dtmf"]);
+    assert_eq!(of(&audio).codecs().unwrap()[1].clock_rate, Some(8_000));
+    // Removing the digits leaves the audio.
+    assert!(listed[0].remove().is_ok());
+    assert!(connection.track(&digits).is_none());
+    assert!(connection.track(&audio).is_some());
+}
+
+#[tokio::test]
+async fn g023_without_audio_in_the_stream_the_first_of_the_connection_serves() {
+    let connection = lonely();
+    let alone = MediaStream::new();
+    let digits = alone.add_track(&DTMFMediaStreamTrack::new());
+    let error = connection.add_stream(&alone).unwrap_err();
+    assert_eq!(error.name(), ErrorName::InvalidState);
+    assert!(connection.sending_streams().is_empty());
+
+    let (stream, later) = (MediaStream::new(), MediaStream::new());
+    let audio = stream.add_track(&MediaStreamTrack::audio());
+    later.add_track(&MediaStreamTrack::audio());
+    connection.add_stream(&stream).unwrap();
+    connection.add_stream(&later).unwrap();
+    connection.add_stream(&alone).unwrap();
+    let ssrc = |track| connection.track(track).unwrap().ssrc().unwrap();
+    assert_eq!(ssrc(&digits), ssrc(&audio));
+    // Without that track they go with the other one.
+    stream.remove_track(&audio);
+    let left = &later.tracks()[0];
+    assert_eq!(ssrc(&digits), ssrc(left));
+    // To a stream that is sent already, before its audio.
+    let growing = MediaStream::new();
+    connection.add_stream(&growing).unwrap();
+    let other = lonely();
+    other.add_stream(&growing).unwrap();
+    let late = growing.add_track(&DTMFMediaStreamTrack::new());
+    assert!(other.track(&late).is_none());
+    growing.add_track(&MediaStreamTrack::audio());
+    assert!(other.track(&late).is_some());
+}
+
+#[tokio::test]
+async fn g029_g030_a_bad_string_queues_nothing_and_digits_before_the_stream_are_kept() {
+    let (a, b) = pair().await;
+    let (stream, _, digits) = telephone();
+    digits.play("12").unwrap();
+    let error = digits.play("3x4").unwrap_err();
+    assert_eq!(error, Error::Misuse(Misuse::InvalidCharacter('x')));
+    assert!(digits.tonestart(',').is_err());
+    assert!(digits.play("1".repeat(1_023)).is_err(), "more than fit");
+    a.connection.add_stream(&stream).unwrap();
+    let (_, heard) = receive(&a, &b);
+    assert_eq!(events(&heard, 2).await, wanted("12", 100));
+    digits.play("555").unwrap();
+    digits.flush().unwrap();
+    digits.play("6").unwrap();
+    let seen = events(&heard, 1).await;
+    // The first 5 had no time to sound, or was cut off at once.
+    let last = if seen[0] == "start 5" {
+        events(&heard, 1).await
+    } else {
+        seen
+    };
+    assert_eq!(last, wanted("6", 100));
+}
+
+#[tokio::test]
+async fn digits_take_sequence_numbers_of_the_audio_and_are_not_audio() {
+    let (a, b) = pair().await;
+    let (stream, audio, digits) = telephone();
+    a.connection.add_stream(&stream).unwrap();
+    let (speech, heard) = receive(&a, &b);
+    within(10, a.connection.connected()).await.unwrap();
+    within(10, b.connection.connected()).await.unwrap();
+    digits.play("123").unwrap();
+    for n in 0..40u8 {
+        audio.write_sample(vec![n; 30], ms(20)).unwrap();
+        let sample = within(5, speech.recv_sample()).await.unwrap();
+        assert_eq!(sample.data, vec![n; 30]);
+        assert_eq!(sample.lost_before, 0, "a digit looks like loss");
+        tokio::time::sleep(ms(15)).await;
+    }
+    assert_eq!(events(&heard, 3).await, wanted("123", 100));
+    // What a relay sends keeps its numbers apart from those of digits.
+    let mut numbers = Vec::new();
+    digits.play("4").unwrap();
+    for n in 0..12u16 {
+        let packet = RtpPacket {
+            sequence_number: 65_530u16.wrapping_add(n),
+            timestamp: u32::from(n) * 960,
+            payload: vec![n as u8; 10].into(),
+            ..RtpPacket::default()
+        };
+        audio.write_rtp(&packet).unwrap();
+        let arrived = within(5, speech.recv_rtp()).await.unwrap();
+        assert_eq!(arrived.payload, packet.payload);
+        numbers.push(arrived.sequence_number);
+        tokio::time::sleep(ms(10)).await;
+    }
+    assert_eq!(events(&heard, 1).await, wanted("4", 100));
+    let distinct: HashSet<_> = numbers.iter().collect();
+    assert_eq!(distinct.len(), numbers.len());
+    let span = numbers[11].wrapping_sub(numbers[0]);
+    assert!(
+        (16..=22).contains(&span),
+        "11 packets and those of a digit: {span}"
+    );
+}
