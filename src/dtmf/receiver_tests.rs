@@ -225,38 +225,3 @@ fn r_a12_other_payloads_are_ignored_and_counted() {
     }
     assert_eq!(ear.receiver.ignored(), ignored);
 }
-
-/// `dtmf_2833_*.pcap` of Debian's package sip-tester, which `tests/run` installs.
-#[test]
-fn captures_of_sipp_decode_to_their_digits() {
-    let names = [
-        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "star", "pound",
-    ];
-    for (name, digit) in names.into_iter().zip("0123456789*#".chars()) {
-        let path = format!("/usr/share/sip-tester/dtmf_2833_{name}.pcap");
-        let capture = std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let mut ear = Ear::new();
-        // Little-endian pcap: a file header of 24 bytes, records with a header of 16; Ethernet,
-        // IPv4 without options and UDP take 42 bytes.
-        let mut rest = &capture[24..];
-        let mut at = 0;
-        while let Some((head, tail)) = rest.split_at_checked(16) {
-            let len = u32::from_le_bytes(head[8..12].try_into().unwrap()) as usize;
-            let (frame, next) = tail.split_at(len);
-            let rtp = &frame[42..];
-            assert_eq!(rtp[1] & 0x7f, 101, "{path}: payload type");
-            let word = |at: usize| u32::from_be_bytes(rtp[at..at + 4].try_into().unwrap());
-            // An Ethernet frame may be padded: UDP says how long the packet is.
-            let udp_len = usize::from(u16::from_be_bytes([frame[38], frame[39]])) - 8;
-            ear.raw(word(8), at, word(4), &rtp[12..udp_len]);
-            at += 30;
-            rest = next;
-        }
-        ear.time(at + 1_000);
-        let said = ear.said();
-        let wanted = [format!("start {digit}"), format!("stop {digit}")];
-        assert_eq!(said[..2], wanted, "{path}");
-        assert_eq!(said.len(), 3, "{path}: {said:?}");
-        assert_eq!(said[2], format!("tone {digit} 280"), "{path}");
-    }
-}
