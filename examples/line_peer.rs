@@ -1,31 +1,35 @@
 //! A peer for tests against foreign implementations: one JSON line out, one in, then media.
 //!
 //! ```text
-//! line_peer controlling|controlled [--seconds N]
+//! line_peer controlling|controlled [--seconds N] [--dtmf DIGITS]
 //! ```
 //!
 //! The line is `{ice: {usernameFragment, password}, candidates: ["candidate line"], dtls: {role,
 //! fingerprints: [{algorithm, value}]}, sctp: {port, maxMessageSize}, rtp: {audio: {ssrc,
-//! payloadType}}}`; the controlled side is the DTLS client. The last line is the result.
+//! payloadType, dtmf: [{payloadType, clockRate}]}}}`; the controlled side is the DTLS client. The
+//! last line is the result. With `--dtmf` it sends silence and keys in the digits.
 
 #[path = "support/mod.rs"]
 mod support;
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ortc::{
-    CertificateFingerprint, Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnection,
-    RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide, RTCIceCandidateDescription,
-    RTCIceRole, RTCTrackDescription,
+    CertificateFingerprint, DTMFEvent, DTMFMediaStreamTrack, Kind, MediaStream, MediaStreamTrack,
+    RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide,
+    RTCIceCandidateDescription, RTCIceRole, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use support::{Result, ogg_opus};
 use tokio::sync::oneshot;
 
 const OPUS: u8 = 111;
+/// The wide band: the browser's first choice beside opus.
+const DIGITS: u8 = 110;
+const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 const LINGER: Duration = Duration::from_secs(5);
 
 #[tokio::main]
@@ -34,27 +38,35 @@ async fn main() -> Result<()> {
     let (role, name) = match arguments.get(1).map(String::as_str) {
         Some("controlling") => (RTCIceRole::Controlling, "controlling"),
         Some("controlled") => (RTCIceRole::Controlled, "controlled"),
-        _ => return Err("usage: line_peer controlling|controlled [--seconds N]".into()),
+        _ => {
+            return Err(
+                "usage: line_peer controlling|controlled [--seconds N] [--dtmf DIGITS]".into(),
+            );
+        }
     };
-    let seconds = match arguments.iter().position(|word| word == "--seconds") {
-        Some(at) => arguments
-            .get(at + 1)
-            .ok_or("--seconds needs a number")?
-            .parse()?,
-        None => 5,
+    let value_of = |option| {
+        let at = arguments.iter().position(|word| word == option)?;
+        arguments.get(at + 1)
     };
-    run(role, name, Duration::from_secs(seconds)).await
+    let seconds = value_of("--seconds").map_or(Ok(5), |seconds| seconds.parse())?;
+    let digits = value_of("--dtmf").map(String::as_str);
+    run(role, name, Duration::from_secs(seconds), digits).await
 }
 
-async fn run(role: RTCIceRole, name: &str, length: Duration) -> Result<()> {
+async fn run(role: RTCIceRole, name: &str, length: Duration, digits: Option<&str>) -> Result<()> {
     let options = RTCConnectionOptions::default()
         .role(role)
         .include_loopback(true);
     let (connection, mut events) = RTCConnection::new(options)?;
     let stream = MediaStream::new();
     let track = stream.add_track(&MediaStreamTrack::audio());
+    let keys = DTMFMediaStreamTrack::new();
+    stream.add_track(&keys);
     connection.add_stream(&stream)?;
     let sending = connection.track(&track).ok_or("the track is not sent")?;
+
+    sending.set_codecs(vec![RTCCodec::opus(OPUS), RTCCodec::dtmf(DIGITS)])?;
+    let dtmf = json!([{"payloadType": DIGITS, "clockRate": 48_000}]);
 
     let mut candidates = Vec::new();
     while let Some(event) = events.next().await {
@@ -86,22 +98,23 @@ async fn run(role: RTCIceRole, name: &str, length: Duration) -> Result<()> {
                 "fingerprints": [{"algorithm": "sha-256", "value": fingerprint}],
             },
             "sctp": {"port": 5000, "maxMessageSize": 262_144},
-            "rtp": {"audio": {"ssrc": sending.ssrc()?, "payloadType": OPUS}},
+            "rtp": {"audio": {"ssrc": sending.ssrc()?, "payloadType": OPUS, "dtmf": dtmf}},
         })
     );
 
     let (line, hung_up) = standard_input();
     let peer: Value = serde_json::from_str(&line.await??)?;
     let audio = &peer["rtp"]["audio"];
-    let payload_type = audio["payloadType"]
-        .as_u64()
-        .map_or(Ok(OPUS), u8::try_from)?;
-    sending.set_codecs(vec![RTCCodec::opus(payload_type)])?;
-    let received = receive(&connection, audio["ssrc"].as_u64(), payload_type)?;
+    let codecs = codecs(audio)?;
+    sending.set_codecs(codecs.clone())?;
+    let heard = receive(&connection, audio["ssrc"].as_u64(), codecs)?;
     connect(&connection, &peer)?;
     tokio::time::timeout(Duration::from_secs(30), connection.connected()).await??;
 
-    let sent = tokio::spawn(send(track, length));
+    if let Some(digits) = digits {
+        keys.play(digits)?;
+    }
+    let sent = tokio::spawn(send(track, length, digits.is_some()));
     tokio::time::sleep(length).await;
     sent.abort();
     let stats = connection.stats();
@@ -112,9 +125,10 @@ async fn run(role: RTCIceRole, name: &str, length: Duration) -> Result<()> {
             "role": name,
             "ice": stats.transport.ice_state,
             "dtls": stats.transport.dtls_state,
-            "srtp_in": received.load(Ordering::Relaxed),
+            "srtp_in": heard.packets.load(Ordering::Relaxed),
             "srtp_out": stats.outbound_rtp.iter().map(|one| one.packets_sent).sum::<u64>(),
             "dc": [],
+            "dtmf_in": *heard.digits.lock().map_err(|_| "poisoned")?,
         })
     );
     // The other side may still be counting.
@@ -141,23 +155,53 @@ fn standard_input() -> (
     (first, hung_up)
 }
 
-/// Counts the peer's audio packets.
-fn receive(
-    connection: &RTCConnection,
-    ssrc: Option<u64>,
-    payload_type: u8,
-) -> Result<Arc<AtomicU64>> {
-    let mut description = RTCTrackDescription::new(Kind::Audio, vec![RTCCodec::opus(payload_type)]);
+/// The codecs that the other's line asks for.
+fn codecs(audio: &Value) -> Result<Vec<RTCCodec>> {
+    let payload_type = |value: &Value| value["payloadType"].as_u64().map(u8::try_from).transpose();
+    let mut codecs = vec![RTCCodec::opus(payload_type(audio)?.unwrap_or(OPUS))];
+    for digits in audio["dtmf"].as_array().into_iter().flatten() {
+        let clock_rate = digits["clockRate"]
+            .as_u64()
+            .map(u32::try_from)
+            .transpose()?;
+        codecs.push(RTCCodec {
+            clock_rate,
+            ..RTCCodec::dtmf(payload_type(digits)?.unwrap_or(DIGITS))
+        });
+    }
+    Ok(codecs)
+}
+
+/// What came from the other side.
+#[derive(Clone, Default)]
+struct Heard {
+    packets: Arc<AtomicU64>,
+    digits: Arc<Mutex<String>>,
+}
+
+/// Counts the peer's audio packets and writes down its digits.
+fn receive(connection: &RTCConnection, ssrc: Option<u64>, codecs: Vec<RTCCodec>) -> Result<Heard> {
+    let mut description = RTCTrackDescription::new(Kind::Audio, codecs);
     description.ssrc = ssrc.map(u32::try_from).transpose()?;
     let track = connection.receive_track(description)?;
-    let count = Arc::new(AtomicU64::new(0));
-    let counter = count.clone();
+    let heard = Heard::default();
+    if let Some(keys) = connection.dtmf_track(&track) {
+        let heard = heard.clone();
+        tokio::spawn(async move {
+            while let Some(event) = keys.next_event().await {
+                if let (DTMFEvent::Tone(tone), Ok(mut digits)) = (event, heard.digits.lock()) {
+                    digits.push_str(&tone.digits);
+                }
+            }
+        });
+    }
+    let packets = heard.packets.clone();
     tokio::spawn(async move {
         while track.recv_rtp().await.is_some() {
-            counter.fetch_add(1, Ordering::Relaxed);
+            packets.fetch_add(1, Ordering::Relaxed);
         }
     });
-    Ok(count)
+    Ok(heard)
 }
 
 fn connect(connection: &RTCConnection, peer: &Value) -> Result<()> {
@@ -177,10 +221,13 @@ fn connect(connection: &RTCConnection, peer: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Sends a recording in real time, again and again.
-async fn send(track: MediaStreamTrack, length: Duration) -> Result<()> {
+/// Sends a recording in real time, again and again, or silence.
+async fn send(track: MediaStreamTrack, length: Duration, silent: bool) -> Result<()> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media/audio.ogg");
-    let packets = ogg_opus::read(&file)?;
+    let packets = match silent {
+        true => vec![SILENCE.to_vec()],
+        false => ogg_opus::read(&file)?,
+    };
     let count = length.as_millis() / ogg_opus::PACKET_DURATION.as_millis();
     let mut clock = tokio::time::interval(ogg_opus::PACKET_DURATION);
     for packet in packets.iter().cycle().take(usize::try_from(count)?) {

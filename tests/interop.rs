@@ -43,8 +43,28 @@ async fn chromium_is_controlling() {
     cross(chromium("controlling"), line_peer("controlled")).await;
 }
 
+/// Every digit once and in order, into the browser and out of it. What it hears is told by the
+/// sound that it makes of our packets.
+#[tokio::test]
+async fn g023_digits_go_to_chromium_and_come_from_it() {
+    const DIGITS: &str = "0123456789*#ABCD";
+    let with = |mut command: Vec<String>| {
+        command.extend(["--dtmf", DIGITS].map(String::from));
+        command
+    };
+    let pairs = [
+        (chromium("controlling"), line_peer("controlled")),
+        (line_peer("controlling"), chromium("controlled")),
+    ];
+    for (controlling, controlled) in pairs {
+        for result in cross(with(controlling), with(controlled)).await {
+            assert_eq!(result["dtmf_in"], DIGITS, "{result}");
+        }
+    }
+}
+
 /// Starts both, carries the controlling side's line over first, and judges both results.
-async fn cross(controlling: Vec<String>, controlled: Vec<String>) {
+async fn cross(controlling: Vec<String>, controlled: Vec<String>) -> [Value; 2] {
     let _turn = ONE_AT_A_TIME.lock().await;
     let namespace = Namespace::new().await;
     let mut a = Peer::start(&namespace, "controlling", &controlling);
@@ -63,6 +83,7 @@ async fn cross(controlling: Vec<String>, controlled: Vec<String>) {
     check_result(&of_b, "controlled");
     a.finish().await;
     b.finish().await;
+    [of_a, of_b]
 }
 
 fn check_line(line: &Value) {

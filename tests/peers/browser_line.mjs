@@ -1,6 +1,6 @@
 // Chromium as a line peer; the protocol is described in README.md beside this file.
 //
-//   node browser_line.mjs controlling|controlled [--seconds N]
+//   node browser_line.mjs controlling|controlled [--seconds N] [--dtmf DIGITS]
 //
 // ORTC_CHROMIUM: the browser, default /usr/bin/chromium.
 // ORTC_PLAYWRIGHT_DIR: the directory whose node_modules has playwright-core, default target/peers.
@@ -29,16 +29,17 @@ const FLAGS = [
   "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
   "--allow-loopback-in-peer-connection",
+  "--autoplay-policy=no-user-gesture-required",
 ];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: "string", default: "5" } },
+  options: { seconds: { type: "string", default: "5" }, dtmf: { type: "string", default: "" } },
 });
 const [role] = positionals;
 const seconds = Number(values.seconds);
 if (!["controlling", "controlled"].includes(role) || !(seconds > 0)) {
-  console.error("usage: browser_line.mjs controlling|controlled [--seconds N]");
+  console.error("usage: browser_line.mjs controlling|controlled [--seconds N] [--dtmf DIGITS]");
   process.exit(2);
 }
 
@@ -75,12 +76,12 @@ async function run(browser, server) {
     const line = await page.evaluate(() => startControlling());
     say(line);
     const other = await otherLine;
-    await page.evaluate(([l, pt]) => finishControlling(l, pt), [other, line.rtp.audio.payloadType]);
+    await page.evaluate(([l, audio]) => finishControlling(l, audio), [other, line.rtp.audio]);
   } else {
     const other = await otherLine;
     say(await page.evaluate((l) => answerControlled(l), other));
   }
-  const result = await page.evaluate((s) => result(s), seconds);
+  const result = await page.evaluate(([s, digits]) => result(s, digits), [seconds, values.dtmf]);
   say({ impl: `chromium ${browser.version()}`, role, ...result });
   // Stay until the reader hangs up, so that the other side counts undisturbed.
   await Promise.race([hungUp, pause(LINGER_MS)]);

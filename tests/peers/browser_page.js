@@ -8,6 +8,8 @@ const DATA = 1;
 let pc;
 let microphone;
 const heard = [];
+let heardDigits = "";
+let sentDigits = "";
 
 async function open() {
   pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
@@ -17,6 +19,7 @@ async function open() {
       channel.send("echo:" + data);
     };
   };
+  pc.ontrack = ({ track }) => listen(track);
   // Having the microphone also makes the browser list its addresses openly.
   microphone = await navigator.mediaDevices.getUserMedia({ audio: true });
   for (const track of microphone.getAudioTracks()) pc.addTrack(track, microphone);
@@ -43,6 +46,7 @@ function describe(sdp) {
     return component === "1" && transport.toLowerCase() === "udp";
   };
   const opus = attributes(audio, "rtpmap").find((l) => /^\d+ opus\//i.test(l));
+  const events = attributes(audio, "rtpmap").filter((l) => /^\d+ telephone-event\//i.test(l));
   const data = sections[DATA];
   return {
     ice: {
@@ -59,13 +63,14 @@ function describe(sdp) {
       audio: {
         ssrc: Number(attributes(audio, "ssrc")[0].split(" ")[0]),
         payloadType: parseInt(opus, 10),
+        dtmf: events.map((l) => ({ payloadType: parseInt(l, 10), clockRate: Number(l.split("/")[1]) })),
       },
     },
   };
 }
 
-// The other peer's line -> its description.
-function compose(line, setup, payloadType) {
+// The other peer's line, with these payload types -> its description.
+function compose(line, setup, { payloadType, dtmf = [] }) {
   const shared = (mid) => [
     "c=IN IP4 0.0.0.0",
     `a=mid:${mid}`,
@@ -80,12 +85,16 @@ function compose(line, setup, payloadType) {
     "s=-",
     "t=0 0",
     `a=group:BUNDLE ${AUDIO} ${DATA}`,
-    `m=audio 9 UDP/TLS/RTP/SAVPF ${payloadType}`,
+    `m=audio 9 UDP/TLS/RTP/SAVPF ${[payloadType, ...dtmf.map((d) => d.payloadType)].join(" ")}`,
     ...shared(AUDIO),
     "a=rtcp-mux",
     "a=sendrecv",
     "a=msid:stream audio",
     `a=rtpmap:${payloadType} opus/48000/2`,
+    ...dtmf.flatMap((d) => [
+      `a=rtpmap:${d.payloadType} telephone-event/${d.clockRate}`,
+      `a=fmtp:${d.payloadType} 0-15`,
+    ]),
     `a=ssrc:${line.rtp.audio.ssrc} cname:peer`,
     ...line.candidates.map((c) => `a=candidate:${c}`),
     "a=end-of-candidates",
@@ -111,14 +120,15 @@ async function startControlling() {
   return localLine();
 }
 
-async function finishControlling(line, payloadType) {
-  await pc.setRemoteDescription({ type: "answer", sdp: compose(line, "active", payloadType) });
+async function finishControlling(line, { payloadType, dtmf }) {
+  const audio = { payloadType, dtmf: line.rtp.audio.dtmf && dtmf };
+  await pc.setRemoteDescription({ type: "answer", sdp: compose(line, "active", audio) });
 }
 
 async function answerControlled(line) {
   await open();
-  const payloadType = line.rtp.audio.payloadType ?? 111;
-  await pc.setRemoteDescription({ type: "offer", sdp: compose(line, "actpass", payloadType) });
+  const { payloadType = 111, dtmf } = line.rtp.audio;
+  await pc.setRemoteDescription({ type: "offer", sdp: compose(line, "actpass", { payloadType, dtmf }) });
   const answer = await pc.createAnswer();
   // The controlled side is the DTLS client.
   const sdp = answer.sdp.replace(/^a=setup:.*$/gm, "a=setup:active");
@@ -133,8 +143,65 @@ async function connected(milliseconds) {
   }
 }
 
-async function result(seconds) {
+const ROWS = [697, 770, 852, 941];
+const COLUMNS = [1209, 1336, 1477, 1633];
+const KEYS = ["123A", "456B", "789C", "*0#D"];
+
+// Power of one frequency (Goertzel).
+function power(samples, frequency, rate) {
+  const factor = 2 * Math.cos((2 * Math.PI * frequency) / rate);
+  let [last, beforeLast] = [0, 0];
+  for (const sample of samples) [last, beforeLast] = [sample + factor * last - beforeLast, last];
+  return last * last + beforeLast * beforeLast - factor * last * beforeLast;
+}
+
+// The key whose two tones make up most of the sound.
+function key(samples, rate) {
+  const energy = samples.reduce((sum, sample) => sum + sample * sample, 0);
+  if (energy / samples.length < 1e-5) return undefined;
+  const loudest = (frequencies) => {
+    const powers = frequencies.map((frequency) => power(samples, frequency, rate));
+    const most = Math.max(...powers);
+    return [powers.indexOf(most), most];
+  };
+  const [[row, low], [column, high]] = [loudest(ROWS), loudest(COLUMNS)];
+  const share = ((low + high) * 2) / (energy * samples.length);
+  return share > 0.6 ? KEYS[row][column] : undefined;
+}
+
+// Hears keys in what the browser renders: one that lasts 30 ms at least.
+async function listen(track) {
+  // The browser renders only what is played.
+  const player = new Audio();
+  player.srcObject = new MediaStream([track]);
+  player.play();
+  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+  let frames = 0;
+  let current;
+  for (;;) {
+    const { value: data, done } = await reader.read();
+    if (done) return;
+    const samples = new Float32Array(data.numberOfFrames);
+    data.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+    const now = key(samples, data.sampleRate);
+    frames = now === current ? frames + data.numberOfFrames : data.numberOfFrames;
+    const before = frames - data.numberOfFrames;
+    const enough = data.sampleRate * 0.03;
+    if (now && frames >= enough && before < enough) heardDigits += now;
+    current = now;
+    data.close();
+  }
+}
+
+function press(digits) {
+  const { dtmf } = pc.getSenders().find((sender) => sender.dtmf);
+  dtmf.ontonechange = ({ tone }) => (sentDigits += tone);
+  dtmf.insertDTMF(digits);
+}
+
+async function result(seconds, digits) {
   await connected(20_000);
+  if (digits) press(digits);
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const stats = [...(await pc.getStats()).values()];
   const of = (type) => stats.find((entry) => entry.type === type) ?? {};
@@ -144,6 +211,8 @@ async function result(seconds) {
     srtp_in: of("inbound-rtp").packetsReceived ?? 0,
     srtp_out: of("outbound-rtp").packetsSent ?? 0,
     dc: heard,
+    dtmf_in: heardDigits,
+    dtmf_out: sentDigits,
     tls: of("transport").tlsVersion,
     ice_role: of("transport").iceRole,
     dtls_role: of("transport").dtlsRole,
