@@ -123,6 +123,7 @@ pub use connection::stats::{
     RTCDropStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCStats, RTCTransportStats,
 };
 pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
+pub use connection::unknown::{RtpExtHeader, UnknownTrack};
 pub use error::{Error, ErrorName, Misuse, PeerFault, Result, TransportFault};
 pub use media::sending::RTCTrack;
 pub use media::stream::{MediaStream, MediaStreamEvent};

@@ -40,6 +40,15 @@ impl<T> Queue<T> {
         self.extend(std::iter::once(item));
     }
 
+    /// Appends the item unless `limit` of those that `same` tells wait already.
+    pub(crate) fn push_limited(&self, item: T, limit: usize, same: impl Fn(&T) -> bool) -> bool {
+        if lock(&self.inner).items.iter().filter(|i| same(i)).count() >= limit {
+            return false;
+        }
+        self.push(item);
+        true
+    }
+
     /// Appends all items with one lock and one wake.
     pub(crate) fn extend(&self, items: impl Iterator<Item = T>) {
         let mut inner = lock(&self.inner);

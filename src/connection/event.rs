@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::candidate::RTCIceCandidateDescription;
 use super::fingerprint::CertificateFingerprint;
 use super::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
+use super::unknown::UnknownTrack;
 use crate::media::stream::MediaStream;
 use crate::queue::Queue;
 use crate::socket::IceServerError;
@@ -42,6 +43,10 @@ pub enum RTCConnectionEvent {
     },
     /// `receive_track` named a stream that no other receiving track named (rows A37, G15).
     AddStream(MediaStream),
+    /// A track without a description is connected (rows A38 to A41, G16): once for each SSRC. At
+    /// most 64 wait to be read; what finds no room comes with a later packet. A source that was
+    /// silent for a minute may be announced again.
+    UnknownTrack(UnknownTrack),
     /// Identity policy `Deferred`: the handshake is done, nothing flows until `accept_peer` is
     /// called (row G18).
     PeerFingerprint(CertificateFingerprint),
@@ -72,6 +77,7 @@ impl RTCConnectionEvent {
             Self::Connected => "connected",
             Self::Disconnected { .. } => "disconnected",
             Self::AddStream(_) => "addstream",
+            Self::UnknownTrack(_) => "unknowntrack",
             Self::PeerFingerprint(_) => "peerfingerprint",
             Self::StateChange(_) => "statechange",
             Self::IceStateChange(_) => "icestatechange",

@@ -31,6 +31,7 @@ pub(crate) mod side;
 mod side_tests;
 pub(crate) mod state;
 pub(crate) mod stats;
+pub(crate) mod unknown;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

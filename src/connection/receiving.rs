@@ -14,7 +14,7 @@ use crate::engine::{Engine, ReceiverSpec};
 use crate::error::{Error, Result};
 use crate::media::stream::{MediaStream, MediaStreamEvent};
 use crate::media::track::{MediaOrigin, MediaStreamTrack, MediaStreamTrackEvent};
-use crate::media::{CodecId, Kind, RTCTrackDescription};
+use crate::media::{CodecId, Kind, RTCCodec, RTCTrackDescription};
 use crate::rtp::{Declaration, ReceiverId, RtpPacket};
 
 /// The receiving tracks and streams of a connection.
@@ -93,6 +93,12 @@ impl Receiving {
                 .iter()
                 .map(move |&ssrc| (kind, ssrc))
         })
+    }
+
+    pub(crate) fn codecs(&self) -> impl Iterator<Item = &RTCCodec> {
+        self.tracks
+            .values()
+            .flat_map(|receiving| &receiving.description.codecs)
     }
 
     pub(crate) fn uses_ssrc(&self, ssrc: u32) -> bool {
@@ -238,7 +244,7 @@ impl RTCConnection {
     ///
     /// An `AddStream` event follows for each `msid` that no other receiving track has. The same
     /// `ssrc` and kind again updates the track. Packets that came before the description are not
-    /// lost: up to 256 are kept.
+    /// lost: up to 256 of each source are kept (row G16).
     ///
     /// Where the codecs hold `dtmf`, the streams get a track of kind `dtmf` as well (row A89), see
     /// [`MediaStream::dtmf_tracks`] and [`dtmf_track`](Self::dtmf_track); the packets of digits are
@@ -354,7 +360,7 @@ impl RTCConnection {
 
 impl ConnectionState {
     fn remove_receiving(&mut self, id: ReceiverId) {
-        self.engine.remove_receiver(id);
+        self.engine.remove_receiver(Instant::now(), id);
         if self.receiving.is_connected(id) {
             self.receiving.disconnected(id);
         }

@@ -133,6 +133,7 @@ impl ConnectionShared {
             self.publish_event(state, event);
         }
         state.deliver_packets();
+        self.publish_unknown(state);
         if changed {
             self.changed.notify_waiters();
         }

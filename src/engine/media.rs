@@ -1,20 +1,18 @@
 //! RTP and RTCP inside the engine: declared receivers and senders, protection, statistics.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::srtp::HeaderFields;
+use super::unknown::Verdict;
 use super::{Engine, EngineEvent};
 use crate::error::Result;
 use crate::rtp::extensions::{decode_text, encode_audio_level};
 use crate::rtp::{
-    AudioLevel, Declaration, KeyframeRequest, OutgoingHeader, ReceiverId, Route, RtpEvent,
-    RtpHeader, RtpPacket, encode_abs_send_time, to_packet, write_header,
+    AudioLevel, Declaration, ExtensionMap, KeyframeRequest, OutgoingHeader, ReceiverId, Route,
+    Router, RtpEvent, RtpHeader, RtpPacket, encode_abs_send_time, to_packet, write_header,
 };
 
-/// Packets of unknown SSRCs kept for a `receive_track` that follows (conformance row G16).
-const MAX_UNKNOWN_PACKETS: usize = 256;
-const MAX_UNKNOWN_BYTES: usize = 256 << 10;
 /// Header extensions of a track beyond those the engine fills in.
 const MAX_EXTENSIONS: usize = 4;
 /// Packets that wait for the layer above; it drains after every batch of datagrams.
@@ -69,29 +67,6 @@ pub(crate) struct Receiver {
     spec: ReceiverSpec,
     connected: bool,
     ssrcs: Vec<u32>,
-}
-
-#[derive(Default)]
-pub(crate) struct UnknownBuffer {
-    packets: VecDeque<(RtpHeader, RtpPacket)>,
-    bytes: usize,
-}
-
-impl UnknownBuffer {
-    fn push(&mut self, header: RtpHeader, packet: RtpPacket) -> bool {
-        let size = packet.payload.len();
-        if self.packets.len() >= MAX_UNKNOWN_PACKETS || self.bytes + size > MAX_UNKNOWN_BYTES {
-            return false;
-        }
-        self.bytes += size;
-        self.packets.push_back((header, packet));
-        true
-    }
-
-    fn take(&mut self) -> VecDeque<(RtpHeader, RtpPacket)> {
-        self.bytes = 0;
-        std::mem::take(&mut self.packets)
-    }
 }
 
 impl Engine {
@@ -234,19 +209,42 @@ impl Engine {
                 self.receivers.insert(id, receiver);
             }
         }
-        for (header, packet) in self.unknown.take() {
-            self.deliver(now, &header, packet);
-        }
+        self.replay_unknown(now);
         Ok(id)
     }
 
-    pub(crate) fn remove_receiver(&mut self, id: ReceiverId) {
+    fn replay_unknown(&mut self, now: Instant) {
+        let (router, ids) = (&mut self.router, &self.config.extensions);
+        let matched = self
+            .unknown
+            .matching(|packet| route(router, ids, packet) != Route::Unknown);
+        for ssrc in matched {
+            for (header, packet) in self.unknown.take(ssrc) {
+                self.deliver(now, &header, packet);
+            }
+        }
+    }
+
+    /// The sources of the receiver are not announced as unknown afterwards: the application knows
+    /// them, and does not want them.
+    pub(crate) fn remove_receiver(&mut self, now: Instant, id: ReceiverId) {
         self.router.remove(id);
         if let Some(receiver) = self.receivers.remove(&id) {
             for ssrc in receiver.ssrcs {
                 self.rtp.remove_receiver(ssrc);
+                self.unknown.give_up(now, ssrc);
             }
         }
+    }
+
+    /// A source that nobody declared, once for each (conformance row A38).
+    pub(crate) fn poll_unknown(&mut self) -> Option<RtpPacket> {
+        self.unknown.poll_news().cloned()
+    }
+
+    /// The announcement could not be passed on: it comes again with the next packet.
+    pub(crate) fn announce_later(&mut self, ssrc: u32) {
+        self.unknown.announce_later(ssrc);
     }
 
     /// The SSRCs heard for a receiver so far.
@@ -298,25 +296,12 @@ impl Engine {
     }
 
     fn deliver(&mut self, now: Instant, header: &RtpHeader, packet: RtpPacket) {
-        let ids = &self.config.extensions;
-        let text = |id: Option<u8>| {
-            id.and_then(|id| packet.extensions.get(id))
-                .and_then(decode_text)
-        };
-        let route = self.router.route(
-            packet.ssrc,
-            packet.payload_type,
-            text(ids.mid),
-            text(ids.rid),
-        );
-        let receiver = match route {
+        let receiver = match route(&mut self.router, &self.config.extensions, &packet) {
             Route::Receiver(id) => self.receivers.get_mut(&id).map(|receiver| (id, receiver)),
             Route::Unknown => None,
         };
         let Some((id, receiver)) = receiver else {
-            if !self.unknown.push(header.clone(), packet) {
-                self.counters.unknown_rtp += 1;
-            }
+            self.keep_unknown(now, header.clone(), packet);
             return;
         };
         let clock_rate = receiver.spec.clock_rate(packet.payload_type);
@@ -349,6 +334,21 @@ impl Engine {
         if first {
             // A new SSRC may be one of ours.
             self.poll_rtp_events();
+        }
+    }
+
+    fn keep_unknown(&mut self, now: Instant, header: RtpHeader, packet: RtpPacket) {
+        let ssrc = packet.ssrc;
+        let (kept, forgotten) = self.unknown.push(now, (header, packet));
+        if kept != Verdict::Kept {
+            self.counters.unknown_rtp += 1;
+        }
+        // What is not remembered here must not take the place of a declared track in SRTP either.
+        let refused = (kept == Verdict::Refused).then_some(ssrc);
+        if let Some(srtp) = &mut self.srtp {
+            for ssrc in [refused, forgotten].into_iter().flatten() {
+                srtp.forget_source(ssrc);
+            }
         }
     }
 
@@ -413,4 +413,17 @@ impl Engine {
             }
         }
     }
+}
+
+fn route(router: &mut Router, ids: &ExtensionMap, packet: &RtpPacket) -> Route {
+    let text = |id: Option<u8>| {
+        id.and_then(|id| packet.extensions.get(id))
+            .and_then(decode_text)
+    };
+    router.route(
+        packet.ssrc,
+        packet.payload_type,
+        text(ids.mid),
+        text(ids.rid),
+    )
 }

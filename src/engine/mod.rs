@@ -18,6 +18,9 @@ pub(crate) mod srtp;
     clippy::indexing_slicing
 )]
 mod tests;
+mod unknown;
+#[cfg(test)]
+mod unknown_flood_tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -131,7 +134,7 @@ pub(crate) struct Engine {
     router: Router,
     senders: BTreeMap<u32, media::Sender>,
     receivers: BTreeMap<ReceiverId, media::Receiver>,
-    unknown: media::UnknownBuffer,
+    unknown: unknown::UnknownSources,
     out: Outgoing,
     events: VecDeque<EngineEvent>,
     packets: VecDeque<(ReceiverId, RtpPacket)>,
@@ -169,7 +172,7 @@ impl Engine {
             router: Router::default(),
             senders: BTreeMap::new(),
             receivers: BTreeMap::new(),
-            unknown: media::UnknownBuffer::default(),
+            unknown: unknown::UnknownSources::default(),
             out: Outgoing::default(),
             events: VecDeque::new(),
             packets: VecDeque::new(),
@@ -363,7 +366,7 @@ impl Engine {
     }
 
     pub(crate) fn has_output(&self) -> bool {
-        !self.packets.is_empty() || !self.events.is_empty()
+        !self.packets.is_empty() || !self.events.is_empty() || self.unknown.has_news()
     }
 
     // ---- views ----------------------------------------------------------------------------
@@ -392,6 +395,11 @@ impl Engine {
             .as_ref()
             .map(|dtls| dtls.counters())
             .unwrap_or_default()
+    }
+
+    /// The header extensions and their identifiers.
+    pub(crate) fn extensions(&self) -> &ExtensionMap {
+        &self.config.extensions
     }
 
     pub(crate) fn audio_level_id(&self) -> Option<u8> {

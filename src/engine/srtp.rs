@@ -21,8 +21,11 @@ use super::dtls::{KeyingMaterial, SrtpProfile};
 use super::guard::contain;
 use crate::error::{Error, Result};
 
-/// Sources remembered per direction; more are refused.
+/// Sources remembered when sending, and of RTCP; more are refused.
 const MAX_SOURCES: usize = 1_000;
+/// Sources remembered when receiving: 1,000 that may be declared, 1,000 unknown ones, and one to
+/// be looked at; more are refused.
+const MAX_RECEIVED_SOURCES: usize = 2_001;
 const CM_TAG: usize = 10;
 const RTP_HEADER: usize = 12;
 const RTCP_HEADER: usize = 8;
@@ -39,7 +42,7 @@ pub(crate) enum SrtpDrop {
     Replayed,
     /// The tag does not match.
     Forged,
-    /// There are [`MAX_SOURCES`] authentic sources already.
+    /// There are [`MAX_RECEIVED_SOURCES`] authentic sources already, or [`MAX_SOURCES`] of RTCP.
     TooManySources,
     /// SRTCP with the E bit clear; a DTLS-SRTP peer always encrypts.
     NotEncrypted,
@@ -218,6 +221,14 @@ impl Srtp {
         }
     }
 
+    /// Forgets a received source; what comes of it then counts as the first of a new one.
+    pub(crate) fn forget_source(&mut self, ssrc: u32) {
+        match &mut self.receiver {
+            Receiver::Gcm(_, sources) => drop(sources.remove(&ssrc)),
+            Receiver::Cm(sources) => drop(sources.remove(&ssrc)),
+        }
+    }
+
     /// As [`Self::unprotect_rtp`], for SRTCP.
     pub(crate) fn unprotect_rtcp(
         &mut self,
@@ -323,7 +334,7 @@ fn open_gcm(
     let plain = cipher
         .open(ssrc, index, packet, header_len)
         .ok_or(SrtpDrop::Forged)?;
-    if sources.len() >= MAX_SOURCES {
+    if sources.len() >= MAX_RECEIVED_SOURCES {
         return Err(SrtpDrop::TooManySources);
     }
     let mut source = Source::new(sequence_number);
@@ -345,7 +356,7 @@ fn open_cm(
     }
     let mut context = keys.context().map_err(|_| SrtpDrop::Forged)?;
     let plain = opened(|| context.decrypt_rtp_with_header(packet, &dummy))?;
-    if sources.len() >= MAX_SOURCES {
+    if sources.len() >= MAX_RECEIVED_SOURCES {
         return Err(SrtpDrop::TooManySources);
     }
     sources.insert(header.ssrc, context);

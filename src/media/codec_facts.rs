@@ -96,6 +96,13 @@ pub(crate) fn lookup(name: &str) -> Option<&'static CodecFacts> {
     })
 }
 
+/// The codec that RFC 3551 gives this payload type to.
+pub(crate) fn static_payload_type(payload_type: u8) -> Option<&'static CodecFacts> {
+    CODECS
+        .iter()
+        .find(|facts| facts.static_payload_type == Some(payload_type))
+}
+
 /// The codecs of a track that was added without any.
 pub(crate) fn default_codecs(kind: Kind) -> Vec<RTCCodec> {
     match kind {

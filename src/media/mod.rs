@@ -33,7 +33,9 @@ pub use description::{
 pub use kind::Kind;
 pub use sample::MediaSample;
 
-pub(crate) use codec_facts::{CodecFacts, CodecId, default_codecs, first_supported, lookup};
+pub(crate) use codec_facts::{
+    CodecFacts, CodecId, default_codecs, first_supported, lookup, static_payload_type,
+};
 pub(crate) use depacketize::{Corrupt, Depacketizer, Frame};
 pub(crate) use jitter::JitterBuffer;
 pub(crate) use packetize::{Packetizer, Payload, TimestampClock};

@@ -21,7 +21,7 @@ pub(crate) const MAX_PAYLOAD: usize = 1_100;
 /// The largest payload that `write_rtp` takes.
 pub(crate) const MAX_RTP_PAYLOAD: usize = 1_400;
 /// Header extensions of a track, and the bytes of their values.
-const MAX_EXT_HEADERS: usize = 4;
+pub(crate) const MAX_EXT_HEADERS: usize = 4;
 const MAX_EXT_BYTES: usize = 255;
 
 /// The sending side of a track on one connection. Cloning gives another handle to the same.
@@ -156,7 +156,9 @@ impl RTCTrack {
         self.change(|track| {
             track.rtp_ext_headers.clone_from(&headers);
             Ok(())
-        })
+        })?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
     }
 
     /// Sets the identification that goes into the mid header extension (`muxId`, row G43).

@@ -224,11 +224,20 @@ fn authentic_sources_are_capped() {
         }
         let mut out = plain(5_000, 1);
         assert!(ours.protect_rtp(&mut out, 0, 12).is_err());
+        for first in [1_000, 2_000] {
+            let mut more = pair(profile).0;
+            for ssrc in first..(first + 1_000).min(2_001) {
+                let packet = protect(&mut more, ssrc, 1);
+                unprotect(&mut theirs, &packet).unwrap();
+            }
+        }
         let packet = protect(&mut pair(profile).0, 5_000, 1);
         assert_eq!(
             unprotect(&mut theirs, &packet),
             Err(SrtpDrop::TooManySources)
         );
+        theirs.forget_source(1_500);
+        assert!(unprotect(&mut theirs, &packet).is_ok());
         let packet = protect(&mut ours, 3, 2);
         assert!(unprotect(&mut theirs, &packet).is_ok());
     }

@@ -445,7 +445,8 @@ fn a_receiver_that_is_removed_gets_nothing_more() {
     let mut world = World::connected(1, &Setup::default());
     let [_, id] = world.start_media();
     world.run_for(secs(1));
-    world.peers[B].engine.remove_receiver(id);
+    let now = world.now;
+    world.peers[B].engine.remove_receiver(now, id);
     let before = world.peers[B].packets.len();
     world.run_for(secs(30));
     assert_eq!(world.peers[B].packets.len(), before);
