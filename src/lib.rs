@@ -90,6 +90,7 @@
 //! `spec/conformance.md` in the repository lists each of its rules with the test that shows it.
 #![forbid(unsafe_code)]
 
+mod capabilities;
 mod connection;
 mod dtmf;
 mod engine;
@@ -107,6 +108,10 @@ mod socket;
 #[doc = include_str!("../README.md")]
 struct ReadMe;
 
+pub use capabilities::{
+    DropReason, Dropped, Negotiated, RTCCapabilities, RTCHeaderExtensionCapability,
+    RTCRtcpFeedback, negotiate, rtc_capabilities, rtc_codec,
+};
 pub use connection::RTCConnection;
 pub use connection::candidate::RTCIceCandidateDescription;
 pub use connection::certificate::RTCCertificate;

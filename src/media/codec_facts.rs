@@ -96,6 +96,11 @@ pub(crate) fn lookup(name: &str) -> Option<&'static CodecFacts> {
     })
 }
 
+/// The codecs that carry media by themselves, in order of preference.
+pub(crate) fn primary_codecs() -> impl Iterator<Item = &'static CodecFacts> {
+    CODECS.iter().filter(|facts| facts.is_primary)
+}
+
 /// The codec that RFC 3551 gives this payload type to.
 pub(crate) fn static_payload_type(payload_type: u8) -> Option<&'static CodecFacts> {
     CODECS

@@ -34,7 +34,8 @@ pub use kind::Kind;
 pub use sample::MediaSample;
 
 pub(crate) use codec_facts::{
-    CodecFacts, CodecId, default_codecs, first_supported, lookup, static_payload_type,
+    CodecFacts, CodecId, default_codecs, first_supported, lookup, primary_codecs,
+    static_payload_type,
 };
 pub(crate) use depacketize::{Corrupt, Depacketizer, Frame};
 pub(crate) use jitter::JitterBuffer;

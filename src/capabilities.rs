@@ -1,0 +1,333 @@
+//! What this crate can do, and what two sides can do together (rows A106 to A109, G27, G28).
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::media::{CodecFacts, CodecId, Kind, RTCCodec, lookup, primary_codecs};
+use crate::rtp::{ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, HeaderExtension, MID, RID};
+
+/// What a side can send and receive. Signal it to let the peer choose, see [`negotiate`].
+///
+/// JSON: `{"audioCodecs":[..],"videoCodecs":[..],"headerExtensions":[..]}`; a member that is
+/// absent on input is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RTCCapabilities {
+    /// Audio codecs in order of preference, `dtmf` among them.
+    pub audio_codecs: Vec<RTCCodec>,
+    /// Video codecs in order of preference.
+    pub video_codecs: Vec<RTCCodec>,
+    /// RTP header extensions, with the identifiers they have by preference.
+    pub header_extensions: Vec<RTCHeaderExtensionCapability>,
+    /// RTCP feedback that is sent and answered.
+    pub rtcp_feedback: Vec<RTCRtcpFeedback>,
+    /// Mechanisms of forward error correction, by codec name.
+    pub fec_mechanisms: Vec<String>,
+}
+
+/// A kind of RTCP feedback, as in an SDP `rtcp-fb` line (RFC 4585 section 4.2).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RTCRtcpFeedback {
+    /// `type` in JSON: "nack", "ccm", ...
+    #[serde(rename = "type")]
+    pub typ: String,
+    /// "pli", "fir", ...; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub parameter: String,
+}
+
+/// An RTP header extension that a side understands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RTCHeaderExtensionCapability {
+    /// What it means.
+    pub uri: String,
+    /// The identifier it has by preference, 1 to 14.
+    pub preferred_id: u8,
+    /// The kinds of track it is for; empty: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kinds: Vec<Kind>,
+}
+
+/// What this crate supports, in its order of preference and with its default payload types.
+#[doc(alias = "getRTCCapabilities")]
+pub fn rtc_capabilities() -> RTCCapabilities {
+    let of = |kind: Kind| {
+        primary_codecs()
+            .filter(|facts| facts.kind == kind)
+            .map(codec)
+            .collect::<Vec<_>>()
+    };
+    let mut audio_codecs = of(Kind::Audio);
+    audio_codecs.push(RTCCodec::dtmf(101));
+    RTCCapabilities {
+        audio_codecs,
+        video_codecs: of(Kind::Video),
+        header_extensions: [
+            (MID, 1, &[][..]),
+            (AUDIO_LEVEL, 2, &[Kind::Audio][..]),
+            (ABS_SEND_TIME, 3, &[]),
+            (RID, 4, &[]),
+            (CSRC_AUDIO_LEVEL, 5, &[Kind::Audio]),
+        ]
+        .into_iter()
+        .map(|(uri, preferred_id, kinds)| RTCHeaderExtensionCapability {
+            uri: uri.into(),
+            preferred_id,
+            kinds: kinds.to_vec(),
+        })
+        .collect(),
+        rtcp_feedback: [("nack", "pli"), ("ccm", "fir")]
+            .into_iter()
+            .map(|(typ, parameter)| RTCRtcpFeedback {
+                typ: typ.into(),
+                parameter: parameter.into(),
+            })
+            .collect(),
+        fec_mechanisms: Vec::new(),
+    }
+}
+
+/// The codec of this name with the crate's defaults, or `None` when it is not supported. The
+/// draft's names, IANA's and usual aliases are known, in any case (row G27).
+#[doc(alias = "getRTCCodec")]
+pub fn rtc_codec(name: &str) -> Option<RTCCodec> {
+    let facts = lookup(name).filter(|facts| facts.is_primary || facts.id == CodecId::Dtmf)?;
+    Some(codec(facts))
+}
+
+/// With its static payload type, or the one this crate prefers.
+fn codec(facts: &CodecFacts) -> RTCCodec {
+    let payload_id = facts.static_payload_type.unwrap_or(match facts.id {
+        CodecId::Opus => 96,
+        CodecId::Vp8 => 97,
+        CodecId::H264 => 98,
+        CodecId::Vp9 => 99,
+        CodecId::H265 => 100,
+        CodecId::Dtmf => 101,
+        _ => 102,
+    });
+    match facts.id {
+        CodecId::Dtmf => RTCCodec::dtmf(payload_id),
+        _ => RTCCodec::new(facts.name, payload_id),
+    }
+}
+
+/// What two sides can do together with one kind of track.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Negotiated {
+    /// The codecs both know, in the order of the local side, with the payload types of the
+    /// remote side and those parameters that both can live with. Empty: nothing in common.
+    pub codecs: Vec<RTCCodec>,
+    /// The header extensions both know, with the identifiers of the remote side: for
+    /// [`RTCConnectionOptions::header_extensions`](crate::RTCConnectionOptions::header_extensions).
+    pub header_extensions: Vec<HeaderExtension>,
+    /// What one side had and did not survive, and why.
+    pub dropped: Vec<Dropped>,
+}
+
+/// Something that only one side can do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// The codec's name or the header extension's URI.
+    pub what: String,
+    /// Why it is not used.
+    pub why: DropReason,
+}
+
+/// Why two sides do not use something together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// Only the local side has it.
+    NotRemote,
+    /// Only the remote side has it.
+    NotLocal,
+    /// Both have a codec of this name, with clock rates, channels or format parameters that
+    /// exclude each other (H264: packetization mode or profile; VP9 and AV1: profile).
+    Mismatch,
+    /// The remote side's value is out of range, or is used for something else already.
+    Invalid,
+}
+
+/// What `local` and `remote` can do together, for tracks of one kind. A pure function: nothing is
+/// changed, and both sides get the same set when the payload types of one of them are taken.
+///
+/// ```
+/// use ortc::{Kind, negotiate, rtc_capabilities};
+///
+/// let mut remote = rtc_capabilities();
+/// remote.video_codecs.retain(|codec| codec.name == "vp8");
+/// let common = negotiate(&rtc_capabilities(), &remote, Kind::Video);
+/// assert_eq!(common.codecs, remote.video_codecs);
+/// ```
+pub fn negotiate(local: &RTCCapabilities, remote: &RTCCapabilities, kind: Kind) -> Negotiated {
+    let mut result = Negotiated::default();
+    negotiate_codecs(local.codecs(kind), remote.codecs(kind), &mut result);
+    negotiate_extensions(local, remote, kind, &mut result);
+    result
+}
+
+impl RTCCapabilities {
+    /// The codecs for tracks of this kind; digits are with audio.
+    pub fn codecs(&self, kind: Kind) -> &[RTCCodec] {
+        match kind {
+            Kind::Audio | Kind::Dtmf => &self.audio_codecs,
+            Kind::Video => &self.video_codecs,
+        }
+    }
+}
+
+fn negotiate_codecs(local: &[RTCCodec], remote: &[RTCCodec], result: &mut Negotiated) {
+    let drop = |result: &mut Negotiated, codec: &RTCCodec, why| {
+        result.dropped.push(Dropped {
+            what: codec.name.clone(),
+            why,
+        });
+    };
+    for own in local {
+        let mut why = Some(DropReason::NotRemote);
+        for theirs in remote.iter().filter(|theirs| same_name(own, theirs)) {
+            why = match check(theirs, &result.codecs) {
+                Err(_) => Some(DropReason::Invalid),
+                Ok(()) if !fits(own, theirs) => Some(DropReason::Mismatch),
+                Ok(()) => None,
+            };
+            if why.is_none() {
+                result.codecs.push(combine(own, theirs));
+                break;
+            }
+        }
+        if let Some(why) = why {
+            drop(result, own, why);
+        }
+    }
+    for theirs in remote {
+        if !local.iter().any(|own| same_name(own, theirs)) {
+            drop(result, theirs, DropReason::NotLocal);
+        }
+    }
+}
+
+fn same_name(a: &RTCCodec, b: &RTCCodec) -> bool {
+    match (a.facts(), b.facts()) {
+        (Some(a), Some(b)) => a.id == b.id,
+        _ => a.name.eq_ignore_ascii_case(&b.name),
+    }
+}
+
+fn check(theirs: &RTCCodec, taken: &[RTCCodec]) -> Result<()> {
+    theirs.validate()?;
+    if taken
+        .iter()
+        .any(|codec| codec.payload_id == theirs.payload_id)
+    {
+        return Err(crate::Error::invalid_parameters("payload type used twice"));
+    }
+    Ok(())
+}
+
+fn fits(own: &RTCCodec, theirs: &RTCCodec) -> bool {
+    let same = |name: &str, default: &str| {
+        own.param(name).unwrap_or(default) == theirs.param(name).unwrap_or(default)
+    };
+    let shape = own.effective_clock_rate() == theirs.effective_clock_rate()
+        && own.effective_channels() == theirs.effective_channels();
+    shape
+        && match own.id() {
+            // RFC 6184 section 8.2.2: mode and profile must be the same; the level may differ.
+            Some(CodecId::H264) => {
+                same("packetization-mode", "0") && h264_profile(own) == h264_profile(theirs)
+            }
+            // RFC 9628 section 7.2, and the AV1 payload format section 7.2.1.
+            Some(CodecId::Vp9) => same("profile-id", "0"),
+            Some(CodecId::Av1) => same("profile", "0"),
+            _ => true,
+        }
+}
+
+/// The profile without the level; constrained baseline is known by one bit of the second byte
+/// (RFC 6184 section 8.1).
+fn h264_profile(codec: &RTCCodec) -> Option<(u8, bool)> {
+    let id = u32::from_str_radix(codec.param("profile-level-id").unwrap_or("42000a"), 16).ok()?;
+    let [_, profile, constraints, _] = id.to_be_bytes();
+    let constrained = constraints & 0x40 != 0;
+    Some((profile, profile == 0x42 && constrained))
+}
+
+/// What the remote side said describes what it can receive, so that is what counts; of H264 levels
+/// the lower one holds for both.
+fn combine(own: &RTCCodec, theirs: &RTCCodec) -> RTCCodec {
+    let mut codec = theirs.clone();
+    codec.name.clone_from(&own.name);
+    codec.kind = codec.kind.or(own.kind);
+    codec.clock_rate = Some(own.effective_clock_rate());
+    codec.num_channels = own.num_channels.or(theirs.num_channels);
+    if own.id() == Some(CodecId::H264) {
+        let level = |codec: &RTCCodec| {
+            let id = codec.param("profile-level-id")?;
+            u32::from_str_radix(id, 16).ok().map(|id| id & 0xff)
+        };
+        if let (Some(ours), Some(limit)) = (level(own), level(theirs))
+            && ours < limit
+            && let Some(param) = codec
+                .params
+                .iter_mut()
+                .find(|param| param.name.eq_ignore_ascii_case("profile-level-id"))
+        {
+            param.value = own.param("profile-level-id").map(str::to_owned);
+        }
+    }
+    codec
+}
+
+fn negotiate_extensions(
+    local: &RTCCapabilities,
+    remote: &RTCCapabilities,
+    kind: Kind,
+    result: &mut Negotiated,
+) {
+    let applies = |e: &&RTCHeaderExtensionCapability| e.kinds.is_empty() || e.kinds.contains(&kind);
+    let find = |list: &[RTCHeaderExtensionCapability], uri: &str| {
+        list.iter()
+            .filter(applies)
+            .find(|extension| extension.uri == uri)
+            .cloned()
+    };
+    let mut drop = |uri: &str, why| {
+        result.dropped.push(Dropped {
+            what: uri.into(),
+            why,
+        });
+    };
+    for own in local.header_extensions.iter().filter(applies) {
+        let Some(theirs) = find(&remote.header_extensions, &own.uri) else {
+            drop(&own.uri, DropReason::NotRemote);
+            continue;
+        };
+        let id = theirs.preferred_id;
+        let taken = result
+            .header_extensions
+            .iter()
+            .any(|known| known.id == id || known.uri == own.uri);
+        // RFC 8285 section 4.2: 15 is reserved in the one-byte form, which everybody has.
+        if taken || !(1..=14).contains(&id) {
+            drop(&own.uri, DropReason::Invalid);
+            continue;
+        }
+        result.header_extensions.push(HeaderExtension {
+            uri: own.uri.clone(),
+            id,
+        });
+    }
+    for theirs in remote.header_extensions.iter().filter(applies) {
+        if find(&local.header_extensions, &theirs.uri).is_none() {
+            drop(&theirs.uri, DropReason::NotLocal);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "capabilities_tests.rs"]
+mod tests;
