@@ -25,3 +25,13 @@ async fn example(name: &str, seconds: u64) {
 async fn dtmf() {
     example("dtmf", 60).await;
 }
+
+#[tokio::test]
+async fn fork() {
+    example("fork", 60).await;
+}
+
+#[tokio::test]
+async fn unknown_track() {
+    example("unknown_track", 60).await;
+}

@@ -13,6 +13,7 @@ pub(crate) mod event;
 pub(crate) mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;
+mod fork;
 pub(crate) mod ice_server;
 #[cfg(test)]
 mod ice_server_tests;
@@ -70,6 +71,8 @@ pub struct RTCConnection {
 
 struct Handle {
     shared: Arc<ConnectionShared>,
+    /// For forks: without what made the socket, which only an open connection keeps.
+    options: RTCConnectionOptions,
 }
 
 impl Drop for Handle {
@@ -92,11 +95,14 @@ impl RTCConnection {
     ///
     /// In a tokio runtime that was built without `enable_all` (I/O and time).
     pub fn new(options: RTCConnectionOptions) -> Result<(Self, RTCConnectionEvents)> {
-        let shared = setup::build(options)?;
+        let shared = setup::build(&options)?;
         let events = RTCConnectionEvents {
             queue: shared.events.clone(),
         };
-        let handle = Arc::new(Handle { shared });
+        let handle = Arc::new(Handle {
+            shared,
+            options: options.without_socket(),
+        });
         Ok((Self { handle }, events))
     }
 

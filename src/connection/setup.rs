@@ -25,7 +25,7 @@ use crate::socket::{Member, RTCSocket, ServerAddress, ServerKind, SocketConfig, 
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_OFFSET: u64 = 2_208_988_800;
 
-pub(super) fn build(options: RTCConnectionOptions) -> Result<Arc<ConnectionShared>> {
+pub(super) fn build(options: &RTCConnectionOptions) -> Result<Arc<ConnectionShared>> {
     let servers = match &options.ice_servers {
         Some(servers) => Some(
             parse_servers(servers)?
@@ -41,7 +41,7 @@ pub(super) fn build(options: RTCConnectionOptions) -> Result<Arc<ConnectionShare
     {
         return Err(Error::invalid_parameters("a CNAME has 1 to 255 bytes"));
     }
-    let socket = local_socket(&options, servers)?;
+    let socket = local_socket(options, servers)?;
     let shared = &socket.handle.shared;
     let now = Instant::now();
     let config = EngineConfig {
