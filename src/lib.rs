@@ -115,10 +115,12 @@ pub use capabilities::{
 pub use connection::RTCConnection;
 pub use connection::candidate::RTCIceCandidateDescription;
 pub use connection::certificate::RTCCertificate;
+pub use connection::contributors::RTCContributor;
 pub use connection::event::{RTCConnectionEvent, RTCConnectionEvents};
 pub use connection::fingerprint::{CertificateFingerprint, Fingerprint};
 pub use connection::ice_server::{RTCIceServer, RTCSocketServer};
 pub use connection::options::RTCConnectionOptions;
+pub use connection::restrictions::{RTCMediaLimits, RTCRestrictions};
 pub use connection::roles::{
     GatherStart, LocalCandidates, PeerIdentity, Profile, RTCDtlsRole, RTCIceRole,
 };
@@ -127,8 +129,9 @@ pub use connection::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, 
 pub use connection::stats::{
     RTCDropStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCStats, RTCTransportStats,
 };
-pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
+pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
 pub use connection::unknown::{RtpExtHeader, UnknownTrack};
+pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
 pub use error::{Error, ErrorName, Misuse, PeerFault, Result, TransportFault};
 pub use media::sending::RTCTrack;
 pub use media::stream::{MediaStream, MediaStreamEvent};

@@ -32,6 +32,7 @@ impl RTCConnectionOptions {
         self.ice_servers = None;
         self.bind = None;
         self.certificate = None;
+        self.credentials = None;
         self
     }
 }

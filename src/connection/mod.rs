@@ -5,6 +5,7 @@ mod candidate_line;
 #[cfg(test)]
 mod candidate_tests;
 pub(crate) mod certificate;
+pub(crate) mod contributors;
 #[cfg(test)]
 mod description_fuzz_tests;
 mod digits;
@@ -20,6 +21,7 @@ mod ice_server_tests;
 mod lenient;
 pub(crate) mod options;
 pub(crate) mod receiving;
+pub(crate) mod restrictions;
 pub(crate) mod roles;
 #[cfg(test)]
 mod roles_tests;
@@ -32,6 +34,7 @@ pub(crate) mod side;
 mod side_tests;
 pub(crate) mod state;
 pub(crate) mod stats;
+pub(crate) mod stream_event;
 pub(crate) mod unknown;
 
 use std::net::SocketAddr;
@@ -47,6 +50,7 @@ use candidate::{RTCIceCandidateDescription, Skip};
 use event::RTCConnectionEvents;
 use options::RTCConnectionOptions;
 use roles::RTCIceRole;
+pub(crate) use setup::server_addresses;
 use shared::ConnectionShared;
 use side::RTCConnectionSide;
 pub(crate) use state::DisconnectReason;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::certificate::RTCCertificate;
 use super::ice_server::RTCIceServer;
+use super::restrictions::RTCRestrictions;
 use super::roles::{GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole};
+use super::side::{RTCConnectionSide, RTCIceConnectionInfo};
 use crate::rtp::HeaderExtension;
 use crate::socket::RTCSocket;
 
@@ -32,6 +34,8 @@ pub struct RTCConnectionOptions {
     pub(crate) gather: GatherStart,
     pub(crate) header_extensions: Vec<HeaderExtension>,
     pub(crate) cname: Option<String>,
+    pub(crate) credentials: Option<RTCIceConnectionInfo>,
+    pub(crate) restrictions: RTCRestrictions,
     pub(crate) source_timeout: Duration,
     pub(crate) certificate: Option<RTCCertificate>,
 }
@@ -51,6 +55,8 @@ impl Default for RTCConnectionOptions {
             gather: GatherStart::Immediate,
             header_extensions: Vec::new(),
             cname: None,
+            credentials: None,
+            restrictions: RTCRestrictions::default(),
             source_timeout: Duration::from_secs(10),
             certificate: None,
         }
@@ -151,6 +157,24 @@ impl RTCConnectionOptions {
     #[must_use]
     pub fn cname(mut self, cname: impl Into<String>) -> Self {
         self.cname = Some(cname.into());
+        self
+    }
+
+    /// Starts from a local description, as 002's constructor does (rows B2, C1): its context-id
+    /// and secret become the socket's ICE user name fragment and password, its cname replaces the
+    /// random one. They must be as random as those the crate makes.
+    #[must_use]
+    pub fn description(mut self, local: RTCConnectionSide) -> Self {
+        self.credentials = Some(local.ice);
+        self.cname = local.cname.or(self.cname);
+        self
+    }
+
+    /// Restrictions in both directions from the beginning (rows B2, C1, C7); see
+    /// [`RTCConnection::set_options`](crate::RTCConnection::set_options).
+    #[must_use]
+    pub fn options(mut self, restrictions: RTCRestrictions) -> Self {
+        self.restrictions = restrictions;
         self
     }
 

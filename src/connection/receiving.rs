@@ -6,9 +6,11 @@ use std::sync::Weak;
 use std::time::Instant;
 
 use super::RTCConnection;
+use super::contributors::{Contributors, RTCContributor};
 use super::digits::{ReceivingDigits, dtmf_codecs};
 use super::event::RTCConnectionEvent;
 use super::shared::ConnectionState;
+use super::stream_event::{RTCStreamEvent, StreamWatch};
 use crate::dtmf::DTMFMediaStreamTrack;
 use crate::engine::{Engine, ReceiverSpec};
 use crate::error::{Error, Result};
@@ -22,6 +24,7 @@ use crate::rtp::{Declaration, ReceiverId, RtpPacket};
 pub(crate) struct Receiving {
     tracks: BTreeMap<ReceiverId, ReceivingTrack>,
     streams: Vec<MediaStream>,
+    watch: StreamWatch,
 }
 
 struct ReceivingTrack {
@@ -29,6 +32,7 @@ struct ReceivingTrack {
     track: MediaStreamTrack,
     digits: Option<ReceivingDigits>,
     connected: bool,
+    contributors: Contributors,
 }
 
 impl ReceivingTrack {
@@ -49,6 +53,7 @@ impl ReceivingTrack {
             track,
             digits,
             connected: false,
+            contributors: Contributors::default(),
         }
     }
 
@@ -107,26 +112,83 @@ impl Receiving {
             .any(|receiving| receiving.description.ssrc == Some(ssrc))
     }
 
-    pub(crate) fn deliver(&mut self, id: ReceiverId, packets: impl Iterator<Item = RtpPacket>) {
+    pub(crate) fn set_watch(&mut self, watch: StreamWatch) {
+        self.watch = watch;
+    }
+
+    pub(crate) fn watch(&self) -> &StreamWatch {
+        &self.watch
+    }
+
+    pub(crate) fn watch_mut(&mut self) -> &mut StreamWatch {
+        &mut self.watch
+    }
+
+    /// The SSRCs heard for these tracks.
+    pub(crate) fn ssrcs_of(&self, engine: &Engine, tracks: &[MediaStreamTrack]) -> Vec<u32> {
+        self.tracks
+            .iter()
+            .filter(|(_, receiving)| receiving.tracks().any(|track| tracks.contains(track)))
+            .flat_map(|(&id, _)| engine.receiver_ssrcs(id).iter().copied())
+            .collect()
+    }
+
+    /// The description a track was declared with.
+    pub(crate) fn description_of(&self, track: &MediaStreamTrack) -> Option<&RTCTrackDescription> {
+        let mut tracks = self.tracks.values();
+        let found = tracks.find(|receiving| receiving.track == *track)?;
+        Some(&found.description)
+    }
+
+    pub(crate) fn contributors_of(&self, track: &MediaStreamTrack) -> Vec<RTCContributor> {
+        let mut tracks = self.tracks.values();
+        tracks
+            .find(|receiving| receiving.track == *track)
+            .map(|receiving| receiving.contributors.get(Instant::now()))
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn deliver(
+        &mut self,
+        id: ReceiverId,
+        packets: impl Iterator<Item = RtpPacket>,
+        csrc_level_id: Option<u8>,
+    ) {
         let Some(receiving) = self.tracks.get_mut(&id) else {
             return;
         };
+        let (track, contributors) = (&receiving.track, &mut receiving.contributors);
+        let mut changed = None;
+        let packets = packets.inspect(|packet| {
+            if !packet.csrcs.is_empty() || !contributors.is_empty() {
+                let now = Instant::now();
+                if contributors.packet(now, packet, csrc_level_id) {
+                    changed = Some(now);
+                }
+            }
+        });
         match &mut receiving.digits {
             Some(digits) => {
                 let now = Instant::now();
-                let track = &receiving.track;
                 track.deliver(packets.map(|packet| digits.take(now, packet)));
                 digits.emit();
             }
-            None => receiving.track.deliver(packets),
+            None => track.deliver(packets),
+        }
+        if let Some(now) = changed {
+            self.watch.emit(|| RTCStreamEvent::TrackContributors {
+                track: receiving.track.clone(),
+                contributors: receiving.contributors.get(now),
+            });
         }
     }
 
-    /// When the silence of a tone whose end was lost has lasted long enough.
+    /// When the silence of a tone whose end was lost has lasted long enough, or a report is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.tracks
             .values()
             .filter_map(|receiving| receiving.digits.as_ref()?.poll_timeout())
+            .chain(self.watch.deadline())
             .min()
     }
 
@@ -170,11 +232,23 @@ impl Receiving {
     fn announce_moves(&self, before: &[MediaStream]) {
         for stream in &self.streams {
             match (before.contains(stream), self.is_stream_connected(stream)) {
-                (false, true) => stream.emit(MediaStreamEvent::Connected),
-                (true, false) => stream.emit(MediaStreamEvent::Disconnected),
+                (false, true) => self.stream_connected(stream),
+                (true, false) => self.stream_disconnected(stream),
                 _ => {}
             }
         }
+    }
+
+    fn stream_connected(&self, stream: &MediaStream) {
+        stream.emit(MediaStreamEvent::Connected);
+        self.watch
+            .emit(|| RTCStreamEvent::StreamConnected(stream.clone()));
+    }
+
+    fn stream_disconnected(&self, stream: &MediaStream) {
+        stream.emit(MediaStreamEvent::Disconnected);
+        self.watch
+            .emit(|| RTCStreamEvent::StreamDisconnected(stream.clone()));
     }
 
     fn is_connected(&self, id: ReceiverId) -> bool {
@@ -187,12 +261,14 @@ impl Receiving {
     pub(crate) fn connected(&mut self, id: ReceiverId) {
         for stream in self.streams_of(id) {
             if !self.is_stream_connected(stream) {
-                stream.emit(MediaStreamEvent::Connected);
+                self.stream_connected(stream);
             }
         }
         if let Some(receiving) = self.tracks.get_mut(&id) {
             receiving.connected = true;
             for track in receiving.tracks() {
+                self.watch
+                    .emit(|| RTCStreamEvent::TrackConnected(track.clone()));
                 track.emit(MediaStreamTrackEvent::Connected);
             }
         }
@@ -206,11 +282,13 @@ impl Receiving {
             }
             for track in receiving.tracks() {
                 track.emit(MediaStreamTrackEvent::Disconnected);
+                self.watch
+                    .emit(|| RTCStreamEvent::TrackDisconnected(track.clone()));
             }
         }
         for stream in self.streams_of(id) {
             if !self.is_stream_connected(stream) {
-                stream.emit(MediaStreamEvent::Disconnected);
+                self.stream_disconnected(stream);
             }
         }
     }
@@ -235,6 +313,7 @@ impl Receiving {
         for stream in &self.streams {
             stream.end();
         }
+        self.watch.end();
     }
 }
 
@@ -259,6 +338,8 @@ impl RTCConnection {
         description.validate()?;
         let origin: Weak<dyn MediaOrigin> = self.shared().this.clone();
         self.shared().open(|state| {
+            self.shared().socket.allows(description.kind)?;
+            let description = state.receive_restrictions.admit(description)?;
             if !description.has_supported_codec() {
                 return Err(Error::not_supported(
                     "none of the description's codecs can be received",
@@ -349,6 +430,11 @@ impl RTCConnection {
                 .map(|(&id, _)| id);
             Ok(id.map(|id| state.remove_receiving(id)).is_some())
         })
+    }
+
+    /// The sources that a mixer has put into a received track, in the last ten seconds (row G38).
+    pub fn contributors(&self, track: &MediaStreamTrack) -> Vec<RTCContributor> {
+        self.shared().lock().receiving.contributors_of(track)
     }
 
     /// The streams that are received (row A30).

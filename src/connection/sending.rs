@@ -180,14 +180,19 @@ impl ConnectionShared {
             {
                 return Ok(None);
             }
+            self.socket.allows(track.kind())?;
+            let restrictions = &state.send_restrictions;
             let ssrc = state.fresh_ssrc();
-            let sending = SendingTrack::new(
+            let mut sending = SendingTrack::new(
                 track.clone(),
                 ssrc,
                 vec![stream.id().to_owned()],
-                default_codecs(track.kind()),
+                restrictions
+                    .codecs_of(track.kind())
+                    .unwrap_or_else(|| default_codecs(track.kind())),
                 autostart,
             )?;
+            sending.media_attributes = restrictions.attributes(track.kind());
             state.next_key += 1;
             let key = state.next_key;
             state.engine.add_sender(ssrc, sending.clock_rate(), None)?;

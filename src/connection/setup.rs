@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use super::candidate::RTCIceCandidateDescription;
 use super::event::MAX_WAITING_EVENTS;
 use super::fingerprint::{CertificateFingerprint, Fingerprint};
-use super::ice_server::parse_servers;
+use super::ice_server::{RTCIceServer, parse_servers};
 use super::options::RTCConnectionOptions;
 use super::receiving::Receiving;
 use super::roles::{GatherStart, PeerIdentity, RTCDtlsRole};
@@ -15,7 +15,7 @@ use super::server_url::ParsedServer;
 use super::shared::{ConnectionShared, ConnectionState};
 use crate::engine::certificate::{HashAlgorithm, digest};
 use crate::engine::dtls::DtlsRole;
-use crate::engine::ice::IceConfig;
+use crate::engine::ice::{Credentials, IceConfig};
 use crate::engine::{Engine, EngineConfig, Identity};
 use crate::error::{Error, Result};
 use crate::queue::Queue;
@@ -27,12 +27,7 @@ const NTP_OFFSET: u64 = 2_208_988_800;
 
 pub(super) fn build(options: &RTCConnectionOptions) -> Result<Arc<ConnectionShared>> {
     let servers = match &options.ice_servers {
-        Some(servers) => Some(
-            parse_servers(servers)?
-                .into_iter()
-                .map(server_address)
-                .collect::<Vec<_>>(),
-        ),
+        Some(servers) => Some(server_addresses(servers)?),
         None => None,
     };
     let extensions = ExtensionMap::new(&options.header_extensions)?;
@@ -41,6 +36,10 @@ pub(super) fn build(options: &RTCConnectionOptions) -> Result<Arc<ConnectionShar
     {
         return Err(Error::invalid_parameters("a CNAME has 1 to 255 bytes"));
     }
+    if let Some(credentials) = &options.credentials {
+        credentials.validate()?;
+    }
+    options.restrictions.validate()?;
     let socket = local_socket(options, servers)?;
     let shared = &socket.handle.shared;
     let now = Instant::now();
@@ -92,6 +91,8 @@ pub(super) fn build(options: &RTCConnectionOptions) -> Result<Arc<ConnectionShar
         ignored_candidates: 0,
         media_dropped: 0,
         socket: Some(socket.clone()),
+        receive_restrictions: options.restrictions.clone(),
+        send_restrictions: options.restrictions.clone(),
     };
     let events = Arc::new(Queue::new(MAX_WAITING_EVENTS));
     let connection = shared.join(|id| ConnectionShared::new(id, shared.clone(), state, events));
@@ -119,6 +120,11 @@ fn local_socket(
                 .certificate
                 .as_ref()
                 .map(|own| own.certificate.clone()),
+            credentials: options.credentials.as_ref().map(|own| Credentials {
+                ufrag: own.username_frag.clone(),
+                pwd: own.password.clone(),
+            }),
+            ..SocketConfig::default()
         });
     };
     // Row G6: one socket, one set of servers.
@@ -132,6 +138,11 @@ fn local_socket(
             "bind and socket exclude each other: the socket is bound already",
         ));
     }
+    if options.credentials.is_some() {
+        return Err(Error::invalid_parameters(
+            "description and socket exclude each other: the socket has its user name fragment",
+        ));
+    }
     if options.certificate.is_some() {
         return Err(Error::invalid_parameters(
             "certificate and socket exclude each other: the socket has its certificate",
@@ -141,6 +152,12 @@ fn local_socket(
         return Err(Error::invalid_state("the socket is closed"));
     }
     Ok(socket.clone())
+}
+
+/// ICE servers as the socket wants them.
+pub(crate) fn server_addresses(servers: &[RTCIceServer]) -> Result<Vec<ServerAddress>> {
+    let servers = parse_servers(servers)?;
+    Ok(servers.into_iter().map(server_address).collect())
 }
 
 fn server_address(server: ParsedServer) -> ServerAddress {

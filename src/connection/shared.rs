@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use super::candidate::RTCIceCandidateDescription;
 use super::event::RTCConnectionEvent;
 use super::receiving::Receiving;
+use super::restrictions::RTCRestrictions;
 use super::roles::LocalCandidates;
 use super::side::RTCConnectionSide;
 use super::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
@@ -26,7 +27,7 @@ use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::{MediaOrigin, MediaSink, MediaStreamTrack, MediaStreamTrackEvent};
 use crate::queue::{Queue, lock};
 use crate::rtp::{AudioLevel, KeyframeRequest, ReceiverId, RtpPacket};
-use crate::socket::{Gathered, Member, MemberId, RTCSocket, Serviced, SocketShared};
+use crate::socket::{Gathered, Member, MemberId, RTCSocket, Serviced, SocketNews, SocketShared};
 
 pub(crate) struct ConnectionShared {
     pub(crate) id: MemberId,
@@ -55,6 +56,9 @@ pub(crate) struct ConnectionState {
     pub(crate) media_dropped: u64,
     /// Keeps the port open; given up when the connection is closed, whoever still has handles.
     pub(crate) socket: Option<RTCSocket>,
+    /// What is received, and what is sent (row C7).
+    pub(crate) receive_restrictions: RTCRestrictions,
+    pub(crate) send_restrictions: RTCRestrictions,
 }
 
 /// A stream that is sent.
@@ -154,6 +158,10 @@ impl ConnectionShared {
                 self.events.push(RTCConnectionEvent::DtlsStateChange(new));
             }
             EngineEvent::ActivePair { local, remote } => {
+                self.socket.tell(|| SocketNews::Active {
+                    local: local.clone(),
+                    remote: remote.clone(),
+                });
                 self.events.push(RTCConnectionEvent::ActiveCandidate {
                     local: RTCIceCandidateDescription::from_engine(&local, None),
                     remote: RTCIceCandidateDescription::from_engine(&remote, None),
@@ -169,8 +177,12 @@ impl ConnectionShared {
                         .push(RTCConnectionEvent::PeerFingerprint(fingerprint));
                 }
             }
-            EngineEvent::Connected => self.events.push(RTCConnectionEvent::Connected),
+            EngineEvent::Connected => {
+                self.socket.tell(|| SocketNews::Connected);
+                self.events.push(RTCConnectionEvent::Connected);
+            }
             EngineEvent::Disconnected(reason) => {
+                self.socket.tell(|| SocketNews::Disconnected(reason));
                 self.events
                     .push(RTCConnectionEvent::Disconnected { reason });
                 if state.engine.state() == EngineState::Closed && state.closed.is_none() {
@@ -228,8 +240,9 @@ impl ConnectionShared {
 
 impl ConnectionState {
     fn deliver_packets(&mut self) {
+        let level_id = self.engine.extensions().csrc_audio_level;
         while let Some((id, packets)) = self.engine.poll_packets() {
-            self.receiving.deliver(id, packets);
+            self.receiving.deliver(id, packets, level_id);
         }
     }
 
@@ -267,6 +280,7 @@ impl Member for ConnectionShared {
         state.engine.handle_timeout(now);
         state.play_dtmf(now);
         state.receiving.handle_timeout(now);
+        state.report(now);
     }
 
     fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced {
@@ -295,6 +309,13 @@ impl Member for ConnectionShared {
             Gathered::Complete => self.events.push(RTCConnectionEvent::EndOfCandidates),
         }
         self.wake();
+    }
+
+    fn remote_candidate(&self, now: Instant, candidate: Candidate) {
+        let _ = self.open(|state| {
+            state.engine.add_remote_candidate(now, candidate);
+            Ok(())
+        });
     }
 
     fn socket_closed(&self, now: Instant) {

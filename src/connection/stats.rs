@@ -151,7 +151,7 @@ impl RTCConnection {
 }
 
 impl ConnectionState {
-    fn stats(&self, own_certificate: &[u8]) -> RTCStats {
+    pub(super) fn stats(&self, own_certificate: &[u8]) -> RTCStats {
         let engine = &self.engine;
         let sha256 = |der: &[u8]| {
             let all = fingerprints(der, &[HashAlgorithm::Sha256])?;

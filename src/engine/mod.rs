@@ -397,6 +397,15 @@ impl Engine {
             .unwrap_or_default()
     }
 
+    pub(crate) fn cname(&self) -> &str {
+        &self.config.cname
+    }
+
+    pub(crate) fn set_cname(&mut self, cname: String) {
+        self.config.cname.clone_from(&cname);
+        self.rtp.set_cname(cname);
+    }
+
     /// The header extensions and their identifiers.
     pub(crate) fn extensions(&self) -> &ExtensionMap {
         &self.config.extensions

@@ -165,7 +165,7 @@ pub struct RTCRtcpParameters {
     pub mux: Option<bool>,
 }
 
-fn write_ssrc<S: Serializer>(
+pub(crate) fn write_ssrc<S: Serializer>(
     ssrc: &Option<u32>,
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {
@@ -175,7 +175,7 @@ fn write_ssrc<S: Serializer>(
     }
 }
 
-fn read_ssrc<'de, D: Deserializer<'de>>(
+pub(crate) fn read_ssrc<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> std::result::Result<Option<u32>, D::Error> {
     use serde::de::Error as _;

@@ -33,11 +33,13 @@ pub use description::{
 pub use kind::Kind;
 pub use sample::MediaSample;
 
+pub(crate) use codec::null_is_default;
 pub(crate) use codec_facts::{
     CodecFacts, CodecId, default_codecs, first_supported, lookup, primary_codecs,
     static_payload_type,
 };
 pub(crate) use depacketize::{Corrupt, Depacketizer, Frame};
+pub(crate) use description::{read_ssrc, write_ssrc};
 pub(crate) use jitter::JitterBuffer;
 pub(crate) use packetize::{Packetizer, Payload, TimestampClock};
 pub(crate) use sample::{JitterConfig, JitterStats};

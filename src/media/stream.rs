@@ -50,6 +50,11 @@ impl MediaStream {
         Self::make(super::random_id(), false)
     }
 
+    /// A stream to send, with an identity that the application chose.
+    pub(crate) fn named(id: String) -> Self {
+        Self::make(id, false)
+    }
+
     /// A stream that the peer named.
     pub(crate) fn remote(id: String) -> Self {
         Self::make(id, true)

@@ -172,10 +172,19 @@ impl MediaStreamTrack {
         }
     }
 
+    /// A local track with an identity that the application chose (row B61).
+    pub(crate) fn named(kind: Kind, id: String) -> Self {
+        Self::make(id, kind, End::Local(Arc::default()), new_events())
+    }
+
     fn with_end(kind: Kind, end: End, events: Arc<Queue<MediaStreamTrackEvent>>) -> Self {
+        Self::make(super::random_id(), kind, end, events)
+    }
+
+    fn make(id: String, kind: Kind, end: End, events: Arc<Queue<MediaStreamTrackEvent>>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                id: super::random_id(),
+                id,
                 kind,
                 end,
                 events,

@@ -167,7 +167,6 @@ pub(crate) fn decode_audio_level(value: &[u8]) -> Option<AudioLevel> {
 }
 
 /// Levels in -dBov of the contributing sources, in their order (RFC 6465 section 3).
-#[cfg_attr(not(test), allow(dead_code))] // For contributors with levels (row G38).
 pub(crate) fn decode_csrc_audio_levels(value: &[u8]) -> impl Iterator<Item = u8> + '_ {
     value.iter().map(|byte| byte & 0x7f)
 }

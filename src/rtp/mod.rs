@@ -31,7 +31,8 @@ pub use packet::{RtpExtensions, RtpPacket};
 pub(crate) use demux::is_rtcp;
 pub(crate) use event::{KeyframeRequest, RtpConfig, RtpEvent};
 pub(crate) use extensions::{
-    ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, ExtensionMap, MID, RID, encode_abs_send_time,
+    ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, ExtensionMap, MID, RID, decode_csrc_audio_levels,
+    encode_abs_send_time,
 };
 pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
 pub(crate) use outgoing::cname_from_random;

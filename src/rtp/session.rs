@@ -113,6 +113,11 @@ impl RtpSession {
         Ok(())
     }
 
+    /// The canonical name in reports from now on (RFC 3550 section 6.5.1).
+    pub(crate) fn set_cname(&mut self, cname: String) {
+        self.cname = cname;
+    }
+
     /// The codec in use changed; the SSRC goes on (conformance row G25).
     pub(crate) fn set_clock_rate(&mut self, ssrc: u32, clock_rate: u32) {
         if let Some(sender) = self.senders.get_mut(&ssrc) {

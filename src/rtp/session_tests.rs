@@ -151,6 +151,21 @@ fn sender_report_has_the_numbers_of_rfc_3550() {
 }
 
 #[test]
+fn b019_a_cname_replaces_the_one_of_every_stream() {
+    let start = Instant::now();
+    let mut session = session(start, RtpConfig::default());
+    session.add_sender(OURS, 8_000).unwrap();
+    session.add_sender(OURS + 1, 8_000).unwrap();
+    session.set_cname("alice".into());
+    session.sent(start, OURS, 1_000, 100);
+    session.sent(start, OURS + 1, 1_000, 100);
+    let (_, compound) = run(&mut session, start + ms(700)).remove(0);
+    let sdes = find::<SourceDescription>(&compound).remove(0);
+    let names = sdes.chunks.iter().map(|chunk| &chunk.items[0].text[..]);
+    assert_eq!(names.collect::<Vec<_>>(), [b"alice", b"alice"]);
+}
+
+#[test]
 fn receiver_report_has_the_numbers_of_rfc_3550() {
     let start = Instant::now();
     let mut session = session(start, RtpConfig::default());

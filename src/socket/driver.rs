@@ -62,6 +62,9 @@ impl Drop for Driver {
             self.send_now(&mut transmit);
         }
         lock(&self.shared.gathering).gatherer = None;
+        if let Some(news) = &self.shared.config.news {
+            news.close();
+        }
     }
 }
 

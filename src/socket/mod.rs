@@ -21,11 +21,13 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
+use crate::connection::DisconnectReason;
 use crate::engine::certificate::Certificate;
 use crate::engine::ice::{Candidate, Credentials};
 use crate::engine::outgoing::Transmit;
-use crate::error::{Result, TransportFault};
-use crate::queue::lock;
+use crate::error::{Error, Result, TransportFault};
+use crate::media::Kind;
+use crate::queue::{Queue, lock};
 use gather::{GatherEvent, Gatherer};
 use ice_server::GatherServer;
 pub(crate) use ice_server::ServerKind;
@@ -47,6 +49,7 @@ pub(crate) trait Member: Send + Sync {
     /// Whether datagrams other than STUN on this path are this connection's.
     fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool;
     fn gathered(&self, now: Instant, found: &Gathered);
+    fn remote_candidate(&self, now: Instant, candidate: Candidate);
     fn socket_closed(&self, now: Instant);
 }
 
@@ -82,6 +85,21 @@ pub(crate) struct SocketConfig {
     pub(crate) servers: Vec<ServerAddress>,
     pub(crate) gather_at_once: bool,
     pub(crate) certificate: Option<Certificate>,
+    /// ICE user name fragment and password; `None`: random ones.
+    pub(crate) credentials: Option<Credentials>,
+    /// The kinds of track that may use the socket; empty: all.
+    pub(crate) kinds: Vec<Kind>,
+    /// Where the socket's own events go (rows B33 to B37).
+    pub(crate) news: Option<Arc<Queue<SocketNews>>>,
+}
+
+/// What happens on a socket, whichever connection it concerns.
+#[derive(Debug, Clone)]
+pub(crate) enum SocketNews {
+    Gathered(Gathered),
+    Active { local: Candidate, remote: Candidate },
+    Connected,
+    Disconnected(DisconnectReason),
 }
 
 /// One local UDP port (rows A16, A43, A44, A48). Reuse it in several connections with
@@ -144,7 +162,10 @@ impl RTCSocket {
             Some(certificate) => certificate.clone(),
             None => Certificate::generate()?,
         };
-        let credentials = Credentials::generate()?;
+        let credentials = match &config.credentials {
+            Some(credentials) => credentials.clone(),
+            None => Credentials::generate()?,
+        };
         let shared = Arc::new(SocketShared {
             local_addr: udp.local_addr(),
             udp_counters: udp.counters(),
@@ -238,6 +259,37 @@ impl SocketShared {
         lock(&self.routes).add_local_ufrag(id, ufrag);
     }
 
+    /// Row B40: whether tracks of this kind may use the socket.
+    pub(crate) fn allows(&self, kind: Kind) -> Result<()> {
+        let kinds = &self.config.kinds;
+        if kinds.is_empty() || kinds.contains(&kind) {
+            return Ok(());
+        }
+        Err(Error::not_supported(format!(
+            "the socket is not for {kind}"
+        )))
+    }
+
+    /// Tells those who watch the socket itself, if anybody does.
+    pub(crate) fn tell(&self, news: impl FnOnce() -> SocketNews) {
+        if let Some(queue) = &self.config.news {
+            queue.push(news());
+        }
+    }
+
+    /// Gives a candidate of a peer to the connection that has this remote user name fragment;
+    /// without one, to the only connection. False when there is none, or no only one.
+    pub(crate) fn remote_candidate(&self, ufrag: Option<&str>, candidate: Candidate) -> bool {
+        let members = lock(&self.routes).members();
+        let known = |id| lock(&self.routes).has_remote_ufrag(id, ufrag);
+        let mut found = members.iter().filter(|(id, _)| known(*id));
+        match (found.next(), found.next()) {
+            (Some((_, member)), None) => member.remote_candidate(Instant::now(), candidate),
+            _ => return false,
+        }
+        true
+    }
+
     /// Asks the driver to service a connection.
     pub(crate) fn wake(&self, id: MemberId) {
         lock(&self.dirty).push(id);
@@ -319,6 +371,9 @@ impl SocketShared {
         };
         if fresh.is_empty() {
             return;
+        }
+        for found in &fresh {
+            self.tell(|| SocketNews::Gathered(found.clone()));
         }
         let members = lock(&self.routes).members();
         for (_, member) in members {

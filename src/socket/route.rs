@@ -129,6 +129,15 @@ impl Routes {
         }
     }
 
+    /// Whether the connection's peer has this fragment; any has none.
+    pub(crate) fn has_remote_ufrag(&self, id: MemberId, ufrag: Option<&str>) -> bool {
+        let Some(ufrag) = ufrag else {
+            return true;
+        };
+        let entry = self.members.get(&id);
+        entry.is_some_and(|entry| entry.remote_ufrags.iter().any(|known| known == ufrag))
+    }
+
     pub(crate) fn get(&self, id: MemberId) -> Option<&Arc<dyn Member>> {
         self.members.get(&id).map(|entry| &entry.member)
     }
@@ -255,6 +264,7 @@ mod tests {
             false
         }
         fn gathered(&self, _: Instant, _: &Gathered) {}
+        fn remote_candidate(&self, _: Instant, _: crate::engine::ice::Candidate) {}
         fn socket_closed(&self, _: Instant) {}
     }
 
