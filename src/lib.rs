@@ -95,6 +95,7 @@ mod connection;
 mod dtmf;
 mod engine;
 mod error;
+mod july;
 mod media;
 mod queue;
 mod random;
@@ -133,6 +134,11 @@ pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEven
 pub use connection::unknown::{RtpExtHeader, UnknownTrack};
 pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
 pub use error::{Error, ErrorName, Misuse, PeerFault, Result, TransportFault};
+pub use july::{
+    Dialect, RTCMediaStream, RTCMediaStreamDescription, RTCMediaStreamTrack,
+    RTCMediaStreamTrackDescription, RTCSide, RTCSocketDescription, RTCSocketEvent, RTCSocketEvents,
+    RTCSocketOptions, RTCStreamSource,
+};
 pub use media::sending::RTCTrack;
 pub use media::stream::{MediaStream, MediaStreamEvent};
 pub use media::track::{MediaStreamTrack, MediaStreamTrackEvent};

@@ -1,0 +1,285 @@
+//! The names of the draft of July 2013 (002), as aliases and thin wrappers on the same objects
+//! (rows C1 to C20): no second model, and nothing here that the rest of the crate cannot do.
+
+mod description;
+mod dialect;
+mod socket;
+mod stream;
+
+pub use description::{RTCMediaStreamDescription, RTCMediaStreamTrackDescription};
+pub use dialect::Dialect;
+pub use socket::{RTCSocketDescription, RTCSocketEvent, RTCSocketEvents, RTCSocketOptions};
+pub use stream::RTCMediaStream;
+
+use crate::connection::RTCConnection;
+use crate::connection::restrictions::RTCRestrictions;
+use crate::connection::side::RTCConnectionSide;
+use crate::error::{Error, Result};
+use crate::media::sending::RTCTrack;
+use crate::media::stream::MediaStream;
+use crate::socket::RTCSocket;
+
+/// 002's name for [`RTCTrack`] (row C10).
+pub type RTCMediaStreamTrack = RTCTrack;
+
+/// What [`RTCConnection::send_stream`] sends (rows B8, B46, B57).
+#[derive(Debug, Clone)]
+pub enum RTCStreamSource {
+    /// A stream with its tracks.
+    Stream(MediaStream),
+    /// A description: tracks are made for it.
+    Description(RTCMediaStreamDescription),
+}
+
+impl From<&MediaStream> for RTCStreamSource {
+    fn from(stream: &MediaStream) -> Self {
+        Self::Stream(stream.clone())
+    }
+}
+
+impl From<RTCMediaStreamDescription> for RTCStreamSource {
+    fn from(description: RTCMediaStreamDescription) -> Self {
+        Self::Description(description)
+    }
+}
+
+/// 002's "local" and "remote" (row G36).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RTCSide {
+    /// What this side owns, and what it is willing to receive.
+    Local,
+    /// What the peer has told, and what is sent to it.
+    Remote,
+}
+
+/// 002's members of RTCConnection.
+impl RTCConnection {
+    /// The description of one side (rows B4, C5, C6): [`local`](Self::local) with its CNAME, or
+    /// [`remote`](Self::remote), `None` before it is set.
+    #[doc(alias = "getDescription")]
+    pub fn description(&self, side: RTCSide) -> Option<RTCConnectionSide> {
+        match side {
+            RTCSide::Remote => self.remote(),
+            RTCSide::Local => {
+                let mut local = self.local();
+                local.cname = Some(self.shared().lock().engine.cname().to_owned());
+                Some(local)
+            }
+        }
+    }
+
+    /// Sets the description of one side (rows B5, B19, C6). Remote: [`set_remote`](Self::set_remote).
+    /// Local: its cname replaces the one in use; ICE credentials are fixed at construction
+    /// ([`RTCConnectionOptions::description`](crate::RTCConnectionOptions::description)). `None`
+    /// changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As `set_remote`; `InvalidParameters` for local credentials other than those in use.
+    #[doc(alias = "setDescription")]
+    pub fn set_description(
+        &self,
+        description: Option<RTCConnectionSide>,
+        side: RTCSide,
+    ) -> Result<()> {
+        match (description, side) {
+            (None, _) => Ok(()),
+            (Some(remote), RTCSide::Remote) => self.set_remote(remote),
+            (Some(local), RTCSide::Local) => self.set_local_description(local),
+        }
+    }
+
+    fn set_local_description(&self, local: RTCConnectionSide) -> Result<()> {
+        local.validate()?;
+        if local.ice != self.local().ice {
+            return Err(Error::invalid_parameters(
+                "context-id and secret are fixed at construction",
+            ));
+        }
+        self.shared().open(|state| {
+            if let Some(cname) = local.cname {
+                state.engine.set_cname(cname);
+            }
+            Ok(())
+        })
+    }
+
+    /// The restrictions in force (rows B6, G36, C7): local, on what is received; remote, on what
+    /// is sent. What encrypts media is not restricted here, see
+    /// [`RTCTransportStats::srtp_cipher`](crate::RTCTransportStats::srtp_cipher).
+    #[doc(alias = "getOptions")]
+    pub fn options(&self, side: RTCSide) -> RTCRestrictions {
+        let state = self.shared().lock();
+        match side {
+            RTCSide::Local => state.receive_restrictions.clone(),
+            RTCSide::Remote => state.send_restrictions.clone(),
+        }
+    }
+
+    /// Imposes restrictions on tracks that are added (remote) or declared (local) from now on
+    /// (rows B7, B22 to B24, C7); `None` lifts them.
+    ///
+    /// Sent tracks start with the restricted codecs and with the limits as their
+    /// `mediaAttributes`. Of received tracks the other codecs are ignored; one with none left, or
+    /// that declares more than is required, is refused with `NotSupported`.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for a value out of range; `Closed`.
+    #[doc(alias = "setOptions")]
+    pub fn set_options(&self, options: Option<RTCRestrictions>, side: RTCSide) -> Result<()> {
+        let options = options.unwrap_or_default();
+        options.validate()?;
+        self.shared().open(|state| {
+            match side {
+                RTCSide::Local => state.receive_restrictions = options,
+                RTCSide::Remote => state.send_restrictions = options,
+            }
+            Ok(())
+        })
+    }
+
+    /// Sends a stream, or with `send` false removes it (rows B8, C8). The stream is given itself
+    /// or by its description: one that is sent already under this `stream-id` is changed as
+    /// described, any other is made with [`MediaStream::from_description`].
+    ///
+    /// The stream as it is sent; `None` when it is not sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`add_stream`](Self::add_stream) and [`RTCMediaStream::set_description`].
+    #[doc(alias = "sendStream")]
+    pub fn send_stream(
+        &self,
+        stream: impl Into<RTCStreamSource>,
+        send: bool,
+    ) -> Result<Option<RTCMediaStream>> {
+        let (stream, description) = match stream.into() {
+            RTCStreamSource::Stream(stream) => (stream, None),
+            RTCStreamSource::Description(description) => {
+                let id = description.stream_id.as_deref();
+                let mut sent = self.sending_streams().into_iter();
+                let known = sent.find(|stream| Some(stream.id()) == id);
+                match (known, send) {
+                    (Some(stream), _) => (stream, Some(description)),
+                    (None, true) => (
+                        MediaStream::from_description(&description)?,
+                        Some(description),
+                    ),
+                    (None, false) => return Ok(None),
+                }
+            }
+        };
+        if !send {
+            self.remove_stream(&stream)?;
+            return Ok(None);
+        }
+        self.add_stream(&stream)?;
+        let view = RTCMediaStream::new(self, stream);
+        if let Some(description) = &description {
+            view.take_over(description)?;
+        }
+        Ok(Some(view))
+    }
+
+    /// Receives every track of a described stream, or with `receive` false none of them any more
+    /// (rows B9, C8). When a track cannot be received the ones before it are.
+    ///
+    /// # Errors
+    ///
+    /// As [`receive_track`](Self::receive_track).
+    #[doc(alias = "receiveStream")]
+    pub fn receive_stream(&self, stream: &RTCMediaStreamDescription, receive: bool) -> Result<()> {
+        for track in stream.track_descriptions() {
+            if receive {
+                self.receive_track(track)?;
+            } else if let Some(ssrc) = track.ssrc {
+                self.stop_receiving(ssrc)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The sockets in use: the one of [`local_socket`](Self::local_socket) (rows B11, C2).
+    #[doc(alias = "getSockets")]
+    pub fn sockets(&self) -> Vec<RTCSocket> {
+        vec![self.local_socket()]
+    }
+
+    /// The streams that are sent (rows B12, C9, G36), with their descriptions.
+    #[doc(alias = "getLocalStreams")]
+    pub fn local_streams(&self) -> Vec<RTCMediaStream> {
+        self.views(self.sending_streams())
+    }
+
+    /// The streams that are received (rows B13, C9, G36), with their descriptions.
+    #[doc(alias = "getRemoteStreams")]
+    pub fn remote_streams(&self) -> Vec<RTCMediaStream> {
+        self.views(self.receiving_streams())
+    }
+
+    fn views(&self, streams: Vec<MediaStream>) -> Vec<RTCMediaStream> {
+        let view = |stream| RTCMediaStream::new(self, stream);
+        streams.into_iter().map(view).collect()
+    }
+}
+
+/// 002's members of RTCMediaStreamTrack.
+impl RTCTrack {
+    /// [`start`](Self::start) (rows B59, C11).
+    pub fn play(&self) -> Result<()> {
+        self.start()
+    }
+
+    /// [`stop`](Self::stop): no BYE, `play` goes on (rows B60, C11).
+    pub fn pause(&self) -> Result<()> {
+        self.stop()
+    }
+
+    /// Takes over codecs and attributes of a description (row B58).
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` when it is of another kind or SSRC; as
+    /// [`set_codecs`](Self::set_codecs).
+    #[doc(alias = "setDescription")]
+    pub fn set_description(&self, description: &RTCMediaStreamTrackDescription) -> Result<()> {
+        let other = description.ssrc.is_some() && description.ssrc != Some(self.ssrc()?);
+        if other || description.kind != self.kind() {
+            return Err(Error::invalid_parameters(
+                "the description is of another track",
+            ));
+        }
+        if !description.options.codecs.is_empty() {
+            self.set_codecs(description.options.codecs.clone())?;
+        }
+        self.set_media_attributes(description.options.attributes(description.kind))
+    }
+}
+
+/// 002's members of RTCSocket that a connection has in 001 (row C3).
+impl RTCSocket {
+    /// A candidate of the peer of one of the socket's connections (rows B30, C3): the one whose
+    /// remote user name fragment the candidate names, or else the only one.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidState` when there is no such connection, or several; `NotSupported` for a candidate
+    /// that cannot be used here (TCP, a name).
+    #[doc(alias = "setRemoteCandidate")]
+    pub fn set_remote_candidate(
+        &self,
+        candidate: &crate::RTCIceCandidateDescription,
+    ) -> Result<()> {
+        let usable = candidate.to_engine().map_err(|why| {
+            Error::not_supported(format!("the candidate cannot be used: {why:?}"))
+        })?;
+        let ufrag = candidate.username_frag.as_deref();
+        if self.handle.shared.remote_candidate(ufrag, usable) {
+            return Ok(());
+        }
+        Err(Error::invalid_state(
+            "no connection of the socket has this peer, or several and none is named",
+        ))
+    }
+}

@@ -1,0 +1,217 @@
+//! RTCSocket as 002 has it: made by the application, with events of its own (rows B28 to B41, C2,
+//! C4, G39).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::connection::candidate::RTCIceCandidateDescription;
+use crate::connection::certificate::RTCCertificate;
+use crate::connection::fingerprint::CertificateFingerprint;
+use crate::connection::ice_server::RTCIceServer;
+use crate::connection::server_addresses;
+use crate::connection::state::DisconnectReason;
+use crate::error::{Error, Result};
+use crate::media::Kind;
+use crate::queue::Queue;
+use crate::socket::{Gathered, IceServerError, RTCSocket, SocketConfig, SocketNews};
+
+/// Events that wait for the application; when full the oldest is dropped.
+const MAX_WAITING: usize = 1_024;
+
+/// How a socket is made (rows B38 to B41).
+#[derive(Debug, Clone, Default)]
+#[doc(alias = "RTCSocketOptionsDictionary")]
+pub struct RTCSocketOptions {
+    /// The fingerprints that the socket's certificate must have, if any are given.
+    pub fingerprints: Option<CertificateFingerprint>,
+    /// Multiplexing of RTP and RTCP: always; `Some(false)` is `NotSupported` (row G21).
+    pub mux: Option<bool>,
+    /// The kinds of track that may use the socket; empty: all.
+    pub kind: Vec<Kind>,
+    /// The socket's certificate and private key; `None`: new ones.
+    pub keys: Option<RTCCertificate>,
+    /// The address to bind; `None`: any port on all interfaces.
+    pub bind: Option<SocketAddr>,
+}
+
+/// What a socket is, for signalling (rows B31, G39).
+#[derive(Clone, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[doc(alias = "RTCSocketDescriptionDictionary")]
+pub struct RTCSocketDescription {
+    /// The socket's identity within its process: its port.
+    pub socket_id: String,
+    /// The ICE user name fragment.
+    pub context_id: String,
+    /// The ICE password. A secret: `Debug` does not show it.
+    pub secret: String,
+    /// The fingerprints of its certificate.
+    pub fingerprints: CertificateFingerprint,
+    /// The candidates found so far.
+    pub candidates: Vec<RTCIceCandidateDescription>,
+}
+
+impl std::fmt::Debug for RTCSocketDescription {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RTCSocketDescription")
+            .field("socket_id", &self.socket_id)
+            .field("context_id", &self.context_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What happens on a socket (rows B33 to B37), whichever connection it concerns.
+/// [`name`](Self::name) gives 002's name.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[allow(clippy::large_enum_variant)] // Few, and short-lived.
+pub enum RTCSocketEvent {
+    /// A candidate was discovered.
+    Candidate(RTCIceCandidateDescription),
+    /// All discoveries have completed.
+    CandidatesDone,
+    /// A STUN or TURN server did not do its work.
+    IceServerError(IceServerError),
+    /// The pair in use by a connection.
+    ActiveCandidate {
+        /// The local candidate.
+        local: RTCIceCandidateDescription,
+        /// The remote candidate.
+        remote: RTCIceCandidateDescription,
+    },
+    /// A connection on the socket is connected.
+    Connected,
+    /// A connection on the socket is disconnected.
+    Disconnected {
+        /// Why.
+        reason: DisconnectReason,
+    },
+}
+
+impl RTCSocketEvent {
+    /// 002's name of the event.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Candidate(_) => "candidate",
+            Self::CandidatesDone => "candidatesdone",
+            Self::IceServerError(_) => "iceservererror",
+            Self::ActiveCandidate { .. } => "activecandidate",
+            Self::Connected => "connected",
+            Self::Disconnected { .. } => "disconnected",
+        }
+    }
+}
+
+/// The events of one socket, in order.
+#[derive(Debug)]
+pub struct RTCSocketEvents {
+    queue: Arc<Queue<SocketNews>>,
+    socket_id: String,
+}
+
+impl RTCSocketEvents {
+    /// The next event; `None` after the socket is closed and all are read. Cancel-safe.
+    pub async fn next(&mut self) -> Option<RTCSocketEvent> {
+        let describe = |candidate| {
+            let mut description = RTCIceCandidateDescription::from_engine(candidate, None);
+            description.socket_id = Some(self.socket_id.clone());
+            description
+        };
+        Some(match self.queue.pop().await? {
+            SocketNews::Gathered(Gathered::Candidate(found)) => {
+                RTCSocketEvent::Candidate(describe(&found))
+            }
+            SocketNews::Gathered(Gathered::Complete) => RTCSocketEvent::CandidatesDone,
+            SocketNews::Gathered(Gathered::Error(error)) => RTCSocketEvent::IceServerError(error),
+            SocketNews::Active { local, remote } => RTCSocketEvent::ActiveCandidate {
+                local: describe(&local),
+                remote: RTCIceCandidateDescription::from_engine(&remote, None),
+            },
+            SocketNews::Connected => RTCSocketEvent::Connected,
+            SocketNews::Disconnected(reason) => RTCSocketEvent::Disconnected { reason },
+        })
+    }
+}
+
+/// 002's constructor of RTCSocket.
+impl RTCSocket {
+    /// Binds a socket and starts gathering on it (rows B28, B29, C2). Give it to connections with
+    /// [`RTCConnectionOptions::socket`](crate::RTCConnectionOptions::socket); its events are in
+    /// addition to theirs.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for a bad ICE server or fingerprints that are not of `keys`;
+    /// `NotSupported` for `mux` false;
+    /// [`TransportFault`](crate::TransportFault) when the port cannot be bound.
+    pub fn with_servers(
+        servers: impl IntoIterator<Item = RTCIceServer>,
+        options: RTCSocketOptions,
+    ) -> Result<(Self, RTCSocketEvents)> {
+        options.validate()?;
+        let queue = Arc::new(Queue::new(MAX_WAITING));
+        let socket = Self::new(SocketConfig {
+            bind: options.bind,
+            servers: server_addresses(&servers.into_iter().collect::<Vec<_>>())?,
+            gather_at_once: true,
+            certificate: options.keys.map(|keys| keys.certificate),
+            kinds: options.kind,
+            news: Some(queue.clone()),
+            ..SocketConfig::default()
+        })?;
+        let socket_id = socket.id();
+        Ok((socket, RTCSocketEvents { queue, socket_id }))
+    }
+
+    /// The socket's `socket-id` (rows B43, B62).
+    pub fn id(&self) -> String {
+        self.port().to_string()
+    }
+
+    /// What the socket is, for signalling (row B31).
+    #[doc(alias = "getDescription")]
+    pub fn description(&self) -> RTCSocketDescription {
+        let shared = &self.handle.shared;
+        let describe = |found: Gathered| match found {
+            Gathered::Candidate(found) => {
+                let mut candidate = RTCIceCandidateDescription::from_engine(&found, None);
+                candidate.socket_id = Some(self.id());
+                Some(candidate)
+            }
+            _ => None,
+        };
+        RTCSocketDescription {
+            socket_id: self.id(),
+            context_id: shared.credentials.ufrag.clone(),
+            secret: shared.credentials.pwd.clone(),
+            fingerprints: RTCCertificate {
+                certificate: shared.certificate.clone(),
+            }
+            .fingerprint(),
+            candidates: shared.found().into_iter().filter_map(describe).collect(),
+        }
+    }
+}
+
+impl RTCSocketOptions {
+    fn validate(&self) -> Result<()> {
+        if self.mux == Some(false) {
+            return Err(Error::not_supported(
+                "RTP and RTCP always share the port (RFC 5761)",
+            ));
+        }
+        let Some(wanted) = &self.fingerprints else {
+            return Ok(());
+        };
+        let own = self.keys.as_ref().map(RTCCertificate::fingerprint);
+        let has = |one| own.as_ref().is_some_and(|own| own.iter().any(|o| o == one));
+        if wanted.iter().all(has) {
+            return Ok(());
+        }
+        Err(Error::invalid_parameters(
+            "the fingerprints are not those of the keys",
+        ))
+    }
+}

@@ -1,0 +1,124 @@
+//! RTCMediaStream: a stream as one connection sends or receives it (rows B46 to B51, C10).
+
+use super::{RTCMediaStreamDescription, RTCMediaStreamTrackDescription};
+use crate::connection::RTCConnection;
+use crate::error::{Error, Result};
+use crate::media::Kind;
+use crate::media::stream::MediaStream;
+use crate::media::track::MediaStreamTrack;
+
+/// A [`MediaStream`] together with the connection that sends or receives it, so that it can be
+/// described and stopped.
+#[derive(Debug, Clone)]
+pub struct RTCMediaStream {
+    connection: RTCConnection,
+    stream: MediaStream,
+}
+
+impl RTCMediaStream {
+    pub(super) fn new(connection: &RTCConnection, stream: MediaStream) -> Self {
+        Self {
+            connection: connection.clone(),
+            stream,
+        }
+    }
+
+    /// The stream itself.
+    pub fn stream(&self) -> &MediaStream {
+        &self.stream
+    }
+
+    /// Adds a track, see [`MediaStream::add_track`] (row B47).
+    #[doc(alias = "addTrack")]
+    pub fn add_track(&self, track: &MediaStreamTrack) -> MediaStreamTrack {
+        self.stream.add_track(track)
+    }
+
+    /// Removes a track, with BYE (row B48).
+    #[doc(alias = "removeTrack")]
+    pub fn remove_track(&self, track: &MediaStreamTrack) {
+        self.stream.remove_track(track);
+    }
+
+    /// The stream's tracks as they are now (row B49).
+    #[doc(alias = "getDescription")]
+    pub fn description(&self) -> RTCMediaStreamDescription {
+        let describe = |track: &MediaStreamTrack| {
+            let description = match self.connection.track(track) {
+                Some(sending) => sending.description().ok(),
+                None => self.connection.received_description(track),
+            };
+            Some(RTCMediaStreamTrackDescription::new(track, &description?))
+        };
+        RTCMediaStreamDescription {
+            stream_id: Some(self.stream.id().to_owned()),
+            tracks: self.stream.tracks().iter().filter_map(describe).collect(),
+        }
+    }
+
+    /// Changes the tracks as described (row B50): for sent tracks, told by `track-id` or by their
+    /// place, the codecs and limits; for received ones, told by `ssrc`, what is expected. Tracks that are not
+    /// mentioned stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for a track that is not of this stream; as
+    /// [`receive_track`](RTCConnection::receive_track) and
+    /// [`RTCTrack::set_description`](crate::RTCTrack::set_description).
+    #[doc(alias = "setDescription")]
+    pub fn set_description(&self, description: &RTCMediaStreamDescription) -> Result<()> {
+        if self.stream.is_remote() {
+            let mut description = description.clone();
+            description.stream_id = Some(self.stream.id().to_owned());
+            return self.connection.receive_stream(&description, true);
+        }
+        self.take_over(description)
+    }
+
+    /// A described track is the one with its `track-id`, or, without one, the one at its place
+    /// among the tracks of its kind.
+    pub(super) fn take_over(&self, description: &RTCMediaStreamDescription) -> Result<()> {
+        let tracks = self.stream.tracks();
+        let mut seen: Vec<Kind> = Vec::new();
+        for described in &description.tracks {
+            let place = seen.iter().filter(|kind| **kind == described.kind).count();
+            seen.push(described.kind);
+            let found = match &described.track_id {
+                Some(id) => tracks.iter().find(|track| track.id() == id),
+                None => {
+                    let mut same = tracks.iter().filter(|t| t.kind() == described.kind);
+                    same.nth(place)
+                }
+            };
+            let sending = found.and_then(|track| self.connection.track(track));
+            sending
+                .ok_or_else(|| Error::invalid_parameters("no such track in this stream"))?
+                .set_description(described)?;
+        }
+        Ok(())
+    }
+
+    /// Stops all tracks: sent ones with BYE, received ones end (rows B51, G9).
+    ///
+    /// # Errors
+    ///
+    /// `Closed`.
+    pub fn stop(&self) -> Result<()> {
+        if self.connection.remove_stream(&self.stream)? {
+            return Ok(());
+        }
+        for description in self.description().tracks {
+            if let Some(ssrc) = description.ssrc {
+                self.connection.stop_receiving(ssrc)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RTCConnection {
+    fn received_description(&self, track: &MediaStreamTrack) -> Option<crate::RTCTrackDescription> {
+        let state = self.shared().lock();
+        state.receiving.description_of(track).cloned()
+    }
+}

@@ -1,0 +1,172 @@
+//! What a connection is willing to send and to receive: 002's options.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{loopback, run, send_track, strangers, stream_of, while_writing};
+use ortc::{
+    ErrorName, Kind, RTCCodec, RTCConnection, RTCMediaAttributes, RTCRestrictions, RTCSide,
+    RTCTrackDescription,
+};
+use serde_json::json;
+
+fn options(json: serde_json::Value) -> RTCRestrictions {
+    serde_json::from_value(json).unwrap()
+}
+
+fn codec(name: &str, payload_id: u8) -> RTCCodec {
+    ortc::rtc_codec(name)
+        .map(|known| RTCCodec {
+            payload_id,
+            ..known
+        })
+        .unwrap()
+}
+
+fn sized(width: i32, ssrc: u32) -> RTCTrackDescription {
+    let mut description = RTCTrackDescription::new(Kind::Video, vec![codec("vp8", 96)]);
+    description.ssrc = Some(ssrc);
+    description.media_attributes = Some(vec![RTCMediaAttributes {
+        video_max_width: Some(width),
+        ..RTCMediaAttributes::default()
+    }]);
+    description
+}
+
+#[tokio::test]
+async fn b006_b007_b022_c007_codecs_of_each_direction() {
+    run(async {
+        let (a, b) = strangers(loopback(), loopback());
+        for side in [RTCSide::Local, RTCSide::Remote] {
+            assert_eq!(a.connection.options(side), RTCRestrictions::default());
+        }
+        // Remote: what is sent.
+        let sending = options(json!({"codecs": [
+            {"payload-id": 8, "kind": "audio", "name": "alaw", "hzRate": 8000, "channels": 1},
+        ]}));
+        a.connection
+            .set_options(Some(sending.clone()), RTCSide::Remote)
+            .unwrap();
+        assert_eq!(a.connection.options(RTCSide::Remote), sending);
+        assert_eq!(
+            a.connection.options(RTCSide::Local),
+            RTCRestrictions::default()
+        );
+        a.connection.set_remote(b.connection.local()).unwrap();
+        b.connection.set_remote(a.connection.local()).unwrap();
+        a.connection.connect().unwrap();
+        b.connection.connect().unwrap();
+        let (source, track, received) = send_track(&a.connection, &b.connection, Kind::Audio);
+        let codecs = track.codecs().unwrap();
+        assert_eq!(codecs.len(), 1);
+        assert_eq!((codecs[0].name.as_str(), codecs[0].payload_id), ("alaw", 8));
+        common::both_connected(&a.connection, &b.connection).await;
+        let packet = while_writing(&source, received.recv_rtp()).await.unwrap();
+        assert_eq!(packet.payload_type, 8);
+        // Video is of a kind that is not listed.
+        let (video, _) = stream_of(Kind::Video);
+        a.connection.add_stream(&video).unwrap();
+        assert!(a.connection.tracks()[1].codecs().unwrap().len() > 1);
+
+        // Local: what is received. Others are ignored, none left is refused.
+        let receiving = options(json!({"codecs": [{"payload-id": 111, "name": "opus"}]}));
+        b.connection
+            .set_options(Some(receiving), RTCSide::Local)
+            .unwrap();
+        let only = |name| RTCTrackDescription::new(Kind::Audio, vec![codec(name, 8)]);
+        let error = b.connection.receive_track(only("PCMA")).unwrap_err();
+        assert_eq!(error.name(), ErrorName::NotSupported);
+        let mut both = only("PCMA");
+        both.ssrc = Some(5);
+        both.codecs.push(codec("opus", 111));
+        b.connection.receive_track(both).unwrap();
+        // No restrictions any more.
+        b.connection.set_options(None, RTCSide::Local).unwrap();
+        assert_eq!(
+            b.connection.options(RTCSide::Local),
+            RTCRestrictions::default()
+        );
+        b.connection.receive_track(only("PCMA")).unwrap();
+
+        let bad = options(json!({"codecs": [{"payload-id": 200, "name": "opus"}]}));
+        let error = b
+            .connection
+            .set_options(Some(bad), RTCSide::Local)
+            .unwrap_err();
+        assert_eq!(error.name(), ErrorName::InvalidParameters);
+        a.connection.close();
+        b.connection.close();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn b023_b024_b026_c015_required_is_an_error_and_optional_is_not() {
+    run(async {
+        let (connection, _events) = RTCConnection::new(loopback()).unwrap();
+        let limits =
+            |name: &str| options(json!({name: {"video": {"maxWdith": 640, "maxHeight": 480}}}));
+        let set = |options| {
+            connection
+                .set_options(Some(options), RTCSide::Local)
+                .unwrap()
+        };
+        set(limits("required"));
+        connection.receive_track(sized(640, 1)).unwrap();
+        let error = connection.receive_track(sized(641, 2)).unwrap_err();
+        assert_eq!(error.name(), ErrorName::NotSupported);
+        set(limits("optional"));
+        connection.receive_track(sized(641, 2)).unwrap();
+
+        // Sent tracks have them as limits for their encoder, required before optional.
+        let both = options(json!({
+            "required": [{"kind": "video", "maxWidth": 320}],
+            "optional": {"video": {"maxWidth": 640, "maxHeight": 480}},
+        }));
+        connection.set_options(Some(both), RTCSide::Remote).unwrap();
+        let (stream, _) = stream_of(Kind::Video);
+        connection.add_stream(&stream).unwrap();
+        let attributes = connection.tracks()[0].media_attributes().unwrap();
+        assert_eq!(attributes[0].video_max_width, Some(320));
+        assert_eq!(attributes[0].video_max_height, Some(480));
+        let bad = options(json!({"required": {"video": {"maxWidth": -1}}}));
+        let error = connection
+            .set_options(Some(bad), RTCSide::Remote)
+            .unwrap_err();
+        assert_eq!(error.name(), ErrorName::InvalidParameters);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn b002_b027_g039_the_example_of_the_forerunner_as_constructor_options() {
+    run(async {
+        let example = options(json!({
+            "codecs": [
+                {"payloadId": 96, "kind": "audio", "name": "opus", "hzRate": 48000, "channels": 2},
+                {"payloadId": 96, "kind": "video", "name": "vp8", "hzRate": 90000},
+            ],
+            "required": {},
+            "optional": {"video": {"maxWdith": 640, "maxHeight": 480}},
+        }));
+        let made = loopback().options(example.clone());
+        let (connection, _events) = RTCConnection::new(made).unwrap();
+        for side in [RTCSide::Local, RTCSide::Remote] {
+            assert_eq!(connection.options(side), example);
+        }
+        for kind in [Kind::Audio, Kind::Video] {
+            connection.add_stream(&stream_of(kind).0).unwrap();
+        }
+        let tracks = connection.tracks();
+        assert_eq!(tracks[0].codecs().unwrap()[0].payload_id, 96);
+        assert_eq!(tracks[1].codecs().unwrap()[0].payload_id, 96);
+        assert_eq!(tracks[1].codecs().unwrap()[0].name, "vp8");
+        // A fork has the options of the first.
+        let (fork, _events) = connection.fork().unwrap();
+        assert_eq!(fork.options(RTCSide::Local), example);
+        let bad = options(json!({"codecs": [{"payload-id": 200, "name": "opus"}]}));
+        let error = RTCConnection::new(loopback().options(bad)).unwrap_err();
+        assert_eq!(error.name(), ErrorName::InvalidParameters);
+    })
+    .await;
+}
