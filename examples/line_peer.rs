@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ortc::{
-    CertificateFingerprint, DTMFEvent, DTMFMediaStreamTrack, Kind, MediaStream, MediaStreamTrack,
-    RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide,
-    RTCIceCandidateDescription, RTCIceRole, RTCTrackDescription,
+    CertificateFingerprint, DTMFEvent, DTMFMediaStreamTrack, DTMFTone, Kind, MediaStream,
+    MediaStreamTrack, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions,
+    RTCConnectionSide, RTCIceCandidateDescription, RTCIceRole, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use support::{Result, ogg_opus};
@@ -29,6 +29,9 @@ use tokio::sync::oneshot;
 const OPUS: u8 = 111;
 /// The wide band: the browser's first choice beside opus.
 const DIGITS: u8 = 110;
+/// The other side listens to what its jitter buffer makes of the digits.
+const SETTLE: Duration = Duration::from_secs(1);
+const TONE: Duration = Duration::from_millis(150);
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -112,7 +115,13 @@ async fn run(role: RTCIceRole, name: &str, length: Duration, digits: Option<&str
     tokio::time::timeout(Duration::from_secs(30), connection.connected()).await??;
 
     if let Some(digits) = digits {
-        keys.play(digits)?;
+        let tones = DTMFTone::new(digits)
+            .with_duration(TONE)
+            .with_inter_tone_gap(TONE);
+        tokio::spawn(async move {
+            tokio::time::sleep(SETTLE).await;
+            keys.play(tones)
+        });
     }
     let sent = tokio::spawn(send(track, length, digits.is_some()));
     tokio::time::sleep(length).await;

@@ -169,26 +169,27 @@ function key(samples, rate) {
   return share > 0.6 ? KEYS[row][column] : undefined;
 }
 
-// Hears keys in what the browser renders: one that lasts 30 ms at least.
+// Hears keys in what the browser renders. Less than 30 ms are neither a key nor a gap: for each
+// repetition of an end packet Chromium renders 10 ms once more.
 async function listen(track) {
   // The browser renders only what is played.
   const player = new Audio();
   player.srcObject = new MediaStream([track]);
   player.play();
   const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
-  let frames = 0;
-  let current;
+  let [sounding, last, lasted] = [];
   for (;;) {
     const { value: data, done } = await reader.read();
     if (done) return;
     const samples = new Float32Array(data.numberOfFrames);
     data.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
     const now = key(samples, data.sampleRate);
-    frames = now === current ? frames + data.numberOfFrames : data.numberOfFrames;
-    const before = frames - data.numberOfFrames;
-    const enough = data.sampleRate * 0.03;
-    if (now && frames >= enough && before < enough) heardDigits += now;
-    current = now;
+    lasted = (now === last ? lasted : 0) + data.numberOfFrames / data.sampleRate;
+    last = now;
+    if (lasted > 0.029 && now !== sounding) {
+      sounding = now;
+      heardDigits += now ?? "";
+    }
     data.close();
   }
 }
