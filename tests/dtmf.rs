@@ -229,7 +229,7 @@ async fn a102_a088_g023_digits_add_their_codec_to_the_audio_of_their_stream() {
         // Other codecs, without one for digits, get one.
         of(&audio).set_codecs(vec![RTCCodec::ulaw()]).unwrap();
         assert_eq!(names(&audio), ["ulaw", "dtmf"]);
-        assert_eq!(of(&audio).codecs().unwrap()[1].clock_rate, Some(8_000));
+        assert_eq!(of(&audio).codecs().unwrap()[1], codecs[4], "as before");
         // Removing the digits leaves the audio.
         assert!(listed[0].remove().is_ok());
         assert!(connection.track(&digits).is_none());
@@ -341,6 +341,62 @@ async fn digits_take_sequence_numbers_of_the_audio_and_are_not_audio() {
             (16..=22).contains(&span),
             "11 packets and those of a digit: {span}"
         );
+    })
+    .await;
+}
+
+/// RFC 4733 section 2.5.1, read by a receiver that takes the events for its audio.
+#[tokio::test]
+async fn r_s43_a_digit_on_the_wire() {
+    between(async |a, b| {
+        let (stream, _, digits) = telephone();
+        a.connection.add_stream(&stream).unwrap();
+        let mut description = a.connection.tracks()[0].description().unwrap();
+        let events = description.codecs[3].clone();
+        assert_eq!((&*events.name, events.clock_rate), ("dtmf", Some(48_000)));
+        description.codecs = vec![RTCCodec::opus(events.payload_id)];
+        let ssrc = description.ssrc;
+        let wire = b.connection.receive_track(description).unwrap();
+        let mut previous: Option<RtpPacket> = None;
+        for (digit, event) in [('5', 5), ('#', 11)] {
+            digits
+                .play(DTMFTone::new(digit).with_duration(ms(240)))
+                .unwrap();
+            let mut packets = Vec::new();
+            let mut ends = 0;
+            while ends < 3 {
+                let packet = within(5, wire.recv_rtp()).await.unwrap();
+                ends += u32::from(packet.payload[1] & 0x80 != 0);
+                packets.push(packet);
+            }
+            // A busy machine sends fewer updates.
+            assert!((4..=13).contains(&packets.len()), "{packets:?}");
+            let stamp = previous.as_ref().map(|last| last.timestamp);
+            assert_ne!(stamp, Some(packets[0].timestamp), "one for each digit");
+            let mut longest = 0;
+            for (index, packet) in packets.iter().enumerate() {
+                if let Some(previous) = &previous {
+                    let next = previous.sequence_number.wrapping_add(1);
+                    assert_eq!(packet.sequence_number, next);
+                }
+                assert_eq!(Some(packet.ssrc), ssrc);
+                assert_eq!(packet.payload_type, events.payload_id);
+                assert_eq!(packet.marker, index == 0);
+                assert_eq!(packet.timestamp, packets[0].timestamp);
+                let &[code, flags, high, low] = packet.payload.as_ref() else {
+                    panic!("{packet:?}");
+                };
+                let is_end = index + 3 >= packets.len();
+                assert_eq!((code, flags & 0xc0 != 0), (event, is_end));
+                let duration = u16::from_be_bytes([high, low]);
+                match is_end {
+                    true => assert_eq!(duration, 11_520, "240 ms at 48 kHz"),
+                    false => assert!(duration > longest, "{packets:?}"),
+                }
+                longest = duration;
+                previous = Some(packet.clone());
+            }
+        }
     })
     .await;
 }

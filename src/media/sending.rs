@@ -317,7 +317,7 @@ impl SendingTrack {
             }
         }
         self.codecs = match self.dtmf {
-            Some(_) => dtmf::with_dtmf(codecs, |_| false),
+            Some(_) => dtmf::with_dtmf(codecs, &self.codecs, |_| false),
             None => codecs,
         };
         Ok(())

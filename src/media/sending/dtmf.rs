@@ -46,7 +46,7 @@ impl SendingTrack {
                 "the audio track carries the digits of another track already",
             ));
         }
-        let codecs = with_dtmf(self.codecs.clone(), is_taken);
+        let codecs = with_dtmf(self.codecs.clone(), &[], is_taken);
         if !codecs.iter().any(is_dtmf) {
             return Err(Error::invalid_state("no payload type is left for digits"));
         }
@@ -211,8 +211,12 @@ fn is_dtmf(codec: &RTCCodec) -> bool {
 
 /// The codecs with one for digits for each clock rate of the audio codecs; as they are if they
 /// have one already. The clock must be that of the audio (RFC 4733 section 2.1), so that both
-/// share one line of timestamps.
-pub(super) fn with_dtmf(mut codecs: Vec<RTCCodec>, is_taken: impl Fn(u8) -> bool) -> Vec<RTCCodec> {
+/// share one line of timestamps. The payload types of `before` are kept.
+pub(super) fn with_dtmf(
+    mut codecs: Vec<RTCCodec>,
+    before: &[RTCCodec],
+    is_taken: impl Fn(u8) -> bool,
+) -> Vec<RTCCodec> {
     if codecs.iter().any(is_dtmf) {
         return codecs;
     }
@@ -228,8 +232,12 @@ pub(super) fn with_dtmf(mut codecs: Vec<RTCCodec>, is_taken: impl Fn(u8) -> bool
     }
     for rate in rates {
         let used = |id: u8| codecs.iter().any(|codec| codec.payload_id == id);
-        let free = PREFERRED
-            .into_iter()
+        let same = |codec: &&RTCCodec| is_dtmf(codec) && codec.effective_clock_rate() == rate;
+        let free = before
+            .iter()
+            .filter(same)
+            .map(|codec| codec.payload_id)
+            .chain(PREFERRED)
             .chain(96..=127)
             .find(|&id| !used(id) && !is_taken(id));
         if let Some(id) = free {
