@@ -21,6 +21,7 @@ mod ice_server_tests;
 mod lenient;
 pub(crate) mod options;
 pub(crate) mod receiving;
+mod repair;
 pub(crate) mod restrictions;
 pub(crate) mod roles;
 #[cfg(test)]

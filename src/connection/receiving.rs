@@ -9,6 +9,7 @@ use super::RTCConnection;
 use super::contributors::{Contributors, RTCContributor};
 use super::digits::{ReceivingDigits, dtmf_codecs};
 use super::event::RTCConnectionEvent;
+use super::repair::{receiver_repair, ssrcs};
 use super::shared::ConnectionState;
 use super::stream_event::{RTCStreamEvent, StreamWatch};
 use crate::dtmf::DTMFMediaStreamTrack;
@@ -109,7 +110,7 @@ impl Receiving {
     pub(crate) fn uses_ssrc(&self, ssrc: u32) -> bool {
         self.tracks
             .values()
-            .any(|receiving| receiving.description.ssrc == Some(ssrc))
+            .any(|receiving| ssrcs(&receiving.description).contains(&ssrc))
     }
 
     pub(crate) fn set_watch(&mut self, watch: StreamWatch) {
@@ -348,6 +349,9 @@ impl RTCConnection {
             let id = state
                 .engine
                 .add_receiver(Instant::now(), receiver_spec(&description))?;
+            state
+                .engine
+                .set_receiver_repair(id, receiver_repair(&description));
             let connected = state.receiving.connected_streams();
             let receiving = match state.receiving.tracks.entry(id) {
                 Entry::Occupied(known) => {
@@ -480,7 +484,7 @@ fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
     ReceiverSpec {
         declaration: Declaration {
             kind: description.kind.as_str(),
-            ssrcs: description.ssrc.into_iter().collect(),
+            ssrcs: ssrcs(description),
             mid: description.mux_id.clone(),
             rid: None,
             payload_types: codecs.iter().map(|codec| codec.payload_id).collect(),

@@ -185,7 +185,7 @@ impl ConnectionShared {
             let ssrc = state.fresh_ssrc();
             let mut sending = SendingTrack::new(
                 track.clone(),
-                ssrc,
+                [ssrc, state.fresh_ssrc()],
                 vec![stream.id().to_owned()],
                 restrictions
                     .codecs_of(track.kind())
@@ -197,6 +197,7 @@ impl ConnectionShared {
             let key = state.next_key;
             state.engine.add_sender(ssrc, sending.clock_rate(), None)?;
             state.sending.insert(key, sending);
+            state.apply_repair(key)?;
             Ok(Some(key))
         })?;
         if let Some(key) = key {

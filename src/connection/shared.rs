@@ -248,12 +248,17 @@ impl ConnectionState {
 
     /// RFC 3550 section 8.2: BYE for the SSRC that collides, then a new one.
     fn replace_ssrc(&mut self, now: Instant, old: u32) -> Option<u32> {
-        let new = self.fresh_ssrc();
-        let track = self.sending.values_mut().find(|track| track.ssrc == old)?;
+        let [new, rtx] = [self.fresh_ssrc(), self.fresh_ssrc()];
+        let of_old = |(_, track): &(&u32, &mut SendingTrack)| track.ssrc == old;
+        let Some((&key, track)) = self.sending.iter_mut().find(of_old) else {
+            return self.replace_rtx_ssrc(old, new);
+        };
         track.ssrc = new;
+        track.rtx_ssrc = rtx;
         let (clock_rate, mid) = (track.clock_rate(), track.mux_id.clone());
         self.engine.remove_sender(now, old);
         self.engine.add_sender(new, clock_rate, mid).ok()?;
+        self.apply_repair(key).ok()?;
         Some(new)
     }
 
@@ -261,7 +266,7 @@ impl ConnectionState {
         loop {
             let ssrc = crate::random::u32();
             if ssrc != 0
-                && !self.sending.values().any(|track| track.ssrc == ssrc)
+                && !self.sending.values().any(|track| track.uses_ssrc(ssrc))
                 && !self.receiving.uses_ssrc(ssrc)
             {
                 return ssrc;
@@ -484,6 +489,9 @@ impl SendingOwner for ConnectionShared {
             .map(|track| (track.ssrc, track.clock_rate(), track.mux_id.clone()));
         if let Some((ssrc, clock_rate, mid)) = update {
             state.engine.update_sender(ssrc, clock_rate, mid);
+        }
+        if let Err(error) = state.apply_repair(key) {
+            tracing::debug!(%error, "packets of the track are not sent again");
         }
     }
 

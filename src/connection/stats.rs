@@ -73,6 +73,12 @@ pub struct RTCInboundRtpStats {
     pub packets_lost: i64,
     /// Interarrival jitter in seconds (RFC 3550 section 6.4.1).
     pub jitter: f64,
+    /// NACK messages sent.
+    pub nack_count: u64,
+    /// Packets that a retransmission stream brought; in `packets_received` as well.
+    pub retransmitted_packets_received: u64,
+    /// Their payload bytes; in `bytes_received` as well.
+    pub retransmitted_bytes_received: u64,
 }
 
 /// A source that is sent.
@@ -92,6 +98,12 @@ pub struct RTCOutboundRtpStats {
     pub pli_count: u64,
     /// Full intra requests received.
     pub fir_count: u64,
+    /// NACK messages received.
+    pub nack_count: u64,
+    /// Packets sent again, in the same stream or in one of their own; in `packets_sent` as well.
+    pub retransmitted_packets_sent: u64,
+    /// Their payload bytes; in `bytes_sent` as well.
+    pub retransmitted_bytes_sent: u64,
     /// Packets lost on the way, as the peer reports.
     pub remote_packets_lost: Option<i32>,
     /// Round-trip time by the peer's reports, in seconds.
@@ -125,6 +137,11 @@ pub struct RTCDropStats {
     pub dtls: u64,
     /// RTCP packets that were malformed or said what the peer may not say.
     pub rtcp: u64,
+    /// Retransmissions received that were of no use: malformed, of an unknown stream, or of packets
+    /// that were there already.
+    pub retransmissions: u64,
+    /// Packets the peer asked for again that were not to be had any more.
+    pub unanswered_nacks: u64,
     /// Remote candidates that could not be used.
     pub ignored_candidates: u64,
     /// Socket, all its connections: datagrams of no connection, by their address or, with STUN,
@@ -188,10 +205,13 @@ impl ConnectionState {
                 Some(RTCInboundRtpStats {
                     ssrc,
                     kind,
-                    packets_received: stats.packets_received,
-                    bytes_received: stats.bytes_received,
+                    packets_received: stats.packets_received + stats.restored,
+                    bytes_received: stats.bytes_received + stats.restored_bytes,
                     packets_lost: stats.packets_lost,
                     jitter: stats.jitter.as_secs_f64(),
+                    nack_count: stats.nacks_sent,
+                    retransmitted_packets_received: stats.restored,
+                    retransmitted_bytes_received: stats.restored_bytes,
                 })
             })
             .collect();
@@ -201,13 +221,21 @@ impl ConnectionState {
             .filter_map(|track| {
                 let stats = engine.rtp().outbound_stats(track.ssrc)?;
                 let remote = stats.remote;
+                let rtx = engine
+                    .rtx_ssrc(track.ssrc)
+                    .and_then(|ssrc| engine.rtp().outbound_stats(ssrc));
+                let (rtx_packets, rtx_bytes) =
+                    rtx.map_or((0, 0), |rtx| (rtx.packets_sent, rtx.bytes_sent));
                 Some(RTCOutboundRtpStats {
                     ssrc: track.ssrc,
                     kind: track.source.kind(),
-                    packets_sent: stats.packets_sent,
-                    bytes_sent: stats.bytes_sent,
+                    packets_sent: stats.packets_sent + rtx_packets,
+                    bytes_sent: stats.bytes_sent + rtx_bytes,
                     pli_count: stats.plis,
                     fir_count: stats.firs,
+                    nack_count: stats.nacks,
+                    retransmitted_packets_sent: stats.resent + rtx_packets,
+                    retransmitted_bytes_sent: stats.resent_bytes + rtx_bytes,
                     remote_packets_lost: remote.map(|remote| remote.cumulative_lost),
                     round_trip_time: remote
                         .and_then(|remote| remote.rtt)
@@ -218,6 +246,7 @@ impl ConnectionState {
         let ice = engine.ice().counters();
         let dtls = engine.dtls_counters();
         let rtcp = engine.rtp().counters();
+        let repair = engine.repair_counters();
         let EngineCounters {
             unknown_protocol,
             wrong_path,
@@ -253,6 +282,8 @@ impl ConnectionState {
                     + rtcp.packets_malformed
                     + rtcp.byes_ignored
                     + rtcp.feedback_ignored,
+                retransmissions: repair.unrelated + repair.malformed + repair.needless,
+                unanswered_nacks: repair.unanswered,
                 ignored_candidates: self.ignored_candidates,
                 socket_unknown: 0,
                 socket_send: 0,

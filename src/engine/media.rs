@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::repair::{ReceiverRepair, SenderRepair};
+use super::rtp_out::StreamLabels;
 use super::srtp::HeaderFields;
 use super::unknown::Verdict;
 use super::{Engine, EngineEvent};
 use crate::error::Result;
 use crate::rtp::extensions::{decode_text, encode_audio_level};
 use crate::rtp::{
-    AudioLevel, Declaration, ExtensionMap, KeyframeRequest, OutgoingHeader, ReceiverId, Route,
-    Router, RtpEvent, RtpHeader, RtpPacket, encode_abs_send_time, to_packet, write_header,
+    AudioLevel, Declaration, ExtensionMap, KeyframeRequest, ReceiverId, Reception, Route, Router,
+    RtpEvent, RtpHeader, RtpPacket, to_packet,
 };
 
 /// Header extensions of a track beyond those the engine fills in.
@@ -42,8 +44,13 @@ pub(crate) enum SendOutcome {
 
 /// A sending SSRC.
 pub(crate) struct Sender {
-    mid: Option<Vec<u8>>,
+    pub(super) mid: Option<Vec<u8>>,
+    pub(super) rid: Option<Vec<u8>>,
+    pub(super) repair: SenderRepair,
 }
+
+/// The sending SSRCs; those of retransmissions are part of what they repair.
+pub(super) type Senders = BTreeMap<u32, Sender>;
 
 /// What a receiver is declared with.
 #[derive(Debug, Clone)]
@@ -54,7 +61,7 @@ pub(crate) struct ReceiverSpec {
 }
 
 impl ReceiverSpec {
-    fn clock_rate(&self, payload_type: u8) -> u32 {
+    pub(super) fn clock_rate(&self, payload_type: u8) -> u32 {
         self.clock_rates
             .iter()
             .find(|(known, _)| *known == payload_type)
@@ -64,9 +71,24 @@ impl ReceiverSpec {
 
 /// A declared receiver.
 pub(crate) struct Receiver {
-    spec: ReceiverSpec,
+    pub(super) spec: ReceiverSpec,
     connected: bool,
-    ssrcs: Vec<u32>,
+    pub(super) ssrcs: Vec<u32>,
+    pub(super) repair: ReceiverRepair,
+}
+
+impl Receiver {
+    /// The SSRC that a retransmission stream repairs: as declared, or the only one there is.
+    pub(super) fn repaired(&self, rtx_ssrc: u32, _rid: Option<&str>) -> Option<u32> {
+        let declared = self.repair.rtx_ssrcs.iter();
+        if let Some((_, media)) = declared.clone().find(|(rtx, _)| *rtx == rtx_ssrc) {
+            return Some(*media);
+        }
+        match self.ssrcs.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        }
+    }
 }
 
 impl Engine {
@@ -80,14 +102,22 @@ impl Engine {
     ) -> Result<()> {
         self.rtp.add_sender(ssrc, clock_rate)?;
         let mid = mid.map(String::into_bytes);
-        self.senders.insert(ssrc, Sender { mid });
+        let sender = Sender {
+            mid,
+            rid: None,
+            repair: SenderRepair::default(),
+        };
+        self.senders.insert(ssrc, sender);
         Ok(())
     }
 
     /// Sends BYE for the SSRC and forgets it (conformance row G9).
     pub(crate) fn remove_sender(&mut self, now: Instant, ssrc: u32) {
-        if self.senders.remove(&ssrc).is_some() {
+        if let Some(sender) = self.senders.remove(&ssrc) {
             self.rtp.remove_sender(ssrc);
+            if let Some(rtx) = sender.repair.rtx_ssrc() {
+                self.rtp.remove_sender(rtx);
+            }
             self.advance(now);
         }
     }
@@ -95,6 +125,9 @@ impl Engine {
     /// Pauses an SSRC: no BYE, it may go on (conformance row G9).
     pub(crate) fn stop_sender(&mut self, ssrc: u32) {
         self.rtp.stop_sender(ssrc);
+        if let Some(rtx) = self.rtx_ssrc(ssrc) {
+            self.rtp.stop_sender(rtx);
+        }
     }
 
     pub(crate) fn update_sender(&mut self, ssrc: u32, clock_rate: u32, mid: Option<String>) {
@@ -133,61 +166,24 @@ impl Engine {
         ssrc: u32,
         packet: &OutgoingRtp<'_>,
     ) -> Result<SendOutcome> {
-        let Some((local, remote)) = self.ice.send_path() else {
+        let Some((mut wire, senders, rtp)) = self.wire() else {
             return Ok(SendOutcome::NotConnected);
         };
-        let (Some(srtp), Some(profile), Some(sender)) = (
-            &mut self.srtp,
-            self.secure.srtp_profile,
-            self.senders.get(&ssrc),
-        ) else {
+        let Some(sender) = senders.get_mut(&ssrc) else {
             return Ok(SendOutcome::NotConnected);
         };
-        let ids = &self.config.extensions;
-        let send_time;
-        let mut extensions: [(u8, &[u8]); 8] = [(0, &[]); 8];
-        let mut count = 0;
-        let mut add = |id: u8, data| {
-            if let Some(slot) = extensions.get_mut(count) {
-                *slot = (id, data);
-                count += 1;
-            }
+        let Sender { mid, rid, repair } = sender;
+        let labels = StreamLabels {
+            mid: mid.as_deref(),
+            rid: wire.extension_ids().rid.zip(rid.as_deref()),
         };
-        if let (Some(id), Some(mid)) = (ids.mid, &sender.mid) {
-            add(id, mid.as_slice());
-        }
-        if let Some(id) = ids.abs_send_time {
-            send_time =
-                encode_abs_send_time(now.saturating_duration_since(self.config.wall_clock.0));
-            add(id, &send_time);
-        }
-        for &(id, data) in packet.extensions {
-            add(id, data);
-        }
-        let header = OutgoingHeader {
-            marker: packet.marker,
-            payload_type: packet.payload_type,
-            sequence_number: packet.sequence_number,
-            timestamp: packet.timestamp,
-            ssrc,
-            csrcs: packet.csrcs,
-            extensions: extensions.get(..count).unwrap_or_default(),
-        };
-        self.header.clear();
-        let header_len = write_header(&mut self.header, &header);
-        let len = header_len + packet.payload.len() + profile.rtp_overhead();
-        let head = &self.header;
-        let queued = self.out.push_with(local, remote, len, |out| {
-            let start = out.len();
-            out.extend_from_slice(head);
-            out.extend_from_slice(packet.payload);
-            srtp.protect_rtp(out, start, header_len)
+        let queued = wire.send(now, ssrc, labels, packet, &[], |datagram| {
+            repair.keep(now, packet, datagram);
         })?;
         if !queued {
             return Ok(SendOutcome::QueueFull);
         }
-        self.rtp
-            .sent(now, ssrc, packet.timestamp, packet.payload.len());
+        rtp.sent(now, ssrc, packet.timestamp, packet.payload.len());
         Ok(SendOutcome::Sent)
     }
 
@@ -205,6 +201,7 @@ impl Engine {
                     spec,
                     connected: false,
                     ssrcs: Vec::new(),
+                    repair: ReceiverRepair::default(),
                 };
                 self.receivers.insert(id, receiver);
             }
@@ -230,7 +227,8 @@ impl Engine {
     pub(crate) fn remove_receiver(&mut self, now: Instant, id: ReceiverId) {
         self.router.remove(id);
         if let Some(receiver) = self.receivers.remove(&id) {
-            for ssrc in receiver.ssrcs {
+            let repair = receiver.repair.rtx_ssrcs.iter().map(|(rtx, _)| *rtx);
+            for ssrc in receiver.ssrcs.into_iter().chain(repair) {
                 self.rtp.remove_receiver(ssrc);
                 self.unknown.give_up(now, ssrc);
             }
@@ -304,11 +302,17 @@ impl Engine {
             self.keep_unknown(now, header.clone(), packet);
             return;
         };
+        if let Some(media) = receiver.repair.media_payload_type(packet.payload_type) {
+            if let Some(packet) = self.restore(now, id, header, packet, media) {
+                self.queue_packet(id, packet);
+            }
+            return;
+        }
         let clock_rate = receiver.spec.clock_rate(packet.payload_type);
-        let counted = self
+        let reception = self
             .rtp
-            .received(now, header, packet.payload.len(), clock_rate);
-        if !counted {
+            .receive(now, header, packet.payload.len(), clock_rate);
+        if reception == Reception::Refused {
             // Overtaken by its own BYE, or one too many: no source of the receiver's.
             self.router.unbind(packet.ssrc);
             self.poll_rtp_events();
@@ -317,23 +321,30 @@ impl Engine {
         let first = !receiver.ssrcs.contains(&packet.ssrc);
         if first {
             receiver.ssrcs.push(packet.ssrc);
+            if receiver.repair.nack {
+                self.rtp.enable_nack(packet.ssrc);
+            }
         }
-        if packet.payload.is_empty() {
-            // Padding alone, as bandwidth probes are made of.
+        if packet.payload.is_empty() || reception == Reception::Repeat {
+            // Padding alone, as bandwidth probes are made of; or nothing new.
             return;
         }
         if !receiver.connected {
             receiver.connected = true;
             self.events.push_back(EngineEvent::ReceiverConnected(id));
         }
+        self.queue_packet(id, packet);
+        if first {
+            // A new SSRC may be one of ours.
+            self.poll_rtp_events();
+        }
+    }
+
+    fn queue_packet(&mut self, id: ReceiverId, packet: RtpPacket) {
         if self.packets.len() < MAX_PACKETS {
             self.packets.push_back((id, packet));
         } else {
             self.counters.unknown_rtp += 1;
-        }
-        if first {
-            // A new SSRC may be one of ours.
-            self.poll_rtp_events();
         }
     }
 
@@ -375,6 +386,10 @@ impl Engine {
                 RtpEvent::KeyframeRequested { ssrc } => self
                     .events
                     .push_back(EngineEvent::KeyframeRequested { ssrc }),
+                RtpEvent::Nack {
+                    ssrc,
+                    sequence_numbers,
+                } => self.nacked.push((ssrc, sequence_numbers)),
                 RtpEvent::SsrcCollision { ssrc } => {
                     self.events.push_back(EngineEvent::SsrcConflict { ssrc });
                 }

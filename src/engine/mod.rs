@@ -8,6 +8,8 @@ pub(crate) mod guard;
 pub(crate) mod ice;
 mod media;
 pub(crate) mod outgoing;
+mod repair;
+mod rtp_out;
 mod secure;
 pub(crate) mod srtp;
 #[cfg(test)]
@@ -34,6 +36,7 @@ use dtls::{DtlsCounters, DtlsRole, DtlsTransport};
 use ice::{Candidate, Credentials, IceAgent, IceConfig, IceEvent, IceState, Role};
 pub(crate) use media::{OutgoingRtp, ReceiverSpec, SendOutcome};
 use outgoing::{Outgoing, Transmit};
+pub(crate) use repair::{ReceiverRepair, RtxStream};
 pub(crate) use secure::{Identity, SecureState};
 use srtp::Srtp;
 
@@ -132,13 +135,16 @@ pub(crate) struct Engine {
     srtp: Option<Srtp>,
     rtp: RtpSession,
     router: Router,
-    senders: BTreeMap<u32, media::Sender>,
+    senders: media::Senders,
     receivers: BTreeMap<ReceiverId, media::Receiver>,
     unknown: unknown::UnknownSources,
     out: Outgoing,
     events: VecDeque<EngineEvent>,
     packets: VecDeque<(ReceiverId, RtpPacket)>,
     counters: EngineCounters,
+    repair_counters: repair::RepairCounters,
+    /// What the peer asked for again: SSRC and sequence numbers.
+    nacked: Vec<(u32, Vec<u16>)>,
     /// Scratch space for the header of the packet being sent.
     header: Vec<u8>,
 }
@@ -177,6 +183,8 @@ impl Engine {
             events: VecDeque::new(),
             packets: VecDeque::new(),
             counters: EngineCounters::default(),
+            repair_counters: repair::RepairCounters::default(),
+            nacked: Vec::new(),
             header: Vec::new(),
         }
     }
@@ -312,6 +320,7 @@ impl Engine {
             if let Some(dtls) = &mut self.dtls {
                 dtls.handle_timeout(now);
             }
+            self.rtp.set_path_rtt(self.ice.selected_rtt());
             self.rtp.handle_timeout(now);
             self.advance(now);
         });
@@ -441,6 +450,7 @@ impl Engine {
         self.poll_dtls_events(now);
         self.flush_dtls();
         self.poll_rtp_events();
+        self.answer_nacks(now);
         self.flush_rtcp(now);
     }
 

@@ -112,7 +112,12 @@ pub(crate) fn static_payload_type(payload_type: u8) -> Option<&'static CodecFact
 pub(crate) fn default_codecs(kind: Kind) -> Vec<RTCCodec> {
     match kind {
         Kind::Audio => vec![RTCCodec::opus(96), RTCCodec::ulaw(), RTCCodec::alaw()],
-        Kind::Video => vec![RTCCodec::vp8(97), RTCCodec::h264(98)],
+        Kind::Video => vec![
+            RTCCodec::vp8(97),
+            RTCCodec::h264(98),
+            RTCCodec::rtx(99, 97),
+            RTCCodec::rtx(100, 98),
+        ],
         Kind::Dtmf => vec![RTCCodec::dtmf(101)],
     }
 }

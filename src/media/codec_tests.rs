@@ -180,7 +180,12 @@ fn default_codecs_are_valid_and_supported() {
         let description = RTCTrackDescription::new(kind, default_codecs(kind));
         description.validate().unwrap();
         assert!(description.has_supported_codec());
-        for codec in &description.codecs {
+        let media = |codec: &&RTCCodec| codec.id() != Some(CodecId::Rtx);
+        assert_eq!(
+            rtx_payload_types(&description.codecs).len(),
+            description.codecs.len() - description.codecs.iter().filter(media).count()
+        );
+        for codec in description.codecs.iter().filter(media) {
             Packetizer::for_codec(codec).unwrap();
             Depacketizer::for_codec(codec).unwrap();
         }

@@ -8,6 +8,7 @@ mod description;
 mod jitter;
 mod kind;
 mod packetize;
+mod rtx;
 mod sample;
 pub(crate) mod sending;
 pub(crate) mod stream;
@@ -42,6 +43,7 @@ pub(crate) use depacketize::{Corrupt, Depacketizer, Frame};
 pub(crate) use description::{read_ssrc, write_ssrc};
 pub(crate) use jitter::JitterBuffer;
 pub(crate) use packetize::{Packetizer, Payload, TimestampClock};
+pub(crate) use rtx::rtx_payload_types;
 pub(crate) use sample::{JitterConfig, JitterStats};
 
 /// A random identity for streams and tracks: 128 bits in hex.

@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 use super::track::{MediaStreamTrack, MediaStreamTrackEvent};
 use super::{
-    Kind, Packetizer, Payload, RTCCodec, RTCMediaAttributes, RTCTrackDescription, TimestampClock,
-    first_supported,
+    Kind, Packetizer, Payload, RTCCodec, RTCMediaAttributes, RTCRtxParameters, RTCTrackDescription,
+    TimestampClock, first_supported, rtx_payload_types,
 };
 use crate::error::{Error, Result};
 
@@ -226,6 +226,8 @@ impl std::fmt::Debug for RTCTrack {
 pub(crate) struct SendingTrack {
     pub(crate) source: MediaStreamTrack,
     pub(crate) ssrc: u32,
+    /// For packets sent again, where the codecs have rtx.
+    pub(crate) rtx_ssrc: u32,
     pub(crate) msid: Vec<String>,
     pub(crate) codecs: Vec<RTCCodec>,
     pub(crate) media_attributes: Vec<RTCMediaAttributes>,
@@ -280,7 +282,7 @@ pub(crate) struct FramePacket<'a> {
 impl SendingTrack {
     pub(crate) fn new(
         source: MediaStreamTrack,
-        ssrc: u32,
+        [ssrc, rtx_ssrc]: [u32; 2],
         msid: Vec<String>,
         codecs: Vec<RTCCodec>,
         started: bool,
@@ -290,6 +292,7 @@ impl SendingTrack {
         Ok(Self {
             source,
             ssrc,
+            rtx_ssrc,
             msid,
             codecs,
             media_attributes: Vec::new(),
@@ -330,6 +333,10 @@ impl SendingTrack {
         description.validate()
     }
 
+    pub(crate) fn uses_ssrc(&self, ssrc: u32) -> bool {
+        self.ssrc == ssrc || self.rtx_ssrc == ssrc
+    }
+
     pub(crate) fn clock_rate(&self) -> u32 {
         self.active.clock_rate
     }
@@ -349,6 +356,11 @@ impl SendingTrack {
             description.rtp_ext_headers = Some(self.rtp_ext_headers.clone());
         }
         description.mux_id.clone_from(&self.mux_id);
+        if !rtx_payload_types(&self.codecs).is_empty() {
+            description.rtx = Some(RTCRtxParameters {
+                ssrc: Some(self.rtx_ssrc),
+            });
+        }
         description
     }
 

@@ -120,6 +120,7 @@ impl RtpSession {
         let sequence_numbers: Vec<u16> = numbers.by_ref().take(*budget).collect();
         *budget = budget.saturating_sub(sequence_numbers.len());
         add(&mut self.counters.nacks_dropped, numbers.count() as u64);
+        add(&mut sender.stats.nacks, 1);
         add(&mut sender.stats.nacked, sequence_numbers.len() as u64);
         if !sequence_numbers.is_empty() {
             self.push_event(RtpEvent::Nack {

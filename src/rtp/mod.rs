@@ -5,11 +5,14 @@ mod demux;
 mod event;
 pub(crate) mod extensions;
 mod header;
+mod history;
 mod incoming;
 mod interval;
+mod nack;
 mod outgoing;
 mod packet;
 mod receiver;
+mod repair;
 mod reports;
 mod router;
 mod sender;
@@ -20,6 +23,8 @@ mod wire;
 mod fuzz_tests;
 #[cfg(test)]
 mod header_tests;
+#[cfg(test)]
+mod nack_tests;
 #[cfg(test)]
 mod router_tests;
 #[cfg(test)]
@@ -35,6 +40,8 @@ pub(crate) use extensions::{
     encode_abs_send_time,
 };
 pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
+pub(crate) use history::History;
 pub(crate) use outgoing::cname_from_random;
+pub(crate) use repair::Reception;
 pub(crate) use router::{Declaration, ReceiverId, Route, Router};
 pub(crate) use session::RtpSession;

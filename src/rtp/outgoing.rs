@@ -5,9 +5,10 @@ use std::ops::Bound;
 use std::time::Instant;
 
 use super::event::KeyframeRequest;
+use super::nack;
 use super::reports::{
-    self, MAX_COUNT, ReportBlock, SenderInfo, sdes_chunk_len, write_bye, write_cname, write_fir,
-    write_pli, write_receiver_report, write_sender_report,
+    self, MAX_COUNT, MAX_NACK_ENTRIES, ReportBlock, SenderInfo, sdes_chunk_len, write_bye,
+    write_cname, write_fir, write_nack, write_pli, write_receiver_report, write_sender_report,
 };
 use super::session::RtpSession;
 
@@ -15,7 +16,6 @@ use super::session::RtpSession;
 /// everywhere.
 const MAX_COMPOUND: usize = 1_180;
 const SENDER_REPORT_LEN: usize = 28;
-const MAX_FEEDBACK_LEN: usize = 20;
 
 impl RtpSession {
     /// The next compound packet to send, of at most 1,180 bytes. To be called until `None` after
@@ -28,8 +28,8 @@ impl RtpSession {
             if !self.byes.is_empty() {
                 self.build_byes();
             }
-            if !self.requests.is_empty() {
-                self.build_requests();
+            if !self.requests.is_empty() || !self.nacks.is_empty() {
+                self.build_feedback();
             }
         }
         let compound = self.out.pop_front()?;
@@ -126,7 +126,7 @@ impl RtpSession {
     }
 
     /// Feedback goes out at once, in minimal compound packets (RFC 4585 section 3.1).
-    fn build_requests(&mut self) {
+    fn build_feedback(&mut self) {
         let sending = self
             .senders
             .iter()
@@ -134,25 +134,38 @@ impl RtpSession {
             .map(|(ssrc, _)| *ssrc);
         let from = sending.unwrap_or(self.reporter);
         self.reporter_announced |= sending.is_none();
-        let mut out = Vec::new();
+        let mut packets = Vec::new();
         for (ssrc, request) in std::mem::take(&mut self.requests) {
             let Some(source) = self.sources.get_mut(&ssrc) else {
                 continue;
             };
-            if out.len().saturating_add(MAX_FEEDBACK_LEN) > MAX_COMPOUND {
+            let mut packet = Vec::new();
+            match request {
+                KeyframeRequest::Pli => write_pli(&mut packet, from, ssrc),
+                KeyframeRequest::Fir => {
+                    source.fir_sequence = source.fir_sequence.wrapping_add(1);
+                    write_fir(&mut packet, from, ssrc, source.fir_sequence);
+                }
+            }
+            packets.push(packet);
+        }
+        for (ssrc, sequence_numbers) in std::mem::take(&mut self.nacks) {
+            for entries in nack::entries(&sequence_numbers).chunks(MAX_NACK_ENTRIES) {
+                let mut packet = Vec::new();
+                write_nack(&mut packet, from, ssrc, entries);
+                packets.push(packet);
+            }
+        }
+        let mut out = Vec::new();
+        for packet in packets {
+            if out.len().saturating_add(packet.len()) > MAX_COMPOUND {
                 self.out.push_back(std::mem::take(&mut out));
             }
             if out.is_empty() {
                 write_receiver_report(&mut out, from, &[]);
                 write_cname(&mut out, &[from], &self.cname);
             }
-            match request {
-                KeyframeRequest::Pli => write_pli(&mut out, from, ssrc),
-                KeyframeRequest::Fir => {
-                    source.fir_sequence = source.fir_sequence.wrapping_add(1);
-                    write_fir(&mut out, from, ssrc, source.fir_sequence);
-                }
-            }
+            out.extend_from_slice(&packet);
         }
         if !out.is_empty() {
             self.out.push_back(out);

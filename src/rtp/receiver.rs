@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::nack::{Arrival, NackTracker};
 use super::reports::{ReportBlock, ntp_middle};
 
 /// RFC 3550 appendix A.1.
@@ -36,6 +37,14 @@ pub(crate) struct InboundStats {
     pub(crate) clock: Option<SenderClock>,
     pub(crate) plis_sent: u64,
     pub(crate) firs_sent: u64,
+    /// NACK messages sent.
+    pub(crate) nacks_sent: u64,
+    /// Packets restored from a retransmission stream, and their payload octets; not in
+    /// `packets_received`.
+    pub(crate) restored: u64,
+    pub(crate) restored_bytes: u64,
+    /// Packets that came after they had been asked for, by either way.
+    pub(crate) recovered: u64,
 }
 
 #[derive(Debug)]
@@ -68,6 +77,10 @@ pub(super) struct SourceState {
     pub(super) fir_sequence: u8,
     pub(super) plis_sent: u64,
     pub(super) firs_sent: u64,
+    /// Where missing packets are asked for.
+    pub(super) nack: Option<Box<NackTracker>>,
+    pub(super) restored: u64,
+    pub(super) restored_bytes: u64,
 }
 
 impl SourceState {
@@ -105,9 +118,13 @@ impl SourceState {
             fir_sequence: 0,
             plis_sent: 0,
             firs_sent: 0,
+            nack: None,
+            restored: 0,
+            restored_bytes: 0,
         }
     }
 
+    /// False for a packet that was here before, as far as that is known.
     pub(super) fn received(
         &mut self,
         now: Instant,
@@ -115,15 +132,22 @@ impl SourceState {
         timestamp: u32,
         payload_len: usize,
         clock_rate: u32,
-    ) {
+    ) -> bool {
         self.packets = self.packets.wrapping_add(1);
         self.bytes = self.bytes.wrapping_add(payload_len as u64);
         self.last_rtp = now;
         self.last_heard = now;
         self.heard_since_report = true;
-        if self.update_sequence(sequence_number) {
+        let arrival = match &mut self.nack {
+            Some(nack) => nack.arrived(now, sequence_number),
+            None => Arrival::Next,
+        };
+        // How long a packet that was sent again took says nothing about the path.
+        let timely = arrival != Arrival::Missed { asked: true };
+        if self.update_sequence(sequence_number) && timely {
             self.update_jitter(now, timestamp, clock_rate);
         }
+        arrival != Arrival::Repeat
     }
 
     /// RFC 3550 appendix A.1, without probation: SRTP has authenticated the source.
@@ -182,6 +206,10 @@ impl SourceState {
                 .wrapping_sub(self.jitter.wrapping_add(8) >> 4);
         }
         self.transit = Some(transit);
+    }
+
+    pub(super) fn highest_sequence_number(&self) -> u16 {
+        self.max_seq
     }
 
     fn extended_max(&self) -> u32 {
@@ -249,6 +277,10 @@ impl SourceState {
             clock: self.clock,
             plis_sent: self.plis_sent,
             firs_sent: self.firs_sent,
+            nacks_sent: self.nack.as_ref().map_or(0, |nack| nack.messages),
+            restored: self.restored,
+            restored_bytes: self.restored_bytes,
+            recovered: self.nack.as_ref().map_or(0, |nack| nack.recovered),
         }
     }
 }

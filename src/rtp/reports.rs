@@ -301,6 +301,21 @@ pub(super) fn write_pli(out: &mut Vec<u8>, from: u32, media: u32) {
     });
 }
 
+/// The most entries that one NACK of ours has.
+pub(super) const MAX_NACK_ENTRIES: usize = 200;
+
+/// Entries are a packet id and the bitmask of the 16 packets after it (RFC 4585 section 6.2.1).
+pub(super) fn write_nack(out: &mut Vec<u8>, from: u32, media: u32, entries: &[(u16, u16)]) {
+    write_packet(out, usize::from(FMT_NACK), RTPFB, |out| {
+        out.extend_from_slice(&from.to_be_bytes());
+        out.extend_from_slice(&media.to_be_bytes());
+        for (first, mask) in entries.iter().take(MAX_NACK_ENTRIES) {
+            out.extend_from_slice(&first.to_be_bytes());
+            out.extend_from_slice(&mask.to_be_bytes());
+        }
+    });
+}
+
 /// The media source of the header is unused and 0 (RFC 5104 section 4.3.1.2).
 pub(super) fn write_fir(out: &mut Vec<u8>, from: u32, media: u32, sequence: u8) {
     write_packet(out, usize::from(FMT_FIR), PSFB, |out| {

@@ -31,6 +31,11 @@ pub(crate) struct OutboundStats {
     pub(crate) firs: u64,
     /// Sequence numbers the peer asked for again.
     pub(crate) nacked: u64,
+    /// NACK messages received.
+    pub(crate) nacks: u64,
+    /// Packets sent again in this stream, and their payload octets; in the figures above as well.
+    pub(crate) resent: u64,
+    pub(crate) resent_bytes: u64,
 }
 
 /// How far a timestamp may be behind the newest and still belong to the same timeline: two
@@ -65,6 +70,9 @@ impl SenderState {
                 plis: 0,
                 firs: 0,
                 nacked: 0,
+                nacks: 0,
+                resent: 0,
+                resent_bytes: 0,
             },
             last_timestamp: 0,
             stamped_at: None,

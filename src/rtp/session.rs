@@ -8,6 +8,7 @@ use super::event::{KeyframeRequest, RtcpCounters, RtpConfig, RtpEvent};
 use super::header::RtpHeader;
 use super::interval::{IntervalTimer, Membership};
 use super::receiver::{InboundStats, SourceState};
+use super::repair::Reception;
 use super::reports::to_ntp;
 use super::sender::{OutboundStats, SenderState};
 use crate::error::{Error, Result};
@@ -46,10 +47,15 @@ pub(crate) struct RtpSession {
     /// No source times out before this; it may be early, never late.
     sweep_at: Option<Instant>,
     keyframe_at: Option<Instant>,
+    /// No missing packet is to be asked for before this; it may be early, never late.
+    pub(super) nack_at: Option<Instant>,
+    pub(super) path_rtt: Option<Duration>,
     pub(super) report_due: bool,
     pub(super) block_cursor: u32,
     pub(super) byes: Vec<u32>,
     pub(super) requests: Vec<(u32, KeyframeRequest)>,
+    /// Packets to ask for, by source.
+    pub(super) nacks: Vec<(u32, Vec<u16>)>,
     pub(super) out: VecDeque<Vec<u8>>,
     events: VecDeque<RtpEvent>,
     pub(super) counters: RtcpCounters,
@@ -84,10 +90,13 @@ impl RtpSession {
             next_report: None,
             sweep_at: None,
             keyframe_at: None,
+            nack_at: None,
+            path_rtt: None,
             report_due: false,
             block_cursor: 0,
             byes: Vec::new(),
             requests: Vec::new(),
+            nacks: Vec::new(),
             out: VecDeque::new(),
             events: VecDeque::new(),
             counters: RtcpCounters::default(),
@@ -150,44 +159,45 @@ impl RtpSession {
         }
     }
 
-    /// Counts an authenticated RTP packet. False if it is not to be delivered: its source is one
-    /// too many, or has just said BYE.
-    pub(crate) fn received(
+    /// Counts an authenticated RTP packet, and says whether it is to be delivered.
+    pub(crate) fn receive(
         &mut self,
         now: Instant,
         header: &RtpHeader,
         payload_len: usize,
         clock_rate: u32,
-    ) -> bool {
+    ) -> Reception {
         if self.closed {
-            return false;
+            return Reception::Refused;
         }
         let ssrc = header.ssrc;
         let sequence_number = header.sequence_number;
         // One look-up for each packet of a source that is known and alive.
         if let Some(source) = self.sources.get_mut(&ssrc).filter(|s| s.active) {
-            source.received(
+            let fresh = source.received(
                 now,
                 sequence_number,
                 header.timestamp,
                 payload_len,
                 clock_rate,
             );
-            return true;
+            let nack_at = source.nack.as_ref().and_then(|nack| nack.next_at());
+            self.nack_no_later_than(nack_at);
+            return Reception::of(fresh);
         }
         self.check_collision(ssrc);
         if let Some(source) = self.sources.get(&ssrc)
             && let Some(left) = source.left_at
         {
             if now.saturating_duration_since(left) < BYE_LINGER {
-                return false;
+                return Reception::Refused;
             }
             self.sources.remove(&ssrc);
         }
         if !self.sources.contains_key(&ssrc) {
             if self.sources.len() >= MAX_SOURCES {
                 self.counters.sources_refused = self.counters.sources_refused.wrapping_add(1);
-                return false;
+                return Reception::Refused;
             }
             let timeout = self.config.source_timeout;
             self.sources.insert(
@@ -198,9 +208,9 @@ impl RtpSession {
             self.start_timer(now);
         }
         let Some(source) = self.sources.get_mut(&ssrc) else {
-            return false;
+            return Reception::Refused;
         };
-        source.received(
+        let fresh = source.received(
             now,
             sequence_number,
             header.timestamp,
@@ -208,13 +218,25 @@ impl RtpSession {
             clock_rate,
         );
         self.activate(ssrc);
-        true
+        Reception::of(fresh)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn received(
+        &mut self,
+        now: Instant,
+        header: &RtpHeader,
+        payload_len: usize,
+        clock_rate: u32,
+    ) -> bool {
+        self.receive(now, header, payload_len, clock_rate) != Reception::Refused
     }
 
     /// Forgets a source, without an event.
     pub(crate) fn remove_receiver(&mut self, ssrc: u32) {
         self.sources.remove(&ssrc);
         self.requests.retain(|(source, _)| *source != ssrc);
+        self.nacks.retain(|(source, _)| *source != ssrc);
     }
 
     /// Another timeout than the configured one, for a source that has been heard.
@@ -269,6 +291,8 @@ impl RtpSession {
             self.byes.push(self.reporter);
         }
         self.requests.clear();
+        self.nacks.clear();
+        self.nack_at = None;
         self.report_due = false;
         self.next_report = None;
         self.sweep_at = None;
@@ -277,10 +301,15 @@ impl RtpSession {
 
     /// When [`Self::handle_timeout`] is next due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        [self.next_report, self.sweep_at, self.keyframe_at]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.next_report,
+            self.sweep_at,
+            self.keyframe_at,
+            self.nack_at,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Runs what is due. [`Self::poll_rtcp`] and [`Self::poll_event`] have the results.
@@ -291,6 +320,7 @@ impl RtpSession {
         if self.sweep_at.is_some_and(|at| at <= now) {
             self.sweep(now);
         }
+        self.collect_nacks(now);
         if self.next_report.is_some_and(|at| at <= now) {
             self.reconsider(now);
         }

@@ -24,6 +24,15 @@ pub(crate) struct Relay {
 impl Relay {
     /// Both ends know each other through the relay only, and are connecting.
     pub(crate) fn between(near: &mut End, far: &mut End) -> Self {
+        Self::between_if(near, far, |_| true)
+    }
+
+    /// The same; only the datagrams of which `passes` is true get through, each way.
+    pub(crate) fn between_if(
+        near: &mut End,
+        far: &mut End,
+        passes: impl FnMut(&[u8]) -> bool + Clone + Send + 'static,
+    ) -> Self {
         let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
         let mut relay = Self {
             facing_near: bind(),
@@ -35,8 +44,10 @@ impl Relay {
         };
         introduce(near, far, relay.facing_far.local_addr().unwrap());
         introduce(far, near, relay.facing_near.local_addr().unwrap());
-        let back = relay.carry_thread(&relay.facing_far, &relay.facing_near, relay.near);
-        let there = relay.carry_thread(&relay.facing_near, &relay.facing_far, relay.far);
+        let (near_to, far_to) = (relay.near, relay.far);
+        let there = passes.clone();
+        let back = relay.carry_thread(&relay.facing_far, &relay.facing_near, near_to, passes);
+        let there = relay.carry_thread(&relay.facing_near, &relay.facing_far, far_to, there);
         relay.threads.extend([there, back]);
         near.connection.connect().unwrap();
         far.connection.connect().unwrap();
@@ -48,7 +59,13 @@ impl Relay {
         let _ = self.facing_near.send_to(datagram, self.near);
     }
 
-    fn carry_thread(&self, from: &UdpSocket, to: &UdpSocket, target: SocketAddr) -> JoinHandle<()> {
+    fn carry_thread(
+        &self,
+        from: &UdpSocket,
+        to: &UdpSocket,
+        target: SocketAddr,
+        mut passes: impl FnMut(&[u8]) -> bool + Send + 'static,
+    ) -> JoinHandle<()> {
         let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
         from.set_read_timeout(Some(Duration::from_millis(20)))
             .unwrap();
@@ -56,7 +73,9 @@ impl Relay {
         std::thread::spawn(move || {
             let mut buffer = [0; 2048];
             while !stop.load(Ordering::Relaxed) {
-                if let Ok((length, _)) = from.recv_from(&mut buffer) {
+                if let Ok((length, _)) = from.recv_from(&mut buffer)
+                    && passes(&buffer[..length])
+                {
                     let _ = to.send_to(&buffer[..length], target);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::pair::{Pair, PairKey, PairState, PairStats, Purpose, can_pair, is_usable};
 use super::{Candidate, CandidateKind, IceAgent, IceState};
@@ -162,6 +162,16 @@ impl IceAgent {
         if self.state == IceState::Failed && !self.consent_lost {
             self.set_state(IceState::Checking);
         }
+    }
+
+    /// Round-trip time of the path in use, by its last check.
+    pub(crate) fn selected_rtt(&self) -> Option<Duration> {
+        let path = self.selected.as_ref()?;
+        path.traffic.rtt.or_else(|| {
+            let key = self.current_selected_key()?;
+            let pair = self.pairs.iter().find(|pair| pair.key() == key)?;
+            pair.traffic.rtt
+        })
     }
 
     /// The checklist, and the path in use if a restart left it outside of it.

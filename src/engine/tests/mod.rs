@@ -8,4 +8,5 @@ mod insider;
 mod legality;
 mod media;
 mod nat;
+mod repair;
 mod setup;

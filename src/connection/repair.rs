@@ -1,0 +1,66 @@
+//! What descriptions say about packets that are sent again (rows G43, 4588), for the engine.
+
+use std::time::Instant;
+
+use super::shared::ConnectionState;
+use crate::engine::{ReceiverRepair, RtxStream};
+use crate::error::Result;
+use crate::media::sending::SendingTrack;
+use crate::media::{Kind, RTCTrackDescription, rtx_payload_types};
+
+impl ConnectionState {
+    /// Has the engine answer requests for packets of a track as its codecs say. Video is always
+    /// sent again on request; audio only where a codec for it is listed.
+    pub(super) fn apply_repair(&mut self, key: u32) -> Result<()> {
+        let Some(track) = self.track(key) else {
+            return Ok(());
+        };
+        let (ssrc, resend) = (track.ssrc, track.source.kind() == Kind::Video);
+        let rtx = rtx_stream(track);
+        self.engine
+            .set_sender_repair(Instant::now(), ssrc, resend, rtx)
+    }
+
+    /// The peer uses the SSRC of our retransmissions.
+    pub(super) fn replace_rtx_ssrc(&mut self, old: u32, new: u32) -> Option<u32> {
+        let of_old = |(_, track): &(&u32, &mut SendingTrack)| track.rtx_ssrc == old;
+        let (&key, track) = self.sending.iter_mut().find(of_old)?;
+        track.rtx_ssrc = new;
+        self.apply_repair(key).ok()?;
+        Some(new)
+    }
+}
+
+fn rtx_stream(track: &SendingTrack) -> Option<RtxStream> {
+    let payload_types = rtx_payload_types(&track.codecs);
+    (!payload_types.is_empty()).then(|| RtxStream {
+        ssrc: track.rtx_ssrc,
+        payload_types,
+        // RFC 3711 section 3.3.1, as for the media.
+        next_sequence_number: (crate::random::u32() & 0x7fff) as u16,
+    })
+}
+
+/// How missing packets of a described track come back. Video is asked for again whatever the
+/// description says: a peer that does not know how ignores it.
+pub(super) fn receiver_repair(description: &RTCTrackDescription) -> ReceiverRepair {
+    let pairs = rtx_payload_types(&description.codecs);
+    ReceiverRepair {
+        nack: description.kind == Kind::Video || !pairs.is_empty(),
+        rtx_ssrcs: rtx_ssrcs(description),
+        payload_types: pairs.iter().map(|(media, rtx)| (*rtx, *media)).collect(),
+    }
+}
+
+/// Retransmission SSRCs, each with that of the media it repairs.
+fn rtx_ssrcs(description: &RTCTrackDescription) -> Vec<(u32, u32)> {
+    let rtx = description.rtx.as_ref().and_then(|rtx| rtx.ssrc);
+    rtx.zip(description.ssrc).into_iter().collect()
+}
+
+/// The SSRCs that packets of a described track have.
+pub(super) fn ssrcs(description: &RTCTrackDescription) -> Vec<u32> {
+    let mut ssrcs: Vec<u32> = description.ssrc.into_iter().collect();
+    ssrcs.extend(rtx_ssrcs(description).iter().map(|(rtx, _)| *rtx));
+    ssrcs
+}

@@ -1,0 +1,120 @@
+//! One RTP packet onto the wire: header extensions of the connection, protection, batch.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Engine;
+use super::media::{OutgoingRtp, Senders};
+use super::outgoing::Outgoing;
+use super::srtp::Srtp;
+use crate::error::Result;
+use crate::rtp::{ExtensionMap, OutgoingHeader, RtpSession, encode_abs_send_time, write_header};
+
+/// Header extension elements in one packet: those of the engine, and those of its track.
+const MAX_ELEMENTS: usize = 10;
+
+/// What packets go out through, while there is a path and there are keys.
+pub(super) struct Wire<'a> {
+    srtp: &'a mut Srtp,
+    overhead: usize,
+    out: &'a mut Outgoing,
+    scratch: &'a mut Vec<u8>,
+    path: (SocketAddr, SocketAddr),
+    ids: &'a ExtensionMap,
+    epoch: Instant,
+}
+
+/// What a stream says about itself in each packet.
+#[derive(Clone, Copy, Default)]
+pub(super) struct StreamLabels<'a> {
+    pub(super) mid: Option<&'a [u8]>,
+    /// Id of the header extension, and the RID.
+    pub(super) rid: Option<(u8, &'a [u8])>,
+}
+
+impl Engine {
+    /// `None` while nothing can be sent.
+    pub(super) fn wire(&mut self) -> Option<(Wire<'_>, &mut Senders, &mut RtpSession)> {
+        let path = self.ice.send_path()?;
+        let wire = Wire {
+            srtp: self.srtp.as_mut()?,
+            overhead: self.secure.srtp_profile?.rtp_overhead(),
+            out: &mut self.out,
+            scratch: &mut self.header,
+            path,
+            ids: &self.config.extensions,
+            epoch: self.config.wall_clock.0,
+        };
+        Some((wire, &mut self.senders, &mut self.rtp))
+    }
+}
+
+impl<'a> Wire<'a> {
+    pub(super) fn extension_ids(&self) -> &'a ExtensionMap {
+        self.ids
+    }
+
+    /// Protects and queues a packet of the SSRC, its payload preceded by `prefix`; `sealed` is
+    /// shown the datagram. False when the queue is full.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        labels: StreamLabels<'_>,
+        packet: &OutgoingRtp<'_>,
+        prefix: &[u8],
+        sealed: impl FnOnce(&[u8]),
+    ) -> Result<bool> {
+        let send_time;
+        let mut elements: [(u8, &[u8]); MAX_ELEMENTS] = [(0, &[]); MAX_ELEMENTS];
+        let mut count = 0;
+        let mut add = |id: u8, data| {
+            if let Some(slot) = elements.get_mut(count) {
+                *slot = (id, data);
+                count += 1;
+            }
+        };
+        if let (Some(id), Some(mid)) = (self.ids.mid, labels.mid) {
+            add(id, mid);
+        }
+        if let Some((id, rid)) = labels.rid {
+            add(id, rid);
+        }
+        if let Some(id) = self.ids.abs_send_time {
+            send_time = encode_abs_send_time(now.saturating_duration_since(self.epoch));
+            add(id, &send_time);
+        }
+        for &(id, data) in packet.extensions {
+            add(id, data);
+        }
+        let header = OutgoingHeader {
+            marker: packet.marker,
+            payload_type: packet.payload_type,
+            sequence_number: packet.sequence_number,
+            timestamp: packet.timestamp,
+            ssrc,
+            csrcs: packet.csrcs,
+            extensions: elements.get(..count).unwrap_or_default(),
+        };
+        self.scratch.clear();
+        let header_len = write_header(self.scratch, &header);
+        let len = header_len + prefix.len() + packet.payload.len() + self.overhead;
+        let (local, remote) = self.path;
+        let (head, srtp) = (&*self.scratch, &mut *self.srtp);
+        self.out.push_with(local, remote, len, |out| {
+            let start = out.len();
+            out.extend_from_slice(head);
+            out.extend_from_slice(prefix);
+            out.extend_from_slice(packet.payload);
+            srtp.protect_rtp(out, start, header_len)?;
+            sealed(out.get(start..).unwrap_or_default());
+            Ok(())
+        })
+    }
+
+    /// Queues a datagram that was sent before. False when the queue is full.
+    pub(super) fn send_again(&mut self, datagram: &[u8]) -> bool {
+        let (local, remote) = self.path;
+        self.out.push(local, remote, datagram)
+    }
+}

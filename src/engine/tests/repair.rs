@@ -1,0 +1,306 @@
+//! Lost video comes back: NACK, retransmission in a stream of its own and in the same one.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::super::{ReceiverRepair, RtxStream, SendOutcome};
+use super::harness::{A, B, PT, Pump, Setup, World, failures, ms, outgoing, receiver_spec, secs};
+use crate::rtp::{ReceiverId, RtpHeader};
+use crate::simnet::{Link, Rng};
+
+const MEDIA: u32 = 100;
+const RTX: u32 = 101;
+const RTX_PT: u8 = 97;
+
+fn rtx() -> Option<RtxStream> {
+    Some(RtxStream {
+        ssrc: RTX,
+        payload_types: vec![(PT, RTX_PT)],
+        next_sequence_number: 65_500,
+    })
+}
+
+fn repaired(with_rtx: bool) -> ReceiverRepair {
+    ReceiverRepair {
+        nack: true,
+        rtx_ssrcs: if with_rtx { vec![(RTX, MEDIA)] } else { vec![] },
+        payload_types: if with_rtx { vec![(RTX_PT, PT)] } else { vec![] },
+    }
+}
+
+/// A connected pair whose A sends video to B, 250 packets a second.
+fn video(seed: u64, with_rtx: bool, link: Link) -> (World, ReceiverId) {
+    let mut world = World::connected(seed, &Setup::default());
+    world.net.set_default(link);
+    // Consent checks measure the round trip.
+    world.run_for(secs(12));
+    world.add_sender(A, MEDIA);
+    let now = world.now;
+    let stream = if with_rtx { rtx() } else { None };
+    world.peers[A]
+        .engine
+        .set_sender_repair(now, MEDIA, true, stream)
+        .unwrap();
+    let ssrcs: &[u32] = if with_rtx { &[MEDIA, RTX] } else { &[MEDIA] };
+    let id = world.peers[B]
+        .engine
+        .add_receiver(now, receiver_spec(ssrcs))
+        .unwrap();
+    world.peers[B]
+        .engine
+        .set_receiver_repair(id, repaired(with_rtx));
+    let mut pump = Pump::new(MEDIA, now);
+    pump.every = ms(4);
+    pump.sequence_number = 65_000;
+    world.peers[A].pump = Some(pump);
+    (world, id)
+}
+
+fn ssrc_of(datagram: &[u8]) -> Option<u32> {
+    let header = RtpHeader::parse(datagram).ok()?;
+    (!crate::rtp::is_rtcp(datagram)).then_some(header.ssrc)
+}
+
+/// Loses datagrams both ways with this probability; the media packets among them, by number.
+fn lose(world: &mut World, probability: f64) -> Rc<RefCell<BTreeSet<u16>>> {
+    let lost = Rc::new(RefCell::new(BTreeSet::new()));
+    let (list, mut rng) = (lost.clone(), Rng::new(world.seed ^ 0x1055));
+    let mut first = true;
+    world.filter = Some(Box::new(move |_, _, data| {
+        let media = ssrc_of(data) == Some(MEDIA);
+        // What is lost before anything arrived, no receiver knows of.
+        if media && std::mem::take(&mut first) {
+            return true;
+        }
+        if !rng.chance(probability) {
+            return true;
+        }
+        if media {
+            list.borrow_mut()
+                .insert(u16::from_be_bytes([data[2], data[3]]));
+        }
+        false
+    }));
+    lost
+}
+
+#[test]
+fn g043_five_percent_loss_with_60_ms_round_trip_is_repaired() {
+    for with_rtx in [true, false] {
+        let (mut lost_in_all, mut back_in_all) = (0, 0);
+        for seed in 0..10 {
+            let link = Link {
+                latency: ms(30),
+                ..Link::default()
+            };
+            let (mut world, id) = video(seed, with_rtx, link);
+            let lost = lose(&mut world, 0.05);
+            world.run_for(secs(30));
+            let last = world.peers[A].pump.take().unwrap();
+            world.run_for(secs(2));
+            let mut seen: BTreeMap<u16, Duration> = BTreeMap::new();
+            for (at, to, packet) in &world.peers[B].packets {
+                assert_eq!((*to, packet.ssrc, packet.payload_type), (id, MEDIA, PT));
+                assert_eq!(&packet.payload[..], &[0x55; 160]);
+                // The pump's timestamps follow its numbers.
+                let n = packet.sequence_number.wrapping_sub(65_000);
+                assert_eq!(packet.timestamp, u32::from(n) * 1_800);
+                let sent = last.next - ms(4) * (last.sent as u32 - u32::from(n));
+                let twice = seen.insert(packet.sequence_number, *at - sent);
+                assert!(
+                    twice.is_none(),
+                    "seed {seed}: {} twice",
+                    packet.sequence_number
+                );
+            }
+            // A number is lost again when its retransmission in the same stream is.
+            let lost = lost.borrow();
+            let in_time = |number: &&u16| seen.get(number).is_some_and(|late| *late < ms(200));
+            let back = lost.iter().filter(in_time).count();
+            lost_in_all += lost.len();
+            back_in_all += back;
+            let stats = world.peers[B].engine.rtp().inbound_stats(MEDIA).unwrap();
+            assert!(stats.nacks_sent > 100 && stats.recovered as usize >= back);
+            assert_eq!(stats.restored > 0, with_rtx);
+            let out = world.peers[A].engine.rtp().outbound_stats(MEDIA).unwrap();
+            assert!(out.nacks > 100 && out.nacked >= lost.len() as u64 * 9 / 10);
+            assert_eq!(out.resent > 0, !with_rtx);
+            if with_rtx {
+                let again = world.peers[A].engine.rtp().outbound_stats(RTX).unwrap();
+                assert!(again.packets_sent < lost.len() as u64 * 3 / 2, "{again:?}");
+                assert_eq!(stats.packets_received + lost.len() as u64, out.packets_sent);
+            }
+            // How long repair took is no jitter of the path; the pump's clock is 16 ms off.
+            assert!(stats.jitter < ms(19), "{:?}", stats.jitter);
+        }
+        let share = back_in_all as f64 / lost_in_all as f64;
+        println!("rtx {with_rtx}: {back_in_all} of {lost_in_all} back in 200 ms, {share:.4}");
+        assert!(
+            lost_in_all > 3_000 && share >= 0.95,
+            "rtx {with_rtx}: {share}"
+        );
+    }
+}
+
+#[test]
+fn repair_holds_on_worse_paths() {
+    let failed = failures(0..40, |seed| {
+        let link = Link {
+            latency: ms(20 + seed * 2),
+            jitter: ms(seed % 40),
+            loss: 0.02,
+            reorder: 0.05,
+            duplicate: 0.02,
+            ..Link::default()
+        };
+        let (mut world, _) = video(seed, seed % 3 != 0, link);
+        let lost = lose(&mut world, 0.1);
+        world.run_for(secs(10));
+        world.peers[A].pump = None;
+        world.run_for(secs(2));
+        let packets = &world.peers[B].packets;
+        let seen: BTreeSet<u16> = packets.iter().map(|(_, _, p)| p.sequence_number).collect();
+        let back = lost.borrow().iter().filter(|n| seen.contains(n)).count();
+        let total = lost.borrow().len();
+        seen.len() == packets.len() && back * 100 >= total * 97
+    });
+    assert!(failed.is_empty(), "seeds {failed:?}");
+}
+
+#[test]
+fn a_packet_that_comes_after_its_retransmission_is_not_delivered_twice() {
+    let (mut world, _) = video(1, true, Link::default());
+    world.peers[A].pump = None;
+    world.net.set_default(Link {
+        latency: ms(10),
+        ..Link::default()
+    });
+    world.tap = Some(Vec::new());
+    world.filter = Some(Box::new(|_, _, data| {
+        ssrc_of(data) != Some(MEDIA) || data[3] != 2
+    }));
+    for n in 1..=3 {
+        world.send(A, MEDIA, n, u32::from(n) * 1_800);
+    }
+    world.run_for(ms(300));
+    let numbers = |world: &World| -> Vec<u16> {
+        let packets = world.peers[B].packets.iter();
+        packets.map(|(_, _, p)| p.sequence_number).collect()
+    };
+    assert_eq!(numbers(&world), [1, 3, 2]);
+    let tap = world.tap.take().unwrap();
+    let held = tap
+        .iter()
+        .find(|t| ssrc_of(&t.data) == Some(MEDIA) && t.data[3] == 2);
+    let held = held.unwrap().data.clone();
+    world.inject(B, &held);
+    assert_eq!(numbers(&world), [1, 3, 2]);
+    let restored = &world.peers[B].packets[2].2;
+    assert_eq!((restored.ssrc, restored.payload_type), (MEDIA, PT));
+    assert_eq!((restored.timestamp, restored.payload.len()), (3_600, 160));
+}
+
+/// RFC 4588 section 4: an SSRC and numbers of its own, the original number first in the payload.
+#[test]
+fn retransmissions_have_the_form_of_rfc_4588() {
+    let (mut world, media) = video(2, true, Link::default());
+    world.peers[A].pump = None;
+    // B knows nothing of retransmissions: what comes in that stream stays as it is.
+    let now = world.now;
+    let engine = &mut world.peers[B].engine;
+    engine.remove_receiver(now, media);
+    let media = engine.add_receiver(now, receiver_spec(&[MEDIA])).unwrap();
+    engine.set_receiver_repair(media, repaired(false));
+    let raw = world.add_receiver(B, RTX);
+    world.filter = Some(Box::new(|_, _, data| {
+        ssrc_of(data) != Some(MEDIA) || !matches!(data[3], 8 | 9)
+    }));
+    for n in [7u16, 8, 9, 10] {
+        world.send(A, MEDIA, n, u32::from(n) * 1_800);
+    }
+    world.run_for(ms(15));
+    let again: Vec<_> = world.peers[B]
+        .packets
+        .iter()
+        .filter(|(_, id, _)| *id == raw)
+        .map(|(_, _, packet)| packet)
+        .collect();
+    assert_eq!(again.len(), 2);
+    for (i, packet) in again.into_iter().enumerate() {
+        let osn = 8 + i as u8;
+        assert_eq!((packet.ssrc, packet.payload_type), (RTX, RTX_PT));
+        assert_eq!(usize::from(packet.sequence_number), 65_500 + i);
+        assert_eq!(packet.timestamp, u32::from(osn) * 1_800);
+        assert_eq!(packet.payload[..2], [0, osn]);
+        assert_eq!(packet.payload[2..], [0x55; 160]);
+    }
+}
+
+#[test]
+fn bad_retransmissions_are_dropped_and_counted() {
+    let (mut world, _) = video(3, true, Link::default());
+    world.peers[A].pump = None;
+    for n in 1..=3 {
+        world.send(A, MEDIA, n, 0);
+    }
+    world.run_for(ms(50));
+    let before = world.peers[B].packets.len();
+    world.add_sender(A, 500);
+    // A retransmits what was never lost, what is too short, and nothing at all.
+    world.peers[A]
+        .engine
+        .set_sender_repair(world.now, MEDIA, true, None)
+        .unwrap();
+    world.add_sender(A, RTX);
+    for (n, payload) in [&[0u8, 2, 9][..], &[0, 99, 9], &[7], &[]]
+        .into_iter()
+        .enumerate()
+    {
+        let packet = super::super::OutgoingRtp {
+            payload_type: RTX_PT,
+            payload,
+            ..outgoing(100 + n as u16, 0)
+        };
+        let now = world.now;
+        let sent = world.peers[A].engine.send_rtp(now, RTX, &packet).unwrap();
+        assert_eq!(sent, SendOutcome::Sent);
+        world.flush();
+    }
+    world.run_for(ms(50));
+    // 99 is newer than all that came: it is taken, as a packet that overtook others would be.
+    assert_eq!(world.peers[B].packets.len(), before + 1);
+    let counters = world.peers[B].engine.repair_counters();
+    assert_eq!((counters.needless, counters.malformed), (1, 1));
+}
+
+#[test]
+fn nacks_of_what_is_gone_are_counted_and_cost_nothing() {
+    let (mut world, _) = video(4, true, Link::default());
+    world.peers[A].pump = None;
+    for n in 1..=3 {
+        world.send(A, MEDIA, n, 0);
+    }
+    world.run_for(secs(2));
+    let sent = world.peers[A].sent;
+    // Lost long ago: the sender has it no more.
+    world.filter = Some(Box::new(|_, _, data| {
+        ssrc_of(data) != Some(MEDIA) || data[3] != 4
+    }));
+    for n in 4..=5 {
+        world.send(A, MEDIA, n, 0);
+    }
+    world.net.blackout(world.now + ms(1), world.now + ms(1_200));
+    world.run_for(secs(5));
+    let counters = world.peers[A].engine.repair_counters();
+    let again = world.peers[A].engine.rtp().outbound_stats(RTX).unwrap();
+    assert_eq!(again.packets_sent, 0, "{counters:?}");
+    assert!(
+        world.peers[A].sent - sent < 60,
+        "{}",
+        world.peers[A].sent - sent
+    );
+    let stats = world.peers[B].engine.rtp().inbound_stats(MEDIA).unwrap();
+    assert!(stats.nacks_sent <= 8, "{}", stats.nacks_sent);
+}
