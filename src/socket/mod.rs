@@ -10,6 +10,8 @@ pub(crate) mod resolve;
 mod route;
 mod stun;
 mod train;
+#[allow(dead_code)] // Until the driver uses it.
+mod turn;
 mod udp;
 
 use std::collections::VecDeque;

@@ -1,0 +1,275 @@
+//! A TURN server without I/O, for tests: long-term credentials, nonces that go stale, lifetimes.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use ::stun::attributes::*;
+use ::stun::error_code::{ErrorCode, ErrorCodeAttribute};
+use ::stun::integrity::MessageIntegrity;
+use ::stun::message::*;
+use ::stun::xoraddr::XorMappedAddress;
+use rtc_crypto::RTCCryptoProvider;
+use rtc_crypto::providers::RingProvider;
+
+pub(crate) const USER: &str = "user";
+pub(crate) const PASSWORD: &str = "pass";
+const REALM: &str = "example.org";
+
+pub(crate) struct FakeServer {
+    pub(crate) relayed: SocketAddr,
+    pub(crate) mapped: SocketAddr,
+    pub(crate) lifetime: Duration,
+    /// Of permissions, and half of that of channels.
+    pub(crate) permission_lifetime: Duration,
+    pub(crate) nonce_life: Duration,
+    pub(crate) silent: bool,
+    /// Answers these methods with this code, authenticated.
+    pub(crate) refuse: Option<(Method, u16)>,
+    /// Errors are not authenticated.
+    pub(crate) forged_errors: bool,
+    pub(crate) allocated_until: Option<Instant>,
+    pub(crate) permissions: HashMap<IpAddr, Instant>,
+    pub(crate) channels: HashMap<u16, (SocketAddr, Instant)>,
+    /// Requests that got success.
+    pub(crate) granted: Vec<(Instant, Method)>,
+    /// (peer, payload) of everything relayed.
+    pub(crate) relays: Vec<(SocketAddr, Vec<u8>)>,
+    pub(crate) stale_answers: usize,
+    pub(crate) keepalives: usize,
+    pub(crate) requests: usize,
+    nonce: u64,
+    nonce_born: Option<Instant>,
+}
+
+impl FakeServer {
+    pub(crate) fn new(relayed: &str) -> Self {
+        Self {
+            relayed: relayed.parse().unwrap(),
+            mapped: "203.0.113.9:4000".parse().unwrap(),
+            lifetime: Duration::from_secs(600),
+            permission_lifetime: Duration::from_secs(300),
+            nonce_life: Duration::from_secs(600),
+            silent: false,
+            refuse: None,
+            forged_errors: false,
+            allocated_until: None,
+            permissions: HashMap::new(),
+            channels: HashMap::new(),
+            granted: Vec::new(),
+            relays: Vec::new(),
+            stale_answers: 0,
+            keepalives: 0,
+            requests: 0,
+            nonce: 0,
+            nonce_born: None,
+        }
+    }
+
+    /// As after a crash.
+    pub(crate) fn restart(&mut self) {
+        self.allocated_until = None;
+        self.permissions.clear();
+        self.channels.clear();
+        self.nonce += 1_000;
+        self.nonce_born = None;
+    }
+
+    fn nonce(&mut self, now: Instant) -> String {
+        let born = *self.nonce_born.get_or_insert(now);
+        if now - born >= self.nonce_life {
+            self.nonce += 1;
+            self.nonce_born = Some(now);
+        }
+        format!("nonce-{}", self.nonce)
+    }
+
+    fn key() -> Vec<u8> {
+        let provider = RingProvider::new();
+        let (user, password) = (USER.to_owned(), PASSWORD.to_owned());
+        MessageIntegrity::long_term_integrity_key(user, REALM.into(), password, provider.crypto())
+            .unwrap()
+    }
+
+    pub(crate) fn handle(&mut self, now: Instant, data: &[u8]) -> Option<Vec<u8>> {
+        if self.silent {
+            return None;
+        }
+        if (64..=79).contains(&data[0]) {
+            let number = u16::from_be_bytes([data[0], data[1]]);
+            let len = usize::from(u16::from_be_bytes([data[2], data[3]]));
+            if let Some((peer, until)) = self.channels.get(&number)
+                && now < *until
+                && self.is_permitted(now, peer.ip())
+            {
+                self.relays.push((*peer, data[4..4 + len].to_vec()));
+            }
+            return None;
+        }
+        let mut request = Message::new();
+        request.unmarshal_binary(data).unwrap();
+        let method = request.typ.method;
+        if request.typ.class == CLASS_INDICATION {
+            if method == METHOD_BINDING {
+                self.keepalives += 1;
+            } else if method == METHOD_SEND {
+                let peer = peer_of(&request);
+                if self.is_permitted(now, peer.ip()) {
+                    self.relays.push((peer, request.get(ATTR_DATA).unwrap()));
+                }
+            }
+            return None;
+        }
+        self.requests += 1;
+        assert_eq!(request.typ.class, CLASS_REQUEST);
+        let nonce = self.nonce(now);
+        if !request.contains(ATTR_MESSAGE_INTEGRITY) {
+            return Some(self.error(&request, 401, Some(&nonce), false));
+        }
+        if request.get(ATTR_NONCE).unwrap() != nonce.as_bytes() {
+            self.stale_answers += 1;
+            return Some(self.error(&request, 438, Some(&nonce), false));
+        }
+        let provider = RingProvider::new();
+        let wrong = request.get(ATTR_USERNAME).unwrap() != USER.as_bytes()
+            || MessageIntegrity::check(&mut request, &Self::key(), provider.crypto()).is_err();
+        if wrong {
+            return Some(self.error(&request, 401, Some(&nonce), false));
+        }
+        if let Some((refused, code)) = self.refuse
+            && refused == method
+        {
+            return Some(self.error(&request, code, None, !self.forged_errors));
+        }
+        if self.allocated_until.is_some_and(|until| until <= now) {
+            self.allocated_until = None;
+        }
+        if (method == METHOD_ALLOCATE) == self.allocated_until.is_some() {
+            return Some(self.error(&request, 437, None, true));
+        }
+        self.granted.push((now, method));
+        Some(self.grant(now, &request))
+    }
+
+    fn grant(&mut self, now: Instant, request: &Message) -> Vec<u8> {
+        let mut answer = answer_to(request, CLASS_SUCCESS_RESPONSE);
+        let mut lifetime = self.lifetime;
+        match request.typ.method {
+            METHOD_ALLOCATE => {
+                self.allocated_until = Some(now + lifetime);
+                for (kind, address) in [
+                    (ATTR_XOR_RELAYED_ADDRESS, self.relayed),
+                    (ATTR_XORMAPPED_ADDRESS, self.mapped),
+                ] {
+                    let (ip, port) = (address.ip(), address.port());
+                    let value = XorMappedAddress { ip, port };
+                    value.add_to_as(&mut answer, kind).unwrap();
+                }
+            }
+            METHOD_REFRESH => {
+                if request.get(ATTR_LIFETIME).is_ok_and(|l| l == [0; 4]) {
+                    lifetime = Duration::ZERO;
+                    self.allocated_until = None;
+                } else {
+                    // As coturn 4.6 does it: the maximum is kept when a lifetime is asked for.
+                    if !request.contains(ATTR_LIFETIME) {
+                        lifetime = Duration::from_secs(600);
+                    }
+                    self.allocated_until = Some(now + lifetime);
+                }
+            }
+            METHOD_CREATE_PERMISSION => {
+                let until = now + self.permission_lifetime;
+                self.permissions.insert(peer_of(request).ip(), until);
+            }
+            METHOD_CHANNEL_BIND => {
+                let number = request.get(ATTR_CHANNEL_NUMBER).unwrap();
+                let number = u16::from_be_bytes([number[0], number[1]]);
+                let peer = peer_of(request);
+                let clash = self
+                    .channels
+                    .iter()
+                    .any(|(n, (p, _))| (*n == number) != (*p == peer));
+                assert!(
+                    !clash || self.channels.len() > 1,
+                    "a channel is bound twice"
+                );
+                self.channels
+                    .insert(number, (peer, now + 2 * self.permission_lifetime));
+                let until = now + self.permission_lifetime;
+                self.permissions.insert(peer.ip(), until);
+            }
+            other => panic!("{other:?}"),
+        }
+        let seconds = u32::try_from(lifetime.as_secs()).unwrap();
+        answer.add(ATTR_LIFETIME, &seconds.to_be_bytes());
+        sign(&mut answer, &Self::key());
+        answer.raw
+    }
+
+    fn error(&self, request: &Message, code: u16, nonce: Option<&str>, signed: bool) -> Vec<u8> {
+        let mut answer = answer_to(request, CLASS_ERROR_RESPONSE);
+        let code = ErrorCode(code);
+        let reason = b"no".to_vec();
+        ErrorCodeAttribute { code, reason }
+            .add_to(&mut answer)
+            .unwrap();
+        if let Some(nonce) = nonce {
+            answer.add(ATTR_NONCE, nonce.as_bytes());
+            answer.add(ATTR_REALM, REALM.as_bytes());
+        }
+        if signed {
+            sign(&mut answer, &Self::key());
+        }
+        answer.raw
+    }
+
+    fn is_permitted(&self, now: Instant, ip: IpAddr) -> bool {
+        self.permissions.get(&ip).is_some_and(|until| now < *until)
+    }
+}
+
+fn sign(message: &mut Message, key: &[u8]) {
+    let provider = RingProvider::new();
+    MessageIntegrity::new_raw_integrity_with_provider(key, provider.crypto())
+        .add_to(message)
+        .unwrap();
+}
+
+fn answer_to(request: &Message, class: MessageClass) -> Message {
+    let mut answer = Message::new();
+    answer.transaction_id = request.transaction_id;
+    answer.write_header();
+    answer.set_type(MessageType::new(request.typ.method, class));
+    answer
+}
+
+fn peer_of(message: &Message) -> SocketAddr {
+    let mut peer = XorMappedAddress::default();
+    peer.get_from_as(message, ATTR_XOR_PEER_ADDRESS).unwrap();
+    SocketAddr::new(peer.ip, peer.port)
+}
+
+/// A Data indication.
+pub(crate) fn data_indication(peer: SocketAddr, payload: &[u8]) -> Vec<u8> {
+    let mut message = Message::new();
+    message.transaction_id = TransactionId::new();
+    message.write_header();
+    message.set_type(MessageType::new(METHOD_DATA, CLASS_INDICATION));
+    let (ip, port) = (peer.ip(), peer.port());
+    let value = XorMappedAddress { ip, port };
+    value
+        .add_to_as(&mut message, ATTR_XOR_PEER_ADDRESS)
+        .unwrap();
+    message.add(ATTR_DATA, payload);
+    message.raw
+}
+
+/// A ChannelData message.
+pub(crate) fn channel_data(number: u16, payload: &[u8]) -> Vec<u8> {
+    let mut out = number.to_be_bytes().to_vec();
+    out.extend_from_slice(&u16::try_from(payload.len()).unwrap().to_be_bytes());
+    out.extend_from_slice(payload);
+    out
+}

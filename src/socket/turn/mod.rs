@@ -1,0 +1,212 @@
+//! TURN over UDP (RFC 8656), without I/O: an [`Allocation`] is one relayed address, [`Relays`]
+//! all those of a socket.
+//!
+//! The client is ours, on the codec of the `stun` crate. `rtc-turn` 0.21.1 was read and not taken:
+//! it authenticates no response and ignores where it came from, gives error codes as text only,
+//! does not repeat a Refresh after 438 (a lifetime of 60 s with short-lived nonces then runs out),
+//! never asks for an IPv6 relay, hides the mapped address, and resolves names in its constructor.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+mod data;
+#[cfg(test)]
+mod fake_server;
+mod frame;
+mod peers;
+mod relays;
+mod requests;
+mod timers;
+mod wire;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ::stun::message::TransactionId;
+
+use super::ice_server::IceServerErrorKind;
+use peers::Peers;
+pub(super) use relays::{RelayInput, RelayOutcome, RelayRequest, Relays};
+use wire::{Ask, Auth};
+
+/// RFC 8489 section 6.2.1.
+const RTO: Duration = Duration::from_millis(500);
+/// A failed refresh is tried again after this while the allocation lasts.
+const REFRESH_RETRY: Duration = Duration::from_secs(5);
+/// RFC 8445 section 11: Tr, for the NAT between here and the server.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// User name and password of a TURN server.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct TurnCredentials {
+    pub(crate) username: String,
+    pub(crate) password: String,
+}
+
+impl fmt::Debug for TurnCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TurnCredentials").finish_non_exhaustive()
+    }
+}
+
+/// What was dropped, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct TurnCounters {
+    /// From the server, but no TURN message, or not authentic.
+    pub(super) malformed: u64,
+    /// Data of peers without permission, or on channels that were never bound.
+    pub(super) unpermitted: u64,
+    /// Outgoing datagrams: not permitted, over a bound, or without a relay any more.
+    pub(super) unsent: u64,
+}
+
+impl TurnCounters {
+    pub(super) fn total(self) -> u64 {
+        self.malformed + self.unpermitted + self.unsent
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Event {
+    /// The relayed address, and this side as the server sees it. Again after `verify`.
+    Ready {
+        relayed: SocketAddr,
+        mapped: Option<SocketAddr>,
+    },
+    /// There is no allocation.
+    Failed(IceServerErrorKind, String),
+    /// There was one.
+    Lost(String),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Allocating,
+    Ready,
+    Closing,
+    Gone,
+}
+
+struct Transaction {
+    id: TransactionId,
+    ask: Ask,
+    bytes: Vec<u8>,
+    /// Sent with credentials, so the answer must be authentic.
+    authenticated: bool,
+    nonces: u32,
+    sent: u32,
+    rto: Duration,
+    next: Instant,
+}
+
+/// One relayed address on one server, asked for from one local address.
+struct Allocation {
+    base: SocketAddr,
+    server: SocketAddr,
+    credentials: Arc<TurnCredentials>,
+    /// Own addresses, which cannot be a relay's.
+    reserved: Vec<SocketAddr>,
+    phase: Phase,
+    auth: Option<Auth>,
+    relayed: Option<SocketAddr>,
+    mapped: Option<SocketAddr>,
+    transactions: Vec<Transaction>,
+    peers: Peers,
+    expires: Instant,
+    refresh_at: Instant,
+    keepalive_at: Instant,
+    last_sent: Instant,
+    close_by: Option<Instant>,
+    verifying: bool,
+    mismatches: u32,
+    /// When to ask again after a 437.
+    allocate_at: Option<Instant>,
+    out: VecDeque<Vec<u8>>,
+    events: VecDeque<Event>,
+    counters: TurnCounters,
+}
+
+/// What a datagram from the server was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Incoming {
+    /// Not ours: a Binding response, say.
+    Other,
+    Taken,
+    /// The payload at this place came from the peer.
+    Data(SocketAddr, Range<usize>),
+}
+
+impl Allocation {
+    fn new(
+        now: Instant,
+        base: SocketAddr,
+        server: SocketAddr,
+        credentials: Arc<TurnCredentials>,
+        reserved: Vec<SocketAddr>,
+    ) -> Self {
+        let mut allocation = Self {
+            base,
+            server,
+            credentials,
+            reserved,
+            phase: Phase::Allocating,
+            auth: None,
+            relayed: None,
+            mapped: None,
+            transactions: Vec::new(),
+            peers: Peers::default(),
+            expires: now,
+            refresh_at: now,
+            keepalive_at: now + KEEPALIVE,
+            last_sent: now,
+            close_by: None,
+            verifying: false,
+            mismatches: 0,
+            allocate_at: None,
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            counters: TurnCounters::default(),
+        };
+        allocation.ask(now, Ask::Allocate);
+        allocation
+    }
+
+    /// The relayed address while it can be used.
+    fn usable(&self) -> Option<SocketAddr> {
+        self.relayed.filter(|_| self.phase == Phase::Ready)
+    }
+
+    /// Makes sure that the server still knows the allocation: `Ready` again, or `Lost`.
+    fn verify(&mut self, now: Instant) {
+        self.verifying = true;
+        self.ask(now, Ask::Refresh { release: false });
+    }
+
+    /// Gives the allocation back (RFC 8656 section 8.1); over after `patience` at the latest.
+    fn close(&mut self, now: Instant, patience: Duration) {
+        match self.phase {
+            Phase::Gone => {}
+            Phase::Closing => {
+                let by = now + patience;
+                self.close_by = Some(self.close_by.map_or(by, |at| at.min(by)));
+            }
+            Phase::Ready => {
+                self.phase = Phase::Closing;
+                self.close_by = Some(now + patience);
+                self.transactions.clear();
+                self.ask(now, Ask::Refresh { release: true });
+            }
+            // An answer under way may still make an allocation of it, to be given back then.
+            Phase::Allocating if self.transactions.iter().any(|t| t.authenticated) => {
+                self.phase = Phase::Closing;
+                self.close_by = Some(now + patience);
+            }
+            Phase::Allocating => self.phase = Phase::Gone,
+        }
+    }
+}
+
+#[cfg(test)]
+mod allocation_tests;

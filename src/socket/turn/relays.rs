@@ -1,0 +1,338 @@
+//! The relays of one socket: which allocation a datagram goes through, in and out.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ::stun::message::TransactionId;
+
+use super::{Allocation, Event, Incoming, Phase, TurnCounters, TurnCredentials};
+use crate::engine::outgoing::Transmit;
+use crate::socket::ice_server::IceServerErrorKind;
+
+/// Allocations of one socket. Requests for more are refused.
+pub(in crate::socket) const MAX_ALLOCATIONS: usize = 16;
+/// How long a released allocation may take to be gone; the server's answer takes one round trip.
+pub(in crate::socket) const RELEASE: Duration = Duration::from_millis(900);
+/// How long the late answer of a server that was given up is waited for, to give it back.
+const ABANDONED: Duration = Duration::from_secs(30);
+
+/// Gathering wants a relay.
+#[derive(Debug, Clone)]
+pub(in crate::socket) struct RelayRequest {
+    /// Names the request in its outcome.
+    pub(in crate::socket) ticket: TransactionId,
+    pub(in crate::socket) base: SocketAddr,
+    pub(in crate::socket) server: SocketAddr,
+    pub(in crate::socket) credentials: Arc<TurnCredentials>,
+    /// Own addresses, which cannot be a relay's.
+    pub(in crate::socket) reserved: Vec<SocketAddr>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::socket) enum RelayOutcome {
+    Relayed {
+        ticket: TransactionId,
+        relayed: SocketAddr,
+        mapped: Option<SocketAddr>,
+    },
+    Failed {
+        ticket: TransactionId,
+        kind: IceServerErrorKind,
+        message: String,
+    },
+    /// This relayed address is gone.
+    Lost(SocketAddr),
+}
+
+/// What a received datagram was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::socket) enum RelayInput {
+    Other,
+    Taken,
+    /// The bytes at `payload` arrived on `relayed` from `peer`.
+    Data {
+        relayed: SocketAddr,
+        peer: SocketAddr,
+        payload: Range<usize>,
+    },
+}
+
+#[derive(Default)]
+pub(in crate::socket) struct Relays {
+    allocations: Vec<Allocation>,
+    waiting: Vec<RelayRequest>,
+    outcomes: VecDeque<RelayOutcome>,
+    gone: TurnCounters,
+}
+
+impl Relays {
+    pub(in crate::socket) fn is_empty(&self) -> bool {
+        self.allocations.is_empty()
+    }
+
+    pub(in crate::socket) fn counters(&self) -> TurnCounters {
+        let all = self.allocations.iter().map(|a| a.counters);
+        all.fold(self.gone, |sum, one| TurnCounters {
+            malformed: sum.malformed + one.malformed,
+            unpermitted: sum.unpermitted + one.unpermitted,
+            unsent: sum.unsent + one.unsent,
+        })
+    }
+
+    /// Asks for a relay. One that there is already is verified and given again.
+    pub(in crate::socket) fn request(&mut self, now: Instant, request: RelayRequest) {
+        let same = |a: &Allocation| a.base == request.base && a.server == request.server;
+        if let Some(known) = self.allocations.iter_mut().find(|a| same(a)) {
+            if known.phase == Phase::Ready {
+                known.verify(now);
+            } else if known.phase == Phase::Closing && known.relayed.is_none() {
+                // It was given up before it came about: begin again.
+                known.phase = Phase::Gone;
+                self.remove_gone();
+                self.allocate(now, &request);
+            }
+        } else if self.allocations.len() >= MAX_ALLOCATIONS {
+            self.outcomes.push_back(RelayOutcome::Failed {
+                ticket: request.ticket,
+                kind: IceServerErrorKind::Unsupported,
+                message: format!("more than {MAX_ALLOCATIONS} relays"),
+            });
+            return;
+        } else {
+            self.allocate(now, &request);
+        }
+        self.waiting.push(request);
+    }
+
+    fn allocate(&mut self, now: Instant, request: &RelayRequest) {
+        self.allocations.push(Allocation::new(
+            now,
+            request.base,
+            request.server,
+            request.credentials.clone(),
+            request.reserved.clone(),
+        ));
+    }
+
+    /// Nobody waits for this any more.
+    pub(in crate::socket) fn cancel(&mut self, now: Instant, ticket: TransactionId) {
+        let Some(at) = self.waiting.iter().position(|r| r.ticket == ticket) else {
+            return;
+        };
+        let request = self.waiting.swap_remove(at);
+        let same = |base, server| base == request.base && server == request.server;
+        if self.waiting.iter().any(|r| same(r.base, r.server)) {
+            return;
+        }
+        for allocation in &mut self.allocations {
+            if same(allocation.base, allocation.server) && allocation.phase == Phase::Allocating {
+                allocation.close(now, ABANDONED);
+            }
+        }
+        self.remove_gone();
+    }
+
+    /// Gives all relays back. Ask `is_empty` when that is done.
+    pub(in crate::socket) fn release(&mut self, now: Instant) {
+        self.waiting.clear();
+        for allocation in &mut self.allocations {
+            allocation.close(now, RELEASE);
+        }
+        self.remove_gone();
+    }
+
+    /// Takes datagrams of the TURN servers, whatever they hold.
+    pub(in crate::socket) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        local: SocketAddr,
+        from: SocketAddr,
+        data: &[u8],
+    ) -> RelayInput {
+        let mine = |a: &&mut Allocation| a.server == from && a.base == local;
+        let Some(allocation) = self.allocations.iter_mut().find(mine) else {
+            return RelayInput::Other;
+        };
+        let (incoming, relayed) = (allocation.handle_datagram(now, data), allocation.relayed);
+        match (incoming, relayed) {
+            (Incoming::Data(peer, payload), Some(relayed)) => RelayInput::Data {
+                relayed,
+                peer,
+                payload,
+            },
+            (Incoming::Other, _) => RelayInput::Other,
+            _ => {
+                self.settle(now);
+                RelayInput::Taken
+            }
+        }
+    }
+
+    /// Turns a batch that is to leave from a relayed address into one to the server, `None` when
+    /// it is held or dropped.
+    ///
+    /// # Errors
+    /// The batch, when its local address is not a relay's.
+    pub(in crate::socket) fn wrap(
+        &mut self,
+        now: Instant,
+        transmit: Transmit,
+    ) -> Result<Option<Transmit>, Transmit> {
+        let through = |a: &&mut Allocation| a.usable() == Some(transmit.local);
+        let Some(allocation) = self.allocations.iter_mut().find(through) else {
+            return Err(transmit);
+        };
+        let Transmit {
+            remote,
+            contents,
+            segment_size,
+            ..
+        } = transmit;
+        let wrapped = allocation.wrap(now, remote, &contents, segment_size);
+        Ok(wrapped.map(|(contents, segment_size)| Transmit {
+            local: allocation.base,
+            remote: allocation.server,
+            contents,
+            segment_size,
+        }))
+    }
+
+    /// Counts datagrams that were to leave from an address that is no longer there.
+    pub(in crate::socket) fn count_unsent(&mut self) {
+        self.gone.unsent += 1;
+    }
+
+    pub(in crate::socket) fn poll_timeout(&self) -> Option<Instant> {
+        let all = self.allocations.iter();
+        all.filter_map(Allocation::poll_timeout).min()
+    }
+
+    pub(in crate::socket) fn handle_timeout(&mut self, now: Instant) {
+        for allocation in &mut self.allocations {
+            allocation.handle_timeout(now);
+        }
+        self.settle(now);
+    }
+
+    pub(in crate::socket) fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.allocations.iter_mut().find_map(|allocation| {
+            let contents = allocation.out.pop_front()?;
+            Some(Transmit {
+                local: allocation.base,
+                remote: allocation.server,
+                segment_size: contents.len(),
+                contents,
+            })
+        })
+    }
+
+    pub(in crate::socket) fn poll_outcome(&mut self) -> Option<RelayOutcome> {
+        self.outcomes.pop_front()
+    }
+
+    /// Tells those who wait what became of their allocations.
+    fn settle(&mut self, now: Instant) {
+        for at in 0..self.allocations.len() {
+            let next = |relays: &mut Self| relays.allocations.get_mut(at)?.events.pop_front();
+            while let Some(event) = next(self) {
+                self.settle_one(now, at, event);
+            }
+        }
+        let freed = self.remove_gone();
+        // Who asked while a former allocation was on its way out, or with other credentials.
+        for (base, server) in freed {
+            let next = self
+                .waiting
+                .iter()
+                .find(|r| r.base == base && r.server == server)
+                .cloned();
+            if let Some(next) = next {
+                self.allocate(now, &next);
+            }
+        }
+    }
+
+    fn settle_one(&mut self, now: Instant, at: usize, event: Event) {
+        let taken = |relayed: SocketAddr| {
+            let mut others = self.allocations.iter().enumerate();
+            others.any(|(other, a)| other != at && a.usable() == Some(relayed))
+        };
+        // A server that lies must not get what belongs to another one.
+        let event = match event {
+            Event::Ready { relayed, .. } if taken(relayed) => Event::Failed(
+                IceServerErrorKind::Malformed,
+                "the relayed address is another server's".to_owned(),
+            ),
+            event => event,
+        };
+        let Some(allocation) = self.allocations.get_mut(at) else {
+            return;
+        };
+        let (base, server) = (allocation.base, allocation.server);
+        match event {
+            Event::Ready { relayed, mapped } => {
+                let mut wanted = false;
+                let outcomes = &mut self.outcomes;
+                self.waiting.retain(|r| {
+                    let same = r.base == base && r.server == server;
+                    if same {
+                        wanted = true;
+                        outcomes.push_back(RelayOutcome::Relayed {
+                            ticket: r.ticket,
+                            relayed,
+                            mapped,
+                        });
+                    }
+                    !same
+                });
+                if !wanted {
+                    allocation.close(now, ABANDONED);
+                }
+            }
+            Event::Failed(kind, message) => {
+                // Also when a Ready was turned into this.
+                allocation.close(now, RELEASE);
+                let failed = allocation.credentials.clone();
+                let outcomes = &mut self.outcomes;
+                self.waiting.retain(|r| {
+                    let same = r.base == base && r.server == server && r.credentials == failed;
+                    if same {
+                        outcomes.push_back(RelayOutcome::Failed {
+                            ticket: r.ticket,
+                            kind,
+                            message: message.clone(),
+                        });
+                    }
+                    !same
+                });
+            }
+            Event::Lost(why) => {
+                tracing::debug!(why, "a relay is lost");
+                let relayed = allocation.relayed;
+                self.outcomes.extend(relayed.map(RelayOutcome::Lost));
+            }
+        }
+    }
+
+    /// The places (base and server) that are free now.
+    fn remove_gone(&mut self) -> Vec<(SocketAddr, SocketAddr)> {
+        let mut freed = Vec::new();
+        let gone = &mut self.gone;
+        self.allocations.retain(|a| {
+            // What it has to say comes first.
+            if a.phase != Phase::Gone || !a.events.is_empty() {
+                return true;
+            }
+            gone.malformed += a.counters.malformed;
+            gone.unpermitted += a.counters.unpermitted;
+            gone.unsent += a.counters.unsent;
+            freed.push((a.base, a.server));
+            false
+        });
+        freed
+    }
+}

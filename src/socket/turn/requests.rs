@@ -1,0 +1,233 @@
+//! Requests of an allocation and what the server's answers mean (RFC 8489 sections 6 and 9.2, RFC
+//! 8656 sections 5 to 8).
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::frame::{Answer, Frame};
+use super::wire::{self, Ask, Auth, DEFAULT_LIFETIME};
+use super::{Allocation, Event, Phase, REFRESH_RETRY, RTO, Transaction, TurnCredentials};
+use crate::socket::ice_server::IceServerErrorKind;
+use crate::socket::stun::new_transaction_id;
+
+/// New nonces taken for one request.
+const MAX_NONCES: u32 = 3;
+/// RFC 8656 section 3.3: a server's maximum should be an hour.
+const MAX_LIFETIME: u32 = 3_600;
+/// RFC 8656 section 7.4 wants three tries from three ports after 437. There is one port only, so
+/// they are spread in time: servers keep what was given back for a second or so.
+const MAX_MISMATCHES: u32 = 2;
+const AFTER_MISMATCH: Duration = Duration::from_millis(1_200);
+/// Messages that wait to be sent to the server; the driver takes them after every call.
+const MAX_OUT: usize = 1_024;
+
+impl Allocation {
+    /// Starts a transaction, unless the same one is under way.
+    pub(super) fn ask(&mut self, now: Instant, ask: Ask) {
+        if !self.transactions.iter().any(|t| t.ask == ask) {
+            self.send_request(now, ask, 0);
+        }
+    }
+
+    fn send_request(&mut self, now: Instant, ask: Ask, nonces: u32) {
+        let id = new_transaction_id();
+        let Some(bytes) = wire::request(id, ask, self.server, self.auth.as_ref()) else {
+            self.fail(IceServerErrorKind::Malformed, "a request cannot be encoded");
+            return;
+        };
+        self.send(now, bytes.clone());
+        self.transactions.push(Transaction {
+            id,
+            ask,
+            bytes,
+            authenticated: self.auth.is_some(),
+            nonces,
+            sent: 1,
+            rto: RTO,
+            next: now + RTO,
+        });
+    }
+
+    pub(super) fn send(&mut self, now: Instant, message: Vec<u8>) {
+        self.last_sent = now;
+        if self.out.len() < MAX_OUT {
+            self.out.push_back(message);
+        } else {
+            self.counters.unsent += 1;
+        }
+    }
+
+    pub(super) fn handle_answer(&mut self, now: Instant, at: usize, frame: Frame<'_>, data: &[u8]) {
+        let Some(transaction) = self.transactions.get(at) else {
+            return;
+        };
+        let (ask, nonces) = (transaction.ask, transaction.nonces);
+        let authenticated = transaction.authenticated;
+        let Some(answer) = frame.answer(ask) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        if let Answer::Error(code @ (401 | 438), reason) = answer {
+            self.transactions.swap_remove(at);
+            match self.new_auth(code, ask, authenticated, nonces, &frame) {
+                Some(auth) => {
+                    self.auth = Some(auth);
+                    self.send_request(now, ask, nonces + 1);
+                }
+                None => self.refused(now, ask, code, &reason),
+            }
+            return;
+        }
+        // RFC 8489 section 9.2.5: discarded as if it had never been received.
+        if authenticated && !self.auth.as_ref().is_some_and(|auth| auth.verifies(data)) {
+            self.counters.malformed += 1;
+            return;
+        }
+        self.transactions.swap_remove(at);
+        match answer {
+            Answer::Success => self.granted(now, ask, &frame),
+            Answer::Error(code, reason) => self.refused(now, ask, code, &reason),
+        }
+    }
+
+    /// The credentials for another try (RFC 8489 section 9.2.5), `None` when there is none.
+    fn new_auth(
+        &self,
+        code: u16,
+        ask: Ask,
+        authenticated: bool,
+        nonces: u32,
+        frame: &Frame<'_>,
+    ) -> Option<Auth> {
+        let nonce = frame.nonce()?;
+        if nonces >= MAX_NONCES {
+            return None;
+        }
+        match &self.auth {
+            Some(auth) if authenticated => {
+                // A 401 to our credentials means that they are wrong, but for a server that was
+                // restarted and knows nothing of us: its nonce is another one.
+                let again = code == 438 || (ask != Ask::Allocate && !auth.has_nonce(&nonce));
+                again.then(|| {
+                    let mut auth = auth.clone();
+                    auth.set_nonce(nonce);
+                    auth
+                })
+            }
+            _ if code == 401 => {
+                let TurnCredentials { username, password } = &*self.credentials;
+                Auth::new(username, password, frame.realm()?, nonce)
+            }
+            _ => None,
+        }
+    }
+
+    fn granted(&mut self, now: Instant, ask: Ask, frame: &Frame<'_>) {
+        let lifetime = frame.lifetime().unwrap_or(DEFAULT_LIFETIME);
+        match ask {
+            Ask::Allocate => {
+                let own_family = |a: &SocketAddr| a.is_ipv4() == self.server.is_ipv4();
+                let relayed = frame
+                    .relayed()
+                    .filter(|relayed| own_family(relayed) && !self.reserved.contains(relayed));
+                let (Some(relayed), true) = (relayed, lifetime > 0) else {
+                    let message = "no usable relayed address or lifetime";
+                    self.fail(IceServerErrorKind::Malformed, message);
+                    return;
+                };
+                self.relayed = Some(relayed);
+                self.mapped = frame.mapped();
+                self.set_lifetime(now, lifetime);
+                if self.phase == Phase::Closing {
+                    self.ask(now, Ask::Refresh { release: true });
+                } else {
+                    self.phase = Phase::Ready;
+                    self.tell_ready();
+                }
+            }
+            Ask::Refresh { release: true } => self.released(now),
+            Ask::Refresh { release: false } if lifetime == 0 => self.lose("the server ended it"),
+            Ask::Refresh { release: false } => {
+                self.set_lifetime(now, lifetime);
+                if std::mem::take(&mut self.verifying) {
+                    self.tell_ready();
+                }
+            }
+            Ask::Permission(_) | Ask::Channel(..) => {
+                for (peer, datagram) in self.peers.answered(now, ask, true) {
+                    let mut message = Vec::new();
+                    wire::push_send_indication(&mut message, peer, &datagram);
+                    self.send(now, message);
+                }
+            }
+        }
+    }
+
+    pub(super) fn refused(&mut self, now: Instant, ask: Ask, code: u16, reason: &str) {
+        tracing::debug!(code, reason, ?ask, "a TURN server refused");
+        match ask {
+            Ask::Allocate
+                if code == 437
+                    && self.phase == Phase::Allocating
+                    && self.mismatches < MAX_MISMATCHES =>
+            {
+                // What is left of an earlier allocation on this port is given back first.
+                self.mismatches += 1;
+                self.ask(now, Ask::Refresh { release: true });
+            }
+            Ask::Allocate => self.fail(
+                IceServerErrorKind::Refused(code),
+                &format!("TURN error {code}: {reason}"),
+            ),
+            Ask::Refresh { release: true } => self.released(now),
+            // RFC 8656 section 5: 437 says that there is no allocation.
+            _ if code == 437 => self.lose("the server no longer knows it"),
+            Ask::Refresh { release: false } if code >= 500 => {
+                self.refresh_at = now + REFRESH_RETRY;
+            }
+            Ask::Refresh { release: false } => self.lose("the server refuses to refresh it"),
+            Ask::Permission(_) | Ask::Channel(..) => {
+                self.peers.answered(now, ask, false);
+            }
+        }
+    }
+
+    pub(super) fn released(&mut self, now: Instant) {
+        if self.phase == Phase::Allocating {
+            self.allocate_at = Some(now + AFTER_MISMATCH);
+        } else {
+            self.phase = Phase::Gone;
+        }
+    }
+
+    /// Refreshed when half of it is over: two whole transactions fit into most lifetimes.
+    fn set_lifetime(&mut self, now: Instant, seconds: u32) {
+        let lifetime = Duration::from_secs(u64::from(seconds.min(MAX_LIFETIME)));
+        self.expires = now + lifetime;
+        self.refresh_at = now + (lifetime / 2).max(Duration::from_secs(1));
+        self.peers.set_pace(self.refresh_at - now);
+    }
+
+    fn tell_ready(&mut self) {
+        if let Some(relayed) = self.relayed {
+            let mapped = self.mapped;
+            self.events.push_back(Event::Ready { relayed, mapped });
+        }
+    }
+
+    pub(super) fn fail(&mut self, kind: IceServerErrorKind, message: &str) {
+        if self.phase == Phase::Allocating {
+            self.events
+                .push_back(Event::Failed(kind, message.to_owned()));
+        }
+        self.phase = Phase::Gone;
+    }
+
+    pub(super) fn lose(&mut self, why: &str) {
+        if self.phase == Phase::Ready {
+            self.events.push_back(Event::Lost(why.to_owned()));
+        }
+        self.phase = Phase::Gone;
+    }
+}

@@ -1,0 +1,107 @@
+//! What an allocation does as time goes by: retransmissions, refreshes, keepalives, its end.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::time::{Duration, Instant};
+
+use super::wire::{self, Ask};
+use super::{Allocation, KEEPALIVE, Phase, REFRESH_RETRY};
+use crate::socket::ice_server::IceServerErrorKind;
+
+/// RFC 8489 section 6.2.1: Rc and Rm; with the RTO 39.5 s in all.
+const TRANSMISSIONS: u32 = 7;
+const LAST_WAIT: Duration = Duration::from_secs(8);
+
+impl Allocation {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let transactions = self.transactions.iter().map(|t| t.next).min();
+        let ready = (self.phase == Phase::Ready)
+            .then(|| self.refresh_at.min(self.expires).min(self.keepalive_at));
+        let peers = self
+            .peers
+            .next_timeout()
+            .filter(|_| self.phase == Phase::Ready);
+        (self.phase != Phase::Gone)
+            .then_some([transactions, ready, peers, self.close_by, self.allocate_at])
+            .into_iter()
+            .flatten()
+            .flatten()
+            .min()
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        if self.close_by.is_some_and(|by| by <= now) {
+            self.phase = Phase::Gone;
+        }
+        if self.phase == Phase::Gone {
+            return;
+        }
+        self.run_transactions(now);
+        if self.allocate_at.is_some_and(|at| at <= now) {
+            self.allocate_at = None;
+            if self.phase == Phase::Allocating {
+                self.ask(now, Ask::Allocate);
+            }
+        }
+        if self.phase != Phase::Ready {
+            return;
+        }
+        if self.expires <= now {
+            self.lose("it was not refreshed in time");
+            return;
+        }
+        if self.refresh_at <= now {
+            self.refresh_at = self.expires;
+            self.ask(now, Ask::Refresh { release: false });
+        }
+        for ask in self.peers.due(now) {
+            self.ask(now, ask);
+        }
+        if self.keepalive_at <= now {
+            if self.last_sent + KEEPALIVE <= now {
+                self.send(now, wire::keepalive());
+            }
+            self.keepalive_at = self.last_sent + KEEPALIVE;
+        }
+    }
+
+    fn run_transactions(&mut self, now: Instant) {
+        let mut resend = Vec::new();
+        let mut expired = Vec::new();
+        // Closing waits for an answer to Allocate, but does not ask again.
+        let silent = self.phase == Phase::Closing;
+        self.transactions.retain_mut(|t| {
+            if now < t.next {
+                return true;
+            }
+            if t.sent >= TRANSMISSIONS {
+                expired.push(t.ask);
+                return false;
+            }
+            t.sent += 1;
+            t.rto = t.rto.saturating_mul(2);
+            t.next = now
+                + if t.sent == TRANSMISSIONS {
+                    LAST_WAIT
+                } else {
+                    t.rto
+                };
+            if !(silent && t.ask == Ask::Allocate) {
+                resend.push(t.bytes.clone());
+            }
+            true
+        });
+        for bytes in resend {
+            self.send(now, bytes);
+        }
+        for ask in expired {
+            match ask {
+                Ask::Allocate => self.fail(IceServerErrorKind::Timeout, "no answer"),
+                Ask::Refresh { release: true } => self.released(now),
+                Ask::Refresh { release: false } => self.refresh_at = now + REFRESH_RETRY,
+                Ask::Permission(_) | Ask::Channel(..) => {
+                    self.peers.answered(now, ask, false);
+                }
+            }
+        }
+    }
+}
