@@ -219,6 +219,8 @@ impl RTCConnection {
             Ok(mut usable) => {
                 // Checks leave from the socket, whatever address the outside sees.
                 usable.base = match (usable.kind, usable.related) {
+                    // A relay's base is the relay (RFC 8445 section 5.1.1.2).
+                    (CandidateKind::Relay, _) => usable.addr,
                     (CandidateKind::Host, _) | (_, None) => SocketAddr::new(usable.addr.ip(), port),
                     (_, Some(related)) => SocketAddr::new(related.ip(), port),
                 };
@@ -247,6 +249,10 @@ impl RTCConnection {
             match candidate.to_engine() {
                 Ok(usable) => {
                     state.engine.add_remote_candidate(Instant::now(), usable);
+                }
+                // A look-up would tell the peer's network where this side is.
+                Err(Skip::Resolve(_)) if self.shared().socket.relay_only() => {
+                    state.ignored_candidates += 1;
                 }
                 Err(Skip::Resolve(name)) if state.remote_names < MAX_NAMES => {
                     state.remote_names += 1;

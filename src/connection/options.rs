@@ -26,6 +26,7 @@ pub struct RTCConnectionOptions {
     pub(crate) socket: Option<RTCSocket>,
     pub(crate) bind: Option<SocketAddr>,
     pub(crate) include_loopback: bool,
+    pub(crate) relay_only: bool,
     pub(crate) role: Option<RTCIceRole>,
     pub(crate) dtls_role: RTCDtlsRole,
     pub(crate) identity: PeerIdentity,
@@ -47,6 +48,7 @@ impl Default for RTCConnectionOptions {
             socket: None,
             bind: None,
             include_loopback: false,
+            relay_only: false,
             role: None,
             dtls_role: RTCDtlsRole::Auto,
             identity: PeerIdentity::Pinned,
@@ -64,7 +66,8 @@ impl Default for RTCConnectionOptions {
 }
 
 impl RTCConnectionOptions {
-    /// STUN servers to learn server-reflexive candidates from (rows A42, A47).
+    /// STUN servers to learn server-reflexive candidates from, and TURN servers to relay through,
+    /// over UDP (rows A42, A45 to A47). At most 16 are asked.
     #[must_use]
     #[doc(alias = "iceServers")]
     pub fn ice_servers(mut self, servers: impl IntoIterator<Item = RTCIceServer>) -> Self {
@@ -94,6 +97,19 @@ impl RTCConnectionOptions {
     #[must_use]
     pub fn include_loopback(mut self, include: bool) -> Self {
         self.include_loopback = include;
+        self
+    }
+
+    /// Lets the peer see relays only (RFC 8828): no other candidate is offered, nothing is sent to
+    /// the peer but through a TURN server, STUN servers are not asked and `.local` names of the
+    /// peer are not looked up. Holds for all connections on the socket. Default `false`.
+    ///
+    /// Without a TURN server among `ice_servers`, and for a `socket` that was made without it, the
+    /// connection is refused.
+    #[must_use]
+    #[doc(alias = "iceTransportPolicy")]
+    pub fn relay_only(mut self, relay_only: bool) -> Self {
+        self.relay_only = relay_only;
         self
     }
 

@@ -20,7 +20,9 @@ use crate::engine::{Engine, EngineConfig, Identity};
 use crate::error::{Error, Result};
 use crate::queue::Queue;
 use crate::rtp::{ExtensionMap, RtpConfig, cname_from_random};
-use crate::socket::{Member, RTCSocket, ServerAddress, ServerKind, SocketConfig, resolve};
+use crate::socket::{
+    Member, RTCSocket, ServerAddress, ServerKind, SocketConfig, TurnCredentials, resolve,
+};
 
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_OFFSET: u64 = 2_208_988_800;
@@ -99,6 +101,7 @@ pub(super) fn build(options: &RTCConnectionOptions) -> Result<Arc<ConnectionShar
     for found in shared.found() {
         connection.gathered(now, &found);
     }
+    shared.gather_if_released(now);
     if shared.is_closed() {
         // Closed meanwhile: its task may have left without seeing this connection.
         connection.socket_closed(now);
@@ -111,6 +114,12 @@ fn local_socket(
     servers: Option<Vec<ServerAddress>>,
 ) -> Result<RTCSocket> {
     let Some(socket) = &options.socket else {
+        let mut all = servers.iter().flatten();
+        if options.relay_only && !all.any(|server| server.kind == ServerKind::Turn) {
+            return Err(Error::invalid_parameters(
+                "relay_only without a TURN server can never connect",
+            ));
+        }
         return RTCSocket::new(SocketConfig {
             bind: options.bind,
             include_loopback: options.include_loopback,
@@ -120,6 +129,7 @@ fn local_socket(
                 .certificate
                 .as_ref()
                 .map(|own| own.certificate.clone()),
+            relay_only: options.relay_only,
             credentials: options.credentials.as_ref().map(|own| Credentials {
                 ufrag: own.username_frag.clone(),
                 pwd: own.password.clone(),
@@ -131,6 +141,11 @@ fn local_socket(
     if servers.is_some_and(|servers| servers != socket.handle.shared.servers()) {
         return Err(Error::invalid_parameters(
             "the socket has ICE servers of its own, other than the given ones",
+        ));
+    }
+    if options.relay_only && !socket.handle.shared.relay_only() {
+        return Err(Error::invalid_parameters(
+            "relay_only on a socket that was made without it",
         ));
     }
     if options.bind.is_some() {
@@ -170,6 +185,10 @@ fn server_address(server: ParsedServer) -> ServerAddress {
         url: server.url,
         host: server.host,
         port: server.port,
+        credentials: server
+            .username
+            .zip(server.credential)
+            .map(|(username, password)| Arc::new(TurnCredentials { username, password })),
     }
 }
 

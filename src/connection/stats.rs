@@ -149,6 +149,9 @@ pub struct RTCDropStats {
     pub socket_unknown: u64,
     /// Socket, all its connections: datagrams that the operating system refused to send.
     pub socket_send: u64,
+    /// Socket, all its connections: datagrams from and to relays that were malformed or not
+    /// permitted, or whose relay was gone.
+    pub relay: u64,
     /// Socket, all its connections: errors reported by receive calls, e.g. ICMP.
     pub socket_receive: u64,
 }
@@ -163,6 +166,7 @@ impl RTCConnection {
         stats.dropped.socket_unknown = shared.socket.unrouted.load(Ordering::Relaxed);
         stats.dropped.socket_send = socket.send_dropped;
         stats.dropped.socket_receive = socket.recv_errors;
+        stats.dropped.relay = shared.socket.relay_dropped();
         stats
     }
 }
@@ -287,6 +291,7 @@ impl ConnectionState {
                 ignored_candidates: self.ignored_candidates,
                 socket_unknown: 0,
                 socket_send: 0,
+                relay: 0,
                 socket_receive: 0,
             },
         }

@@ -1,5 +1,7 @@
 //! The one task of a socket: receives in batches, keeps the timers, sends in batches.
 
+mod relays;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +14,7 @@ use tokio::task::JoinSet;
 use super::recv_buffers::RecvBuffers;
 use super::route::request_username;
 use super::train::SendOutcome;
+use super::turn::{RelayInput, Relays};
 use super::udp::{RecvDatagram, Transmit as UdpTransmit, UdpEndpoint};
 use super::{Member, MemberId, Serviced, SocketShared, resolve};
 use crate::engine::demux::{Protocol, classify};
@@ -33,6 +36,8 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
         backlog: VecDeque::new(),
         touched: Vec::new(),
         lookups: JoinSet::new(),
+        relays: Relays::default(),
+        winding_down: false,
     };
     tokio::spawn(async move { driver.run().await });
 }
@@ -44,27 +49,15 @@ struct Driver {
     backlog: VecDeque<Transmit>,
     touched: Vec<MemberId>,
     lookups: JoinSet<(u64, usize, Result<Vec<SocketAddr>, String>)>,
+    relays: Relays,
+    winding_down: bool,
 }
 
 /// However the task ends, also when its runtime is shut down, no connection is left waiting.
 impl Drop for Driver {
     fn drop(&mut self) {
         self.shared.close_now.store(true, Ordering::Release);
-        let now = Instant::now();
-        let members = lock(&self.shared.routes).members();
-        let mut out = VecDeque::new();
-        for (id, member) in members {
-            member.socket_closed(now);
-            member.service(&mut out);
-            lock(&self.shared.routes).remove(id);
-        }
-        for mut transmit in out {
-            self.send_now(&mut transmit);
-        }
-        lock(&self.shared.gathering).gatherer = None;
-        if let Some(news) = &self.shared.config.news {
-            news.close();
-        }
+        self.end(Instant::now());
     }
 }
 
@@ -76,13 +69,15 @@ impl Driver {
         loop {
             self.start_lookups();
             self.service_dirty();
-            if self.shared.close_now.load(Ordering::Acquire) {
-                return;
+            let unused =
+                self.shared.closing.load(Ordering::Acquire) && lock(&self.shared.routes).is_empty();
+            if (unused || self.shared.close_now.load(Ordering::Acquire)) && !self.winding_down {
+                self.winding_down = true;
+                self.end(Instant::now());
             }
-            if self.shared.closing.load(Ordering::Acquire)
-                && lock(&self.shared.routes).is_empty()
-                && self.flush_backlog_before_exit().await
-            {
+            // Relays are given back within a second, or else left to expire.
+            if self.winding_down && self.relays.is_empty() {
+                self.flush_backlog_before_exit().await;
                 return;
             }
             let deadline = self.next_deadline();
@@ -119,6 +114,24 @@ impl Driver {
         }
     }
 
+    /// Tells the connections that it is over, sends their goodbyes and gives the relays back.
+    fn end(&mut self, now: Instant) {
+        lock(&self.shared.gathering).gatherer = None;
+        let members = lock(&self.shared.routes).members();
+        for (id, member) in members {
+            member.socket_closed(now);
+            let mut out = VecDeque::new();
+            member.service(&mut out);
+            lock(&self.shared.routes).remove(id);
+            self.send_all(now, out);
+        }
+        self.relays.release(now);
+        self.flush_relays(now);
+        if let Some(news) = &self.shared.config.news {
+            news.close();
+        }
+    }
+
     // ---- in -------------------------------------------------------------------------------
 
     fn receive(&mut self) -> io::Result<()> {
@@ -129,91 +142,62 @@ impl Driver {
         for _ in 0..MAX_RECV_CALLS {
             // Consecutive datagrams mostly come from one address: one look-up serves the run.
             let mut last: Option<(SocketAddr, SocketAddr, Arc<dyn Member>)> = None;
-            let received = self
-                .udp
-                .try_recv(&mut buffers, &mut |datagram: RecvDatagram<'_>| {
-                    let RecvDatagram {
-                        from,
-                        local_ip,
-                        data,
-                    } = datagram;
-                    let local = SocketAddr::new(local_ip.unwrap_or(bound.ip()), bound.port());
-                    if let Some((last_from, last_local, member)) = &last
-                        && *last_from == from
-                        && *last_local == local
-                        && classify(data) != Some(Protocol::Stun)
-                    {
-                        member.datagram(now, local, from, data);
-                        return;
-                    }
-                    if let Some((id, member)) = self.find(now, local, from, data) {
-                        member.datagram(now, local, from, data);
-                        if !touched.contains(&id) {
-                            touched.push(id);
+            let Self {
+                udp,
+                relays,
+                shared,
+                ..
+            } = &mut *self;
+            let received = udp.try_recv(&mut buffers, &mut |datagram: RecvDatagram<'_>| {
+                let RecvDatagram {
+                    mut from,
+                    local_ip,
+                    mut data,
+                } = datagram;
+                let mut local = SocketAddr::new(local_ip.unwrap_or(bound.ip()), bound.port());
+                if !relays.is_empty() {
+                    match relays.handle_datagram(now, local, from, data) {
+                        RelayInput::Other => {}
+                        RelayInput::Taken => return,
+                        RelayInput::Data {
+                            relayed,
+                            peer,
+                            payload,
+                        } => {
+                            (local, from) = (relayed, peer);
+                            data = data.get_mut(payload).unwrap_or_default();
                         }
-                        last = Some((from, local, member));
                     }
-                });
+                }
+                if let Some((last_from, last_local, member)) = &last
+                    && *last_from == from
+                    && *last_local == local
+                    && classify(data) != Some(Protocol::Stun)
+                {
+                    member.datagram(now, local, from, data);
+                    return;
+                }
+                if let Some((id, member)) = find(shared, now, local, from, data) {
+                    member.datagram(now, local, from, data);
+                    if !touched.contains(&id) {
+                        touched.push(id);
+                    }
+                    last = Some((from, local, member));
+                }
+            });
             match received {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) => return Err(error),
             }
         }
+        self.pump_relays(now);
         self.shared.poll_gathering(now);
         for id in touched.drain(..) {
             self.service(id);
         }
         self.touched = touched;
         Ok(())
-    }
-
-    /// The connection a datagram belongs to. The rest is counted, except STUN answers to
-    /// gathering, which are taken off here.
-    fn find(
-        &self,
-        now: Instant,
-        local: SocketAddr,
-        from: SocketAddr,
-        data: &[u8],
-    ) -> Option<(MemberId, Arc<dyn Member>)> {
-        let protocol = classify(data);
-        let stun = protocol == Some(Protocol::Stun);
-        if stun {
-            let mut gathering = lock(&self.shared.gathering);
-            if let Some(gatherer) = &mut gathering.gatherer
-                && gatherer.handle_datagram(now, Some(local.ip()), from, data)
-            {
-                return None;
-            }
-        }
-        let found = protocol.and_then(|_| self.route(local, from, stun, data));
-        if found.is_none() {
-            self.shared.unrouted.fetch_add(1, Ordering::Relaxed);
-        }
-        found
-    }
-
-    fn route(
-        &self,
-        local: SocketAddr,
-        from: SocketAddr,
-        stun: bool,
-        data: &[u8],
-    ) -> Option<(MemberId, Arc<dyn Member>)> {
-        let routes = lock(&self.shared.routes);
-        if stun && let Some((own, theirs)) = request_username(data) {
-            let id = routes.by_username(own, theirs)?;
-            return routes.get(id).map(|member| (id, member.clone()));
-        }
-        match routes.by_address(from) {
-            [] => None,
-            [id] => routes.get(*id).map(|member| (*id, member.clone())),
-            several => several.iter().find_map(|id| {
-                let member = routes.get(*id)?;
-                member.accepts(local, from).then(|| (*id, member.clone()))
-            }),
-        }
     }
 
     // ---- time -----------------------------------------------------------------------------
@@ -224,7 +208,8 @@ impl Driver {
             .as_ref()
             .and_then(|gatherer| gatherer.poll_timeout());
         let members = lock(&self.shared.routes).next_deadline();
-        [gathering, members].into_iter().flatten().min()
+        let relays = self.relays.poll_timeout();
+        [gathering, members, relays].into_iter().flatten().min()
     }
 
     fn handle_timeouts(&mut self) {
@@ -232,6 +217,8 @@ impl Driver {
         if let Some(gatherer) = &mut lock(&self.shared.gathering).gatherer {
             gatherer.handle_timeout(now);
         }
+        self.relays.handle_timeout(now);
+        self.pump_relays(now);
         self.shared.poll_gathering(now);
         let due = lock(&self.shared.routes).take_due(now);
         for id in due {
@@ -251,6 +238,10 @@ impl Driver {
             self.service(id);
         }
         self.flush_gathering();
+        let now = Instant::now();
+        if self.pump_relays(now) {
+            self.shared.poll_gathering(now);
+        }
     }
 
     fn service(&mut self, id: MemberId) {
@@ -264,6 +255,7 @@ impl Driver {
         }
         let mut out = VecDeque::new();
         let Serviced { deadline, done } = member.service(&mut out);
+        let mut last_left = false;
         {
             let mut routes = lock(&self.shared.routes);
             for transmit in &out {
@@ -271,11 +263,24 @@ impl Driver {
             }
             if done {
                 routes.remove(id);
+                last_left = routes.is_empty() && self.shared.forget_relays();
             } else {
                 routes.set_deadline(id, deadline);
             }
         }
-        for mut transmit in out {
+        let now = Instant::now();
+        self.send_all(now, out);
+        if last_left {
+            self.relays.release(now);
+        }
+        self.flush_relays(now);
+    }
+
+    fn send_all(&mut self, now: Instant, out: VecDeque<Transmit>) {
+        for transmit in out {
+            let Some(mut transmit) = self.through_relay(now, transmit) else {
+                continue;
+            };
             if !self.backlog.is_empty() || !self.send_now(&mut transmit) {
                 self.backlog.push_back(transmit);
             }
@@ -344,7 +349,7 @@ impl Driver {
     }
 
     /// All connections are gone: what they still had to say goes out, if the socket lets it.
-    async fn flush_backlog_before_exit(&mut self) -> bool {
+    async fn flush_backlog_before_exit(&mut self) {
         let until = Instant::now() + LINGER;
         self.flush_backlog();
         while !self.backlog.is_empty() && Instant::now() < until {
@@ -357,7 +362,6 @@ impl Driver {
             }
             self.flush_backlog();
         }
-        true
     }
 
     // ---- names ----------------------------------------------------------------------------
@@ -389,5 +393,55 @@ impl Driver {
             }
         }
         self.shared.poll_gathering(now);
+    }
+}
+
+// ---- to whom ----------------------------------------------------------------------------------
+
+/// The connection a datagram belongs to. The rest is counted, except STUN answers to
+/// gathering, which are taken off here.
+fn find(
+    shared: &SocketShared,
+    now: Instant,
+    local: SocketAddr,
+    from: SocketAddr,
+    data: &[u8],
+) -> Option<(MemberId, Arc<dyn Member>)> {
+    let protocol = classify(data);
+    let stun = protocol == Some(Protocol::Stun);
+    if stun {
+        let mut gathering = lock(&shared.gathering);
+        if let Some(gatherer) = &mut gathering.gatherer
+            && gatherer.handle_datagram(now, Some(local.ip()), from, data)
+        {
+            return None;
+        }
+    }
+    let found = protocol.and_then(|_| route(shared, local, from, stun, data));
+    if found.is_none() {
+        shared.unrouted.fetch_add(1, Ordering::Relaxed);
+    }
+    found
+}
+
+fn route(
+    shared: &SocketShared,
+    local: SocketAddr,
+    from: SocketAddr,
+    stun: bool,
+    data: &[u8],
+) -> Option<(MemberId, Arc<dyn Member>)> {
+    let routes = lock(&shared.routes);
+    if stun && let Some((own, theirs)) = request_username(data) {
+        let id = routes.by_username(own, theirs)?;
+        return routes.get(id).map(|member| (id, member.clone()));
+    }
+    match routes.by_address(from) {
+        [] => None,
+        [id] => routes.get(*id).map(|member| (*id, member.clone())),
+        several => several.iter().find_map(|id| {
+            let member = routes.get(*id)?;
+            member.accepts(local, from).then(|| (*id, member.clone()))
+        }),
     }
 }

@@ -1,8 +1,11 @@
 //! Gathering of candidates (RFC 8445 section 5.1.1) on one UDP port, without I/O.
 //!
-//! Host candidates come at once, server-reflexive ones as STUN servers answer; relays will join as
-//! servers of kind [`ServerKind::Turn`]. Each server that gave nothing gives exactly one error.
+//! Host candidates come at once, server-reflexive ones as STUN servers answer. Relays are asked for
+//! by the socket's [`Relays`](super::turn::Relays), which outlive a gatherer; it says which are
+//! wanted and takes what came of it. Each server that gave nothing gives exactly one error.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+mod relays;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -17,6 +20,7 @@ use super::interfaces::InterfaceAddress;
 use super::keepalive::Keepalives;
 use super::stun::{self, BindingResponse};
 use crate::engine::ice::{Candidate, CandidateKind};
+pub(crate) use relays::WantedRelay;
 
 /// Gathering is over after this long, whatever is still open.
 const LIMIT: Duration = Duration::from_millis(9_500);
@@ -70,6 +74,19 @@ pub(crate) struct Gatherer {
     complete: bool,
     events: VecDeque<GatherEvent>,
     transmits: VecDeque<GatherTransmit>,
+    relay_only: bool,
+    wanted_relays: VecDeque<WantedRelay>,
+    unwanted_relays: VecDeque<TransactionId>,
+}
+
+/// What a server gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Obtained {
+    Mapped(SocketAddr),
+    Relayed {
+        relayed: SocketAddr,
+        mapped: Option<SocketAddr>,
+    },
 }
 
 struct Host {
@@ -79,6 +96,7 @@ struct Host {
 
 struct Server {
     url: String,
+    kind: ServerKind,
     resolving: bool,
     open: bool,
     answered: bool,
@@ -95,6 +113,7 @@ struct Planned {
 
 struct Transaction {
     id: TransactionId,
+    kind: ServerKind,
     server: usize,
     host: usize,
     base: SocketAddr,
@@ -107,12 +126,24 @@ struct Transaction {
 }
 
 impl Gatherer {
-    /// Starts gathering on `port` of the addresses `hosts`; their candidates are ready to poll.
+    #[cfg(test)]
     pub(crate) fn new(
         now: Instant,
         hosts: &[InterfaceAddress],
         port: u16,
         servers: Vec<GatherServer>,
+    ) -> Self {
+        Self::with_policy(now, hosts, port, servers, false)
+    }
+
+    /// Starts gathering on `port` of the addresses `hosts`; their candidates are ready to poll.
+    /// `relay_only`: relays are all that is offered, and no other server is asked.
+    pub(crate) fn with_policy(
+        now: Instant,
+        hosts: &[InterfaceAddress],
+        port: u16,
+        servers: Vec<GatherServer>,
+        relay_only: bool,
     ) -> Self {
         let mut gatherer = Self {
             hosts: Vec::new(),
@@ -126,6 +157,9 @@ impl Gatherer {
             complete: false,
             events: VecDeque::new(),
             transmits: VecDeque::new(),
+            relay_only,
+            wanted_relays: VecDeque::new(),
+            unwanted_relays: VecDeque::new(),
         };
         for host in hosts.iter().take(MAX_HOSTS) {
             gatherer.add_host(SocketAddr::new(host.ip, port), host.local_preference);
@@ -146,6 +180,9 @@ impl Gatherer {
             base,
             local_preference,
         });
+        if self.relay_only {
+            return;
+        }
         let kind = CandidateKind::Host;
         self.events.push_back(GatherEvent::Candidate(Candidate {
             foundation: foundation(kind, base.ip(), None),
@@ -160,21 +197,18 @@ impl Gatherer {
     fn add_server(&mut self, now: Instant, index: usize, server: GatherServer) {
         self.servers.push(Server {
             url: server.url,
+            kind: server.kind,
             resolving: true,
             open: true,
             answered: false,
             deadline: self.deadline,
             error: None,
         });
-        let unsupported = if index >= MAX_SERVERS {
-            Some(format!("more than {MAX_SERVERS} servers"))
-        } else if server.kind == ServerKind::Turn {
-            Some("TURN relays are not supported yet".to_owned())
-        } else {
-            None
-        };
-        if let Some(message) = unsupported {
+        if index >= MAX_SERVERS {
+            let message = format!("more than {MAX_SERVERS} servers");
             self.note_error(index, IceServerErrorKind::Unsupported, message);
+            self.close_server(index);
+        } else if self.relay_only && server.kind == ServerKind::Stun {
             self.close_server(index);
         } else if let Some(addrs) = server.addrs {
             self.plan(now, index, addrs);
@@ -247,10 +281,15 @@ impl Gatherer {
             let Some(base) = self.hosts.get(planned.host).map(|host| host.base) else {
                 continue;
             };
+            let server = self.servers.get(planned.server);
+            let Some(kind) = server.map(|server| server.kind) else {
+                continue;
+            };
             self.next_start = now + TA;
             let id = stun::new_transaction_id();
             self.transactions.push(Transaction {
                 id,
+                kind,
                 server: planned.server,
                 host: planned.host,
                 base,
@@ -260,7 +299,15 @@ impl Gatherer {
                 rto: RTO,
                 send_errors: 0,
             });
-            self.send_request(base, planned.remote, id);
+            match kind {
+                ServerKind::Stun => self.send_request(base, planned.remote, id),
+                ServerKind::Turn => self.wanted_relays.push_back(WantedRelay {
+                    ticket: id,
+                    server: planned.server,
+                    base,
+                    remote: planned.remote,
+                }),
+            }
         }
     }
 
@@ -291,11 +338,14 @@ impl Gatherer {
             return false;
         };
         let answers = self.transactions.get(index).is_some_and(|t| {
-            t.open && t.remote == from && local_ip.is_none_or(|ip| ip == t.base.ip())
+            t.open
+                && t.kind == ServerKind::Stun
+                && t.remote == from
+                && local_ip.is_none_or(|ip| ip == t.base.ip())
         });
         if answers {
             let outcome = match stun::parse_response(data) {
-                Ok(BindingResponse::Mapped(mapped)) => Ok(mapped),
+                Ok(BindingResponse::Mapped(mapped)) => Ok(Obtained::Mapped(mapped)),
                 Ok(BindingResponse::Refused { code, reason }) => Err((
                     IceServerErrorKind::Refused(code),
                     format!("STUN error {code}: {reason}"),
@@ -350,7 +400,7 @@ impl Gatherer {
         }
         let mut resend = Vec::new();
         for t in &mut self.transactions {
-            if t.open && t.next_send <= now {
+            if t.open && t.kind == ServerKind::Stun && t.next_send <= now {
                 t.rto = t.rto.saturating_mul(2);
                 t.next_send = now + t.rto;
                 resend.push((t.base, t.remote, t.id));
@@ -373,7 +423,8 @@ impl Gatherer {
         if self.complete {
             return keepalive;
         }
-        let open = self.transactions.iter().filter(|t| t.open);
+        let stun = |t: &&Transaction| t.open && t.kind == ServerKind::Stun;
+        let open = self.transactions.iter().filter(stun);
         let servers = self.servers.iter().filter(|server| server.open);
         keepalive
             .into_iter()
@@ -400,15 +451,18 @@ impl Gatherer {
         &mut self,
         now: Instant,
         index: usize,
-        outcome: Result<SocketAddr, (IceServerErrorKind, String)>,
+        outcome: Result<Obtained, (IceServerErrorKind, String)>,
     ) {
         let Some(t) = self.transactions.get_mut(index) else {
             return;
         };
         t.open = false;
+        if t.kind == ServerKind::Turn && outcome.is_err() {
+            self.unwanted_relays.push_back(t.id);
+        }
         let (server_index, host, base, remote) = (t.server, t.host, t.base, t.remote);
         match outcome {
-            Ok(mapped) => {
+            Ok(obtained) => {
                 // Those that still wait for their turn get theirs first.
                 let queued = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
                 let patience = STRAGGLERS.saturating_add(TA.saturating_mul(queued));
@@ -416,7 +470,22 @@ impl Gatherer {
                     server.answered = true;
                     server.deadline = server.deadline.min(now + patience);
                 }
-                self.add_reflexive(now, host, base, remote, mapped);
+                match obtained {
+                    Obtained::Mapped(mapped) => {
+                        if self.add_reflexive(host, base, remote, mapped) {
+                            // RFC 8445 section 5.1.1.4: bindings are kept alive while the
+                            // candidates are in use.
+                            self.keepalives.add(now, base, remote);
+                        }
+                    }
+                    Obtained::Relayed { relayed, mapped } => {
+                        self.add_relay(host, base, remote, relayed, mapped);
+                        // Its NAT binding is kept alive by the allocation.
+                        if let Some(mapped) = mapped.filter(|_| !self.relay_only) {
+                            self.add_reflexive(host, base, remote, mapped);
+                        }
+                    }
+                }
             }
             Err((kind, message)) => self.note_error(server_index, kind, message),
         }
@@ -433,25 +502,23 @@ impl Gatherer {
         }
     }
 
+    /// False when it is redundant.
     fn add_reflexive(
         &mut self,
-        now: Instant,
         host: usize,
         base: SocketAddr,
         remote: SocketAddr,
         mapped: SocketAddr,
-    ) {
+    ) -> bool {
         // RFC 8445 section 5.1.3: the same address and base make a candidate redundant. No NAT,
         // or two servers outside of the same NAT.
         if mapped == base || self.reflexive.contains(&(mapped, base)) {
-            return;
+            return false;
         }
         let Some(local_preference) = self.hosts.get(host).map(|host| host.local_preference) else {
-            return;
+            return false;
         };
         self.reflexive.push((mapped, base));
-        // RFC 8445 section 5.1.1.4: bindings are kept alive while the candidates are in use.
-        self.keepalives.add(now, base, remote);
         let kind = CandidateKind::ServerReflexive;
         self.events.push_back(GatherEvent::Candidate(Candidate {
             foundation: foundation(kind, base.ip(), Some(remote.ip())),
@@ -461,6 +528,7 @@ impl Gatherer {
             base,
             related: Some(base),
         }));
+        true
     }
 
     fn timeout_error(&self, index: usize) -> (IceServerErrorKind, String) {
@@ -508,6 +576,9 @@ impl Gatherer {
         }
         self.queue.retain(|planned| planned.server != index);
         for t in self.transactions.iter_mut().filter(|t| t.server == index) {
+            if t.open && t.kind == ServerKind::Turn {
+                self.unwanted_relays.push_back(t.id);
+            }
             t.open = false;
         }
     }

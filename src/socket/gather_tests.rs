@@ -474,30 +474,142 @@ fn an_address_without_way_to_the_server_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn relays_are_unsupported_and_too_many_servers_too() {
+fn servers_over_the_bound_are_refused() {
     let start = Instant::now();
-    let turn = GatherServer {
-        kind: ServerKind::Turn,
-        ..stun_server("turn:relay", &["192.0.2.1:1"])
-    };
     let mut servers: Vec<_> = (0..MAX_SERVERS)
         .map(|i| stun_server(&format!("stun:{i}"), &["192.0.2.1:1"]))
         .collect();
-    servers[0] = turn;
     servers.push(stun_server("stun:extra", &["192.0.2.1:1"]));
     let hosts: Vec<_> = (1..=40).map(|i| host(&format!("10.0.0.{i}"), i)).collect();
     let mut gatherer = Gatherer::new(start, &hosts, PORT, servers);
     let log = run(&mut gatherer, start, Duration::from_secs(10), &nat);
     assert_eq!(
         log.errors(),
-        [
-            ("turn:relay", IceServerErrorKind::Unsupported),
-            ("stun:extra", IceServerErrorKind::Unsupported)
-        ]
+        [("stun:extra", IceServerErrorKind::Unsupported)]
     );
     assert_eq!(log.reflexive().len(), MAX_BASES);
     assert_eq!(log.candidates().len(), MAX_HOSTS + MAX_BASES);
     assert!(log.completed_at() <= LIMIT);
+}
+
+fn turn_server(url: &str, addr: &str) -> GatherServer {
+    GatherServer {
+        kind: ServerKind::Turn,
+        ..stun_server(url, &[addr])
+    }
+}
+
+fn drain(gatherer: &mut Gatherer) -> Vec<GatherEvent> {
+    std::iter::from_fn(|| gatherer.poll_event()).collect()
+}
+
+#[test]
+fn a047_turn_servers_give_relays_and_what_they_saw() {
+    let start = Instant::now();
+    let servers = vec![
+        turn_server("turn:a", "192.0.2.1:3478"),
+        turn_server("turn:b", "192.0.2.2:3478"),
+        turn_server("turn:dead", "192.0.2.3:3478"),
+    ];
+    let mut gatherer = Gatherer::new(start, &[host("10.0.0.1", 7)], PORT, servers);
+    assert_eq!(
+        drain(&mut gatherer).len(),
+        1,
+        "the host candidate is not held up"
+    );
+    let mut wanted = Vec::new();
+    for step in 0..3 {
+        gatherer.handle_timeout(start + TA * step);
+        wanted.extend(gatherer.poll_wanted_relay());
+    }
+    assert_eq!(gatherer.poll_transmit(), None);
+    assert_eq!(wanted.len(), 3);
+    let mapped = addr("203.0.113.1:4000");
+    for (want, relayed) in [
+        (wanted[0], "192.0.2.1:50000"),
+        (wanted[1], "192.0.2.2:50000"),
+    ] {
+        let outcome = Ok((addr(relayed), Some(mapped)));
+        gatherer.relay_outcome(start, want.ticket, outcome.clone());
+        // An outcome counts once.
+        gatherer.relay_outcome(start, want.ticket, outcome);
+    }
+    let found: Vec<_> = drain(&mut gatherer)
+        .into_iter()
+        .map(|event| match event {
+            GatherEvent::Candidate(c) => (c.kind, c.addr, c.base, c.related.unwrap()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let base = addr("10.0.0.1:5000");
+    let (a, b) = (addr("192.0.2.1:50000"), addr("192.0.2.2:50000"));
+    assert_eq!(
+        found,
+        [
+            (CandidateKind::Relay, a, a, mapped),
+            (CandidateKind::ServerReflexive, mapped, base, base),
+            (CandidateKind::Relay, b, b, mapped),
+        ]
+    );
+    // The silent one is given up in time, and its allocation is no longer wanted.
+    while !gatherer.is_complete() {
+        gatherer.handle_timeout(gatherer.poll_timeout().unwrap());
+    }
+    let end = drain(&mut gatherer);
+    assert!(matches!(&end[0], GatherEvent::ServerError(e)
+        if e.url == "turn:dead" && e.kind == IceServerErrorKind::Timeout));
+    assert_eq!(end[1..], [GatherEvent::Complete]);
+    assert_eq!(gatherer.poll_unwanted_relay(), Some(wanted[2].ticket));
+    assert_eq!(gatherer.poll_unwanted_relay(), None);
+}
+
+#[test]
+fn r_f4_a_refused_relay_is_one_error_however_many_addresses_asked() {
+    let start = Instant::now();
+    let hosts = [host("10.0.0.1", 7), host("10.0.0.2", 6)];
+    let servers = vec![turn_server("turn:a", "192.0.2.1:3478")];
+    let mut gatherer = Gatherer::new(start, &hosts, PORT, servers);
+    gatherer.handle_timeout(start + TA);
+    for _ in 0..2 {
+        let want = gatherer.poll_wanted_relay().unwrap();
+        let refused = (IceServerErrorKind::Refused(486), "quota".to_owned());
+        gatherer.relay_outcome(start + TA, want.ticket, Err(refused));
+    }
+    let events = drain(&mut gatherer);
+    assert_eq!(events.len(), 4, "{events:?}");
+    assert!(matches!(&events[2], GatherEvent::ServerError(e)
+        if e.kind == IceServerErrorKind::Refused(486)));
+    assert_eq!(events[3], GatherEvent::Complete);
+}
+
+#[test]
+fn r_c15_relay_only_offers_nothing_else_and_asks_nobody_else() {
+    let start = Instant::now();
+    let servers = vec![
+        stun_server("stun:a", &["192.0.2.9:3478"]),
+        turn_server("turn:a", "192.0.2.1:3478"),
+    ];
+    let hosts = [host("10.0.0.1", 7)];
+    let mut gatherer = Gatherer::with_policy(start, &hosts, PORT, servers, true);
+    assert_eq!(
+        (gatherer.poll_event(), gatherer.poll_transmit()),
+        (None, None)
+    );
+    let want = gatherer.poll_wanted_relay().unwrap();
+    let outcome = Ok((addr("192.0.2.1:50000"), Some(addr("203.0.113.1:4000"))));
+    gatherer.relay_outcome(start, want.ticket, outcome);
+    let events = drain(&mut gatherer);
+    let GatherEvent::Candidate(relay) = &events[0] else {
+        panic!("{events:?}")
+    };
+    assert_eq!(relay.kind, CandidateKind::Relay);
+    assert_eq!(
+        relay.related,
+        Some(addr("0.0.0.0:0")),
+        "rel-addr would give it away"
+    );
+    assert_eq!(events[1..], [GatherEvent::Complete]);
+    assert_eq!(gatherer.poll_timeout(), None);
 }
 
 #[test]

@@ -6,11 +6,11 @@ mod ice_server;
 mod interfaces;
 mod keepalive;
 mod recv_buffers;
+mod relaying;
 pub(crate) mod resolve;
 mod route;
 mod stun;
 mod train;
-#[allow(dead_code)] // Until the driver uses it.
 mod turn;
 mod udp;
 
@@ -36,6 +36,7 @@ pub(crate) use ice_server::ServerKind;
 pub use ice_server::{IceServerError, IceServerErrorKind};
 use interfaces::InterfaceOptions;
 use route::Routes;
+pub(crate) use turn::TurnCredentials;
 use udp::{UdpCounters, UdpEndpoint};
 
 /// A connection on a socket.
@@ -77,6 +78,8 @@ pub(crate) struct ServerAddress {
     pub(crate) kind: ServerKind,
     pub(crate) host: String,
     pub(crate) port: u16,
+    /// Of TURN servers.
+    pub(crate) credentials: Option<Arc<TurnCredentials>>,
 }
 
 /// How a socket is made.
@@ -87,6 +90,8 @@ pub(crate) struct SocketConfig {
     pub(crate) servers: Vec<ServerAddress>,
     pub(crate) gather_at_once: bool,
     pub(crate) certificate: Option<Certificate>,
+    /// Nothing leaves for a peer but through a relay, and nothing else is offered.
+    pub(crate) relay_only: bool,
     /// ICE user name fragment and password; `None`: random ones.
     pub(crate) credentials: Option<Credentials>,
     /// The kinds of track that may use the socket; empty: all.
@@ -144,6 +149,8 @@ pub(crate) struct SocketShared {
     handle: Mutex<Weak<SocketHandle>>,
     /// Datagrams that no connection wanted.
     pub(crate) unrouted: AtomicU64,
+    /// Datagrams dropped on the way from or to relays.
+    relay_dropped: AtomicU64,
 }
 
 #[derive(Default)]
@@ -154,6 +161,8 @@ struct Gathering {
     /// Names to look up, by server index of the current gatherer.
     lookups: Vec<(u64, usize, String, u16)>,
     generation: u64,
+    /// The relays were given back when the last connection closed.
+    released: bool,
 }
 
 impl RTCSocket {
@@ -183,6 +192,7 @@ impl RTCSocket {
             close_now: AtomicBool::new(false),
             handle: Mutex::default(),
             unrouted: AtomicU64::new(0),
+            relay_dropped: AtomicU64::new(0),
         });
         if shared.config.gather_at_once {
             shared.gather(Instant::now());
@@ -324,7 +334,13 @@ impl SocketShared {
             kind: server.kind,
             addrs: None,
         });
-        let gatherer = Gatherer::new(now, &hosts, self.local_addr.port(), servers.collect());
+        let gatherer = Gatherer::with_policy(
+            now,
+            &hosts,
+            self.local_addr.port(),
+            servers.collect(),
+            self.config.relay_only,
+        );
         {
             let mut gathering = lock(&self.gathering);
             gathering.generation += 1;
@@ -338,7 +354,7 @@ impl SocketShared {
                 .servers
                 .iter()
                 .enumerate()
-                .filter(|(_, server)| server.kind == ServerKind::Stun)
+                .filter(|(_, server)| server.kind == ServerKind::Turn || !self.config.relay_only)
                 .map(|(index, server)| (generation, index, server.host.clone(), server.port))
                 .collect();
         }

@@ -1,0 +1,74 @@
+//! The driver's part in relays: what goes through them, and what keeps them.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::Driver;
+use crate::engine::outgoing::Transmit;
+use crate::queue::lock;
+use crate::socket::train::SendOutcome;
+use crate::socket::udp::Transmit as UdpTransmit;
+
+impl Driver {
+    /// What is to leave from a relayed address goes to its server. `None` when it does not go, or
+    /// not yet.
+    pub(super) fn through_relay(&mut self, now: Instant, transmit: Transmit) -> Option<Transmit> {
+        match self.relays.wrap(now, transmit) {
+            Ok(wrapped) => wrapped,
+            // Neither past the policy nor, when a relay is lost, past the relay.
+            Err(direct)
+                if self.shared.relay_only()
+                    || direct.local.port() != self.shared.local_addr.port() =>
+            {
+                self.relays.count_unsent();
+                None
+            }
+            Err(direct) => Some(direct),
+        }
+    }
+
+    /// Asks for the relays that gathering wants and tells it what came of them. True when it has
+    /// news.
+    pub(super) fn pump_relays(&mut self, now: Instant) -> bool {
+        if !self.shared.has_turn() {
+            return false;
+        }
+        let mut news = false;
+        loop {
+            let (unwanted, wanted) = self.shared.poll_relay_wishes();
+            for ticket in unwanted {
+                self.relays.cancel(now, ticket);
+            }
+            if let Some(request) = wanted {
+                self.relays.request(now, request);
+            } else if let Some(outcome) = self.relays.poll_outcome() {
+                self.shared.relay_outcome(now, outcome);
+                news = true;
+            } else {
+                break;
+            }
+        }
+        self.flush_relays(now);
+        news
+    }
+
+    pub(super) fn flush_relays(&mut self, now: Instant) {
+        while let Some(message) = self.relays.poll_transmit() {
+            let sent = self.udp.try_send(&UdpTransmit {
+                remote: message.remote,
+                local_ip: Some(message.local.ip()),
+                contents: &message.contents,
+                segment_size: None,
+            });
+            // A full socket buffer is repaired by retransmission.
+            if let Ok(SendOutcome::Dropped(error)) = sent
+                && let Some(gatherer) = &mut lock(&self.shared.gathering).gatherer
+            {
+                let (ip, remote) = (message.local.ip(), message.remote);
+                gatherer.handle_send_error(now, ip, remote, &error.to_string());
+            }
+        }
+        let dropped = self.relays.counters().total();
+        self.shared.relay_dropped.store(dropped, Ordering::Relaxed);
+    }
+}
