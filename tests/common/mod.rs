@@ -1,6 +1,7 @@
 //! Two connections on loopback whose signalling is a task in this process.
 #![allow(dead_code, unused_imports, clippy::unwrap_used)]
 
+pub(crate) mod coturn;
 pub(crate) mod leaks;
 pub(crate) mod relay;
 pub(crate) mod session;

@@ -1,0 +1,272 @@
+//! A real TURN server (coturn) of the test's own, on loopback, and a lossy way to it.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ortc::RTCIceServer;
+
+use super::leaks::Random;
+
+pub(crate) const USER: &str = "user";
+pub(crate) const PASSWORD: &str = "pass";
+
+/// Lives until it is dropped; it also ends with the thread that made it.
+pub(crate) struct Coturn {
+    server: Child,
+    port: u16,
+    dir: PathBuf,
+}
+
+impl Coturn {
+    /// On both loopback addresses, with these options besides.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        for _ in 0..3 {
+            if let Some(started) = Self::try_start(options) {
+                return started;
+            }
+        }
+        panic!("turnserver does not start");
+    }
+
+    fn try_start(options: &[&str]) -> Option<Self> {
+        let program = std::env::var("ORTC_TURNSERVER").unwrap_or_else(|_| "turnserver".into());
+        let port = free_port();
+        let dir = std::env::temp_dir().join(format!("ortc-turn-{}-{port}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let server = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL"])
+            .arg(program)
+            .args(["-n", "--no-tcp", "--no-tls", "--no-dtls", "--no-cli"])
+            .args(["--no-rfc5780", "--lt-cred-mech", "--allow-loopback-peers"])
+            .args(["--no-stdout-log", "--simple-log", "--relay-threads=1"])
+            .args(["--listening-ip=127.0.0.1", "--listening-ip=::1"])
+            .args(["--relay-ip=127.0.0.1", "--relay-ip=::1"])
+            .arg(format!("--listening-port={port}"))
+            .args(["--realm=example.org", &format!("--user={USER}:{PASSWORD}")])
+            .arg(format!("--log-file={}", dir.join("log").display()))
+            .arg(format!("--pidfile={}", dir.join("pid").display()))
+            .arg(format!("--userdb={}", dir.join("db").display()))
+            .args(options)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("setpriv (util-linux) and turnserver (coturn, or ORTC_TURNSERVER)");
+        let started = Self { server, port, dir };
+        let answers = started.v4_and_v6().into_iter().all(answers);
+        answers.then_some(started)
+    }
+
+    fn v4_and_v6(&self) -> [SocketAddr; 2] {
+        [
+            self.v4(),
+            SocketAddr::new([0u16, 0, 0, 0, 0, 0, 0, 1].into(), self.port),
+        ]
+    }
+
+    pub(crate) fn v4(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    pub(crate) fn v6(&self) -> SocketAddr {
+        self.v4_and_v6()[1]
+    }
+}
+
+impl Drop for Coturn {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+            eprintln!("the server's log:\n{log}");
+        }
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// The server there with the right credentials.
+pub(crate) fn turn(server: SocketAddr) -> RTCIceServer {
+    RTCIceServer::new(format!("turn:{server}")).with_credential(USER, PASSWORD)
+}
+
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// Whether a STUN server answers there before long.
+fn answers(server: SocketAddr) -> bool {
+    let own: SocketAddr = match server {
+        SocketAddr::V4(_) => ([127, 0, 0, 1], 0).into(),
+        SocketAddr::V6(_) => ([0u16, 0, 0, 0, 0, 0, 0, 1], 0).into(),
+    };
+    let socket = UdpSocket::bind(own).unwrap();
+    socket
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    let mut request = vec![0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42];
+    request.extend([7; 12]);
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        let sent = socket.send_to(&request, server).is_ok();
+        if sent && socket.recv(&mut [0; 512]).is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+/// Whether some process has this UDP port open.
+pub(crate) fn is_open(port: u16) -> bool {
+    let entry = format!(":{port:04X}");
+    ["/proc/net/udp", "/proc/net/udp6"].iter().any(|table| {
+        let table = std::fs::read_to_string(table).unwrap();
+        let mut lines = table.lines().skip(1);
+        lines.any(|line| {
+            let local = line.split_whitespace().nth(1);
+            local.is_some_and(|local| local.ends_with(&entry))
+        })
+    })
+}
+
+/// The way of one client to a server. It loses some of the media in both directions, and counts
+/// how it comes.
+pub(crate) struct LossyWay {
+    pub(crate) address: SocketAddr,
+    seen: Arc<Seen>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Seen {
+    stop: AtomicBool,
+    lost: AtomicU64,
+    in_channels: AtomicU64,
+    in_indications: AtomicU64,
+    given_back: Mutex<Option<Instant>>,
+}
+
+impl LossyWay {
+    /// Loses `percent` of the RTP packets.
+    pub(crate) fn to(server: SocketAddr, percent: u64, seed: u64) -> Self {
+        let near = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let far = UdpSocket::bind("127.0.0.1:0").unwrap();
+        far.connect(server).unwrap();
+        for socket in [&near, &far] {
+            let limit = Some(Duration::from_millis(20));
+            socket.set_read_timeout(limit).unwrap();
+        }
+        let address = near.local_addr().unwrap();
+        let seen = Arc::<Seen>::default();
+        let client = Arc::new(Mutex::new(None));
+
+        let there = {
+            let (near, far) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+            let (seen, client) = (seen.clone(), client.clone());
+            let mut random = Random::from_seed(seed);
+            move || {
+                let mut buffer = [0; 2048];
+                while !seen.stop.load(Ordering::Relaxed) {
+                    if let Ok((length, from)) = near.recv_from(&mut buffer) {
+                        *client.lock().unwrap() = Some(from);
+                        if seen.passes(&buffer[..length], percent, &mut random) {
+                            let _ = far.send(&buffer[..length]);
+                        }
+                    }
+                }
+            }
+        };
+        let back = {
+            let seen = seen.clone();
+            let mut random = Random::from_seed(!seed);
+            move || {
+                let mut buffer = [0; 2048];
+                while !seen.stop.load(Ordering::Relaxed) {
+                    if let Ok(length) = far.recv(&mut buffer)
+                        && let Some(client) = *client.lock().unwrap()
+                        && seen.passes(&buffer[..length], percent, &mut random)
+                    {
+                        let _ = near.send_to(&buffer[..length], client);
+                    }
+                }
+            }
+        };
+        Self {
+            address,
+            seen,
+            threads: vec![std::thread::spawn(there), std::thread::spawn(back)],
+        }
+    }
+
+    /// RTP packets that were lost here.
+    pub(crate) fn lost(&self) -> u64 {
+        self.seen.lost.load(Ordering::Relaxed)
+    }
+
+    /// RTP packets in ChannelData messages.
+    pub(crate) fn in_channels(&self) -> u64 {
+        self.seen.in_channels.load(Ordering::Relaxed)
+    }
+
+    /// When the server confirmed that the client gave its allocation back.
+    pub(crate) fn given_back(&self) -> Option<Instant> {
+        *self.seen.given_back.lock().unwrap()
+    }
+
+    /// RTP packets in Send and Data indications.
+    pub(crate) fn in_indications(&self) -> u64 {
+        self.seen.in_indications.load(Ordering::Relaxed)
+    }
+}
+
+impl Seen {
+    fn passes(&self, datagram: &[u8], percent: u64, random: &mut Random) -> bool {
+        let counter = match datagram {
+            // The success of a Refresh that left no lifetime.
+            [1, 4, ..] => {
+                let none = [0, 0x0d, 0, 4, 0, 0, 0, 0];
+                if datagram.windows(none.len()).any(|part| part == none) {
+                    self.given_back
+                        .lock()
+                        .unwrap()
+                        .get_or_insert(Instant::now());
+                }
+                return true;
+            }
+            [64..=79, _, _, _, first, second, ..] if is_rtp(*first, *second) => &self.in_channels,
+            // Send and Data indications over IPv4: the payload comes after two attributes.
+            [0, 0x16 | 0x17, ..] => match datagram.get(36..38) {
+                Some(&[first, second]) if is_rtp(first, second) => &self.in_indications,
+                _ => return true,
+            },
+            _ => return true,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        let passes = random.below(100) >= percent;
+        if !passes {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+        passes
+    }
+}
+
+/// RTP, not RTCP (RFC 5761 section 4).
+fn is_rtp(first: u8, second: u8) -> bool {
+    (128..=191).contains(&first) && !(192..=223).contains(&second)
+}
+
+impl Drop for LossyWay {
+    fn drop(&mut self) {
+        self.seen.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}

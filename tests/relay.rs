@@ -1,0 +1,394 @@
+//! Connections through a real TURN server on loopback.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use common::coturn::{Coturn, LossyWay, PASSWORD, USER, is_open, turn};
+use common::{
+    FRAME, Peer, candidate, connected_pair_with, loopback, reason, run, send_track, while_writing,
+    within,
+};
+use ortc::{
+    ErrorName, IceServerError, IceServerErrorKind, Kind, MediaStreamTrack, RTCConnection,
+    RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCIceCandidateDescription,
+    RTCIceServer,
+};
+use serde_json::json;
+
+fn relay_only(servers: impl IntoIterator<Item = RTCIceServer>) -> RTCConnectionOptions {
+    loopback().relay_only(true).ice_servers(servers)
+}
+
+fn relay_only_v6(server: SocketAddr) -> RTCConnectionOptions {
+    let own = SocketAddr::from((Ipv6Addr::LOCALHOST, 0));
+    relay_only([turn(server)]).bind(own)
+}
+
+/// What gathering found and which servers failed, and how long it took.
+struct Found {
+    connection: RTCConnection,
+    _events: RTCConnectionEvents,
+    candidates: Vec<RTCIceCandidateDescription>,
+    errors: Vec<IceServerError>,
+    took: Duration,
+}
+
+async fn gather(options: RTCConnectionOptions) -> Found {
+    let start = Instant::now();
+    let (connection, mut events) = RTCConnection::new(options).unwrap();
+    let (mut candidates, mut errors) = (Vec::new(), Vec::new());
+    within(12, async {
+        loop {
+            match events.next().await.unwrap() {
+                RTCConnectionEvent::Candidate(found) => candidates.push(found),
+                RTCConnectionEvent::IceServerError(error) => errors.push(error),
+                RTCConnectionEvent::EndOfCandidates => break,
+                _ => {}
+            }
+        }
+    })
+    .await;
+    Found {
+        connection,
+        _events: events,
+        candidates,
+        errors,
+        took: start.elapsed(),
+    }
+}
+
+impl Found {
+    fn types(&self) -> Vec<&str> {
+        self.candidates.iter().map(|c| c.typ.as_str()).collect()
+    }
+}
+
+fn relay_port(peer: &Peer) -> u16 {
+    let relay = peer.events().iter().find_map(candidate).unwrap();
+    assert_eq!(relay.typ, "relay");
+    relay.connection_port
+}
+
+fn close(a: &Peer, b: &Peer) {
+    a.connection.close();
+    b.connection.close();
+}
+
+/// Audio goes over, both ways, and all that either side knows of the other is a relay.
+async fn media_both_ways(a: &Peer, b: &Peer) {
+    for (from, to) in [(a, b), (b, a)] {
+        let (source, _, received) = send_track(&from.connection, &to.connection, Kind::Audio);
+        while_writing(&source, async {
+            for _ in 0..50 {
+                received.recv_sample().await.unwrap();
+            }
+        })
+        .await;
+        let pair = from.event(|event| match event {
+            RTCConnectionEvent::ActiveCandidate { local, remote } => {
+                Some([local.clone(), remote.clone()])
+            }
+            _ => None,
+        });
+        for end in pair.await {
+            assert_eq!(end.typ, "relay", "{end:?}");
+        }
+        assert_eq!(from.connection.stats().dropped.relay, 0);
+    }
+}
+
+#[tokio::test]
+async fn a046_relay_only_media_goes_both_ways_through_a_turn_server() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let options = || relay_only([turn(server.v4())]);
+        let (a, b) = connected_pair_with(options(), options()).await;
+        media_both_ways(&a, &b).await;
+        let found = a.events().iter().find_map(candidate).unwrap();
+        assert_eq!(found.connection_address, "127.0.0.1");
+        assert_ne!(found.connection_port, a.connection.local_socket().port());
+        // RFC 8828: the related address would tell what the policy hides.
+        assert_eq!(found.rel_address.as_deref(), Some("0.0.0.0"));
+        close(&a, &b);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a046_relay_only_media_goes_both_ways_over_ipv6() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let options = || relay_only_v6(server.v6());
+        let (a, b) = connected_pair_with(options(), options()).await;
+        media_both_ways(&a, &b).await;
+        let found = a.events().iter().find_map(candidate).unwrap();
+        assert_eq!(found.connection_address, "::1");
+        close(&a, &b);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_relay_reaches_a_peer_that_has_none() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let (a, b) = connected_pair_with(relay_only([turn(server.v4())]), loopback()).await;
+        let (source, _, received) = send_track(&b.connection, &a.connection, Kind::Video);
+        while_writing(&source, received.recv_rtp()).await.unwrap();
+        let relays = a.events().iter().filter_map(candidate).count();
+        assert_eq!(relays, 1);
+        close(&a, &b);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a045_g017_every_way_to_name_a_turn_server_gives_a_relay() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let (host, port) = (server.v4().ip(), server.v4().port());
+        let url = format!("turn:{}", server.v4());
+        let with_user = format!("turn:{USER}@{host}:{port}?transport=udp");
+        for json in [
+            json!({ "url": url, "username": USER, "credential": PASSWORD }),
+            json!({ "url": [url], "username": USER, "credential": PASSWORD }),
+            json!({ "urls": url, "username": USER, "credential": PASSWORD }),
+            json!({ "url": with_user, "credential": PASSWORD }),
+            json!({ "server": host, "port": port, "username": USER, "password": PASSWORD,
+                "realm": "another" }),
+        ] {
+            let named: RTCIceServer = serde_json::from_value(json.clone()).unwrap();
+            let found = gather(loopback().ice_servers([named])).await;
+            assert_eq!(
+                found.types(),
+                ["host", "relay"],
+                "{json}: {:?}",
+                found.errors
+            );
+            let relay = &found.candidates[1];
+            let own = found.connection.local_socket().local_addr();
+            assert_eq!(relay.rel_address, Some(own.ip().to_string()));
+            assert_eq!(relay.rel_port, Some(own.port()));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a046_a_wrong_credential_is_one_error_and_no_relay() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let url = format!("turn:{}", server.v4());
+        for (user, password) in [(USER, "wrong"), ("stranger", PASSWORD)] {
+            let server = RTCIceServer::new(&url).with_credential(user, password);
+            let found = gather(relay_only([server])).await;
+            assert!(found.candidates.is_empty());
+            let errors = found.errors;
+            assert_eq!(errors.len(), 1, "{errors:?}");
+            assert_eq!(errors[0].kind, IceServerErrorKind::Refused(401));
+            assert_eq!(errors[0].url, url);
+            assert!(found.took < Duration::from_secs(2), "{:?}", found.took);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a047_each_of_several_turn_servers_gives_a_relay_or_one_error_in_10_s() {
+    run(async {
+        let (first, second) = (Coturn::start(&[]), Coturn::start(&[]));
+        let (full, strict) = (Coturn::start(&["--user-quota=1"]), Coturn::start(&[]));
+        let taken = gather(relay_only([turn(full.v4())])).await;
+        assert_eq!(taken.types(), ["relay"]);
+        // Bound, and nobody reads.
+        let dead = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let dead = dead.local_addr().unwrap();
+        let found = gather(relay_only([
+            turn(dead),
+            turn(first.v4()),
+            RTCIceServer::new(format!("turn:{}", strict.v4())).with_credential(USER, "wrong"),
+            turn(full.v4()),
+            turn(second.v4()),
+            RTCIceServer::new("turn:nowhere.invalid").with_credential(USER, PASSWORD),
+        ]))
+        .await;
+        assert_eq!(found.types(), ["relay", "relay"], "{:?}", found.errors);
+        let mut kinds: Vec<_> = found.errors.iter().map(|e| (&*e.url, e.kind)).collect();
+        kinds.sort_by_key(|(url, _)| url.len());
+        println!("{kinds:?} after {:?}", found.took);
+        for (url, kind) in [
+            (format!("turn:{dead}"), IceServerErrorKind::Timeout),
+            (
+                format!("turn:{}", strict.v4()),
+                IceServerErrorKind::Refused(401),
+            ),
+            (
+                format!("turn:{}", full.v4()),
+                IceServerErrorKind::Refused(486),
+            ),
+            ("turn:nowhere.invalid".into(), IceServerErrorKind::Resolve),
+        ] {
+            let same = kinds.iter().filter(|found| **found == (&*url, kind));
+            assert_eq!(same.count(), 1, "{url} {kind:?}");
+        }
+        assert_eq!(kinds.len(), 4);
+        assert!(found.took < Duration::from_secs(10), "{:?}", found.took);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r_f6_the_relay_is_given_back_within_a_second_of_close() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let ways = [1, 2].map(|seed| LossyWay::to(server.v4(), 0, seed));
+        let [a, b] = [&ways[0], &ways[1]].map(|way| relay_only([turn(way.address)]));
+        let (a, b) = connected_pair_with(a, b).await;
+        let ports = [relay_port(&a), relay_port(&b)];
+        assert_eq!(ports.map(is_open), [true, true]);
+        assert!(ways.iter().all(|way| way.given_back().is_none()));
+        let start = Instant::now();
+        // One way that it ends, and another.
+        a.connection.close();
+        b.connection.local_socket().close();
+        within(3, async {
+            // coturn itself keeps the port for another second.
+            while ports.map(is_open) != [false, false] {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+        println!("the ports are closed after {:?}", start.elapsed());
+        for way in &ways {
+            let took = way.given_back().unwrap() - start;
+            println!("given back after {took:?}");
+            assert!(took < Duration::from_secs(1), "{took:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_socket_that_gave_its_relay_back_gets_one_for_the_next_connection() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let first = gather(relay_only([turn(server.v4())])).await;
+        assert_eq!(first.types(), ["relay"]);
+        let socket = first.connection.local_socket();
+        first.connection.close();
+        // The server's goodbye to it is still under way, or has just come.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let second = gather(loopback_on(&socket)).await;
+        assert_eq!(second.types(), ["relay"], "{:?}", second.errors);
+        println!("{:?}", second.took);
+    })
+    .await;
+}
+
+fn loopback_on(socket: &ortc::RTCSocket) -> RTCConnectionOptions {
+    RTCConnectionOptions::default()
+        .socket(socket.clone())
+        .relay_only(true)
+}
+
+#[tokio::test]
+async fn relay_only_is_refused_where_it_could_not_hold() {
+    run(async {
+        let stun = RTCIceServer::new("stun:127.0.0.1:9");
+        for options in [loopback().relay_only(true), relay_only([stun])] {
+            let error = RTCConnection::new(options).unwrap_err();
+            assert_eq!(error.name(), ErrorName::InvalidParameters);
+        }
+        let (open, _events) = RTCConnection::new(loopback()).unwrap();
+        let error = RTCConnection::new(loopback_on(&open.local_socket())).unwrap_err();
+        assert_eq!(error.name(), ErrorName::InvalidParameters);
+    })
+    .await;
+}
+
+/// Lifetimes that the server is told to keep, so that a run sees several of them.
+const LIFETIMES: [&str; 4] = [
+    "--max-allocate-lifetime=60",
+    "--permission-lifetime=60",
+    "--channel-lifetime=60",
+    "--stale-nonce=45",
+];
+const LOSS_PERCENT: u64 = 3;
+
+/// `ORTC_RELAY_SECONDS` makes it longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_f2_media_goes_on_through_relays_whose_lifetimes_are_60_s() {
+    run(async {
+        let length = std::env::var("ORTC_RELAY_SECONDS").ok();
+        let length = Duration::from_secs(length.map_or(150, |length| length.parse().unwrap()));
+        let server = Coturn::start(&LIFETIMES);
+        let ways = [1, 2].map(|seed| LossyWay::to(server.v4(), LOSS_PERCENT, seed));
+        let [a, b] = [&ways[0], &ways[1]].map(|way| relay_only([turn(way.address)]));
+        let (a, b) = connected_pair_with(a, b).await;
+        let there = send_track(&a.connection, &b.connection, Kind::Audio);
+        let back = send_track(&b.connection, &a.connection, Kind::Audio);
+        let end = Instant::now() + length;
+        let (there, back) =
+            tokio::join!(talk(&there.0, &there.2, end), talk(&back.0, &back.2, end));
+        for (heard, way) in [(there, &ways[0]), (back, &ways[1])] {
+            println!(
+                "{heard:?}; lost on this way {}, {} in channels, {} in indications",
+                way.lost(),
+                way.in_channels(),
+                way.in_indications()
+            );
+            assert!(heard.longest_silence < Duration::from_secs(1), "{heard:?}");
+            // Lost on the way to the server, and on the way from it.
+            let lost = ways[0].lost() + ways[1].lost();
+            assert!(
+                lost > 0 && heard.packets + lost >= heard.sent,
+                "{heard:?}, {lost} lost"
+            );
+            assert!(way.in_indications() < 100 && way.in_channels() > heard.packets);
+        }
+        for peer in [&a, &b] {
+            assert_eq!(peer.events().iter().find_map(reason), None);
+            let dropped = peer.connection.stats().dropped;
+            assert_eq!(dropped.relay, 0, "{dropped:?}");
+        }
+        close(&a, &b);
+    })
+    .await;
+}
+
+#[derive(Debug)]
+struct Heard {
+    sent: u64,
+    packets: u64,
+    longest_silence: Duration,
+}
+
+/// Audio from one side to the other until `end`.
+async fn talk(source: &MediaStreamTrack, received: &MediaStreamTrack, end: Instant) -> Heard {
+    let mut heard = Heard {
+        sent: 0,
+        packets: 0,
+        longest_silence: Duration::ZERO,
+    };
+    let mut tick = tokio::time::interval(FRAME);
+    let mut last = Instant::now();
+    while Instant::now() < end {
+        tokio::select! {
+            _ = tick.tick() => {
+                source.write_sample(vec![1; 80], FRAME).unwrap();
+                heard.sent += 1;
+            }
+            packet = received.recv_rtp() => {
+                packet.unwrap();
+                heard.packets += 1;
+                heard.longest_silence = heard.longest_silence.max(last.elapsed());
+                last = Instant::now();
+            }
+        }
+    }
+    heard.longest_silence = heard.longest_silence.max(last.elapsed());
+    heard
+}
