@@ -336,3 +336,7 @@ impl Relays {
         freed
     }
 }
+
+#[cfg(test)]
+#[path = "relays_tests.rs"]
+mod tests;
