@@ -119,11 +119,17 @@ impl IceAgent {
         }
         if self.role.is_none() {
             // The drafts know no roles: the greater credentials control. Equal ones are left to
-            // the tie-breaker.
-            let role = if *self.local >= credentials {
+            // the tie-breaker. A browser always begins as controlling; with a tie-breaker that
+            // agrees with the credentials it ends in the role that they say, and since the DTLS
+            // role follows, a page can know it beforehand.
+            let role = if *self.local > credentials {
+                self.tie_breaker = u64::MAX;
                 Role::Controlling
-            } else {
+            } else if *self.local < credentials {
+                self.tie_breaker = 0;
                 Role::Controlled
+            } else {
+                Role::Controlling
             };
             self.role = Some(role);
             self.push_event(IceEvent::Role(role));

@@ -88,6 +88,23 @@ fn g035_unset_roles_follow_the_credentials() {
     assert_eq!(net.agents[0].counters().role_conflicts, 0);
 }
 
+/// A browser that offers is always controlling at first, with a tie-breaker of its own.
+#[test]
+fn g035_the_credentials_win_over_a_peer_that_begins_as_controlling() {
+    for seed in 1..=20 {
+        // The right side has the greater credentials.
+        for (roles, control) in [([A, None], 1), ([None, A], 1)] {
+            let mut net = Net::ready(seed, roles);
+            assert!(net.connect(5 * SEC), "{roles:?}, seed {seed}");
+            assert_eq!(
+                net.agents[control].role(),
+                Some(Role::Controlling),
+                "{roles:?}, seed {seed}"
+            );
+        }
+    }
+}
+
 /// What is told to one side, in some order.
 #[derive(Clone, Copy, Debug)]
 enum Step {
