@@ -23,12 +23,16 @@ pub(crate) struct Frame {
 
 impl Ivf {
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path)?;
+        Self::parse(&std::fs::read(path)?)
+    }
+
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let header = bytes
             .get(..32)
             .ok_or("an IVF file has 32 bytes of header")?;
-        if &header[..4] != b"DKIF" || &header[8..12] != b"VP80" {
-            return Err("not a VP8 file in IVF".into());
+        let codecs: [&[u8]; 3] = [b"VP80", b"VP90", b"AV01"];
+        if &header[..4] != b"DKIF" || !codecs.contains(&&header[8..12]) {
+            return Err("not VP8, VP9 or AV1 in IVF".into());
         }
         let u16_at = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
         let u32_at = |at: usize| u32::from(u16_at(at)) | u32::from(u16_at(at + 2)) << 16;

@@ -1,0 +1,248 @@
+//! One call from a browser. Signalling is a WebSocket that carries one JSON object a message:
+//! `iceInfo`, `candidate`, `track`, and `gone` with the SSRC of a track that is no longer sent.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::{Message, WebSocket};
+use ortc::{
+    Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCConnection,
+    RTCConnectionEvent, RTCConnectionOptions, RTCTrack, RTCTrackDescription,
+};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::media;
+use crate::support::Result;
+
+/// Tracks of a caller that are sent back; more are received only.
+const MAX_ECHOES: usize = 8;
+/// A call that is silent for so long is over.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a call was.
+pub(crate) struct Report {
+    connected: Option<Duration>,
+    audio: u64,
+    video: u64,
+}
+
+impl Report {
+    /// Whether media came from the caller.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.connected.is_none() {
+            return Err("the caller did not connect".into());
+        }
+        if self.audio + self.video == 0 {
+            return Err("nothing came from the caller".into());
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.connected {
+            Some(setup) => write!(f, "connected after {} ms", setup.as_millis())?,
+            None => f.write_str("not connected")?,
+        }
+        write!(
+            f,
+            ", {} audio and {} video packets came",
+            self.audio, self.video
+        )
+    }
+}
+
+/// Answers a call: sends a picture and a tone, and the caller's own media back.
+pub(crate) async fn answer(
+    mut socket: WebSocket,
+    wishes: &HashMap<String, String>,
+) -> Result<Report> {
+    let begin = Instant::now();
+    let wish = |name: &str, default| wishes.get(name).map_or(default, String::as_str);
+    let picture = media::video(wish("video", "vp8"))?;
+    let tone = media::audio(wish("audio", "opus"))?;
+
+    // Loopback as well: most callers are on this machine.
+    let options = RTCConnectionOptions::default().include_loopback(true);
+    let (connection, mut events) = RTCConnection::new(options)?;
+    let (signal, mut outgoing) = mpsc::channel(256);
+    send(&mut socket, json!({ "iceInfo": connection.local() })).await?;
+
+    let stream = MediaStream::new();
+    let mut media = JoinSet::new();
+    let mut sources = Vec::new();
+    for (kind, recording) in [(Kind::Video, picture), (Kind::Audio, tone)] {
+        let track = match kind {
+            Kind::Video => MediaStreamTrack::video(),
+            _ => MediaStreamTrack::audio(),
+        };
+        let track = stream.add_track(&track);
+        sources.push((track, recording));
+    }
+    connection.add_stream(&stream)?;
+    for (track, recording) in &sources {
+        let sending = connection.track(track).ok_or("the track is not sent")?;
+        sending.set_codecs(vec![recording.codec.clone()])?;
+        send(&mut socket, json!({ "track": sending.description()? })).await?;
+    }
+
+    let echo = Echo {
+        stream: MediaStream::new(),
+        signal: signal.clone(),
+    };
+    let mut echoes = 0;
+    let mut connected = None;
+    loop {
+        tokio::select! {
+            message = tokio::time::timeout(PATIENCE, socket.recv()) => {
+                let text = match message {
+                    Ok(Some(Ok(Message::Text(text)))) => text,
+                    Ok(Some(Ok(Message::Ping(_) | Message::Pong(_)))) => continue,
+                    Err(_) if connection.state() == ortc::RTCConnectionState::Connected => continue,
+                    _ => break,
+                };
+                if let Some(description) = hear(&connection, &text)? {
+                    let received = connection.receive_track(description.clone())?;
+                    if echoes < MAX_ECHOES && description.kind != Kind::Dtmf {
+                        echoes += 1;
+                        media.spawn(echo.clone().run(connection.clone(), received, description));
+                    }
+                }
+            }
+            Some(message) = outgoing.recv() => send(&mut socket, message).await?,
+            event = events.next() => match event {
+                Some(RTCConnectionEvent::Candidate(candidate)) => {
+                    send(&mut socket, json!({ "candidate": candidate })).await?;
+                }
+                Some(RTCConnectionEvent::Connected) => {
+                    connected.get_or_insert(begin.elapsed());
+                    for (track, recording) in sources.drain(..) {
+                        media.spawn(recording.play(track));
+                    }
+                }
+                Some(_) => {}
+                None => break,
+            },
+            Some(ended) = media.join_next() => ended??,
+        }
+    }
+    let count = |kind| {
+        let inbound = connection.stats().inbound_rtp.into_iter();
+        inbound
+            .filter(|stats| stats.kind == kind)
+            .map(|stats| stats.packets_received)
+            .sum()
+    };
+    let report = Report {
+        connected,
+        audio: count(Kind::Audio),
+        video: count(Kind::Video),
+    };
+    connection.close();
+    Ok(report)
+}
+
+async fn send(socket: &mut WebSocket, message: Value) -> Result<()> {
+    Ok(socket
+        .send(Message::Text(message.to_string().into()))
+        .await?)
+}
+
+/// Feeds one message into the connection; a track is given back.
+fn hear(connection: &RTCConnection, text: &str) -> Result<Option<RTCTrackDescription>> {
+    let mut message: Value = serde_json::from_str(text)?;
+    if let Some(side) = message.get_mut("iceInfo") {
+        connection.set_remote(serde_json::from_value(side.take())?)?;
+        connection.connect()?;
+    } else if let Some(candidate) = message.get_mut("candidate") {
+        connection.set_remote_candidate(&serde_json::from_value(candidate.take())?)?;
+    } else if let Some(ssrc) = message.get("gone").and_then(Value::as_str) {
+        connection.stop_receiving(ssrc.parse()?)?;
+    } else if let Some(track) = message.get_mut("track") {
+        return Ok(Some(serde_json::from_value(track.take())?));
+    }
+    Ok(None)
+}
+
+/// Sends the caller's tracks back, all in one stream.
+#[derive(Clone)]
+struct Echo {
+    stream: MediaStream,
+    signal: mpsc::Sender<Value>,
+}
+
+impl Echo {
+    async fn run(
+        self,
+        connection: RTCConnection,
+        received: MediaStreamTrack,
+        description: RTCTrackDescription,
+    ) -> ortc::Result<()> {
+        let track = match description.kind {
+            Kind::Video => MediaStreamTrack::video(),
+            _ => MediaStreamTrack::audio(),
+        };
+        let track = self.stream.add_track(&track);
+        connection.add_stream(&self.stream)?;
+        let Some(sending) = connection.track(&track) else {
+            return Ok(());
+        };
+        // Packets go back as they came, under the payload ids that the caller chose.
+        sending.set_codecs(description.codecs.clone())?;
+        let _ = self
+            .signal
+            .send(json!({ "track": sending.description()? }))
+            .await;
+        self.copy(&received, &track, &sending).await?;
+        // The caller sends it no more.
+        let gone = json!({ "gone": sending.ssrc()?.to_string() });
+        sending.remove()?;
+        self.stream.remove_track(&track);
+        let _ = self.signal.send(gone).await;
+        Ok(())
+    }
+
+    async fn copy(
+        &self,
+        received: &MediaStreamTrack,
+        track: &MediaStreamTrack,
+        sending: &RTCTrack,
+    ) -> ortc::Result<()> {
+        let mut payload_type = None;
+        loop {
+            tokio::select! {
+                packet = received.recv_rtp() => {
+                    let Some(packet) = packet else {
+                        return Ok(());
+                    };
+                    if payload_type != Some(packet.payload_type) {
+                        let mut codecs = sending.codecs()?;
+                        let id = |codec: &RTCCodec| codec.payload_id == packet.payload_type;
+                        // Digits and the like are no media by themselves.
+                        if !codecs.iter().find(|codec| id(codec)).is_some_and(is_media) {
+                            continue;
+                        }
+                        payload_type = Some(packet.payload_type);
+                        codecs.sort_by_key(|codec| !id(codec));
+                        sending.set_codecs(codecs)?;
+                    }
+                    track.write_rtp(&packet)?;
+                }
+                event = track.next_event() => {
+                    if event == Some(MediaStreamTrackEvent::KeyframeRequested) {
+                        received.request_keyframe();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn is_media(codec: &RTCCodec) -> bool {
+    let name = codec.name.to_ascii_lowercase();
+    !["dtmf", "telephone-event", "rtx", "red", "ulpfec", "cn"].contains(&name.as_str())
+}

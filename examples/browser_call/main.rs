@@ -1,0 +1,145 @@
+//! Call this program from a browser: it serves the page in `web/`, and answers as a peer.
+//!
+//! ```text
+//! cargo run --release --features browser-call --example browser_call [-- --listen ADDR] [--calls N]
+//! ```
+//!
+//! Open the address that it prints. The caller sees a picture with a clock, hears a tone, gets its
+//! own camera and microphone back on a second stream, and can chat and dial. `/room/NAME` carries
+//! the signalling of two pages that call each other; their media does not come here.
+//!
+//! `call.rs` is the peer, the code to copy. With `--calls N` the program ends after N calls, with
+//! `OK` if media came from each caller.
+
+mod call;
+mod media;
+mod rooms;
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use rooms::Rooms;
+use support::Result;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// A signalling message is a few hundred bytes.
+const MAX_MESSAGE: usize = 64 * 1024;
+
+#[derive(Clone)]
+struct Server {
+    rooms: Arc<Rooms>,
+    ended: mpsc::Sender<Result<call::Report>>,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let value = |name: &str| {
+        let at = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(at + 1)
+    };
+    let listen: SocketAddr = value("--listen")
+        .map_or("127.0.0.1:8787", |text| text)
+        .parse()?;
+    let calls: Option<usize> = value("--calls").map(|text| text.parse()).transpose()?;
+
+    let (ended, mut reports) = mpsc::channel(16);
+    let server = Server {
+        rooms: Arc::default(),
+        ended,
+    };
+    let mut router = Router::new()
+        .route("/call", get(answer))
+        .route("/room/{name}", get(join));
+    for (path, kind, text) in PAGE {
+        let file = move || async move { page(kind, text) };
+        router = router.route(path, get(file));
+    }
+    let listener = TcpListener::bind(listen).await?;
+    println!("open http://{}/", listener.local_addr()?);
+    let serving = axum::serve(listener, router.with_state(server));
+    tokio::spawn(async move { serving.await });
+
+    let mut count = 0;
+    while let Some(report) = reports.recv().await {
+        count += 1;
+        let report = report?;
+        println!("call {count}: {report}");
+        if calls.is_some() {
+            report.check()?;
+        }
+        if calls == Some(count) {
+            println!("OK");
+            break;
+        }
+    }
+    Ok(())
+}
+
+const PAGE: [(&str, &str, &str); 5] = [
+    ("/", "text/html", include_str!("../../web/index.html")),
+    (
+        "/style.css",
+        "text/css",
+        include_str!("../../web/style.css"),
+    ),
+    (
+        "/app.js",
+        "text/javascript",
+        include_str!("../../web/app.js"),
+    ),
+    (
+        "/ortc.js",
+        "text/javascript",
+        include_str!("../../web/ortc.js"),
+    ),
+    (
+        "/ortc.d.ts",
+        "text/plain",
+        include_str!("../../web/ortc.d.ts"),
+    ),
+];
+
+fn page(kind: &str, text: &'static str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, format!("{kind}; charset=utf-8")),
+        (CACHE_CONTROL, "no-cache".into()),
+    ];
+    (headers, text).into_response()
+}
+
+/// A browser calls.
+async fn answer(
+    upgrade: WebSocketUpgrade,
+    Query(wishes): Query<HashMap<String, String>>,
+    State(server): State<Server>,
+) -> Response {
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE);
+    upgrade.on_upgrade(async move |socket| {
+        let report = call::answer(socket, &wishes).await;
+        if let Err(error) = &report {
+            eprintln!("call: {error}");
+        }
+        let _ = server.ended.send(report).await;
+    })
+}
+
+/// Two browsers meet.
+async fn join(
+    upgrade: WebSocketUpgrade,
+    Path(name): Path<String>,
+    State(server): State<Server>,
+) -> Response {
+    let upgrade = upgrade.max_message_size(MAX_MESSAGE);
+    upgrade.on_upgrade(async move |socket| server.rooms.join(name, socket).await)
+}

@@ -1,0 +1,74 @@
+//! `web/ortc.js` in Chromium: page to page, and page to Rust by `examples/browser_call`.
+//!
+//! Each test is a script in `tests/browser/`, which drives the browser by playwright-core.
+//! `tests/run` brings both; without them these tests fail, they do not skip.
+#![cfg(feature = "browser-call")]
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use tokio::process::Command;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// The scripts have shorter limits of their own.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Two browsers at once on a small machine would measure the machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// Audio, video, data, digits, mute, tracks that come and go, ICE restarts, between two tabs.
+#[tokio::test]
+async fn pages_call_each_other() {
+    script("pages.mjs").await;
+}
+
+/// Every codec between two tabs.
+#[tokio::test]
+async fn pages_in_every_codec() {
+    script("codecs.mjs").await;
+}
+
+async fn script(name: &str) {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = present(root.join("tests/browser").join(name));
+    setting("ORTC_CHROMIUM", "/usr/bin/chromium".into());
+    let modules = setting("ORTC_PLAYWRIGHT_DIR", root.join("target/peers"));
+    present(modules.join("node_modules/playwright-core"));
+    let begin = Instant::now();
+    let output = Command::new("node")
+        .arg(script)
+        .env("ORTC_BROWSER_CALL", browser_call())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = timeout(LIMIT, output).await.expect("time is up").unwrap();
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    println!("{name}: {:.1} s", begin.elapsed().as_secs_f64());
+    assert!(output.status.success(), "{complaints}");
+}
+
+/// The example that cargo built beside this test.
+fn browser_call() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(Path::parent).unwrap();
+    present(profile.join("examples/browser_call"))
+}
+
+fn setting(name: &str, default: PathBuf) -> PathBuf {
+    present(std::env::var_os(name).map_or(default, PathBuf::from))
+}
+
+fn present(path: PathBuf) -> PathBuf {
+    assert!(
+        path.exists(),
+        "{} is missing: tests/run installs the browser and its driver, \
+         `cargo build --examples --all-features` makes browser_call",
+        path.display()
+    );
+    path
+}
