@@ -54,6 +54,12 @@ pub struct RTCTransportStats {
     pub remote_fingerprint: Option<String>,
     /// Round-trip time of the last connectivity check on the pair in use, in seconds.
     pub current_round_trip_time: Option<f64>,
+    /// Transport-wide feedback messages received, where that header extension is in use.
+    pub transport_feedback_received: u64,
+    /// Packets that arrived by that feedback.
+    pub transport_packets_arrived: u64,
+    /// Packets that were lost by that feedback.
+    pub transport_packets_lost: u64,
 }
 
 /// A source that is received.
@@ -180,6 +186,7 @@ impl ConnectionState {
                 .next()
                 .map(super::fingerprint::Fingerprint::value)
         };
+        let feedback = engine.rtp().transport_reports();
         let transport = RTCTransportStats {
             state: public_state(engine.state()),
             ice_state: public_ice_state(engine.ice().state()),
@@ -200,6 +207,9 @@ impl ConnectionState {
                 .find(|pair| pair.selected)
                 .and_then(|pair| pair.rtt)
                 .map(|rtt| rtt.as_secs_f64()),
+            transport_feedback_received: feedback.messages,
+            transport_packets_arrived: feedback.received,
+            transport_packets_lost: feedback.lost,
         };
         let inbound_rtp = self
             .receiving

@@ -9,7 +9,7 @@ use super::srtp::HeaderFields;
 use super::unknown::Verdict;
 use super::{Engine, EngineEvent};
 use crate::error::Result;
-use crate::rtp::extensions::{decode_text, encode_audio_level};
+use crate::rtp::extensions::{decode_text, decode_transport_cc, encode_audio_level};
 use crate::rtp::{
     AudioLevel, Declaration, ExtensionMap, KeyframeRequest, ReceiverId, Reception, Route, Router,
     RtpEvent, RtpHeader, RtpPacket, to_packet,
@@ -290,6 +290,13 @@ impl Engine {
             self.counters.malformed_rtp += 1;
             return;
         };
+        let transport_cc = self.config.extensions.transport_cc;
+        let number = transport_cc
+            .and_then(|id| packet.extensions.get(id))
+            .and_then(decode_transport_cc);
+        if let Some(number) = number {
+            self.rtp.transport_arrived(now, number, packet.ssrc);
+        }
         self.deliver(now, &header, packet);
     }
 

@@ -143,6 +143,7 @@ pub(crate) struct Engine {
     packets: VecDeque<(ReceiverId, RtpPacket)>,
     counters: EngineCounters,
     repair_counters: repair::RepairCounters,
+    transport_sequence: u16,
     /// What the peer asked for again: SSRC and sequence numbers.
     nacked: Vec<(u32, Vec<u16>)>,
     /// Scratch space for the header of the packet being sent.
@@ -184,6 +185,7 @@ impl Engine {
             packets: VecDeque::new(),
             counters: EngineCounters::default(),
             repair_counters: repair::RepairCounters::default(),
+            transport_sequence: 0,
             nacked: Vec::new(),
             header: Vec::new(),
         }

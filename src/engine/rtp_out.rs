@@ -8,6 +8,7 @@ use super::media::{OutgoingRtp, Senders};
 use super::outgoing::Outgoing;
 use super::srtp::Srtp;
 use crate::error::Result;
+use crate::rtp::extensions::encode_transport_cc;
 use crate::rtp::{ExtensionMap, OutgoingHeader, RtpSession, encode_abs_send_time, write_header};
 
 /// Header extension elements in one packet: those of the engine, and those of its track.
@@ -22,6 +23,7 @@ pub(super) struct Wire<'a> {
     path: (SocketAddr, SocketAddr),
     ids: &'a ExtensionMap,
     epoch: Instant,
+    transport_sequence: &'a mut u16,
 }
 
 /// What a stream says about itself in each packet.
@@ -44,6 +46,7 @@ impl Engine {
             path,
             ids: &self.config.extensions,
             epoch: self.config.wall_clock.0,
+            transport_sequence: &mut self.transport_sequence,
         };
         Some((wire, &mut self.senders, &mut self.rtp))
     }
@@ -83,6 +86,11 @@ impl<'a> Wire<'a> {
         if let Some(id) = self.ids.abs_send_time {
             send_time = encode_abs_send_time(now.saturating_duration_since(self.epoch));
             add(id, &send_time);
+        }
+        let transport_sequence = encode_transport_cc(*self.transport_sequence);
+        if let Some(id) = self.ids.transport_cc {
+            *self.transport_sequence = self.transport_sequence.wrapping_add(1);
+            add(id, &transport_sequence);
         }
         for &(id, data) in packet.extensions {
             add(id, data);

@@ -188,12 +188,10 @@ pub(crate) fn decode_abs_send_time(value: &[u8]) -> Option<Duration> {
     Some(Duration::from_nanos((ticks * 1_000_000_000) >> 18))
 }
 
-#[cfg_attr(not(test), allow(dead_code))] // For congestion feedback.
 pub(crate) fn encode_transport_cc(sequence_number: u16) -> [u8; 2] {
     sequence_number.to_be_bytes()
 }
 
-#[cfg_attr(not(test), allow(dead_code))] // For congestion feedback.
 pub(crate) fn decode_transport_cc(value: &[u8]) -> Option<u16> {
     // Version 2 of the extension appends a feedback request to the sequence number.
     u16_at(value, 0)

@@ -185,10 +185,13 @@ fn r_a05_feedback_bombs_are_bounded() {
     twcc.extend([0x7fff_7fff; 20]);
     let mut remb = vec![0x3000, 0, 0x5245_4d42, 0xffff_ffff];
     remb.extend([OURS; 255]);
-    let ignored = session.counters().packets_ignored;
+    let before = session.counters();
     session.handle_rtcp(now, &packet(15, 205, &twcc));
     session.handle_rtcp(now, &packet(15, 206, &remb));
-    assert_eq!(session.counters().packets_ignored, ignored + 2);
+    let after = session.counters();
+    assert_eq!(after.packets_malformed, before.packets_malformed + 1);
+    assert_eq!(after.packets_ignored, before.packets_ignored + 1);
+    assert_eq!(session.transport_reports(), Default::default());
     // Report blocks about one SSRC, over and over in one large compound.
     let blocks = [&[0x3000][..], &[OURS, 1, 2, 3, 4, 5].repeat(31)].concat();
     session.handle_rtcp(now, &packet(31, 201, &blocks).repeat(80));

@@ -9,6 +9,7 @@ use super::reports::{
     Blocks, Rtcp, fir_entries, is_valid_compound, nack_sequence_numbers, packets, words,
 };
 use super::session::RtpSession;
+use super::transport_cc;
 
 /// Bound on the sequence numbers that one compound can ask for again; the rest is counted.
 const MAX_NACKED: usize = 1_000;
@@ -53,6 +54,7 @@ impl RtpSession {
                 Rtcp::Nack { media, entries } => {
                     self.handle_nack(media, entries, &mut nack_budget);
                 }
+                Rtcp::Transport(body) => self.handle_transport(body),
                 Rtcp::Other => add(&mut self.counters.packets_ignored, 1),
                 Rtcp::Malformed => add(&mut self.counters.packets_malformed, 1),
             }
@@ -109,6 +111,19 @@ impl RtpSession {
             add(&mut sender.stats.firs, 1);
             self.keyframe_asked(now, ssrc);
         }
+    }
+
+    fn handle_transport(&mut self, body: &[u8]) {
+        let Some(feedback) = transport_cc::parse(body) else {
+            add(&mut self.counters.packets_malformed, 1);
+            return;
+        };
+        let received = feedback.arrivals.iter().flatten().count();
+        let lost = feedback.arrivals.len().saturating_sub(received);
+        let reports = &mut self.transport_reports;
+        add(&mut reports.messages, 1);
+        add(&mut reports.received, received as u64);
+        add(&mut reports.lost, lost as u64);
     }
 
     fn handle_nack(&mut self, media: u32, entries: &[u8], budget: &mut usize) {

@@ -17,6 +17,7 @@ mod reports;
 mod router;
 mod sender;
 mod session;
+mod transport_cc;
 mod wire;
 
 #[cfg(test)]
@@ -29,6 +30,8 @@ mod nack_tests;
 mod router_tests;
 #[cfg(test)]
 mod session_tests;
+#[cfg(test)]
+mod transport_cc_tests;
 
 pub use extensions::{AudioLevel, HeaderExtension};
 pub use packet::{RtpExtensions, RtpPacket};

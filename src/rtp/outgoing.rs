@@ -9,6 +9,7 @@ use super::nack;
 use super::reports::{
     self, MAX_COUNT, MAX_NACK_ENTRIES, ReportBlock, SenderInfo, sdes_chunk_len, write_bye,
     write_cname, write_fir, write_nack, write_pli, write_receiver_report, write_sender_report,
+    write_transport,
 };
 use super::session::RtpSession;
 
@@ -28,7 +29,7 @@ impl RtpSession {
             if !self.byes.is_empty() {
                 self.build_byes();
             }
-            if !self.requests.is_empty() || !self.nacks.is_empty() {
+            if !self.requests.is_empty() || !self.nacks.is_empty() || self.transport_due {
                 self.build_feedback();
             }
         }
@@ -153,6 +154,15 @@ impl RtpSession {
             for entries in nack::entries(&sequence_numbers).chunks(MAX_NACK_ENTRIES) {
                 let mut packet = Vec::new();
                 write_nack(&mut packet, from, ssrc, entries);
+                packets.push(packet);
+            }
+        }
+        if std::mem::take(&mut self.transport_due)
+            && let Some(recorder) = &mut self.transport
+        {
+            while let Some(body) = recorder.message() {
+                let mut packet = Vec::new();
+                write_transport(&mut packet, from, recorder.media, &body);
                 packets.push(packet);
             }
         }

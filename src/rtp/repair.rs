@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::nack::{Arrival, NackTracker};
 use super::session::RtpSession;
+use super::transport_cc::{Recorder, TransportReports};
 
 /// What is to become of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +92,19 @@ impl RtpSession {
             next = [next, nack.next_at()].into_iter().flatten().min();
         }
         self.nack_at = next;
+    }
+
+    /// A packet with this transport-wide sequence number arrived.
+    pub(crate) fn transport_arrived(&mut self, now: Instant, sequence_number: u16, ssrc: u32) {
+        let recorder = self
+            .transport
+            .get_or_insert_with(|| Box::new(Recorder::new(now)));
+        recorder.arrived(now, sequence_number, ssrc);
+    }
+
+    /// What the peer said about the arrival of our packets.
+    pub(crate) fn transport_reports(&self) -> TransportReports {
+        self.transport_reports
     }
 
     pub(super) fn nack_no_later_than(&mut self, at: Option<Instant>) {

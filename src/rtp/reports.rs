@@ -11,6 +11,7 @@ pub(super) const BYE: u8 = 203;
 pub(super) const RTPFB: u8 = 205;
 pub(super) const PSFB: u8 = 206;
 const FMT_NACK: u8 = 1;
+const FMT_TRANSPORT: u8 = 15;
 const FMT_PLI: u8 = 1;
 const FMT_FIR: u8 = 4;
 
@@ -105,6 +106,8 @@ pub(super) enum Rtcp<'a> {
         media: u32,
         entries: &'a [u8],
     },
+    /// Transport-wide feedback, after the two SSRCs.
+    Transport(&'a [u8]),
     /// A type or format this endpoint makes nothing of.
     Other,
     /// A known type whose contents do not fit its length.
@@ -202,6 +205,7 @@ fn parse(count: u8, kind: u8, body: &[u8]) -> Option<Rtcp<'_>> {
             media: u32_at(body, 4)?,
         },
         (PSFB, FMT_FIR) => Rtcp::Fir(body.get(8..)?),
+        (RTPFB, FMT_TRANSPORT) => Rtcp::Transport(body.get(8..)?),
         (RTPFB, FMT_NACK) => Rtcp::Nack {
             media: u32_at(body, 4)?,
             entries: body.get(8..)?,
@@ -313,6 +317,14 @@ pub(super) fn write_nack(out: &mut Vec<u8>, from: u32, media: u32, entries: &[(u
             out.extend_from_slice(&first.to_be_bytes());
             out.extend_from_slice(&mask.to_be_bytes());
         }
+    });
+}
+
+pub(super) fn write_transport(out: &mut Vec<u8>, from: u32, media: u32, body: &[u8]) {
+    write_packet(out, usize::from(FMT_TRANSPORT), RTPFB, |out| {
+        out.extend_from_slice(&from.to_be_bytes());
+        out.extend_from_slice(&media.to_be_bytes());
+        out.extend_from_slice(body);
     });
 }
 

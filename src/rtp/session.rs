@@ -11,6 +11,7 @@ use super::receiver::{InboundStats, SourceState};
 use super::repair::Reception;
 use super::reports::to_ntp;
 use super::sender::{OutboundStats, SenderState};
+use super::transport_cc::{Recorder, TransportReports};
 use crate::error::{Error, Result};
 
 /// Bound on our SSRCs, and on the peer's.
@@ -50,6 +51,10 @@ pub(crate) struct RtpSession {
     /// No missing packet is to be asked for before this; it may be early, never late.
     pub(super) nack_at: Option<Instant>,
     pub(super) path_rtt: Option<Duration>,
+    /// Arrivals to tell the peer of, where packets have transport-wide numbers.
+    pub(super) transport: Option<Box<Recorder>>,
+    pub(super) transport_due: bool,
+    pub(super) transport_reports: TransportReports,
     pub(super) report_due: bool,
     pub(super) block_cursor: u32,
     pub(super) byes: Vec<u32>,
@@ -92,6 +97,9 @@ impl RtpSession {
             keyframe_at: None,
             nack_at: None,
             path_rtt: None,
+            transport: None,
+            transport_due: false,
+            transport_reports: TransportReports::default(),
             report_due: false,
             block_cursor: 0,
             byes: Vec::new(),
@@ -293,6 +301,7 @@ impl RtpSession {
         self.requests.clear();
         self.nacks.clear();
         self.nack_at = None;
+        self.transport = None;
         self.report_due = false;
         self.next_report = None;
         self.sweep_at = None;
@@ -306,6 +315,7 @@ impl RtpSession {
             self.sweep_at,
             self.keyframe_at,
             self.nack_at,
+            self.transport.as_ref().and_then(|recorder| recorder.due),
         ]
         .into_iter()
         .flatten()
@@ -321,6 +331,12 @@ impl RtpSession {
             self.sweep(now);
         }
         self.collect_nacks(now);
+        if let Some(recorder) = &mut self.transport
+            && recorder.due.is_some_and(|at| at <= now)
+        {
+            recorder.due = None;
+            self.transport_due = true;
+        }
         if self.next_report.is_some_and(|at| at <= now) {
             self.reconsider(now);
         }

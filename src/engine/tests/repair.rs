@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::super::{ReceiverRepair, RtxStream, SendOutcome};
 use super::harness::{A, B, PT, Pump, Setup, World, failures, ms, outgoing, receiver_spec, secs};
-use crate::rtp::{ReceiverId, RtpHeader};
+use crate::rtp::extensions::TRANSPORT_CC;
+use crate::rtp::{ExtensionMap, HeaderExtension, ReceiverId, RtpHeader};
 use crate::simnet::{Link, Rng};
 
 const MEDIA: u32 = 100;
@@ -303,4 +304,40 @@ fn nacks_of_what_is_gone_are_counted_and_cost_nothing() {
     );
     let stats = world.peers[B].engine.rtp().inbound_stats(MEDIA).unwrap();
     assert!(stats.nacks_sent <= 8, "{}", stats.nacks_sent);
+}
+
+#[test]
+fn arrivals_of_all_packets_are_told_where_the_extension_is_in_use() {
+    let (mut world, _) = video(5, true, Link::default());
+    let ids = ExtensionMap::new(&[HeaderExtension {
+        uri: TRANSPORT_CC.to_owned(),
+        id: 5,
+    }])
+    .unwrap();
+    for side in [A, B] {
+        world.peers[side].engine.config.extensions = ids.clone();
+    }
+    let lost = lose(&mut world, 0.05);
+    let first = world.peers[A].pump.as_ref().unwrap().sent;
+    world.run_for(secs(10));
+    let last = world.peers[A].pump.take().unwrap().sent;
+    world.filter = None;
+    world.run_for(secs(2));
+    let numbers = world.peers[B].packets.iter().filter(|(_, _, packet)| {
+        let told = packet.extensions.get(5);
+        told.is_some_and(|value| value.len() == 2)
+    });
+    assert!(numbers.count() > 2_000);
+    let reports = world.peers[A].engine.rtp().transport_reports();
+    let again = world.peers[A].engine.rtp().outbound_stats(RTX).unwrap();
+    let sent = last - first + again.packets_sent;
+    // Some feedback is lost as well, and some retransmissions.
+    let told = reports.received + reports.lost;
+    assert!(told * 10 > sent * 9 && told <= sent, "{reports:?} {sent}");
+    let lost = lost.borrow().len() as u64;
+    assert!(
+        reports.lost * 10 > lost * 8 && reports.lost < lost * 3 / 2,
+        "{reports:?} {lost}"
+    );
+    assert!((80..=110).contains(&reports.messages), "{reports:?}");
 }
