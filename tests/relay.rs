@@ -288,6 +288,51 @@ async fn a_socket_that_gave_its_relay_back_gets_one_for_the_next_connection() {
     .await;
 }
 
+#[tokio::test]
+async fn a_restart_asks_the_servers_again_and_keeps_the_relays() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let options = || relay_only([turn(server.v4())]);
+        let (a, b) = connected_pair_with(options(), options()).await;
+        let before = [relay_port(&a), relay_port(&b)];
+        a.connection.restart().unwrap();
+        b.connection.restart().unwrap();
+        a.connection.set_remote(b.connection.local()).unwrap();
+        b.connection.set_remote(a.connection.local()).unwrap();
+        for (from, to) in [(&a, &b), (&b, &a)] {
+            let relay = from.events().iter().find_map(candidate).unwrap();
+            to.connection.set_remote_candidate(&relay).unwrap();
+        }
+        within(10, async {
+            // Gathering is complete again, so each server has confirmed its relay.
+            for peer in [&a, &b] {
+                while peer
+                    .names()
+                    .iter()
+                    .filter(|n| **n == "endofcandidates")
+                    .count()
+                    < 2
+                {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        })
+        .await;
+        media_both_ways(&a, &b).await;
+        for (peer, before) in [(&a, before[0]), (&b, before[1])] {
+            let found: Vec<_> = peer.events().iter().filter_map(candidate).collect();
+            let ports: Vec<_> = found.iter().map(|c| (&*c.typ, c.connection_port)).collect();
+            assert!(
+                ports.iter().all(|port| *port == ("relay", before)),
+                "{ports:?}"
+            );
+            assert_eq!(peer.events().iter().find_map(reason), None);
+        }
+        close(&a, &b);
+    })
+    .await;
+}
+
 fn loopback_on(socket: &ortc::RTCSocket) -> RTCConnectionOptions {
     RTCConnectionOptions::default()
         .socket(socket.clone())
