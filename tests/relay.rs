@@ -14,7 +14,7 @@ use common::{
 use ortc::{
     ErrorName, IceServerError, IceServerErrorKind, Kind, MediaStreamTrack, RTCConnection,
     RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCIceCandidateDescription,
-    RTCIceServer,
+    RTCIceServer, RTCInboundRtpStats,
 };
 use serde_json::json;
 
@@ -363,63 +363,107 @@ const LIFETIMES: [&str; 4] = [
 ];
 const LOSS_PERCENT: u64 = 3;
 
-/// `ORTC_RELAY_SECONDS` makes it longer.
+/// How long the media goes on; `ORTC_RELAY_SECONDS` makes it longer.
+fn length() -> Duration {
+    let seconds = std::env::var("ORTC_RELAY_SECONDS").ok();
+    Duration::from_secs(seconds.map_or(150, |seconds| seconds.parse().unwrap()))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r_f2_media_goes_on_through_relays_whose_lifetimes_are_60_s() {
+async fn r_f2_media_and_its_repair_go_on_through_relays_whose_lifetimes_are_60_s() {
     run(async {
-        let length = std::env::var("ORTC_RELAY_SECONDS").ok();
-        let length = Duration::from_secs(length.map_or(150, |length| length.parse().unwrap()));
         let server = Coturn::start(&LIFETIMES);
         let ways = [1, 2].map(|seed| LossyWay::to(server.v4(), LOSS_PERCENT, seed));
         let [a, b] = [&ways[0], &ways[1]].map(|way| relay_only([turn(way.address)]));
         let (a, b) = connected_pair_with(a, b).await;
-        let there = send_track(&a.connection, &b.connection, Kind::Audio);
-        let back = send_track(&b.connection, &a.connection, Kind::Audio);
-        let end = Instant::now() + length;
-        let (there, back) =
-            tokio::join!(talk(&there.0, &there.2, end), talk(&back.0, &back.2, end));
-        for (heard, way) in [(there, &ways[0]), (back, &ways[1])] {
+        let (from_a, from_b) = (&a.connection, &b.connection);
+        let voice = [
+            send_track(from_a, from_b, Kind::Audio),
+            send_track(from_b, from_a, Kind::Audio),
+        ];
+        let picture = [
+            send_track(from_a, from_b, Kind::Video),
+            send_track(from_b, from_a, Kind::Video),
+        ];
+        let end = Instant::now() + length();
+        let (heard, back, seen, other) = tokio::join!(
+            talk(&voice[0].0, &voice[0].2, end),
+            talk(&voice[1].0, &voice[1].2, end),
+            film(&picture[0].0, &picture[0].2, end),
+            film(&picture[1].0, &picture[1].2, end),
+        );
+        for (peer, way, heard, seen) in [(&a, &ways[0], back, other), (&b, &ways[1], heard, seen)] {
+            let stats = peer.connection.stats();
+            let restored = |i: &RTCInboundRtpStats| i.retransmitted_packets_received;
+            let repaired: u64 = stats.inbound_rtp.iter().map(restored).sum();
+            println!("audio {heard:?}; video {seen:?}, {repaired} packets repaired");
             println!(
-                "{heard:?}; lost on this way {}, {} in channels, {} in indications",
+                "on this way {} packets lost, {} in channels, {} in indications",
                 way.lost(),
                 way.in_channels(),
                 way.in_indications()
             );
-            assert!(heard.longest_silence < Duration::from_secs(1), "{heard:?}");
-            // Lost on the way to the server, and on the way from it.
-            let lost = ways[0].lost() + ways[1].lost();
-            assert!(
-                lost > 0 && heard.packets + lost >= heard.sent,
-                "{heard:?}, {lost} lost"
-            );
-            assert!(way.in_indications() < 100 && way.in_channels() > heard.packets);
-        }
-        for peer in [&a, &b] {
+            for (kind, came) in [("audio", &heard), ("video", &seen)] {
+                assert!(
+                    came.longest_silence < Duration::from_secs(1),
+                    "{kind}: {came:?}"
+                );
+            }
+            // Audio is not repaired: what is lost to and from the server is missing, twice 3 %.
+            assert!(way.lost() > 0 && heard.came < heard.sent);
+            assert!(heard.came * 100 >= heard.sent * 90, "{heard:?}");
+            // Without repair every sixth frame would be missing.
+            assert!(seen.came * 1_000 >= seen.sent * 995, "{seen:?}");
+            assert!(repaired > 0);
+            assert!(way.in_indications() < 100 && way.in_channels() > heard.came + 3 * seen.came);
             assert_eq!(peer.events().iter().find_map(reason), None);
-            let dropped = peer.connection.stats().dropped;
-            assert_eq!(dropped.relay, 0, "{dropped:?}");
+            assert_eq!(stats.dropped.relay, 0, "{:?}", stats.dropped);
         }
         close(&a, &b);
     })
     .await;
 }
 
-#[derive(Debug)]
-struct Heard {
+/// What of the frames that were sent came whole.
+struct Came {
     sent: u64,
-    packets: u64,
+    came: u64,
     longest_silence: Duration,
+    last: Instant,
+}
+
+impl std::fmt::Debug for Came {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (came, sent) = (self.came, self.sent);
+        write!(
+            f,
+            "{came} of {sent}, longest silence {:?}",
+            self.longest_silence
+        )
+    }
+}
+
+impl Came {
+    fn new() -> Self {
+        Self {
+            sent: 0,
+            came: 0,
+            longest_silence: Duration::ZERO,
+            last: Instant::now(),
+        }
+    }
+
+    fn one(&mut self) {
+        self.came += 1;
+        self.longest_silence = self.longest_silence.max(self.last.elapsed());
+        self.last = Instant::now();
+    }
 }
 
 /// Audio from one side to the other until `end`.
-async fn talk(source: &MediaStreamTrack, received: &MediaStreamTrack, end: Instant) -> Heard {
-    let mut heard = Heard {
-        sent: 0,
-        packets: 0,
-        longest_silence: Duration::ZERO,
-    };
+async fn talk(source: &MediaStreamTrack, received: &MediaStreamTrack, end: Instant) -> Came {
+    let mut heard = Came::new();
     let mut tick = tokio::time::interval(FRAME);
-    let mut last = Instant::now();
     while Instant::now() < end {
         tokio::select! {
             _ = tick.tick() => {
@@ -428,12 +472,39 @@ async fn talk(source: &MediaStreamTrack, received: &MediaStreamTrack, end: Insta
             }
             packet = received.recv_rtp() => {
                 packet.unwrap();
-                heard.packets += 1;
-                heard.longest_silence = heard.longest_silence.max(last.elapsed());
-                last = Instant::now();
+                heard.one();
             }
         }
     }
-    heard.longest_silence = heard.longest_silence.max(last.elapsed());
+    heard.longest_silence = heard.longest_silence.max(heard.last.elapsed());
     heard
+}
+
+/// Video likewise: frames of three packets, 25 a second.
+async fn film(source: &MediaStreamTrack, received: &MediaStreamTrack, end: Instant) -> Came {
+    const PERIOD: Duration = Duration::from_millis(40);
+    /// What waits for its repair is not missing.
+    const LAST: Duration = Duration::from_secs(1);
+    let mut seen = Came::new();
+    let mut tick = tokio::time::interval(PERIOD);
+    while Instant::now() < end + LAST {
+        tokio::select! {
+            _ = tick.tick() => {
+                // VP8: the lowest bit of the first byte is clear for key frames.
+                let mut frame = vec![u8::from(seen.sent != 0); 3_000];
+                frame[1..9].copy_from_slice(&seen.sent.to_be_bytes());
+                source.write_sample(frame, PERIOD).unwrap();
+                seen.sent += u64::from(Instant::now() < end);
+            }
+            sample = received.recv_sample() => {
+                let sample = sample.unwrap();
+                assert_eq!(sample.data.len(), 3_000);
+                let number = u64::from_be_bytes(sample.data[1..9].try_into().unwrap());
+                if number < seen.sent {
+                    seen.one();
+                }
+            }
+        }
+    }
+    seen
 }
