@@ -56,6 +56,14 @@ pub enum RTCConnectionEvent {
     IceStateChange(RTCIceState),
     /// DTLS, for diagnosis (row G13).
     DtlsStateChange(RTCDtlsState),
+    /// Something on one of the further sockets of the connection (row C4). Candidates, which name
+    /// their socket by themselves, `AddStream` and `SsrcConflict` come plain.
+    Socket {
+        /// The socket, see [`RTCSocket::id`](crate::RTCSocket::id).
+        socket_id: String,
+        /// What happened there.
+        event: Box<RTCConnectionEvent>,
+    },
     /// The peer uses an SSRC of ours; it was changed: signal the track's description again
     /// (row G24).
     SsrcConflict {
@@ -83,6 +91,7 @@ impl RTCConnectionEvent {
             Self::IceStateChange(_) => "icestatechange",
             Self::DtlsStateChange(_) => "dtlsstatechange",
             Self::SsrcConflict { .. } => "ssrcconflict",
+            Self::Socket { event, .. } => event.name(),
         }
     }
 }

@@ -21,7 +21,11 @@ impl RTCConnection {
         if let Some(reason) = self.shared().lock().closed {
             return Err(Error::Closed(reason));
         }
-        Self::new(self.handle.options.clone().socket(self.local_socket()))
+        let (fork, events) = Self::new(self.handle.options.clone().socket(self.local_socket()))?;
+        for leg in self.legs() {
+            fork.add_socket(&leg.local_socket())?;
+        }
+        Ok((fork, events))
     }
 }
 

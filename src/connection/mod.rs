@@ -18,6 +18,7 @@ mod fork;
 pub(crate) mod ice_server;
 #[cfg(test)]
 mod ice_server_tests;
+pub(crate) mod legs;
 mod lenient;
 pub(crate) mod options;
 pub(crate) mod receiving;
@@ -39,7 +40,7 @@ pub(crate) mod stream_event;
 pub(crate) mod unknown;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::engine::Identity;
@@ -78,6 +79,8 @@ struct Handle {
     shared: Arc<ConnectionShared>,
     /// For forks: without what made the socket, which only an open connection keeps.
     options: RTCConnectionOptions,
+    /// The connection over its further sockets.
+    legs: Mutex<Vec<RTCConnection>>,
 }
 
 impl Drop for Handle {
@@ -100,13 +103,14 @@ impl RTCConnection {
     ///
     /// In a tokio runtime that was built without `enable_all` (I/O and time).
     pub fn new(options: RTCConnectionOptions) -> Result<(Self, RTCConnectionEvents)> {
-        let shared = setup::build(&options)?;
+        let shared = setup::build(&options, None)?;
         let events = RTCConnectionEvents {
-            queue: shared.events.clone(),
+            queue: shared.events.queue(),
         };
         let handle = Arc::new(Handle {
             shared,
             options: options.without_socket(),
+            legs: Mutex::default(),
         });
         Ok((Self { handle }, events))
     }
@@ -136,6 +140,7 @@ impl RTCConnection {
             self.shared().socket.certificate.der(),
             &[HashAlgorithm::Sha256, HashAlgorithm::Sha1],
         );
+        side.socket_id = self.shared().events.socket_id().map(str::to_owned);
         side
     }
 
@@ -214,6 +219,12 @@ impl RTCConnection {
     /// `Closed`.
     #[doc(alias = "setLocalCandidate")]
     pub fn set_local_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
+        let is = |leg: &Self| candidate.socket_id.as_deref() == leg.shared().events.socket_id();
+        if !is(self)
+            && let Some(leg) = self.legs().into_iter().find(is)
+        {
+            return leg.set_local_candidate(candidate);
+        }
         let port = self.shared().socket.local_addr.port();
         self.shared().open(|state| match candidate.to_engine() {
             Ok(mut usable) => {
@@ -245,6 +256,9 @@ impl RTCConnection {
     /// `Closed`.
     #[doc(alias = "setRemoteCandidate")]
     pub fn set_remote_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
+        if let Some(leg) = self.leg_of_remote(candidate.socket_id.as_deref())? {
+            return leg.set_remote_candidate(candidate);
+        }
         self.shared().open(|state| {
             match candidate.to_engine() {
                 Ok(usable) => {
@@ -301,7 +315,14 @@ impl RTCConnection {
             }
             state.engine.connect(Instant::now());
             Ok(())
-        })
+        })?;
+        for leg in self.legs() {
+            let known = leg.shared().lock().remote.is_some();
+            if known {
+                leg.connect()?;
+            }
+        }
+        Ok(())
     }
 
     /// Lets media flow under the identity policy `Deferred`, once the `PeerFingerprint` event has
@@ -326,7 +347,7 @@ impl RTCConnection {
     pub fn update(&self) -> Result<()> {
         self.shared().open(|_| Ok(()))?;
         self.shared().socket.gather(Instant::now());
-        Ok(())
+        self.legs().iter().try_for_each(Self::update)
     }
 
     /// ICE restart (row G8, RFC 8445 section 9): new local credentials, which must be signalled
@@ -380,7 +401,11 @@ impl RTCConnection {
                 if let Some(reason) = state.closed {
                     return Err(Error::Closed(reason));
                 }
-                if state.engine.is_connected() {
+                if self
+                    .shared()
+                    .events
+                    .is_connected(state.engine.is_connected())
+                {
                     return Ok(());
                 }
             }

@@ -83,6 +83,10 @@ impl ReceivingTrack {
 }
 
 impl Receiving {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tracks.is_empty()
+    }
+
     pub(crate) fn streams(&self) -> Vec<MediaStream> {
         self.streams.clone()
     }
@@ -311,8 +315,16 @@ impl Receiving {
             }
             receiving.track.end();
         }
+        let own = |track: &_| {
+            self.tracks
+                .values()
+                .any(|known| known.tracks().any(|t| t == track))
+        };
         for stream in &self.streams {
-            stream.end();
+            // Others of its tracks may come over another socket.
+            if stream.tracks().iter().all(own) {
+                stream.end();
+            }
         }
         self.watch.end();
     }
@@ -337,6 +349,22 @@ impl RTCConnection {
     #[doc(alias = "receiveTrack")]
     pub fn receive_track(&self, description: RTCTrackDescription) -> Result<MediaStreamTrack> {
         description.validate()?;
+        // Tracks of one stream may come over several sockets.
+        let known = match &self.legs()[..] {
+            [] => Vec::new(),
+            _ => self.receiving_streams(),
+        };
+        match self.leg_of_remote(description.socket_id.as_deref())? {
+            Some(leg) => leg.receive_here(description, &known),
+            None => self.receive_here(description, &known),
+        }
+    }
+
+    fn receive_here(
+        &self,
+        description: RTCTrackDescription,
+        others: &[MediaStream],
+    ) -> Result<MediaStreamTrack> {
         let origin: Weak<dyn MediaOrigin> = self.shared().this.clone();
         self.shared().open(|state| {
             self.shared().socket.allows(description.kind)?;
@@ -366,7 +394,7 @@ impl RTCConnection {
             };
             let track = receiving.track.clone();
             let tracks: Vec<_> = receiving.tracks().cloned().collect();
-            self.join_streams(state, &description.msid, &tracks);
+            self.join_streams(state, &description.msid, &tracks, others);
             state.receiving.announce_moves(&connected);
             state.drop_empty_streams();
             Ok(track)
@@ -388,6 +416,7 @@ impl RTCConnection {
         state: &mut ConnectionState,
         msid: &[String],
         tracks: &[MediaStreamTrack],
+        others: &[MediaStream],
     ) {
         for stream in &state.receiving.streams {
             if !msid.iter().any(|id| id == stream.id()) {
@@ -404,12 +433,18 @@ impl RTCConnection {
             match known {
                 Some(stream) => tracks.iter().for_each(|track| stream.insert(track.clone())),
                 None => {
-                    let stream = MediaStream::remote(id.clone());
+                    let other = others.iter().find(|stream| stream.id() == id);
+                    let stream = match other {
+                        Some(stream) => stream.clone(),
+                        None => MediaStream::remote(id.clone()),
+                    };
                     tracks.iter().for_each(|track| stream.insert(track.clone()));
                     state.receiving.streams.push(stream.clone());
-                    self.shared()
-                        .events
-                        .push(RTCConnectionEvent::AddStream(stream));
+                    if other.is_none() {
+                        self.shared()
+                            .events
+                            .push(RTCConnectionEvent::AddStream(stream));
+                    }
                 }
             }
         }
@@ -422,6 +457,11 @@ impl RTCConnection {
     ///
     /// `Closed`.
     pub fn stop_receiving(&self, ssrc: u32) -> Result<bool> {
+        for leg in self.legs() {
+            if leg.stop_receiving(ssrc)? {
+                return Ok(true);
+            }
+        }
         self.shared().open(|state| {
             let id = state
                 .receiving
@@ -438,13 +478,24 @@ impl RTCConnection {
 
     /// The sources that a mixer has put into a received track, in the last ten seconds (row G38).
     pub fn contributors(&self, track: &MediaStreamTrack) -> Vec<RTCContributor> {
-        self.shared().lock().receiving.contributors_of(track)
+        let own = self.shared().lock().receiving.contributors_of(track);
+        let legs = self.legs().into_iter();
+        legs.fold(own, |mut all, leg| {
+            all.extend(leg.contributors(track));
+            all
+        })
     }
 
     /// The streams that are received (row A30).
     #[doc(alias = "getReceivingStreams")]
     pub fn receiving_streams(&self) -> Vec<MediaStream> {
-        self.shared().lock().receiving.streams()
+        let mut streams = self.shared().lock().receiving.streams();
+        for stream in self.legs().iter().flat_map(Self::receiving_streams) {
+            if !streams.contains(&stream) {
+                streams.push(stream);
+            }
+        }
+        streams
     }
 }
 

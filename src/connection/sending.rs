@@ -90,13 +90,18 @@ impl RTCConnection {
                 shared.track_removed(stream, &track);
             }
         }
-        Ok(removed)
+        Ok(removed | self.remove_from_legs(stream)?)
     }
 
     /// The RTCTrack of a sending track; `None` when this connection does not send it (rows A26,
     /// G10). A track of digits has no RTCTrack of its own: what is given is that of the audio track
     /// which carries them (row G23), except that `remove` removes the digits alone.
     pub fn track(&self, track: &MediaStreamTrack) -> Option<RTCTrack> {
+        let of_legs = || self.legs().iter().find_map(|leg| leg.track_here(track));
+        self.track_here(track).or_else(of_legs)
+    }
+
+    pub(super) fn track_here(&self, track: &MediaStreamTrack) -> Option<RTCTrack> {
         let shared = self.shared();
         let key = {
             let state = shared.lock();
@@ -133,18 +138,28 @@ impl RTCConnection {
         found
             .into_iter()
             .map(|(key, source)| shared.rtc_track(key, source))
+            .chain(
+                self.legs()
+                    .iter()
+                    .flat_map(|leg| leg.tracks_matching(filter)),
+            )
             .collect()
     }
 
     /// The streams that are sent (row A29).
     #[doc(alias = "getSendingStreams")]
     pub fn sending_streams(&self) -> Vec<MediaStream> {
-        let state = self.shared().lock();
-        state
-            .streams
-            .iter()
-            .map(|sending| sending.stream.clone())
-            .collect()
+        let mut streams: Vec<MediaStream> = {
+            let state = self.shared().lock();
+            let own = state.streams.iter();
+            own.map(|sending| sending.stream.clone()).collect()
+        };
+        for stream in self.legs().iter().flat_map(Self::sending_streams) {
+            if !streams.contains(&stream) {
+                streams.push(stream);
+            }
+        }
+        streams
     }
 }
 
@@ -193,6 +208,7 @@ impl ConnectionShared {
                 autostart,
             )?;
             sending.media_attributes = restrictions.attributes(track.kind());
+            sending.socket_id = self.events.socket_id().map(str::to_owned);
             state.next_key += 1;
             let key = state.next_key;
             state.engine.add_sender(ssrc, sending.clock_rate(), None)?;

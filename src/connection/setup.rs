@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::Notify;
+
 use super::candidate::RTCIceCandidateDescription;
 use super::event::MAX_WAITING_EVENTS;
 use super::fingerprint::{CertificateFingerprint, Fingerprint};
 use super::ice_server::{RTCIceServer, parse_servers};
+use super::legs::EventSink;
 use super::options::RTCConnectionOptions;
 use super::receiving::Receiving;
 use super::roles::{GatherStart, PeerIdentity, RTCDtlsRole};
@@ -18,7 +21,6 @@ use crate::engine::dtls::DtlsRole;
 use crate::engine::ice::{Credentials, IceConfig};
 use crate::engine::{Engine, EngineConfig, Identity};
 use crate::error::{Error, Result};
-use crate::queue::Queue;
 use crate::rtp::{ExtensionMap, RtpConfig, cname_from_random};
 use crate::socket::{
     Member, RTCSocket, ServerAddress, ServerKind, SocketConfig, TurnCredentials, resolve,
@@ -27,7 +29,11 @@ use crate::socket::{
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_OFFSET: u64 = 2_208_988_800;
 
-pub(super) fn build(options: &RTCConnectionOptions) -> Result<Arc<ConnectionShared>> {
+/// Makes a connection, or a further leg of one, which shares its events and its wake-up.
+pub(super) fn build(
+    options: &RTCConnectionOptions,
+    leg: Option<(EventSink, Arc<Notify>)>,
+) -> Result<Arc<ConnectionShared>> {
     let servers = match &options.ice_servers {
         Some(servers) => Some(server_addresses(servers)?),
         None => None,
@@ -95,9 +101,12 @@ pub(super) fn build(options: &RTCConnectionOptions) -> Result<Arc<ConnectionShar
         socket: Some(socket.clone()),
         receive_restrictions: options.restrictions.clone(),
         send_restrictions: options.restrictions.clone(),
+        legs: Vec::new(),
     };
-    let events = Arc::new(Queue::new(MAX_WAITING_EVENTS));
-    let connection = shared.join(|id| ConnectionShared::new(id, shared.clone(), state, events));
+    let (events, changed) =
+        leg.unwrap_or_else(|| (EventSink::new(MAX_WAITING_EVENTS), Arc::default()));
+    let connection =
+        shared.join(|id| ConnectionShared::new(id, shared.clone(), state, events, changed));
     for found in shared.found() {
         connection.gathered(now, &found);
     }

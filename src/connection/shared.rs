@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::candidate::RTCIceCandidateDescription;
 use super::event::RTCConnectionEvent;
+use super::legs::EventSink;
 use super::receiving::Receiving;
 use super::restrictions::RTCRestrictions;
 use super::roles::LocalCandidates;
@@ -25,16 +26,16 @@ use crate::error::{Error, Result};
 use crate::media::sending::{MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::{MediaOrigin, MediaSink, MediaStreamTrack, MediaStreamTrackEvent};
-use crate::queue::{Queue, lock};
+use crate::queue::lock;
 use crate::rtp::{AudioLevel, KeyframeRequest, ReceiverId, RtpPacket};
 use crate::socket::{Gathered, Member, MemberId, RTCSocket, Serviced, SocketNews, SocketShared};
 
 pub(crate) struct ConnectionShared {
     pub(crate) id: MemberId,
     pub(crate) socket: Arc<SocketShared>,
-    pub(crate) events: Arc<Queue<RTCConnectionEvent>>,
+    pub(crate) events: EventSink,
     /// Milestones: woken at each change of state.
-    pub(crate) changed: Notify,
+    pub(crate) changed: Arc<Notify>,
     state: Mutex<ConnectionState>,
     dirty: AtomicBool,
     pub(crate) this: Weak<ConnectionShared>,
@@ -59,6 +60,8 @@ pub(crate) struct ConnectionState {
     /// What is received, and what is sent (row C7).
     pub(crate) receive_restrictions: RTCRestrictions,
     pub(crate) send_restrictions: RTCRestrictions,
+    /// Those of further sockets. Locked after this one, never before.
+    pub(crate) legs: Vec<Weak<ConnectionShared>>,
 }
 
 /// A stream that is sent.
@@ -72,13 +75,14 @@ impl ConnectionShared {
         id: MemberId,
         socket: Arc<SocketShared>,
         state: ConnectionState,
-        events: Arc<Queue<RTCConnectionEvent>>,
+        events: EventSink,
+        changed: Arc<Notify>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             id,
             socket,
             events,
-            changed: Notify::new(),
+            changed,
             state: Mutex::new(state),
             dirty: AtomicBool::new(false),
             this: this.clone(),
@@ -108,7 +112,12 @@ impl ConnectionShared {
             if let Some(reason) = state.closed {
                 return Err(Error::Closed(reason));
             }
-            f(&mut state)
+            let result = f(&mut state);
+            let carries = !state.sending.is_empty() || !state.receiving.is_empty();
+            if self.events.set_carries(carries) {
+                self.changed.notify_waiters();
+            }
+            result
         };
         self.wake();
         result
@@ -179,10 +188,16 @@ impl ConnectionShared {
             }
             EngineEvent::Connected => {
                 self.socket.tell(|| SocketNews::Connected);
-                self.events.push(RTCConnectionEvent::Connected);
+                self.events.set_up(true);
             }
             EngineEvent::Disconnected(reason) => {
                 self.socket.tell(|| SocketNews::Disconnected(reason));
+                if state.engine.state() == EngineState::Closed {
+                    for leg in state.legs.drain(..).filter_map(|leg| leg.upgrade()) {
+                        leg.close(reason);
+                    }
+                }
+                self.events.set_up(false);
                 self.events
                     .push(RTCConnectionEvent::Disconnected { reason });
                 if state.engine.state() == EngineState::Closed && state.closed.is_none() {
@@ -190,6 +205,7 @@ impl ConnectionShared {
                     state.deliver_packets();
                     state.receiving.end();
                     state.socket = None;
+                    self.events.set_carries(false);
                     self.events.close();
                 }
             }

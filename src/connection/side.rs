@@ -27,6 +27,10 @@ pub struct RTCConnectionSide {
     /// The RTCP CNAME of this side's streams, if it is signalled; at most 255 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cname: Option<String>,
+    /// The socket that this is a side of, where a connection has several; None: the first (row
+    /// C4).
+    #[serde(rename = "socket-id", skip_serializing_if = "Option::is_none")]
+    pub socket_id: Option<String>,
 }
 
 /// ICE credentials (RFC 8445 section 5.3).
@@ -63,6 +67,7 @@ impl RTCConnectionSide {
             },
             dtls: RTCDtlsConnectionInfo::default(),
             cname: None,
+            socket_id: None,
         }
     }
 
@@ -178,6 +183,8 @@ struct RawSide {
     ice: Option<RTCIceConnectionInfo>,
     dtls: Option<RTCDtlsConnectionInfo>,
     cname: Option<Text>,
+    #[serde(rename = "socket-id", alias = "socketId")]
+    socket_id: Option<Text>,
     #[serde(flatten)]
     flat_ice: RawIce,
     #[serde(rename = "fingerprint")]
@@ -213,6 +220,7 @@ impl<'de> Deserialize<'de> for RTCConnectionSide {
             },
             dtls,
             cname: raw.cname.map(|cname| cname.0),
+            socket_id: raw.socket_id.map(|id| id.0).filter(|id| !id.is_empty()),
         })
     }
 }

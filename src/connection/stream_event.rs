@@ -101,6 +101,8 @@ impl RTCStreamEvents {
 pub(crate) struct StreamWatch {
     queue: Option<Arc<Queue<RTCStreamEvent>>>,
     reports: Option<(Duration, Instant)>,
+    /// A further leg: the queue ends with the connection, not with it.
+    of_leg: bool,
 }
 
 impl StreamWatch {
@@ -112,8 +114,19 @@ impl StreamWatch {
 
     pub(crate) fn end(&mut self) {
         self.reports = None;
-        if let Some(queue) = self.queue.take() {
+        if let Some(queue) = self.queue.take()
+            && !self.of_leg
+        {
             queue.close();
+        }
+    }
+
+    /// The same for a further socket of the connection.
+    pub(crate) fn for_leg(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+            reports: self.reports,
+            of_leg: true,
         }
     }
 
@@ -139,14 +152,22 @@ impl RTCConnection {
     /// `Closed`.
     pub fn stream_events(&self, reports: Option<Duration>) -> crate::Result<RTCStreamEvents> {
         let queue = Arc::new(Queue::new(MAX_WAITING));
+        let watch = StreamWatch {
+            queue: Some(queue.clone()),
+            reports: reports.map(|interval| {
+                let interval = interval.clamp(MIN_INTERVAL, Duration::from_secs(86_400));
+                (interval, Instant::now() + interval)
+            }),
+            of_leg: false,
+        };
+        for leg in self.legs() {
+            let watch = watch.for_leg();
+            leg.shared().open(|state| {
+                state.receiving.set_watch(watch);
+                Ok(())
+            })?;
+        }
         self.shared().open(|state| {
-            let watch = StreamWatch {
-                queue: Some(queue.clone()),
-                reports: reports.map(|interval| {
-                    let interval = interval.clamp(MIN_INTERVAL, Duration::from_secs(86_400));
-                    (interval, Instant::now() + interval)
-                }),
-            };
             state.receiving.set_watch(watch);
             Ok(())
         })?;
@@ -191,7 +212,20 @@ impl ConnectionState {
             let tracks = stream.tracks();
             let report = of(&tracks);
             events.push(RTCStreamEvent::StreamReport { stream, report });
-            for track in tracks {
+            // A track that goes over another socket is reported by that one's leg.
+            let sent_here = |t: &&MediaStreamTrack| t.is_remote() || self.key_of(t).is_some();
+            for track in tracks.into_iter().filter(|t| sent_here(&t)) {
+                let report = of(std::slice::from_ref(&track));
+                events.push(RTCStreamEvent::TrackReport { track, report });
+            }
+        }
+        let of_stream = |track: &MediaStreamTrack| {
+            let mut streams = self.streams.iter();
+            streams.any(|sending| sending.stream.tracks().contains(track))
+        };
+        for sending in self.sending.values() {
+            let track = sending.source.clone();
+            if !of_stream(&track) {
                 let report = of(std::slice::from_ref(&track));
                 events.push(RTCStreamEvent::TrackReport { track, report });
             }

@@ -41,7 +41,7 @@ pub struct RTCMediaStreamTrackDescription {
         skip_serializing_if = "Option::is_none"
     )]
     pub track_id: Option<String>,
-    /// The socket it goes over; absent or empty: the first, which is the only one here.
+    /// The socket it goes over; absent or empty: the first.
     #[serde(
         rename = "socket-id",
         alias = "socketId",
@@ -89,7 +89,7 @@ impl RTCMediaStreamTrackDescription {
         }
         Self {
             track_id: Some(track.id().to_owned()),
-            socket_id: None,
+            socket_id: description.socket_id.clone(),
             ssrc: description.ssrc,
             kind: description.kind,
             options,
@@ -104,6 +104,7 @@ impl RTCMediaStreamDescription {
             let codecs = track.options.codecs.clone();
             let mut description = RTCTrackDescription::new(track.kind, codecs);
             description.ssrc = track.ssrc;
+            description.socket_id.clone_from(&track.socket_id);
             description.msid = self.stream_id.iter().cloned().collect();
             let attributes = track.options.attributes(track.kind);
             description.media_attributes = (!attributes.is_empty()).then_some(attributes);

@@ -97,11 +97,17 @@ impl RTCConnection {
             ));
         }
         self.shared().open(|state| {
-            if let Some(cname) = local.cname {
-                state.engine.set_cname(cname);
+            if let Some(cname) = &local.cname {
+                state.engine.set_cname(cname.clone());
             }
             Ok(())
-        })
+        })?;
+        for leg in self.legs() {
+            let mut side = leg.local();
+            side.cname.clone_from(&local.cname);
+            leg.set_local_description(side)?;
+        }
+        Ok(())
     }
 
     /// The restrictions in force (rows B6, G36, C7): local, on what is received; remote, on what
@@ -132,11 +138,15 @@ impl RTCConnection {
         options.validate()?;
         self.shared().open(|state| {
             match side {
-                RTCSide::Local => state.receive_restrictions = options,
-                RTCSide::Remote => state.send_restrictions = options,
+                RTCSide::Local => state.receive_restrictions = options.clone(),
+                RTCSide::Remote => state.send_restrictions = options.clone(),
             }
             Ok(())
-        })
+        })?;
+        for leg in self.legs() {
+            leg.set_options(Some(options.clone()), side)?;
+        }
+        Ok(())
     }
 
     /// Sends a stream, or with `send` false removes it (rows B8, C8). The stream is given itself
@@ -198,12 +208,6 @@ impl RTCConnection {
             }
         }
         Ok(())
-    }
-
-    /// The sockets in use: the one of [`local_socket`](Self::local_socket) (rows B11, C2).
-    #[doc(alias = "getSockets")]
-    pub fn sockets(&self) -> Vec<RTCSocket> {
-        vec![self.local_socket()]
     }
 
     /// The streams that are sent (rows B12, C9, G36), with their descriptions.

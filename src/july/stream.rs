@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::media::Kind;
 use crate::media::stream::MediaStream;
 use crate::media::track::MediaStreamTrack;
+use crate::socket::RTCSocket;
 
 /// A [`MediaStream`] together with the connection that sends or receives it, so that it can be
 /// described and stopped.
@@ -90,12 +91,27 @@ impl RTCMediaStream {
                     same.nth(place)
                 }
             };
-            let sending = found.and_then(|track| self.connection.track(track));
+            let track =
+                found.ok_or_else(|| Error::invalid_parameters("no such track in this stream"))?;
+            let sending = match self.socket_of(described)? {
+                Some(socket) => Some(self.connection.set_track_socket(track, &socket)?),
+                None => self.connection.track(track),
+            };
             sending
                 .ok_or_else(|| Error::invalid_parameters("no such track in this stream"))?
                 .set_description(described)?;
         }
         Ok(())
+    }
+
+    /// The socket that a description names, `None` if it names none.
+    fn socket_of(&self, described: &RTCMediaStreamTrackDescription) -> Result<Option<RTCSocket>> {
+        let Some(id) = described.socket_id.as_ref().filter(|id| !id.is_empty()) else {
+            return Ok(None);
+        };
+        let mut sockets = self.connection.sockets().into_iter();
+        let found = sockets.find(|socket| socket.id() == *id).map(Some);
+        found.ok_or_else(|| Error::invalid_parameters("no such socket on this connection"))
     }
 
     /// Stops all tracks: sent ones with BYE, received ones end (rows B51, G9).
@@ -118,7 +134,10 @@ impl RTCMediaStream {
 
 impl RTCConnection {
     fn received_description(&self, track: &MediaStreamTrack) -> Option<crate::RTCTrackDescription> {
-        let state = self.shared().lock();
-        state.receiving.description_of(track).cloned()
+        let of = |leg: &Self| {
+            let state = leg.shared().lock();
+            state.receiving.description_of(track).cloned()
+        };
+        of(self).or_else(|| self.legs().iter().find_map(of))
     }
 }

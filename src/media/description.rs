@@ -25,6 +25,14 @@ pub struct RTCTrackDescription {
         skip_serializing_if = "Option::is_none"
     )]
     pub ssrc: Option<u32>,
+    /// The socket of the sender that the track goes over; None or empty: its first (row B62).
+    #[serde(
+        default,
+        rename = "socket-id",
+        alias = "socketId",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub socket_id: Option<String>,
     /// Ids of the streams the track belongs to.
     #[serde(default, deserialize_with = "null_is_default")]
     pub msid: Vec<String>,
@@ -205,6 +213,7 @@ impl RTCTrackDescription {
         RTCTrackDescription {
             kind,
             ssrc: None,
+            socket_id: None,
             msid: Vec::new(),
             codecs,
             media_attributes: None,

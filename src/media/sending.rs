@@ -233,6 +233,8 @@ pub(crate) struct SendingTrack {
     pub(crate) media_attributes: Vec<RTCMediaAttributes>,
     pub(crate) rtp_ext_headers: BTreeMap<String, String>,
     pub(crate) mux_id: Option<String>,
+    /// The socket, unless it is the first of the connection.
+    pub(crate) socket_id: Option<String>,
     pub(crate) started: bool,
     active: Active,
     sequence_number: u16,
@@ -298,6 +300,7 @@ impl SendingTrack {
             media_attributes: Vec::new(),
             rtp_ext_headers: BTreeMap::new(),
             mux_id: None,
+            socket_id: None,
             started,
             active,
             // RFC 3711 section 3.3.1: starting in the lower half keeps a lost first packet from
@@ -349,6 +352,7 @@ impl SendingTrack {
         let mut description = RTCTrackDescription::new(self.source.kind(), self.codecs.clone());
         description.ssrc = Some(self.ssrc);
         description.msid.clone_from(&self.msid);
+        description.socket_id.clone_from(&self.socket_id);
         if !self.media_attributes.is_empty() {
             description.media_attributes = Some(self.media_attributes.clone());
         }

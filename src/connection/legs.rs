@@ -1,0 +1,378 @@
+//! Several sockets for one connection (rows B10, B11, B62, C2, C4). Each socket has ICE, DTLS and
+//! RTP of its own: a leg. The first leg is the connection itself; tracks go over the one they are
+//! put on.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::event::RTCConnectionEvent;
+use super::setup;
+use super::{Handle, RTCConnection};
+use crate::error::{Error, Result};
+use crate::media::Kind;
+use crate::media::sending::RTCTrack;
+use crate::media::stream::{MediaStream, StreamWatcher};
+use crate::media::track::MediaStreamTrack;
+use crate::queue::{Queue, lock};
+use crate::socket::RTCSocket;
+
+/// Sockets of one connection.
+const MAX_SOCKETS: usize = 16;
+
+/// Which sockets of a connection carry tracks, and which of them are connected.
+#[derive(Default)]
+struct Group {
+    state: Mutex<GroupState>,
+}
+
+#[derive(Default)]
+struct GroupState {
+    /// `None`: free for the next leg.
+    sockets: Vec<Option<Status>>,
+    announced: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Status {
+    carries: bool,
+    up: bool,
+}
+
+impl GroupState {
+    /// Row C4: connected are all sockets that carry tracks; without tracks, the first.
+    fn is_up(&self) -> bool {
+        let mut carrying = self.sockets.iter().flatten().filter(|leg| leg.carries);
+        match carrying.next() {
+            Some(first) => first.up && carrying.all(|leg| leg.up),
+            None => matches!(self.sockets.first(), Some(Some(first)) if first.up),
+        }
+    }
+}
+
+/// Where the events of a leg go: into the one queue of its connection.
+pub(crate) struct EventSink {
+    queue: Arc<Queue<RTCConnectionEvent>>,
+    /// `None` for the first leg.
+    socket_id: Option<String>,
+    group: Arc<Group>,
+    index: usize,
+    carries: AtomicBool,
+}
+
+impl EventSink {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self::join(Arc::new(Queue::new(capacity)), None, Arc::default())
+    }
+
+    fn join(
+        queue: Arc<Queue<RTCConnectionEvent>>,
+        socket_id: Option<String>,
+        group: Arc<Group>,
+    ) -> Self {
+        let index = {
+            let mut state = lock(&group.state);
+            let free = state.sockets.iter().position(Option::is_none);
+            let index = free.unwrap_or(state.sockets.len());
+            if free.is_none() {
+                state.sockets.push(None);
+            }
+            if let Some(place) = state.sockets.get_mut(index) {
+                *place = Some(Status::default());
+            }
+            index
+        };
+        Self {
+            queue,
+            socket_id,
+            group,
+            index,
+            carries: AtomicBool::new(false),
+        }
+    }
+
+    /// That of a further leg.
+    fn leg(&self, socket_id: String) -> Self {
+        Self::join(self.queue.clone(), Some(socket_id), self.group.clone())
+    }
+
+    pub(crate) fn queue(&self) -> Arc<Queue<RTCConnectionEvent>> {
+        self.queue.clone()
+    }
+
+    /// The socket's identity; `None` for the first.
+    pub(crate) fn socket_id(&self) -> Option<&str> {
+        self.socket_id.as_deref()
+    }
+
+    pub(crate) fn push(&self, event: RTCConnectionEvent) {
+        self.queue.push(self.tagged(event));
+    }
+
+    pub(crate) fn push_limited(
+        &self,
+        event: RTCConnectionEvent,
+        limit: usize,
+        same: impl Fn(&RTCConnectionEvent) -> bool,
+    ) -> bool {
+        let same = |event: &_| match event {
+            RTCConnectionEvent::Socket { event, .. } => same(event),
+            event => same(event),
+        };
+        self.queue.push_limited(self.tagged(event), limit, same)
+    }
+
+    /// The connection ends with its first leg.
+    pub(crate) fn close(&self) {
+        if self.socket_id.is_none() {
+            self.queue.close();
+        }
+    }
+
+    /// The leg is connected, or no longer.
+    pub(crate) fn set_up(&self, up: bool) {
+        if up && self.socket_id.is_some() {
+            self.push(RTCConnectionEvent::Connected);
+        }
+        self.note(|status| status.up = up);
+    }
+
+    /// The leg has tracks, or none; true when that has made the connection a connected one.
+    pub(crate) fn set_carries(&self, carries: bool) -> bool {
+        self.carries.swap(carries, Ordering::AcqRel) != carries
+            && self.note(|status| status.carries = carries)
+    }
+
+    fn note(&self, change: impl FnOnce(&mut Status)) -> bool {
+        let mut state = lock(&self.group.state);
+        if let Some(Some(status)) = state.sockets.get_mut(self.index) {
+            change(status);
+        }
+        let up = state.is_up();
+        let news = up && !state.announced;
+        state.announced = up;
+        if news {
+            // Under the lock, so that it comes once and in order.
+            self.queue.push(RTCConnectionEvent::Connected);
+        }
+        news
+    }
+
+    /// Whether the connection is connected, given that this leg is or is not.
+    pub(crate) fn is_connected(&self, own: bool) -> bool {
+        let state = lock(&self.group.state);
+        if self.socket_id.is_some() || state.sockets.len() == 1 {
+            return own;
+        }
+        state.is_up()
+    }
+
+    /// What names its socket by itself stays as it is, and so does what concerns the connection.
+    fn tagged(&self, mut event: RTCConnectionEvent) -> RTCConnectionEvent {
+        let Some(socket_id) = &self.socket_id else {
+            return event;
+        };
+        match &mut event {
+            RTCConnectionEvent::Candidate(candidate)
+            | RTCConnectionEvent::ActiveCandidate {
+                local: candidate, ..
+            } => candidate.socket_id = Some(socket_id.clone()),
+            RTCConnectionEvent::AddStream(_) | RTCConnectionEvent::SsrcConflict { .. } => {}
+            _ => {
+                return RTCConnectionEvent::Socket {
+                    socket_id: socket_id.clone(),
+                    event: Box::new(event),
+                };
+            }
+        }
+        event
+    }
+}
+
+impl Drop for EventSink {
+    fn drop(&mut self) {
+        let mut state = lock(&self.group.state);
+        if let Some(status) = state.sockets.get_mut(self.index) {
+            *status = None;
+        }
+    }
+}
+
+impl RTCConnection {
+    /// Uses a further socket (rows B10, C2), and gives the connection as it is over that socket:
+    /// a leg. Each leg has a side of its own, with a `socket-id`, that goes to the peer, and gets
+    /// one of the peer's by [`set_remote`](Self::set_remote); then [`connect`](Self::connect) on
+    /// either connects it.
+    ///
+    /// Events of the leg come with those of the connection, see
+    /// [`RTCConnectionEvent::Socket`]. What the peer says of its sockets finds its leg by the
+    /// peer's `socket-id`: [`set_remote_candidate`](Self::set_remote_candidate),
+    /// [`receive_track`](Self::receive_track). Tracks go over the first socket unless they are put
+    /// on another: by adding their stream to the leg, or with
+    /// [`set_track_socket`](Self::set_track_socket). The connection is connected when all sockets
+    /// that carry tracks are. Closing it closes all legs; closing a leg closes that one.
+    ///
+    /// A socket that is used already gives the leg that is there.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidState` on a leg, for a closed socket and for more than 16 sockets; `Closed`.
+    #[doc(alias = "addSocket")]
+    pub fn add_socket(&self, socket: &RTCSocket) -> Result<Self> {
+        if let Some(known) = self.leg(socket) {
+            return Ok(known);
+        }
+        let shared = self.shared();
+        if shared.events.socket_id().is_some() {
+            return Err(Error::invalid_state("a leg has one socket"));
+        }
+        let mut legs = lock(&self.handle.legs);
+        legs.retain(|leg| leg.shared().lock().closed.is_none());
+        if legs.len() + 1 >= MAX_SOCKETS {
+            return Err(Error::invalid_state("a connection has at most 16 sockets"));
+        }
+        let (cname, receive, send, watch) = shared.open(|state| {
+            Ok((
+                state.engine.cname().to_owned(),
+                state.receive_restrictions.clone(),
+                state.send_restrictions.clone(),
+                state.receiving.watch().for_leg(),
+            ))
+        })?;
+        let options = self.handle.options.clone().cname(cname);
+        let options = options.socket(socket.clone());
+        let sink = shared.events.leg(socket.id());
+        let leg = setup::build(&options, Some((sink, shared.changed.clone())))?;
+        leg.open(|state| {
+            state.receive_restrictions = receive;
+            state.send_restrictions = send;
+            state.receiving.set_watch(watch);
+            Ok(())
+        })?;
+        let weak = leg.this.clone();
+        let leg = Self {
+            handle: Arc::new(Handle {
+                shared: leg,
+                options: options.without_socket(),
+                legs: Mutex::default(),
+            }),
+        };
+        // Dropping the new leg closes it, should the connection be closed by now.
+        shared.open(|state| {
+            state.legs.retain(|leg| leg.strong_count() > 0);
+            state.legs.push(weak);
+            Ok(())
+        })?;
+        legs.push(leg.clone());
+        Ok(leg)
+    }
+
+    /// The sockets in use, the one of [`local_socket`](Self::local_socket) first (rows B11, C2).
+    #[doc(alias = "getSockets")]
+    pub fn sockets(&self) -> Vec<RTCSocket> {
+        std::iter::once(self.local_socket())
+            .chain(self.legs().iter().map(Self::local_socket))
+            .collect()
+    }
+
+    /// The connection as it is over one of its [`sockets`](Self::sockets).
+    pub fn leg(&self, socket: &RTCSocket) -> Option<Self> {
+        std::iter::once(self.clone())
+            .chain(self.legs())
+            .find(|leg| leg.local_socket() == *socket)
+    }
+
+    /// Sends a track over another of the sockets from now on (rows B57, B62). Over the old one
+    /// the peer gets a BYE; what is given is the track's new RTCTrack, with its codecs, attributes
+    /// and header extensions, and a description to be signalled.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` when the track is not sent or the socket is not one of the
+    /// [`sockets`](Self::sockets); `NotSupported` for an audio track that carries digits and for
+    /// a kind that the socket is not for; `Closed`.
+    pub fn set_track_socket(
+        &self,
+        track: &MediaStreamTrack,
+        socket: &RTCSocket,
+    ) -> Result<RTCTrack> {
+        let unknown = || Error::invalid_parameters("no such track or socket on this connection");
+        let target = self.leg(socket).ok_or_else(unknown)?;
+        let mut legs = std::iter::once(self.clone()).chain(self.legs());
+        let from = legs
+            .find(|leg| leg.shared().lock().key_of(track).is_some())
+            .ok_or_else(unknown)?;
+        let old = from.track_here(track).ok_or_else(unknown)?;
+        if Arc::ptr_eq(from.shared(), target.shared()) {
+            return Ok(old);
+        }
+        let mut streams = self.sending_streams().into_iter();
+        let stream = streams
+            .find(|stream| stream.tracks().contains(track))
+            .ok_or_else(unknown)?;
+        if track.kind() == Kind::Dtmf || from.carries_digits(track) {
+            return Err(Error::not_supported("digits stay with their audio track"));
+        }
+        let (started, codecs) = (old.is_started()?, old.codecs()?);
+        let (attributes, headers) = (old.media_attributes()?, old.rtp_ext_headers()?);
+        let (msid, mux_id) = (old.msid()?, old.description()?.mux_id);
+        target.shared().socket.allows(track.kind())?;
+        old.remove()?;
+        let shared = target.shared();
+        shared.send_track(&stream, track, started)?;
+        // A leg that lets go of a track that left its stream.
+        stream.unwatch(&shared.as_watcher());
+        stream.watch(shared.as_watcher());
+        let new = target.track_here(track).ok_or_else(unknown)?;
+        new.set_codecs(codecs)?;
+        new.set_media_attributes(attributes)?;
+        new.set_rtp_ext_headers(headers)?;
+        new.set_msid(msid)?;
+        new.set_mux_id(mux_id)?;
+        Ok(new)
+    }
+
+    /// The further legs that are open.
+    pub(crate) fn legs(&self) -> Vec<Self> {
+        let mut legs = lock(&self.handle.legs).clone();
+        legs.retain(|leg| leg.shared().lock().closed.is_none());
+        legs
+    }
+
+    /// The leg whose peer has this `socket-id`; `None` for the first.
+    pub(super) fn leg_of_remote(&self, socket_id: Option<&str>) -> Result<Option<Self>> {
+        let Some(id) = socket_id.filter(|id| !id.is_empty()) else {
+            return Ok(None);
+        };
+        let legs = self.legs();
+        let is = |leg: &Self| {
+            let state = leg.shared().lock();
+            let remote = state.remote.as_ref();
+            remote.is_some_and(|side| side.socket_id.as_deref() == Some(id))
+        };
+        // A peer may name its sockets where there is nothing to choose from.
+        if legs.is_empty() || is(self) {
+            return Ok(None);
+        }
+        let found = legs.into_iter().find(is).map(Some);
+        found.ok_or_else(|| Error::invalid_parameters("no socket is paired with this socket-id"))
+    }
+
+    /// A stream leaves the further legs, with those of its tracks that were put there.
+    pub(super) fn remove_from_legs(&self, stream: &MediaStream) -> Result<bool> {
+        let mut removed = false;
+        for leg in self.legs() {
+            removed |= leg.remove_stream(stream)?;
+            stream.unwatch(&leg.shared().as_watcher());
+            for track in stream.tracks() {
+                leg.shared().track_removed(stream, &track);
+            }
+        }
+        Ok(removed)
+    }
+
+    fn carries_digits(&self, track: &MediaStreamTrack) -> bool {
+        let state = self.shared().lock();
+        let mut sending = state.sending.values();
+        sending.any(|sending| sending.source == *track && sending.dtmf.is_some())
+    }
+}
