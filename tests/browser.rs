@@ -31,6 +31,18 @@ async fn pages_in_every_codec() {
     script("codecs.mjs").await;
 }
 
+/// Media, digits, tracks that come and go, an ICE restart: a tab and Rust.
+#[tokio::test]
+async fn a_page_calls_rust() {
+    script("rust.mjs").await;
+}
+
+/// Twenty calls in a row; the median time from click to first frame is printed and bounded.
+#[tokio::test]
+async fn a_page_calls_rust_again_and_again() {
+    script("reconnects.mjs").await;
+}
+
 async fn script(name: &str) {
     let _turn = ONE_AT_A_TIME.lock().await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -362,7 +362,23 @@ function told(codecs, helpers) {
   const ids = new Set(kept.map((codec) => String(codec["payload-id"])));
   const useful = kept.filter((codec) => draftName(codec.name) !== "rtx" || ids.has(param(codec, "apt")));
   const rank = (codec) => (isHelper(codec) ? 1 : 0);
-  return copy(useful.sort((a, b) => rank(a) - rank(b)));
+  return renumber(useful.sort((a, b) => rank(a) - rank(b)));
+}
+
+// Payload ids of what this page sends: the same in every page, and away from 96 upwards, where
+// other peers are wont to begin. In a BUNDLE group an id should mean one codec (RFC 8843 section
+// 9.1), or a browser gives another one to what it receives.
+const PAYLOAD_IDS = { vp8: 35, h264: 37, vp9: 39, av1: 41, h265: 43, opus: 50, "dtmf/48000": 51, "dtmf/8000": 52, red: 53, ulpfec: 54 };
+
+function renumber(codecs) {
+  const moved = new Map();
+  const own = ({ name, clockRate, "payload-id": id }) => PAYLOAD_IDS[name] ?? PAYLOAD_IDS[`${name}/${clockRate}`] ?? id;
+  for (const codec of codecs) moved.set(String(codec["payload-id"]), own(codec));
+  return copy(codecs).map((codec) => {
+    const repaired = codec.name === "rtx" && moved.get(param(codec, "apt"));
+    if (!repaired) return { ...codec, "payload-id": own(codec) };
+    return { ...codec, "payload-id": repaired + 1, params: [{ name: "apt", value: String(repaired) }] };
+  });
 }
 
 /** What this browser can send and receive. */
@@ -449,7 +465,8 @@ function takeSeat(options) {
   if (at < 0) return new Seat({ ...configuration, ...seatCertificate() });
   const [seat] = pool.splice(at, 1);
   seat.pc.setConfiguration({ ...seat.pc.getConfiguration(), ...configuration });
-  setTimeout(refill, 1500); // Not while the call is set up.
+  // Not while the call is set up, unless the next one may come at any moment.
+  setTimeout(refill, pool.length ? 1000 : 50);
   return seat;
 }
 
@@ -1303,6 +1320,15 @@ export class RTCConnection extends Target {
     const before = this.#applied;
     await this.#pc.setRemoteDescription({ type: "answer", sdp: this.#compose("answer", this.#layout, side) });
     this.#applied = side;
+    for (const receiver of this.#receivers) {
+      // Where an id has two meanings after all, the browser may move one; the peer's offer moves it back.
+      const own = this.#layout.find(({ mid }) => mid === receiver.mid && mid !== null)?.codecs;
+      const moved = own && agreed(receiver.description.codecs, own).some((codec) => {
+        const name = draftName(codec.name);
+        return !receiver.description.codecs.some((one) => one["payload-id"] === codec["payload-id"] && draftName(one.name) === name);
+      });
+      if (moved) receiver.dirty = this.#work.receive = true;
+    }
     if (before?.ufrag !== side.ufrag) this.#passCandidates();
   }
 
@@ -1443,8 +1469,7 @@ export class RTCConnection extends Target {
       if (at === 0) return media("audio", mid, mine.slice(0, 1), "inactive", {});
       if (receiver) {
         const { description } = receiver;
-        const known = ({ name, "payload-id": id }) => mine.some((codec) => codec["payload-id"] === id && draftName(codec.name) === draftName(name));
-        const codecs = type === "offer" ? description.codecs : description.codecs.filter(known);
+        const codecs = type === "offer" ? description.codecs : agreed(description.codecs, mine);
         return media(description.kind, mid, codecs, "sendonly", { extensions: extensions.get(mid), lines: sourceLines(description, mid) });
       }
       const slot = this.#slots.find((one) => one.mid === mid);
@@ -1493,6 +1518,16 @@ export class RTCConnection extends Target {
     }
     return chosen;
   }
+}
+
+/** Of the codecs described, those that the browser offers, under the ids that it has for them now. */
+function agreed(described, offered) {
+  const found = described.flatMap((codec) => {
+    const same = (one) => one["payload-id"] === codec["payload-id"] && sameCodec(one, codec);
+    const match = offered.find(same) ?? (draftName(codec.name) !== "rtx" && offered.find((one) => sameCodec(one, codec)));
+    return match ? [match] : [];
+  });
+  return [...new Set(found)];
 }
 
 function sourceLines({ ssrc, rtx, msid, cname }, mid) {

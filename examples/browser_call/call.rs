@@ -1,14 +1,15 @@
 //! One call from a browser. Signalling is a WebSocket that carries one JSON object a message:
 //! `iceInfo`, `candidate`, `track`, and `gone` with the SSRC of a track that is no longer sent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, WebSocket};
 use ortc::{
-    Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCConnection,
-    RTCConnectionEvent, RTCConnectionOptions, RTCTrack, RTCTrackDescription,
+    DTMFEvent, DTMFMediaStreamTrack, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent,
+    RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCTrack,
+    RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -83,6 +84,10 @@ pub(crate) async fn answer(
         let track = stream.add_track(&track);
         sources.push((track, recording));
     }
+    // Digits are answered with the same digits.
+    let keys = DTMFMediaStreamTrack::new();
+    stream.add_track(&keys);
+    let keys = stream.dtmf_tracks().pop().unwrap_or(keys);
     connection.add_stream(&stream)?;
     for (track, recording) in &sources {
         let sending = connection.track(track).ok_or("the track is not sent")?;
@@ -90,11 +95,10 @@ pub(crate) async fn answer(
         send(&mut socket, json!({ "track": sending.description()? })).await?;
     }
 
-    let echo = Echo {
-        stream: MediaStream::new(),
-        signal: signal.clone(),
-    };
-    let mut echoes = 0;
+    // One stream back for each that comes.
+    let mut back = HashMap::<Vec<String>, MediaStream>::new();
+    let mut echoes = HashSet::new();
+    let mut listening = HashSet::new();
     let mut connected = None;
     loop {
         tokio::select! {
@@ -107,9 +111,19 @@ pub(crate) async fn answer(
                 };
                 if let Some(description) = hear(&connection, &text)? {
                     let received = connection.receive_track(description.clone())?;
-                    if echoes < MAX_ECHOES && description.kind != Kind::Dtmf {
-                        echoes += 1;
-                        media.spawn(echo.clone().run(connection.clone(), received, description));
+                    // A description may come again, with digits in it for instance.
+                    if echoes.len() < MAX_ECHOES && echoes.insert(description.ssrc) {
+                        let echo = Echo {
+                            stream: back.entry(description.msid.clone()).or_default().clone(),
+                            signal: signal.clone(),
+                        };
+                        media.spawn(echo.run(connection.clone(), received, description));
+                    }
+                    let streams = connection.receiving_streams();
+                    for heard in streams.iter().flat_map(MediaStream::dtmf_tracks) {
+                        if listening.insert(heard.id().to_owned()) {
+                            media.spawn(listen(heard, keys.clone(), signal.clone()));
+                        }
                     }
                 }
             }
@@ -127,7 +141,11 @@ pub(crate) async fn answer(
                 Some(_) => {}
                 None => break,
             },
-            Some(ended) = media.join_next() => ended??,
+            Some(ended) = media.join_next() => match ended? {
+                // The caller hung up.
+                Err(ortc::Error::Closed(_)) => break,
+                ended => ended?,
+            },
         }
     }
     let count = |kind| {
@@ -144,6 +162,21 @@ pub(crate) async fn answer(
     };
     connection.close();
     Ok(report)
+}
+
+/// Plays each digit back, and says so.
+async fn listen(
+    heard: DTMFMediaStreamTrack,
+    keys: DTMFMediaStreamTrack,
+    signal: mpsc::Sender<Value>,
+) -> ortc::Result<()> {
+    while let Some(event) = heard.next_event().await {
+        if let DTMFEvent::Tone(tone) = event {
+            let _ = signal.send(json!({ "heard": tone.digits })).await;
+            keys.play(tone.digits.as_str())?;
+        }
+    }
+    Ok(())
 }
 
 async fn send(socket: &mut WebSocket, message: Value) -> Result<()> {
@@ -168,8 +201,7 @@ fn hear(connection: &RTCConnection, text: &str) -> Result<Option<RTCTrackDescrip
     Ok(None)
 }
 
-/// Sends the caller's tracks back, all in one stream.
-#[derive(Clone)]
+/// Sends a track back to where it came from.
 struct Echo {
     stream: MediaStream,
     signal: mpsc::Sender<Value>,

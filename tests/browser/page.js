@@ -89,8 +89,9 @@ class Caller {
     if (message.gone) connection.stopReceiving(message.gone);
   }
 
-  introduce() {
+  async introduce() {
     if (this.introduced) return;
+    await this.connection.ready;
     this.introduced = true;
     this.say({ iceInfo: this.connection.local });
     this.early.splice(0).forEach((message) => this.say(message));
@@ -119,6 +120,12 @@ class Caller {
     document.body.append(video);
     this.videos.set(stream.id, video);
     stream.onconnected = () => this.events.push({ name: "stream connected", id: stream.id });
+  }
+
+  /** What is known when something does not come. */
+  async report() {
+    const { connection } = this;
+    return JSON.stringify({ state: connection.state, events: this.events, stats: await connection.stats() });
   }
 
   channel(channel) {
