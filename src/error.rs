@@ -70,6 +70,9 @@ pub enum TransportFault {
         /// The operating system's message.
         message: String,
     },
+    /// The send buffer of a data channel is full.
+    #[error("the send buffer of the data channel is full")]
+    BufferFull,
     /// No tokio runtime is current; the crate needs one for its socket task.
     #[error("no tokio runtime: create the object inside one")]
     NoRuntime,

@@ -117,6 +117,11 @@ pub use connection::RTCConnection;
 pub use connection::candidate::RTCIceCandidateDescription;
 pub use connection::certificate::RTCCertificate;
 pub use connection::contributors::RTCContributor;
+pub use connection::data_channel::RTCDataChannel;
+pub use connection::data_options::{
+    DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelOptions,
+    RTCDataChannelState, RTCPriorityType,
+};
 pub use connection::event::{RTCConnectionEvent, RTCConnectionEvents};
 pub use connection::fingerprint::{CertificateFingerprint, Fingerprint};
 pub use connection::ice_server::{RTCIceServer, RTCSocketServer};
@@ -125,10 +130,13 @@ pub use connection::restrictions::{RTCMediaLimits, RTCRestrictions};
 pub use connection::roles::{
     GatherStart, LocalCandidates, PeerIdentity, Profile, RTCDtlsRole, RTCIceRole,
 };
-pub use connection::side::{RTCConnectionSide, RTCDtlsConnectionInfo, RTCIceConnectionInfo};
+pub use connection::side::{
+    RTCConnectionSide, RTCDtlsConnectionInfo, RTCIceConnectionInfo, RTCSctpConnectionInfo,
+};
 pub use connection::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
 pub use connection::stats::{
-    RTCDropStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCStats, RTCTransportStats,
+    RTCDataStats, RTCDropStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCStats,
+    RTCTransportStats,
 };
 pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
 pub use connection::unknown::{RtpExtHeader, UnknownTrack};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::candidate::RTCIceCandidateDescription;
+use super::data_channel::RTCDataChannel;
 use super::fingerprint::CertificateFingerprint;
 use super::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
 use super::unknown::UnknownTrack;
@@ -41,6 +42,8 @@ pub enum RTCConnectionEvent {
         /// Why; [`is_transient`](DisconnectReason::is_transient) says whether it may come back.
         reason: DisconnectReason,
     },
+    /// The peer made a data channel (row G40). Dropping it closes it.
+    DataChannel(RTCDataChannel),
     /// `receive_track` named a stream that no other receiving track named (rows A37, G15).
     AddStream(MediaStream),
     /// A track without a description is connected (rows A38 to A41, G16): once for each SSRC. At
@@ -84,6 +87,7 @@ impl RTCConnectionEvent {
             Self::ActiveCandidate { .. } => "activecandidate",
             Self::Connected => "connected",
             Self::Disconnected { .. } => "disconnected",
+            Self::DataChannel(_) => "datachannel",
             Self::AddStream(_) => "addstream",
             Self::UnknownTrack(_) => "unknowntrack",
             Self::PeerFingerprint(_) => "peerfingerprint",

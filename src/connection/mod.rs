@@ -6,6 +6,9 @@ mod candidate_line;
 mod candidate_tests;
 pub(crate) mod certificate;
 pub(crate) mod contributors;
+pub(crate) mod data_channel;
+pub(crate) mod data_options;
+mod data_shared;
 #[cfg(test)]
 mod description_fuzz_tests;
 mod digits;
@@ -45,6 +48,7 @@ use std::time::Instant;
 
 use crate::engine::Identity;
 use crate::engine::certificate::HashAlgorithm;
+use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::engine::ice::{CandidateKind, Credentials};
 use crate::error::{Error, Result};
 use crate::socket::RTCSocket;
@@ -54,7 +58,7 @@ use options::RTCConnectionOptions;
 use roles::RTCIceRole;
 pub(crate) use setup::server_addresses;
 use shared::ConnectionShared;
-use side::RTCConnectionSide;
+use side::{RTCConnectionSide, RTCSctpConnectionInfo};
 pub(crate) use state::DisconnectReason;
 use state::RTCConnectionState;
 #[cfg(test)]
@@ -141,6 +145,10 @@ impl RTCConnection {
             &[HashAlgorithm::Sha256, HashAlgorithm::Sha1],
         );
         side.socket_id = self.shared().events.socket_id().map(str::to_owned);
+        let max_message_size = state.engine.max_message_size();
+        if max_message_size != DEFAULT_MAX_MESSAGE {
+            side.sctp = Some(RTCSctpConnectionInfo::new(max_message_size));
+        }
         side
     }
 

@@ -8,6 +8,7 @@ use super::ice_server::RTCIceServer;
 use super::restrictions::RTCRestrictions;
 use super::roles::{GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole};
 use super::side::{RTCConnectionSide, RTCIceConnectionInfo};
+use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::rtp::HeaderExtension;
 use crate::socket::RTCSocket;
 
@@ -39,6 +40,7 @@ pub struct RTCConnectionOptions {
     pub(crate) restrictions: RTCRestrictions,
     pub(crate) source_timeout: Duration,
     pub(crate) certificate: Option<RTCCertificate>,
+    pub(crate) max_message_size: usize,
 }
 
 impl Default for RTCConnectionOptions {
@@ -61,6 +63,7 @@ impl Default for RTCConnectionOptions {
             restrictions: RTCRestrictions::default(),
             source_timeout: Duration::from_secs(10),
             certificate: None,
+            max_message_size: DEFAULT_MAX_MESSAGE,
         }
     }
 }
@@ -198,6 +201,15 @@ impl RTCConnectionOptions {
     #[must_use]
     pub fn certificate(mut self, certificate: RTCCertificate) -> Self {
         self.certificate = Some(certificate);
+        self
+    }
+
+    /// The largest data channel message taken from the peer, in bytes, which `local()` tells it;
+    /// a larger one closes its channel. Default 256 KiB; at least 1, at most 1 GiB.
+    #[must_use]
+    #[doc(alias = "maxMessageSize")]
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
+        self.max_message_size = bytes.clamp(1, 1 << 30);
         self
     }
 

@@ -81,6 +81,7 @@ pub(super) fn build(
             .clone()
             .unwrap_or_else(|| cname_from_random(crate::random::bytes())),
         extensions,
+        max_message_size: options.max_message_size,
         tie_breaker: crate::random::u64(),
         rng_seed: crate::random::u64(),
         wall_clock: (now, ntp_now()),
@@ -93,6 +94,7 @@ pub(super) fn build(
         sending: BTreeMap::new(),
         streams: Vec::new(),
         receiving: Receiving::default(),
+        channels: BTreeMap::new(),
         next_key: 0,
         closed: None,
         remote_names: 0,

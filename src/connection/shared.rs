@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::candidate::RTCIceCandidateDescription;
+use super::data_channel::Channels;
 use super::event::RTCConnectionEvent;
 use super::legs::EventSink;
 use super::receiving::Receiving;
@@ -19,6 +20,7 @@ use super::side::RTCConnectionSide;
 use super::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
 use crate::dtmf::Command;
 use crate::engine::certificate::HashAlgorithm;
+use crate::engine::data::{ChannelKey, DEFAULT_MAX_MESSAGE};
 use crate::engine::ice::{Candidate, Credentials, IceState};
 use crate::engine::outgoing::Transmit;
 use crate::engine::{Engine, EngineEvent, EngineState, OutgoingRtp, SecureState, SendOutcome};
@@ -30,6 +32,9 @@ use crate::queue::lock;
 use crate::rtp::{AudioLevel, KeyframeRequest, ReceiverId, RtpPacket};
 use crate::socket::{Gathered, Member, MemberId, RTCSocket, Serviced, SocketNews, SocketShared};
 
+/// Batches that one service of a connection sends at most.
+const MAX_TRANSMITS: usize = 8;
+
 pub(crate) struct ConnectionShared {
     pub(crate) id: MemberId,
     pub(crate) socket: Arc<SocketShared>,
@@ -38,6 +43,8 @@ pub(crate) struct ConnectionShared {
     pub(crate) changed: Arc<Notify>,
     state: Mutex<ConnectionState>,
     dirty: AtomicBool,
+    /// Channels of which the last handle is gone.
+    pub(super) abandoned: Mutex<Vec<ChannelKey>>,
     pub(crate) this: Weak<ConnectionShared>,
 }
 
@@ -50,6 +57,7 @@ pub(crate) struct ConnectionState {
     pub(crate) sending: BTreeMap<u32, SendingTrack>,
     pub(crate) streams: Vec<SendingStream>,
     pub(crate) receiving: Receiving,
+    pub(crate) channels: Channels,
     pub(crate) next_key: u32,
     pub(crate) closed: Option<DisconnectReason>,
     pub(crate) remote_names: usize,
@@ -85,6 +93,7 @@ impl ConnectionShared {
             changed,
             state: Mutex::new(state),
             dirty: AtomicBool::new(false),
+            abandoned: Mutex::default(),
             this: this.clone(),
         })
     }
@@ -143,8 +152,13 @@ impl ConnectionShared {
         let mut changed = false;
         while let Some(event) = state.engine.poll_event() {
             changed = true;
+            if matches!(event, EngineEvent::Disconnected(_)) {
+                // What arrived before the end is delivered before it is told.
+                self.publish_data(state);
+            }
             self.publish_event(state, event);
         }
+        self.publish_data(state);
         state.deliver_packets();
         self.publish_unknown(state);
         if changed {
@@ -262,6 +276,16 @@ impl ConnectionState {
         }
     }
 
+    /// The largest message that the peer takes (RFC 8841 section 6.1: 0 is without limit).
+    pub(crate) fn peer_max_message_size(&self) -> usize {
+        let declared = self.remote.as_ref().and_then(|side| side.sctp.as_ref());
+        match declared.map(|sctp| sctp.max_message_size) {
+            None => DEFAULT_MAX_MESSAGE,
+            Some(0) => u32::MAX as usize,
+            Some(size) => usize::try_from(size).unwrap_or(usize::MAX),
+        }
+    }
+
     /// RFC 3550 section 8.2: BYE for the SSRC that collides, then a new one.
     fn replace_ssrc(&mut self, now: Instant, old: u32) -> Option<u32> {
         let [new, rtx] = [self.fresh_ssrc(), self.fresh_ssrc()];
@@ -307,10 +331,18 @@ impl Member for ConnectionShared {
     fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced {
         self.dirty.store(false, Ordering::Release);
         let mut state = self.lock();
+        self.close_abandoned(&mut state);
         self.publish(&mut state);
         while let Some(transmit) = state.engine.poll_transmit() {
             out.push_back(transmit);
+            if out.len() >= MAX_TRANSMITS {
+                // Data knows no end: others get a turn, and what comes in is read.
+                self.wake();
+                break;
+            }
         }
+        // Sending frees buffers that are waited for.
+        self.publish(&mut state);
         Serviced {
             deadline: state.poll_timeout(),
             done: state.engine.state() == EngineState::Closed,

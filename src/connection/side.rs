@@ -12,6 +12,9 @@ use super::roles::RTCDtlsRole;
 use crate::engine::ice::Credentials;
 use crate::error::{Error, Result};
 
+/// The port that every WebRTC peer uses (RFC 8831 section 6.3 leaves it open).
+const SCTP_PORT: u16 = 5000;
+
 /// One side of a connection, as it is signalled.
 ///
 /// JSON: `{"ice":{"usernameFrag":..,"password":..},"dtls":{"fingerprint":{"sha-256":..}}}`.
@@ -31,6 +34,40 @@ pub struct RTCConnectionSide {
     /// C4).
     #[serde(rename = "socket-id", skip_serializing_if = "Option::is_none")]
     pub socket_id: Option<String>,
+    /// What this side takes over data channels. `None`: messages of up to 256 KiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sctp: Option<RTCSctpConnectionInfo>,
+}
+
+/// What one side takes over data channels (row G40).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RTCSctpConnectionInfo {
+    /// The SCTP port, 5000.
+    #[serde(default = "sctp_port")]
+    pub port: u16,
+    /// The largest message in bytes; 0: any.
+    #[serde(default = "sctp_message")]
+    pub max_message_size: u64,
+}
+
+fn sctp_port() -> u16 {
+    SCTP_PORT
+}
+
+/// RFC 8841 section 6.1: what counts when nothing is said.
+fn sctp_message() -> u64 {
+    65_536
+}
+
+impl RTCSctpConnectionInfo {
+    /// The usual port, and the largest message in bytes.
+    pub fn new(max_message_size: usize) -> Self {
+        Self {
+            port: SCTP_PORT,
+            max_message_size: u64::try_from(max_message_size).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 /// ICE credentials (RFC 8445 section 5.3).
@@ -68,6 +105,7 @@ impl RTCConnectionSide {
             dtls: RTCDtlsConnectionInfo::default(),
             cname: None,
             socket_id: None,
+            sctp: None,
         }
     }
 
@@ -185,6 +223,7 @@ struct RawSide {
     cname: Option<Text>,
     #[serde(rename = "socket-id", alias = "socketId")]
     socket_id: Option<Text>,
+    sctp: Option<RTCSctpConnectionInfo>,
     #[serde(flatten)]
     flat_ice: RawIce,
     #[serde(rename = "fingerprint")]
@@ -221,6 +260,7 @@ impl<'de> Deserialize<'de> for RTCConnectionSide {
             dtls,
             cname: raw.cname.map(|cname| cname.0),
             socket_id: raw.socket_id.map(|id| id.0).filter(|id| !id.is_empty()),
+            sctp: raw.sctp,
         })
     }
 }

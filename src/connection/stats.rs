@@ -25,8 +25,32 @@ pub struct RTCStats {
     pub inbound_rtp: Vec<RTCInboundRtpStats>,
     /// Each source that is sent.
     pub outbound_rtp: Vec<RTCOutboundRtpStats>,
+    /// The data channels together.
+    pub data: RTCDataStats,
     /// Datagrams that were dropped, and why.
     pub dropped: RTCDropStats,
+}
+
+/// The data channels of a connection together (row G40).
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RTCDataStats {
+    /// Channels that are not closed.
+    pub channels: usize,
+    /// Smoothed round-trip time as SCTP measures it, in seconds.
+    pub round_trip_time: Option<f64>,
+    /// Chunks that were sent again.
+    pub retransmitted: u64,
+    /// Messages given up under partial reliability.
+    pub abandoned: u64,
+    /// SCTP packets and chunks that were malformed, out of place or beyond a bound, or came before
+    /// the peer was accepted.
+    pub dropped_packets: u64,
+    /// Messages on streams of no channel.
+    pub dropped_messages: u64,
+    /// Channels of the peer that were refused.
+    pub refused_channels: u64,
 }
 
 /// The connection as a whole.
@@ -257,6 +281,7 @@ impl ConnectionState {
                 })
             })
             .collect();
+        let data = engine.data_counters();
         let ice = engine.ice().counters();
         let dtls = engine.dtls_counters();
         let rtcp = engine.rtp().counters();
@@ -275,6 +300,15 @@ impl ConnectionState {
             transport,
             inbound_rtp,
             outbound_rtp,
+            data: RTCDataStats {
+                channels: self.channels.len(),
+                round_trip_time: engine.data_rtt().map(|rtt| rtt.as_secs_f64()),
+                retransmitted: data.sctp.retransmitted,
+                abandoned: data.sctp.abandoned,
+                dropped_packets: data.sctp.dropped + data.early_packets,
+                dropped_messages: data.dropped_messages,
+                refused_channels: data.refused_channels,
+            },
             dropped: RTCDropStats {
                 unknown_protocol,
                 wrong_path,

@@ -2,6 +2,7 @@
 //! Nothing here knows tokio, a socket or the clock.
 
 pub(crate) mod certificate;
+pub(crate) mod data;
 pub(crate) mod demux;
 pub(crate) mod dtls;
 pub(crate) mod guard;
@@ -10,6 +11,7 @@ mod media;
 pub(crate) mod outgoing;
 mod repair;
 mod rtp_out;
+pub(crate) mod sctp;
 mod secure;
 pub(crate) mod srtp;
 #[cfg(test)]
@@ -58,6 +60,8 @@ pub(crate) struct EngineConfig {
     pub(crate) cname: String,
     pub(crate) extensions: ExtensionMap,
     pub(crate) tie_breaker: u64,
+    /// The largest data channel message taken from the peer, in bytes.
+    pub(crate) max_message_size: usize,
     /// Seeds timers' jitter only, never a secret.
     pub(crate) rng_seed: u64,
     /// An instant and the NTP time of day at that instant, for RTCP sender reports.
@@ -148,6 +152,9 @@ pub(crate) struct Engine {
     nacked: Vec<(u32, Vec<u16>)>,
     /// Scratch space for the header of the packet being sent.
     header: Vec<u8>,
+    data: data::Data,
+    /// The latest time that was told, for what is made when the output is asked for.
+    last_now: Instant,
 }
 
 impl Engine {
@@ -188,6 +195,8 @@ impl Engine {
             transport_sequence: 0,
             nacked: Vec::new(),
             header: Vec::new(),
+            data: data::Data::default(),
+            last_now: now,
         }
     }
 
@@ -237,6 +246,8 @@ impl Engine {
         }
         self.rtp.close();
         self.flush_rtcp(now);
+        self.last_now = now;
+        self.close_data(now);
         if let Some(dtls) = &mut self.dtls {
             dtls.close(now);
         }
@@ -324,6 +335,7 @@ impl Engine {
             }
             self.rtp.set_path_rtt(self.ice.selected_rtt());
             self.rtp.handle_timeout(now);
+            self.handle_data_timeout(now);
             self.advance(now);
         });
         if contained.is_err() {
@@ -341,7 +353,7 @@ impl Engine {
             Some(_) => self.rtp.poll_timeout(),
             None => None,
         };
-        [self.ice.poll_timeout(), dtls, rtp]
+        [self.ice.poll_timeout(), dtls, rtp, self.data_timeout()]
             .into_iter()
             .flatten()
             .min()
@@ -350,6 +362,12 @@ impl Engine {
     // ---- output ---------------------------------------------------------------------------
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Transmit> {
+        if self.out.is_empty() && self.state != EngineState::Closed {
+            let flushed = guard::contain(|| self.flush_data());
+            if flushed.is_err() {
+                self.collapse(self.last_now);
+            }
+        }
         self.out.pop()
     }
 
@@ -377,7 +395,10 @@ impl Engine {
     }
 
     pub(crate) fn has_output(&self) -> bool {
-        !self.packets.is_empty() || !self.events.is_empty() || self.unknown.has_news()
+        !self.packets.is_empty()
+            || !self.events.is_empty()
+            || self.unknown.has_news()
+            || self.has_data_events()
     }
 
     // ---- views ----------------------------------------------------------------------------
@@ -461,7 +482,7 @@ impl Engine {
             IceEvent::State(state) => {
                 self.events.push_back(EngineEvent::Ice(state));
                 match state {
-                    IceState::Connected => self.update_connected(),
+                    IceState::Connected => self.update_connected(now),
                     IceState::Failed => self.halt(DisconnectReason::IceFailed),
                     _ => {}
                 }
@@ -472,7 +493,7 @@ impl Engine {
                 if self.dtls.is_none() {
                     self.start_dtls(now);
                 }
-                self.update_connected();
+                self.update_connected(now);
             }
             IceEvent::ConsentLost => self.halt(DisconnectReason::ConsentLost),
             IceEvent::Role(_) | IceEvent::RemoteCandidateDiscovered(_) => {}
@@ -480,13 +501,14 @@ impl Engine {
     }
 
     /// Goes to `Connected` once ICE, DTLS and the identity all agree (conformance row G13).
-    fn update_connected(&mut self) {
+    fn update_connected(&mut self, now: Instant) {
         if matches!(self.state, EngineState::Searching | EngineState::Halted)
             && self.secure.accepted()
             && self.ice.send_path().is_some()
         {
             self.set_state(EngineState::Connected);
             self.events.push_back(EngineEvent::Connected);
+            self.data_path_restored(now);
         }
     }
 

@@ -122,7 +122,7 @@ impl Engine {
         }
         let keys = self.secure.pending.take();
         self.install(now, keys);
-        self.update_connected();
+        self.update_connected(now);
         true
     }
 
@@ -167,7 +167,7 @@ impl Engine {
                     srtp,
                     cipher_suite,
                 } => self.on_handshake(now, peer_certificate, srtp, cipher_suite),
-                DtlsEvent::Data(_) => {}
+                DtlsEvent::Data(packet) => self.handle_sctp(now, &packet),
                 DtlsEvent::PeerClosed => {
                     self.set_secure_state(SecureState::Closed);
                     self.close(now, DisconnectReason::RemoteClosed);
@@ -213,7 +213,7 @@ impl Engine {
             self.events.push_back(EngineEvent::PeerCertificate);
         } else {
             self.install(now, keys);
-            self.update_connected();
+            self.update_connected(now);
         }
     }
 

@@ -45,6 +45,7 @@ fn engine(now: Instant) -> Engine {
             tie_breaker: 1,
             rng_seed: 1,
             wall_clock: (now, 0),
+            max_message_size: 65_536,
         },
     );
     engine.srtp = Some(Srtp::new(&keys(1, 2)).unwrap());

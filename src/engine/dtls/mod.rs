@@ -94,7 +94,6 @@ pub(crate) enum DtlsEvent {
         srtp: Option<KeyingMaterial>,
         cipher_suite: &'static str,
     },
-    #[allow(dead_code)] // Data channels read it.
     Data(Bytes),
     PeerClosed,
     Failed(DtlsFailure),
@@ -140,7 +139,6 @@ pub(crate) trait DtlsTransport: Send {
     fn poll_transmit(&mut self) -> Option<Bytes>;
     fn poll_event(&mut self) -> Option<DtlsEvent>;
     /// Encrypts `data` into one record, at most 16 KiB. Fails before `Connected` and after the end.
-    #[allow(dead_code)] // Data channels use it.
     fn write(&mut self, now: Instant, data: &[u8]) -> crate::Result<()>;
     /// Queues a close_notify and ends.
     fn close(&mut self, now: Instant);

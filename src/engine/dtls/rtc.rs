@@ -41,7 +41,6 @@ const ALERT_PATIENCE: Duration = Duration::from_secs(1);
 const ALERT_PATIENCE_COMPLETE: Duration = Duration::from_secs(3);
 /// With a known fault and no progress for this long, the handshake has failed.
 const FAULT_PATIENCE: Duration = Duration::from_secs(8);
-#[allow(dead_code)] // Data channels use it.
 const MAX_WRITE: usize = 16 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

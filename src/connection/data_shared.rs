@@ -1,0 +1,179 @@
+//! The state of one data channel outside the engine: what the application reads and waits for.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use tokio::sync::Notify;
+
+use super::data_options::{
+    DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelState,
+};
+use crate::engine::data::{ChannelKey, ChannelSpec, RECEIVE_WINDOW};
+use crate::engine::sctp::Unread;
+use crate::queue::{Queue, lock};
+
+/// Events that wait for the application; the oldest is dropped beyond.
+const MAX_WAITING_EVENTS: usize = 64;
+/// Unread bytes at which reading on is worth telling the peer.
+const WINDOW_LOW: usize = RECEIVE_WINDOW / 2;
+
+/// A message, and its length on the wire, by which the window is counted.
+pub(super) type Delivered = (RTCDataChannelMessage, usize);
+
+pub(crate) struct ChannelShared {
+    pub(super) key: ChannelKey,
+    pub(super) spec: ChannelSpec,
+    pub(super) events: Queue<RTCDataChannelEvent>,
+    /// Woken at each change of state and when there is room to send.
+    pub(super) changed: Notify,
+    readable: Notify,
+    unread: Unread,
+    inner: Mutex<Inner>,
+}
+
+struct Inner {
+    state: RTCDataChannelState,
+    id: Option<u16>,
+    reason: Option<DataChannelCloseReason>,
+    low_threshold: usize,
+    /// Bounded by the receive window.
+    messages: VecDeque<Delivered>,
+    /// Nobody will read any more.
+    abandoned: bool,
+}
+
+impl ChannelShared {
+    pub(super) fn new(key: ChannelKey, spec: ChannelSpec, unread: Unread) -> Self {
+        Self {
+            key,
+            events: Queue::new(MAX_WAITING_EVENTS),
+            changed: Notify::new(),
+            readable: Notify::new(),
+            unread,
+            inner: Mutex::new(Inner {
+                state: RTCDataChannelState::Connecting,
+                id: spec.negotiated,
+                reason: None,
+                low_threshold: 0,
+                messages: VecDeque::new(),
+                abandoned: false,
+            }),
+            spec,
+        }
+    }
+
+    pub(super) fn state(&self) -> RTCDataChannelState {
+        lock(&self.inner).state
+    }
+
+    pub(super) fn id(&self) -> Option<u16> {
+        lock(&self.inner).id
+    }
+
+    pub(super) fn reason(&self) -> Option<DataChannelCloseReason> {
+        lock(&self.inner).reason
+    }
+
+    pub(super) fn low_threshold(&self) -> usize {
+        lock(&self.inner).low_threshold
+    }
+
+    pub(super) fn set_low_threshold(&self, threshold: usize) {
+        lock(&self.inner).low_threshold = threshold;
+    }
+
+    pub(super) fn opened(&self, id: u16) {
+        {
+            let mut inner = lock(&self.inner);
+            inner.id = Some(id);
+            inner.state = RTCDataChannelState::Open;
+        }
+        self.events.push(RTCDataChannelEvent::Open);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn closing(&self) {
+        {
+            let mut inner = lock(&self.inner);
+            if inner.state == RTCDataChannelState::Closed {
+                return;
+            }
+            inner.state = RTCDataChannelState::Closing;
+        }
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn closed(&self, reason: DataChannelCloseReason) {
+        {
+            let mut inner = lock(&self.inner);
+            if inner.state == RTCDataChannelState::Closed {
+                return;
+            }
+            inner.state = RTCDataChannelState::Closed;
+            inner.reason = Some(reason);
+        }
+        self.events.push(RTCDataChannelEvent::Closed { reason });
+        self.events.close();
+        self.changed.notify_waiters();
+        self.readable.notify_one();
+    }
+
+    /// Appends messages with one lock and one wake.
+    pub(super) fn deliver(&self, messages: impl Iterator<Item = Delivered>) {
+        let mut inner = lock(&self.inner);
+        if inner.abandoned {
+            for (_, len) in messages {
+                self.unread.read(len);
+            }
+            return;
+        }
+        inner.messages.extend(messages);
+        drop(inner);
+        self.readable.notify_one();
+    }
+
+    /// Nobody reads any more: what waits and what comes is let go.
+    pub(super) fn abandon(&self) {
+        let mut inner = lock(&self.inner);
+        inner.abandoned = true;
+        for (_, len) in inner.messages.drain(..) {
+            self.unread.read(len);
+        }
+        inner.messages = VecDeque::new();
+    }
+
+    /// The next message, and whether the window is half open again because of it.
+    pub(super) fn try_pop(&self) -> Option<(RTCDataChannelMessage, bool)> {
+        let (message, len) = lock(&self.inner).messages.pop_front()?;
+        Some((message, self.read(len)))
+    }
+
+    fn read(&self, len: usize) -> bool {
+        let left = self.unread.read(len);
+        left <= WINDOW_LOW && left.saturating_add(Unread::cost(len)) > WINDOW_LOW
+    }
+
+    /// The next message; `None` when the channel is closed and all is read.
+    pub(super) async fn pop(&self) -> Option<(RTCDataChannelMessage, bool)> {
+        loop {
+            {
+                let mut inner = lock(&self.inner);
+                if let Some((message, len)) = inner.messages.pop_front() {
+                    let more = !inner.messages.is_empty();
+                    drop(inner);
+                    if more {
+                        // Another reader may wait for what is left.
+                        self.readable.notify_one();
+                    }
+                    return Some((message, self.read(len)));
+                }
+                if inner.state == RTCDataChannelState::Closed {
+                    // Pass the word on to the other readers.
+                    self.readable.notify_one();
+                    return None;
+                }
+            }
+            self.readable.notified().await;
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! One data channel: what it is made of, and where it stands.
+
+use super::{ChannelKey, Reliability};
+
+/// Payload protocol identifiers (RFC 8831 section 8).
+pub(super) mod ppid {
+    pub(in super::super) const DCEP: u32 = 50;
+    pub(in super::super) const TEXT: u32 = 51;
+    pub(in super::super) const BINARY: u32 = 53;
+    pub(in super::super) const EMPTY_TEXT: u32 = 56;
+    pub(in super::super) const EMPTY_BINARY: u32 = 57;
+}
+
+/// What a channel is made of (RFC 8832 section 5.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ChannelSpec {
+    pub(crate) label: String,
+    pub(crate) protocol: String,
+    pub(crate) ordered: bool,
+    pub(crate) reliability: Reliability,
+    pub(crate) priority: u16,
+    /// The stream that both applications have agreed on.
+    pub(crate) negotiated: Option<u16>,
+}
+
+/// The states of a channel (W3C WebRTC, RTCDataChannelState).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ChannelState {
+    Connecting,
+    Open,
+    Closing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MessageKind {
+    Text,
+    Binary,
+}
+
+/// Why a channel ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClosedBecause {
+    Local,
+    Peer,
+    /// The peer sent a message beyond the declared size.
+    TooLarge,
+    /// The peer broke the rules of the channel.
+    Protocol,
+    /// No stream is left for it, or its stream is in use.
+    NoStream,
+    /// The association ended, by the peer or by time.
+    Association,
+    /// The connection was closed.
+    Connection,
+}
+
+#[derive(Debug)]
+pub(super) struct Channel {
+    pub(super) key: ChannelKey,
+    pub(super) spec: ChannelSpec,
+    pub(super) id: Option<u16>,
+    pub(super) state: ChannelState,
+    /// The peer opened it.
+    pub(super) incoming: bool,
+    /// The peer knows of the channel, so that its messages may be unordered (RFC 8832 section 6).
+    pub(super) acked: bool,
+    pub(super) buffered: usize,
+    pub(super) low_threshold: usize,
+    /// Somebody waits for room.
+    pub(super) waited_for: bool,
+    pub(super) outgoing_reset: Reset,
+    pub(super) incoming_reset: bool,
+    pub(super) reason: Option<ClosedBecause>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reset {
+    No,
+    Asked,
+    Done,
+}
+
+impl Channel {
+    pub(super) fn new(key: ChannelKey, spec: ChannelSpec, incoming: bool) -> Self {
+        Self {
+            key,
+            id: spec.negotiated,
+            // A negotiated channel needs no agreement on the wire.
+            acked: incoming || spec.negotiated.is_some(),
+            spec,
+            state: ChannelState::Connecting,
+            incoming,
+            buffered: 0,
+            low_threshold: 0,
+            waited_for: false,
+            outgoing_reset: Reset::No,
+            incoming_reset: false,
+            reason: None,
+        }
+    }
+}

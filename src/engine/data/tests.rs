@@ -1,0 +1,1 @@
+//! Tests of data channels between two whole engines.

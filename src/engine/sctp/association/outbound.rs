@@ -1,0 +1,414 @@
+//! What goes out: messages by stream, cut into chunks, and the chunks in flight
+//! (RFC 9260 sections 6.1 and 6.9, RFC 3758).
+
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::pop_front_if;
+use crate::engine::sctp::wire;
+use crate::engine::sctp::{Outbound, Reliability};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    InFlight,
+    /// To be sent again.
+    Lost,
+    Acked,
+    /// Given up (RFC 3758).
+    Abandoned,
+}
+
+/// A chunk that has a TSN.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) data: Bytes,
+    pub(super) flags: u8,
+    pub(super) stream: u16,
+    pub(super) ssn: u16,
+    pub(super) ppid: u32,
+    pub(super) fate: Fate,
+    /// Which message it is part of.
+    pub(super) message: u64,
+    /// How many times it was sent.
+    pub(super) sends: u16,
+    /// The order of all transmissions, and when this one's was.
+    pub(super) order: u64,
+    pub(super) sent_at: Instant,
+    pub(super) max_sends: Option<u16>,
+    pub(super) expires: Option<Instant>,
+}
+
+struct Queued {
+    message: Outbound,
+    expires: Option<Instant>,
+    offset: usize,
+    id: u64,
+    ssn: u16,
+}
+
+#[derive(Default)]
+struct Stream {
+    next_ssn: u16,
+    queue: VecDeque<Queued>,
+}
+
+pub(super) struct Outbox {
+    streams: HashMap<u16, Stream>,
+    /// Streams with something to send, in turn.
+    turns: VecDeque<u16>,
+    next_message: u64,
+    pub(super) next_tsn: u32,
+    /// The TSN of the first of `sent`.
+    pub(super) first_tsn: u32,
+    pub(super) sent: VecDeque<Sent>,
+    /// Transmissions in their order: number and TSN.
+    pub(super) order: VecDeque<(u64, u32)>,
+    pub(super) next_order: u64,
+    /// The latest transmission that was acknowledged.
+    pub(super) acked_order: Option<u64>,
+    /// TSNs to be sent again, in order.
+    pub(super) lost: VecDeque<u32>,
+    /// Bytes in flight.
+    pub(super) flight: usize,
+    pub(super) peer_window: usize,
+    peer_forwards: bool,
+    /// What the peer has beyond its cumulative TSN, as it told last.
+    pub(super) sacked: Vec<(u32, u32)>,
+    /// Bytes by stream that need no buffer any more.
+    pub(super) released: Vec<(u16, usize)>,
+    pub(super) loss_at: Option<Instant>,
+    pub(super) rto_at: Option<Instant>,
+    /// How patient loss detection is with packets that are late: doubles when it was wrong.
+    pub(super) patience: u32,
+    /// All up to this is acknowledged or given up; beyond `first_tsn - 1` the peer must be told.
+    pub(super) forward_to: Option<u32>,
+    pub(super) forward_due: bool,
+    pub(super) retransmitted: u64,
+    pub(super) abandoned_messages: u64,
+    /// One chunk may go although the peer's window is shut, to learn when it opens.
+    pub(super) probe: bool,
+}
+
+impl Outbox {
+    pub(super) fn new(initial_tsn: u32) -> Self {
+        Self {
+            streams: HashMap::new(),
+            turns: VecDeque::new(),
+            next_message: 0,
+            next_tsn: initial_tsn,
+            first_tsn: initial_tsn,
+            sent: VecDeque::new(),
+            order: VecDeque::new(),
+            next_order: 0,
+            acked_order: None,
+            lost: VecDeque::new(),
+            flight: 0,
+            peer_window: 0,
+            peer_forwards: false,
+            sacked: Vec::new(),
+            released: Vec::new(),
+            loss_at: None,
+            rto_at: None,
+            patience: 1,
+            forward_to: None,
+            forward_due: false,
+            retransmitted: 0,
+            abandoned_messages: 0,
+            probe: false,
+        }
+    }
+
+    pub(super) fn begin(&mut self, window: u32, forwards: bool) {
+        self.peer_window = window as usize;
+        self.peer_forwards = forwards;
+    }
+
+    pub(super) fn queue(&mut self, now: Instant, message: Outbound) {
+        let expires = match message.reliability {
+            Reliability::Lifetime(time) => now.checked_add(time),
+            _ => None,
+        };
+        let stream = message.stream;
+        self.next_message = self.next_message.wrapping_add(1);
+        let queued = Queued {
+            message,
+            expires,
+            offset: 0,
+            id: self.next_message,
+            ssn: 0,
+        };
+        let state = self.streams.entry(stream).or_default();
+        if state.queue.is_empty() {
+            self.turns.push_back(stream);
+        }
+        state.queue.push_back(queued);
+    }
+
+    pub(super) fn has_queued(&self, stream: u16) -> bool {
+        self.streams
+            .get(&stream)
+            .is_some_and(|state| !state.queue.is_empty())
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        !self.turns.is_empty() || !self.lost.is_empty()
+    }
+
+    /// The stream begins anew: its next message has number 0 (RFC 6525 section 5.1.2).
+    pub(super) fn forget_stream(&mut self, stream: u16) {
+        self.streams.remove(&stream);
+        self.turns.retain(|turn| *turn != stream);
+    }
+
+    pub(super) fn last_tsn(&self) -> u32 {
+        self.next_tsn.wrapping_sub(1)
+    }
+
+    pub(super) fn get_mut(&mut self, tsn: u32) -> Option<&mut Sent> {
+        let at = tsn.wrapping_sub(self.first_tsn);
+        self.sent.get_mut(usize::try_from(at).ok()?)
+    }
+
+    /// The size of what would be sent next of new data, at most `room`.
+    pub(super) fn next_new(&mut self, now: Instant) -> Option<usize> {
+        loop {
+            let stream = *self.turns.front()?;
+            let state = self.streams.get_mut(&stream)?;
+            let Some(first) = state.queue.front() else {
+                self.turns.pop_front();
+                continue;
+            };
+            // What has expired before its turn takes no number at all.
+            if first.offset == 0 && first.expires.is_some_and(|at| at <= now) {
+                release(&mut self.released, stream, first.message.data.len());
+                state.queue.pop_front();
+                self.abandoned_messages = self.abandoned_messages.saturating_add(1);
+                continue;
+            }
+            return Some(first.message.data.len().saturating_sub(first.offset));
+        }
+    }
+
+    /// Cuts the next chunk of at most `room` bytes of user data and gives it a TSN.
+    pub(super) fn cut(&mut self, now: Instant, room: usize) -> Option<u32> {
+        let stream = *self.turns.front()?;
+        let state = self.streams.get_mut(&stream)?;
+        let first = state.queue.front_mut()?;
+        let mut flags = 0;
+        if first.offset == 0 {
+            flags |= wire::FLAG_BEGIN;
+            first.ssn = state.next_ssn;
+            if first.message.ordered {
+                state.next_ssn = state.next_ssn.wrapping_add(1);
+            }
+        }
+        if !first.message.ordered {
+            flags |= wire::FLAG_UNORDERED;
+        }
+        let left = first.message.data.len().saturating_sub(first.offset);
+        let len = left.min(room);
+        let upto = first.offset.checked_add(len)?;
+        let end = upto == first.message.data.len();
+        let data = if end && first.offset == 0 {
+            first.message.data.clone()
+        } else {
+            first.message.data.slice(first.offset..upto)
+        };
+        let max_sends = match first.message.reliability {
+            Reliability::Retransmits(count) if self.peer_forwards => Some(count.saturating_add(1)),
+            _ => None,
+        };
+        let expires = first.expires.filter(|_| self.peer_forwards);
+        if end {
+            flags |= wire::FLAG_END;
+        }
+        let sent = Sent {
+            data,
+            flags,
+            stream,
+            ssn: first.ssn,
+            ppid: first.message.ppid,
+            fate: Fate::Lost,
+            message: first.id,
+            sends: 0,
+            order: 0,
+            sent_at: now,
+            max_sends,
+            expires,
+        };
+        first.offset = upto;
+        release(&mut self.released, stream, len);
+        if end {
+            state.queue.pop_front();
+            self.turns.pop_front();
+            if !state.queue.is_empty() {
+                self.turns.push_back(stream);
+            }
+        }
+        let tsn = self.next_tsn;
+        self.next_tsn = tsn.wrapping_add(1);
+        if self.sent.is_empty() {
+            self.first_tsn = tsn;
+        }
+        self.sent.push_back(sent);
+        Some(tsn)
+    }
+
+    /// Notes a transmission of a chunk, and writes it.
+    pub(super) fn transmit(&mut self, now: Instant, tsn: u32, out: &mut Vec<u8>) {
+        let order = self.next_order;
+        let Some(sent) = self.get_mut(tsn) else {
+            return;
+        };
+        sent.fate = Fate::InFlight;
+        sent.order = order;
+        sent.sent_at = now;
+        sent.sends = sent.sends.saturating_add(1);
+        let len = sent.data.len();
+        wire::put_chunk(out, wire::DATA, sent.flags, |out| {
+            out.extend_from_slice(&tsn.to_be_bytes());
+            out.extend_from_slice(&sent.stream.to_be_bytes());
+            out.extend_from_slice(&sent.ssn.to_be_bytes());
+            out.extend_from_slice(&sent.ppid.to_be_bytes());
+            out.extend_from_slice(&sent.data);
+        });
+        if sent.sends > 1 {
+            self.retransmitted = self.retransmitted.saturating_add(1);
+        }
+        self.flight = self.flight.saturating_add(len);
+        self.peer_window = self.peer_window.saturating_sub(len);
+        self.order.push_back((order, tsn));
+        self.next_order = order.wrapping_add(1);
+    }
+
+    /// The next chunk to be sent again, given up ones left out.
+    pub(super) fn next_lost(&mut self, now: Instant) -> Option<(u32, usize)> {
+        loop {
+            let tsn = *self.lost.front()?;
+            let Some(sent) = self.get_mut(tsn) else {
+                self.lost.pop_front();
+                continue;
+            };
+            if sent.fate != Fate::Lost {
+                self.lost.pop_front();
+                continue;
+            }
+            let over = sent.max_sends.is_some_and(|max| sent.sends >= max)
+                || sent.expires.is_some_and(|at| at <= now);
+            if over {
+                self.abandon(tsn);
+                continue;
+            }
+            return Some((tsn, sent.data.len()));
+        }
+    }
+
+    /// Gives up a whole message (RFC 3758 section 3.5).
+    pub(super) fn abandon(&mut self, tsn: u32) {
+        let Some((message, stream)) = self.get_mut(tsn).map(|sent| (sent.message, sent.stream))
+        else {
+            return;
+        };
+        self.abandoned_messages = self.abandoned_messages.saturating_add(1);
+        let mut freed = 0usize;
+        let mut at = tsn;
+        // Its chunks are neighbours.
+        while let Some(sent) = self
+            .get_mut(at.wrapping_sub(1))
+            .filter(|sent| sent.message == message)
+        {
+            let _ = sent;
+            at = at.wrapping_sub(1);
+        }
+        while let Some(sent) = self.get_mut(at).filter(|sent| sent.message == message) {
+            if sent.fate == Fate::InFlight {
+                freed = freed.saturating_add(sent.data.len());
+            }
+            if sent.fate != Fate::Acked {
+                sent.data = Bytes::new();
+                sent.fate = Fate::Abandoned;
+            }
+            at = at.wrapping_add(1);
+        }
+        self.flight = self.flight.saturating_sub(freed);
+        // What was not sent yet of it never will be.
+        if let Some(state) = self.streams.get_mut(&stream)
+            && let Some(first) = pop_front_if(&mut state.queue, |first| first.id == message)
+        {
+            let left = first.message.data.len().saturating_sub(first.offset);
+            release(&mut self.released, stream, left);
+            self.turns.retain(|turn| *turn != stream);
+            if !state.queue.is_empty() {
+                self.turns.push_back(stream);
+            }
+        }
+        self.forward();
+    }
+
+    /// Moves on what the peer must be told to forget (RFC 3758 section 3.5, C1 to C5).
+    pub(super) fn forward(&mut self) {
+        let abandoned = self
+            .sent
+            .iter()
+            .take_while(|sent| matches!(sent.fate, Fate::Abandoned | Fate::Acked))
+            .count();
+        let any = self
+            .sent
+            .iter()
+            .take(abandoned)
+            .any(|sent| sent.fate == Fate::Abandoned);
+        let count = u32::try_from(abandoned).unwrap_or(0);
+        let to = (any && count > 0).then(|| self.first_tsn.wrapping_add(count).wrapping_sub(1));
+        if to.is_some() && to != self.forward_to {
+            self.forward_due = true;
+        }
+        self.forward_to = to;
+    }
+
+    /// Appends a FORWARD-TSN of at most `room` bytes.
+    pub(super) fn put_forward(&mut self, out: &mut Vec<u8>, room: usize) {
+        let Some(to) = self.forward_to else {
+            self.forward_due = false;
+            return;
+        };
+        let count = usize::try_from(to.wrapping_sub(self.first_tsn)).unwrap_or(0);
+        let mut streams: Vec<(u16, u16)> = Vec::new();
+        for sent in self.sent.iter().take(count.saturating_add(1)) {
+            if sent.fate != Fate::Abandoned || sent.flags & wire::FLAG_UNORDERED != 0 {
+                continue;
+            }
+            match streams
+                .iter_mut()
+                .find(|(stream, _)| *stream == sent.stream)
+            {
+                Some((_, ssn)) => *ssn = sent.ssn,
+                None => streams.push((sent.stream, sent.ssn)),
+            }
+        }
+        streams.truncate(room.saturating_sub(8) / 4);
+        wire::put_chunk(out, wire::FORWARD_TSN, 0, |out| {
+            out.extend_from_slice(&to.to_be_bytes());
+            for (stream, ssn) in streams {
+                out.extend_from_slice(&stream.to_be_bytes());
+                out.extend_from_slice(&ssn.to_be_bytes());
+            }
+        });
+        self.forward_due = false;
+    }
+
+    /// How long a chunk may be late before it counts as lost.
+    pub(super) fn reordering(&self, smoothed: Duration) -> Duration {
+        (smoothed / 8)
+            .saturating_mul(self.patience)
+            .max(Duration::from_millis(1))
+    }
+}
+
+fn release(released: &mut Vec<(u16, usize)>, stream: u16, bytes: usize) {
+    match released.last_mut() {
+        Some((last, sum)) if *last == stream => *sum = sum.saturating_add(bytes),
+        _ => released.push((stream, bytes)),
+    }
+}

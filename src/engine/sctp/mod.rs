@@ -1,0 +1,157 @@
+//! SCTP over DTLS (RFC 8261) behind a trait of ours: messages on streams in, packets out.
+
+mod association;
+#[cfg(test)]
+mod rtc;
+mod wire;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+pub(crate) use association::Association;
+use bytes::Bytes;
+
+/// The largest SCTP packet: with the DTLS record (37 bytes) a datagram has at most 1,200 bytes,
+/// which every path carries (RFC 8831 section 5).
+pub(crate) const MAX_PACKET: usize = 1_160;
+
+/// What an association is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct SctpConfig {
+    /// Which side sends the INIT.
+    pub(crate) initiator: bool,
+    /// Bytes that may wait here for the application, over all streams.
+    pub(crate) receive_window: u32,
+    /// The largest message taken from the peer.
+    pub(crate) max_message_size: u32,
+    /// The number of the first chunk; by chance unless a test says otherwise.
+    pub(crate) initial_tsn: Option<u32>,
+}
+
+/// How hard to try (RFC 3758, RFC 7496).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Reliability {
+    #[default]
+    Reliable,
+    /// Abandoned after this many retransmissions.
+    Retransmits(u16),
+    /// Abandoned this long after it was handed over.
+    Lifetime(Duration),
+}
+
+/// A message on its way out.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbound {
+    pub(crate) stream: u16,
+    /// Payload protocol identifier (RFC 8831 section 8).
+    pub(crate) ppid: u32,
+    /// Never empty: SCTP cannot carry nothing.
+    pub(crate) data: Bytes,
+    pub(crate) ordered: bool,
+    pub(crate) reliability: Reliability,
+}
+
+/// Why an association ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SctpFailure {
+    /// The peer aborted the association.
+    PeerAborted,
+    /// The peer shut the association down.
+    PeerClosed,
+}
+
+#[derive(Debug)]
+pub(crate) enum SctpEvent {
+    Connected,
+    Message {
+        stream: u16,
+        ppid: u32,
+        data: Bytes,
+    },
+    /// The peer will send no more on this stream; all it sent before has been delivered.
+    IncomingReset(u16),
+    /// The peer knows that nothing more comes on this stream.
+    OutgoingReset(u16),
+    /// A message beyond the largest size is coming in on this stream.
+    TooLarge(u16),
+    /// This many bytes of what was queued on the stream need no buffer any more.
+    Released {
+        stream: u16,
+        bytes: usize,
+    },
+    Failed(SctpFailure),
+}
+
+/// What was dropped, and why.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SctpCounters {
+    /// Packets that are not well-formed, or break a rule that a sane peer keeps.
+    pub(crate) dropped: u64,
+    /// DATA chunks sent again.
+    pub(crate) retransmitted: u64,
+    /// Messages given up under partial reliability.
+    pub(crate) abandoned: u64,
+}
+
+/// Bytes delivered that the application has not read yet: the other end of the receive window.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unread(Arc<AtomicUsize>);
+
+impl Unread {
+    /// What a message occupies: many small ones are not free.
+    const OVERHEAD: usize = 96;
+
+    pub(crate) fn cost(len: usize) -> usize {
+        len.saturating_add(Self::OVERHEAD)
+    }
+
+    pub(crate) fn add(&self, len: usize) {
+        self.0.fetch_add(Self::cost(len), Ordering::AcqRel);
+    }
+
+    /// What is unread after a message of `len` bytes was read.
+    pub(crate) fn read(&self, len: usize) -> usize {
+        let cost = Self::cost(len);
+        self.0
+            .fetch_sub(cost, Ordering::AcqRel)
+            .saturating_sub(cost)
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// One association with one peer, without I/O.
+pub(crate) trait SctpTransport: Send {
+    /// Sends INIT, if this side is to.
+    fn start(&mut self, now: Instant);
+    /// Takes one packet out of a DTLS record.
+    fn handle_packet(&mut self, now: Instant, packet: &[u8]);
+    fn handle_timeout(&mut self, now: Instant);
+    fn poll_timeout(&self) -> Option<Instant>;
+    /// Writes the next packet into `packet`, which is emptied before. False when there is none.
+    fn poll_packet(&mut self, now: Instant, packet: &mut Vec<u8>) -> bool;
+    fn poll_event(&mut self) -> Option<SctpEvent>;
+    /// Whether messages can be sent.
+    fn is_connected(&self) -> bool;
+    /// Streams that may be used in both directions, known once connected.
+    fn streams(&self) -> u16;
+    /// Takes a message; its size and the buffer are the caller's to watch.
+    fn send(&mut self, now: Instant, message: Outbound);
+    /// Ends the outgoing side of a stream once everything queued on it has been sent (RFC 6525).
+    fn reset(&mut self, now: Instant, stream: u16);
+    /// The application has read: the window may be open again.
+    fn window_opened(&mut self, now: Instant);
+    /// The path is back after a pause: what waits for a timer need not wait longer.
+    fn path_restored(&mut self, now: Instant);
+    /// Queues an ABORT and ends.
+    fn abort(&mut self, now: Instant);
+    fn rtt(&self) -> Option<Duration>;
+    fn counters(&self) -> SctpCounters;
+}

@@ -1,0 +1,265 @@
+//! A hostile peer behind a genuine DTLS association.
+
+use super::super::wire;
+use super::*;
+
+/// The tag that packets to B carry, seen on the line.
+fn connected_with_tag(seed: u64) -> (Line, u32, u32) {
+    use std::sync::{Arc, Mutex};
+    let seen = Arc::new(Mutex::new((0, 0)));
+    let into = seen.clone();
+    let mut line = Line::new(seed);
+    line.filter = Some(Box::new(move |from, packet| {
+        if from == A {
+            let tag = wire::u32_at(packet, 4).unwrap();
+            let mut seen = into.lock().unwrap();
+            if tag != 0 {
+                seen.0 = tag;
+            } else {
+                seen.1 = wire::u32_at(packet, 28).unwrap();
+            }
+        }
+        true
+    }));
+    line.connect();
+    line.filter = None;
+    let (tag, tsn) = *seen.lock().unwrap();
+    (line, tag, tsn)
+}
+
+fn packet(tag: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    wire::begin_packet(&mut out, 5000, tag);
+    for chunk in chunks {
+        out.extend_from_slice(chunk);
+    }
+    wire::put_checksum(&mut out);
+    out
+}
+
+fn data(tsn: u32, stream: u16, ssn: u16, flags: u8, payload: &[u8]) -> Vec<u8> {
+    let mut body = tsn.to_be_bytes().to_vec();
+    body.extend_from_slice(&stream.to_be_bytes());
+    body.extend_from_slice(&ssn.to_be_bytes());
+    body.extend_from_slice(&BINARY.to_be_bytes());
+    body.extend_from_slice(payload);
+    wire::chunk(wire::DATA, flags, &body)
+}
+
+fn hit(line: &mut Line, packet: &[u8]) {
+    let now = line.now;
+    line.sides[B].sctp.handle_packet(now, packet);
+    let mut out = Vec::new();
+    while line.sides[B].sctp.poll_packet(now, &mut out) {}
+    while let Some(event) = line.sides[B].sctp.poll_event() {
+        if let SctpEvent::Message { data, .. } = event {
+            line.sides[B].unread.read(data.len());
+        }
+    }
+}
+
+/// The association works as ever.
+fn assert_alive(line: &mut Line) {
+    let (a, b) = (line.received(A), line.received(B));
+    line.send(A, 40, numbered(1, 3_000));
+    line.send(B, 41, numbered(1, 3_000));
+    assert!(
+        line.run_until(secs(10), |line| {
+            line.received(A) == a + 3_000 && line.received(B) == b + 3_000
+        }),
+        "seed {}",
+        line.seed
+    );
+}
+
+#[test]
+fn r_a10_lengths_that_lie_are_dropped_alone() {
+    let (mut line, tag, _) = connected_with_tag(30);
+    for kind in 0..=255u8 {
+        // These mean what they say: the end, and that nothing more comes up to a TSN.
+        if [wire::ABORT, wire::SHUTDOWN, wire::FORWARD_TSN].contains(&kind) {
+            continue;
+        }
+        for length in [0u16, 1, 2, 3, 5, 8, 60, 65_535] {
+            let mut chunk = vec![kind, 0];
+            chunk.extend_from_slice(&length.to_be_bytes());
+            chunk.extend_from_slice(&[0; 8]);
+            hit(&mut line, &packet(tag, &[chunk]));
+        }
+        // Nested: a parameter or an error cause longer than what holds it.
+        for length in [0u16, 1, 3, 500] {
+            let mut body = vec![0; 16];
+            body.extend_from_slice(&[0, 13]);
+            body.extend_from_slice(&length.to_be_bytes());
+            hit(&mut line, &packet(tag, &[wire::chunk(kind, 0, &body)]));
+            hit(
+                &mut line,
+                &packet(tag, &[wire::chunk(kind, 0, &body[16..])]),
+            );
+        }
+    }
+    assert!(line.sides[B].sctp.counters().dropped > 1_000);
+    assert_alive(&mut line);
+}
+
+/// Random packets and mutated genuine ones, with the right tag and checksum.
+#[test]
+fn r_a09_mutated_packets_neither_panic_nor_wedge() {
+    let (mut line, tag, tsn) = connected_with_tag(31);
+    let mut rng = Rng::new(31);
+    for _ in 0..200_000 {
+        let mut chunks = Vec::new();
+        for _ in 0..=rng.below(2) {
+            let kinds = [0u8, 1, 2, 3, 4, 5, 8, 9, 10, 11, 130, 192, 77];
+            let kind = kinds[rng.below(kinds.len() as u64) as usize];
+            let length = rng.below(60) as usize;
+            let mut body = rng.bytes(length);
+            if rng.chance(0.5) && body.len() >= 4 {
+                // Near the genuine numbers, but not those that A will use soon.
+                let near = tsn.wrapping_add(1_000_000 + rng.below(1_000) as u32);
+                body[..4].copy_from_slice(&near.to_be_bytes());
+            }
+            chunks.push(wire::chunk(kind, rng.next_u64() as u8 & 0xf8, &body));
+        }
+        let mut packet = packet(tag, &chunks);
+        if rng.chance(0.3) {
+            let at = rng.below(packet.len() as u64 - 12) as usize + 12;
+            packet[at] ^= 1 << rng.below(8);
+            wire::put_checksum({
+                packet[8..12].fill(0);
+                &mut packet
+            });
+        }
+        hit(&mut line, &packet);
+    }
+}
+
+#[test]
+fn r_c07_jumps_of_a_forward_tsn_cost_nothing() {
+    for jump in [1u32, 1_000, 40_000, 1 << 20, (1 << 31) - 1] {
+        let (mut line, tag, tsn) = connected_with_tag(32);
+        let forward = wire::chunk(
+            wire::FORWARD_TSN,
+            0,
+            &tsn.wrapping_sub(1).wrapping_add(jump).to_be_bytes(),
+        );
+        let start = Instant::now();
+        hit(&mut line, &packet(tag, &[forward]));
+        assert!(start.elapsed() < ms(10), "{:?}", start.elapsed());
+        // What the peer skipped is lost to it; the rest goes on from there.
+        let next = tsn.wrapping_add(jump);
+        hit(&mut line, &packet(tag, &[data(next, 3, 0, 3, b"on")]));
+        assert!(line.sides[B].sctp.is_connected());
+    }
+}
+
+#[test]
+fn r_c07_acknowledgements_of_what_was_never_sent_are_nothing() {
+    let (mut line, tag, _) = connected_with_tag(33);
+    let mut rng = Rng::new(33);
+    for _ in 0..10_000 {
+        let mut body = rng.bytes(8);
+        body.extend_from_slice(&[0, 8, 0, 0]);
+        body.extend_from_slice(&rng.bytes(32));
+        hit(
+            &mut line,
+            &packet(tag, &[wire::chunk(wire::SACK, 0, &body)]),
+        );
+    }
+    assert!(line.sides[B].sctp.is_connected());
+}
+
+#[test]
+fn r_c08_a_flood_of_resets_is_kept_nowhere() {
+    let (mut line, tag, tsn) = connected_with_tag(34);
+    for n in 0..100_000u32 {
+        // Of the future, of now for data that never comes, and of the past.
+        let request = tsn.wrapping_add([5 + n, 0, u32::MAX][n as usize % 3]);
+        let mut value = request.to_be_bytes().to_vec();
+        value.extend_from_slice(&[0; 4]);
+        value.extend_from_slice(&tsn.wrapping_add(1 << 20).to_be_bytes());
+        for id in 0..500u16 {
+            value.extend_from_slice(&id.to_be_bytes());
+        }
+        let mut body = Vec::new();
+        wire::put_parameter(&mut body, 13, &value);
+        hit(
+            &mut line,
+            &packet(tag, &[wire::chunk(wire::RECONFIG, 0, &body)]),
+        );
+    }
+    assert!(
+        !line.sides[B]
+            .events
+            .iter()
+            .any(|event| matches!(event, SctpEvent::IncomingReset(_)))
+    );
+    assert_alive(&mut line);
+}
+
+/// Messages that never end, and gaps that are never filled, take the window and no more.
+#[test]
+fn r_c09_r_c10_what_never_ends_takes_the_window_and_no_more() {
+    let (mut line, tag, tsn) = connected_with_tag(35);
+    line.sides[B].reads = false;
+    let start = Instant::now();
+    let piece = vec![7; 1_000];
+    for n in 0..30_000u32 {
+        let chunk = data(tsn.wrapping_add(2 + n), 3, 0, 0, &piece);
+        hit(&mut line, &packet(tag, &[chunk]));
+    }
+    // 65,535 streams with the beginning of a message each, where every other chunk is missing.
+    let (mut line, tag, tsn) = connected_with_tag(36);
+    for n in 0..65_535u32 {
+        let chunk = data(
+            tsn.wrapping_add(1 + n * 2),
+            n as u16,
+            0,
+            wire::FLAG_BEGIN,
+            b"x",
+        );
+        hit(&mut line, &packet(tag, &[chunk]));
+    }
+    assert!(start.elapsed() < secs(30), "{:?}", start.elapsed());
+    assert!(line.sides[B].sctp.is_connected());
+    assert!(line.sides[B].sctp.counters().dropped > 60_000);
+}
+
+#[test]
+fn r_c10_a_message_beyond_the_largest_is_told_once_and_the_rest_lives() {
+    let (mut line, ..) = connected_with_tag(37);
+    line.send(A, 5, vec![0; 256 * 1024]);
+    line.send(A, 6, vec![0; 256 * 1024 + 1]);
+    line.send(A, 7, vec![0; 10 * 256 * 1024]);
+    line.send(A, 5, vec![1; 10]);
+    line.run_for(secs(5));
+    let sizes: Vec<(u16, usize)> = line.sides[B]
+        .got
+        .iter()
+        .map(|(_, stream, _, data)| (*stream, data.len()))
+        .collect();
+    assert_eq!(sizes, [(5, 256 * 1024), (5, 10)]);
+    let told: Vec<u16> = line.sides[B]
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            SctpEvent::TooLarge(stream) => Some(*stream),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [6, 7]);
+    assert_alive(&mut line);
+}
+
+#[test]
+fn empty_data_and_foreign_tags_are_dropped() {
+    let (mut line, tag, tsn) = connected_with_tag(38);
+    hit(&mut line, &packet(tag, &[data(tsn, 0, 0, 3, b"")]));
+    hit(&mut line, &packet(tag ^ 1, &[data(tsn, 0, 0, 3, b"x")]));
+    hit(
+        &mut line,
+        &packet(tag ^ 1, &[wire::chunk(wire::ABORT, 0, &[])]),
+    );
+    assert_eq!(line.sides[B].sctp.counters().dropped, 3);
+    assert_alive(&mut line);
+}

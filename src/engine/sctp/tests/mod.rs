@@ -1,0 +1,279 @@
+//! The association alone: two of them over a simulated network on a virtual clock.
+
+mod attack;
+mod foreign;
+mod loss;
+mod order;
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::association::Association;
+use super::{Outbound, Reliability, SctpConfig, SctpEvent, SctpTransport, Unread};
+use crate::simnet::{Link, Rng, SimNet};
+
+const A: usize = 0;
+const B: usize = 1;
+const WINDOW: u32 = 13 << 20;
+const BINARY: u32 = 53;
+
+fn ms(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn config(initiator: bool) -> SctpConfig {
+    SctpConfig {
+        initiator,
+        receive_window: WINDOW,
+        max_message_size: 256 * 1024,
+        initial_tsn: None,
+    }
+}
+
+struct Side {
+    sctp: Box<dyn SctpTransport>,
+    unread: Unread,
+    addr: SocketAddr,
+    got: Vec<(Instant, u16, u32, Bytes)>,
+    events: Vec<SctpEvent>,
+    /// Messages are counted as read as they come.
+    reads: bool,
+    sent: u64,
+    released: usize,
+}
+
+/// What both sides are joined by. May change or lose a packet.
+type Filter = Box<dyn FnMut(usize, &mut Vec<u8>) -> bool>;
+
+struct Line {
+    seed: u64,
+    now: Instant,
+    net: SimNet,
+    sides: [Side; 2],
+    filter: Option<Filter>,
+}
+
+impl Line {
+    fn of(
+        seed: u64,
+        a: Box<dyn SctpTransport>,
+        b: Box<dyn SctpTransport>,
+        unread: [Unread; 2],
+    ) -> Self {
+        let start = Instant::now();
+        let [ua, ub] = unread;
+        let side = |sctp, unread, n| Side {
+            sctp,
+            unread,
+            addr: SocketAddr::from(([10, 0, 0, n], 5000)),
+            got: Vec::new(),
+            events: Vec::new(),
+            reads: true,
+            sent: 0,
+            released: 0,
+        };
+        Self {
+            seed,
+            now: start,
+            net: SimNet::new(seed, start),
+            sides: [side(a, ua, 1), side(b, ub, 2)],
+            filter: None,
+        }
+    }
+
+    fn new(seed: u64) -> Self {
+        Self::with(seed, [config(true), config(false)])
+    }
+
+    fn with(seed: u64, configs: [SctpConfig; 2]) -> Self {
+        let unread = [Unread::default(), Unread::default()];
+        let [a, b] = configs;
+        let a = Box::new(Association::new(a, unread[A].clone()));
+        let b = Box::new(Association::new(b, unread[B].clone()));
+        let mut line = Self::of(seed, a, b, unread);
+        // The address keeps the network's jitter from being the same for both.
+        line.net.set_default(Link::default());
+        line
+    }
+
+    /// Connected over a clean path.
+    fn connected(seed: u64) -> Self {
+        let mut line = Self::new(seed);
+        line.connect();
+        line
+    }
+
+    fn connect(&mut self) {
+        let now = self.now;
+        for side in &mut self.sides {
+            side.sctp.start(now);
+        }
+        assert!(
+            self.run_until(secs(30), |line| line
+                .sides
+                .iter()
+                .all(|side| side.sctp.is_connected())),
+            "seed {}",
+            self.seed
+        );
+    }
+
+    fn link(&mut self, link: Link) {
+        self.net.set_default(link);
+    }
+
+    fn send(&mut self, side: usize, stream: u16, data: impl Into<Bytes>) {
+        self.send_as(side, stream, data, true, Reliability::Reliable);
+    }
+
+    fn send_as(
+        &mut self,
+        side: usize,
+        stream: u16,
+        data: impl Into<Bytes>,
+        ordered: bool,
+        reliability: Reliability,
+    ) {
+        let now = self.now;
+        self.sides[side].sctp.send(
+            now,
+            Outbound {
+                stream,
+                ppid: BINARY,
+                data: data.into(),
+                ordered,
+                reliability,
+            },
+        );
+    }
+
+    fn collect(&mut self) {
+        for at in [A, B] {
+            let mut packet = Vec::new();
+            loop {
+                while let Some(event) = self.sides[at].sctp.poll_event() {
+                    let side = &mut self.sides[at];
+                    match event {
+                        SctpEvent::Message { stream, ppid, data } => {
+                            if side.reads {
+                                side.unread.read(data.len());
+                            }
+                            side.got.push((self.now, stream, ppid, data));
+                        }
+                        SctpEvent::Released { bytes, .. } => side.released += bytes,
+                        event => side.events.push(event),
+                    }
+                }
+                if !self.sides[at].sctp.poll_packet(self.now, &mut packet) {
+                    break;
+                }
+                assert!(packet.len() <= super::MAX_PACKET, "{}", packet.len());
+                self.sides[at].sent += 1;
+                let mut data = packet.clone();
+                if self
+                    .filter
+                    .as_mut()
+                    .is_none_or(|filter| filter(at, &mut data))
+                {
+                    let (from, to) = (self.sides[at].addr, self.sides[1 - at].addr);
+                    self.net.send(self.now, from, to, data);
+                }
+            }
+        }
+    }
+
+    fn run_for(&mut self, time: Duration) {
+        self.run_until(time, |_| false);
+    }
+
+    /// Runs until `done`, at most for `limit`; whether it is done.
+    fn run_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) -> bool {
+        let limit = self.now + limit;
+        let mut steps = 0;
+        loop {
+            self.collect();
+            if done(self) {
+                return true;
+            }
+            let timers = self
+                .sides
+                .iter()
+                .filter_map(|side| side.sctp.poll_timeout());
+            let next = timers.chain(self.net.next_arrival()).min();
+            let Some(next) = next.filter(|next| *next <= limit) else {
+                self.now = limit;
+                return false;
+            };
+            steps = if next > self.now { 0 } else { steps + 1 };
+            assert!(steps < 200_000, "no progress, seed {}", self.seed);
+            self.now = self.now.max(next);
+            while let Some(arrival) = self.net.poll(self.now) {
+                let at = usize::from(arrival.dst == self.sides[B].addr);
+                self.sides[at].sctp.handle_packet(self.now, &arrival.data);
+            }
+            for side in &mut self.sides {
+                if side.sctp.poll_timeout().is_some_and(|due| due <= self.now) {
+                    side.sctp.handle_timeout(self.now);
+                }
+            }
+        }
+    }
+
+    fn received(&self, side: usize) -> usize {
+        self.sides[side]
+            .got
+            .iter()
+            .map(|(.., data)| data.len())
+            .sum()
+    }
+}
+
+/// A message that says which one it is.
+fn numbered(n: u32, len: usize) -> Bytes {
+    let mut data = vec![n as u8; len.max(4)];
+    data[..4].copy_from_slice(&n.to_be_bytes());
+    data.into()
+}
+
+fn number(data: &[u8]) -> u32 {
+    u32::from_be_bytes(data[..4].try_into().unwrap())
+}
+
+/// The side got exactly these messages on a stream, in order and whole.
+fn assert_in_order(line: &Line, side: usize, stream: u16, count: u32) {
+    let got: Vec<&Bytes> = line.sides[side]
+        .got
+        .iter()
+        .filter(|(_, on, ..)| *on == stream)
+        .map(|(.., data)| data)
+        .collect();
+    assert_eq!(got.len(), count as usize, "seed {}", line.seed);
+    for (n, data) in got.into_iter().enumerate() {
+        assert_eq!(*data, numbered(n as u32, data.len()), "seed {}", line.seed);
+    }
+}
+
+/// Sends a message whenever little is waiting, for `time`; the bytes that came over.
+fn bulk(line: &mut Line, time: Duration, message: usize) -> usize {
+    let until = line.now + time;
+    let before = line.received(B);
+    let mut queued = line.sides[A].released;
+    let mut n = 0;
+    while line.now < until {
+        while queued.saturating_sub(line.sides[A].released) < 1 << 20 {
+            line.send(A, 0, numbered(n, message));
+            queued += message.max(4);
+            n += 1;
+        }
+        line.run_until(until.saturating_duration_since(line.now).min(ms(5)), |_| {
+            false
+        });
+    }
+    line.received(B) - before
+}
