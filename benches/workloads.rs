@@ -2,18 +2,24 @@
 //!
 //! ```text
 //! cargo bench --bench workloads -- w1 [--threads 1|2] [--size BYTES] [--packets N] [--window N]
+//! cargo bench --bench workloads -- w2 [--threads 1|2] [--message BYTES] [--total BYTES] [--channels N]
+//! cargo bench --bench workloads -- w6 [--delay-ms MS] [--loss PERCENT] [--seconds N] (and those of w2)
 //! cargo bench --bench workloads -- w3 [--threads 1|2] [--pairs N]
 //! cargo bench --bench workloads -- w4 [--threads 1|2] [--pairs N]
 //! ```
 //!
 //! One line a run. CPU is user and system time of the process, so of both peers together.
 
+#[path = "workloads/data.rs"]
+mod data;
 #[path = "workloads/measure.rs"]
 mod measure;
 #[path = "workloads/media.rs"]
 mod media;
 #[path = "workloads/pair.rs"]
 mod pair;
+#[path = "workloads/relay.rs"]
+mod relay;
 #[path = "workloads/setup.rs"]
 mod setup;
 
@@ -29,6 +35,12 @@ struct Arguments {
     packets: u64,
     window: u64,
     pairs: usize,
+    message: usize,
+    total: u64,
+    channels: usize,
+    delay_ms: u64,
+    loss: f64,
+    seconds: u64,
 }
 
 impl Default for Arguments {
@@ -39,6 +51,12 @@ impl Default for Arguments {
             packets: 400_000,
             window: 512,
             pairs: 200,
+            message: 65_536,
+            total: 1_000_000_000,
+            channels: 1,
+            delay_ms: 0,
+            loss: 0.0,
+            seconds: 20,
         }
     }
 }
@@ -53,16 +71,32 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<(Vec<String>, Argume
             "--packets" => arguments.packets = value()?.parse()?,
             "--window" => arguments.window = value()?.parse()?,
             "--pairs" => arguments.pairs = value()?.parse()?,
+            "--message" => arguments.message = value()?.parse()?,
+            "--total" => arguments.total = value()?.parse()?,
+            "--channels" => arguments.channels = value()?.parse()?,
+            "--delay-ms" => arguments.delay_ms = value()?.parse()?,
+            "--loss" => arguments.loss = value()?.parse()?,
+            "--seconds" => arguments.seconds = value()?.parse()?,
             // What cargo adds.
             "--bench" => {}
-            "w1" | "w3" | "w4" => workloads.push(word),
-            _ => return Err(format!("unknown: {word}; w1, w3, w4 and the options are").into()),
+            "w1" | "w2" | "w3" | "w4" | "w6" => workloads.push(word),
+            _ => {
+                return Err(
+                    format!("unknown: {word}; w1, w2, w3, w4, w6 and the options are").into(),
+                );
+            }
         }
     }
     Ok((workloads, arguments))
 }
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).as_deref() == Some("relay") {
+        return match relay::run(std::env::args().skip(2)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let outcome = parse(std::env::args().skip(1)).and_then(|(workloads, arguments)| {
         let runtime = match arguments.threads {
             1 => tokio::runtime::Builder::new_current_thread(),
@@ -79,6 +113,8 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match workload.as_str() {
                     "w1" => tokio::spawn(media::one_way(arguments)).await?,
+                    "w2" => tokio::spawn(data::throughput("W2", arguments)).await?,
+                    "w6" => tokio::spawn(data::throughput("W6", arguments)).await?,
                     "w3" => tokio::spawn(setup::time(arguments)).await?,
                     _ => tokio::spawn(setup::memory(arguments)).await?,
                 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ortc::{RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions};
 
 use crate::Result;
+use crate::relay::Relay;
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
@@ -13,11 +14,27 @@ const TIME_LIMIT: Duration = Duration::from_secs(10);
 pub(crate) struct Pair {
     pub(crate) a: RTCConnection,
     pub(crate) b: RTCConnection,
-    _events: [RTCConnectionEvents; 2],
+    events: [RTCConnectionEvents; 2],
+    _relay: Option<Relay>,
+}
+
+impl Pair {
+    pub(crate) fn events_b(&mut self) -> &mut RTCConnectionEvents {
+        &mut self.events[1]
+    }
 }
 
 /// Each end has a socket and a certificate of its own; one host candidate each is trickled.
 pub(crate) async fn connect() -> Result<Pair> {
+    connect_by(None).await
+}
+
+/// The same over a path with delay and loss.
+pub(crate) async fn connect_through(delay: Duration, loss: f64) -> Result<Pair> {
+    connect_by(Some(Relay::start(delay, loss)?)).await
+}
+
+async fn connect_by(relay: Option<Relay>) -> Result<Pair> {
     let options = || RTCConnectionOptions::default().bind(SocketAddr::from(([127, 0, 0, 1], 0)));
     let (a, mut a_events) = RTCConnection::new(options())?;
     let (b, mut b_events) = RTCConnection::new(options())?;
@@ -31,20 +48,27 @@ pub(crate) async fn connect() -> Result<Pair> {
     };
     tokio::select! {
         connected = tokio::time::timeout(TIME_LIMIT, both) => connected??,
-        failed = trickle(&mut a_events, &b) => failed?,
-        failed = trickle(&mut b_events, &a) => failed?,
+        failed = trickle(&mut a_events, &b, relay.as_ref().map(|relay| relay.ports[1])) => failed?,
+        failed = trickle(&mut b_events, &a, relay.as_ref().map(|relay| relay.ports[0])) => failed?,
     }
     Ok(Pair {
         a,
         b,
-        _events: [a_events, b_events],
+        events: [a_events, b_events],
+        _relay: relay,
     })
 }
 
-/// Carries candidates to the peer; ends with an error only.
-async fn trickle(from: &mut RTCConnectionEvents, to: &RTCConnection) -> Result<()> {
+/// Carries candidates to the peer, with the relay's port for their own if there is one; ends with
+/// an error only.
+async fn trickle(
+    from: &mut RTCConnectionEvents,
+    to: &RTCConnection,
+    port: Option<u16>,
+) -> Result<()> {
     while let Some(event) = from.next().await {
-        if let RTCConnectionEvent::Candidate(candidate) = event {
+        if let RTCConnectionEvent::Candidate(mut candidate) = event {
+            candidate.connection_port = port.unwrap_or(candidate.connection_port);
             let json = serde_json::to_string(&candidate)?;
             to.set_remote_candidate(&serde_json::from_str(&json)?)?;
         }
