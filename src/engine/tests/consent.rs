@@ -9,7 +9,7 @@ use crate::simnet::Link;
 
 /// S9: whatever else it sends, a peer that answers no STUN is left alone after 30 s.
 #[test]
-fn r_s09_a_peer_that_answers_no_stun_gets_nothing_after_31_s() {
+fn g042_r_s09_a_peer_that_answers_no_stun_gets_nothing_after_31_s() {
     for seed in 0..10 {
         let mut world = World::connected(seed, &Setup::default());
         world.start_media();
@@ -53,7 +53,7 @@ fn r_s09_a_peer_that_answers_no_stun_gets_nothing_after_31_s() {
 
 /// S8: one check each 4 to 6 s on a quiet path.
 #[test]
-fn r_s08_consent_checks_are_4_to_6_s_apart() {
+fn g042_r_s08_consent_checks_are_4_to_6_s_apart() {
     let mut world = World::connected(3, &Setup::default());
     world.run_for(secs(2));
     world.net.start_capture();

@@ -169,7 +169,7 @@ fn an_answer_from_another_address_validates_nothing() {
 
 /// B13: a controlled peer cannot nominate.
 #[test]
-fn use_candidate_from_the_controlled_side_is_ignored() {
+fn g042_use_candidate_from_the_controlled_side_is_ignored() {
     let mut net = Net::ready(1, [B, A]);
     net.filter = Some(Box::new(|_, side, _, _| side == 1));
     net.run_for(100 * MS);
@@ -197,7 +197,7 @@ fn only_validated_pairs_are_accepted() {
 
 /// C14: 1,000 candidates; at most 100 pairs, 7 checks per pair and transaction, 20 ms apart.
 #[test]
-fn r_c14_a_flood_of_candidates_is_bounded_and_paced() {
+fn g042_r_c14_a_flood_of_candidates_is_bounded_and_paced() {
     let mut net = Net::new(1, [A, B]);
     let now = net.now;
     net.agents[0].add_local_candidate(now, host(Net::LEFT, 100));
@@ -230,6 +230,16 @@ fn r_c14_a_flood_of_candidates_is_bounded_and_paced() {
             two[0].0,
             two[1].0
         );
+    }
+    // RFC 8445 section 14.2: a new transaction each 50 ms.
+    let mut ids = std::collections::HashSet::new();
+    let new: Vec<_> = sent
+        .iter()
+        .filter(|s| ids.insert(s.3[8..20].to_vec()))
+        .map(|s| s.0)
+        .collect();
+    for two in new.windows(2) {
+        assert!(two[1] - two[0] >= 50 * MS, "{:?} {:?}", two[0], two[1]);
     }
     let mut transmissions = std::collections::HashMap::new();
     let mut per_pair = std::collections::HashMap::new();

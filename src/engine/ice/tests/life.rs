@@ -10,7 +10,7 @@ fn connected(seed: u64) -> Net {
 }
 
 #[test]
-fn consent_interval_is_4_to_6_s_with_new_ids() {
+fn g042_consent_interval_is_4_to_6_s_with_new_ids() {
     let mut net = connected(7);
     let from = net.sent[0].len();
     net.run_for(600 * SEC);
@@ -27,7 +27,7 @@ fn consent_interval_is_4_to_6_s_with_new_ids() {
 }
 
 #[test]
-fn consent_expires_30_s_after_the_last_answer_whatever_else_arrives() {
+fn g042_consent_expires_30_s_after_the_last_answer_whatever_else_arrives() {
     for seed in 1..=20 {
         let mut net = connected(seed);
         net.run_for(20 * SEC + seed as u32 * 300 * MS);

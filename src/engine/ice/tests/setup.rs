@@ -230,7 +230,7 @@ fn early_checks_are_remembered_until_the_credentials_come() {
 }
 
 #[test]
-fn failed_not_before_39_5_s_and_revived_by_a_candidate() {
+fn g042_failed_not_before_39_5_s_and_revived_by_a_candidate() {
     let mut net = Net::ready(1, [A, B]);
     net.filter = Some(Box::new(|at, _, _, _| at > 50 * SEC));
     net.agents[0].end_of_remote_candidates(net.now);
@@ -291,7 +291,7 @@ fn families_and_scopes_are_not_mixed() {
 
 /// The best pair answers last; waiting for it is bounded, and it is used in the end.
 #[test]
-fn a034_a_better_pair_is_nominated_later() {
+fn a034_g042_a_better_pair_is_nominated_later() {
     let mut net = Net::new(1, [A, B]);
     let better = addr("10.0.9.1:1000");
     // The better path opens after 3 s.
