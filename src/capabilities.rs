@@ -77,7 +77,7 @@ pub fn rtc_capabilities() -> RTCCapabilities {
             kinds: kinds.to_vec(),
         })
         .collect(),
-        rtcp_feedback: [("nack", "pli"), ("ccm", "fir")]
+        rtcp_feedback: [("nack", ""), ("nack", "pli"), ("ccm", "fir")]
             .into_iter()
             .map(|(typ, parameter)| RTCRtcpFeedback {
                 typ: typ.into(),

@@ -52,7 +52,7 @@ fn a106_a109_capabilities_list_audio_and_video_codecs() {
 }
 
 #[test]
-fn a109_capabilities_are_json_with_the_names_of_the_draft() {
+fn a109_g028_capabilities_are_json_with_the_names_of_the_draft() {
     let mut one = rtc_capabilities();
     one.audio_codecs.truncate(1);
     one.video_codecs.truncate(1);
@@ -69,6 +69,7 @@ fn a109_capabilities_are_json_with_the_names_of_the_draft() {
                  "kinds": ["audio"]},
             ],
             "rtcpFeedback": [
+                {"type": "nack"},
                 {"type": "nack", "parameter": "pli"},
                 {"type": "ccm", "parameter": "fir"},
             ],
