@@ -4,8 +4,10 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use common::session::{End, join, joined};
-use common::{FRAME, run, stays_pending, stream_of, while_writing, within};
+use common::{FRAME, loopback, run, stays_pending, stream_of, while_writing, within};
 use ortc::{
     ErrorName, Kind, MediaStream, MediaStreamEvent, MediaStreamTrack, MediaStreamTrackEvent,
     RTCCodec, RTCConnectionEvent, RTCStreamEvent, RTCTrack, RTCTrackDescription,
@@ -293,7 +295,7 @@ async fn a079_g011_a_track_without_a_supported_codec_is_refused() {
 }
 
 #[tokio::test]
-async fn a112_a_stream_is_connected_by_the_first_rtp_of_any_of_its_tracks() {
+async fn a112_a113_a_stream_is_connected_from_its_first_track_to_its_last() {
     run(async {
         let (a, b) = ends().await;
         let (_, silent) = sent(&a, Kind::Audio);
@@ -406,6 +408,49 @@ async fn a115_g034_addstream_then_stream_connected_then_track_connected() {
             assert_eq!(event, Some(MediaStreamTrackEvent::Connected));
             assert!(stays_pending(track.next_event()).await);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn g033_a113_a116_silence_disconnects_after_the_time_of_its_kind() {
+    run(async {
+        let short = Duration::from_millis(300);
+        let options = loopback()
+            .source_timeout(Duration::from_secs(60))
+            .source_timeout_of(Kind::Video, short);
+        let (a, b) = joined(End::loopback(), End::new(options)).await;
+        let (audio, audio_sending) = sent(&a, Kind::Audio);
+        let (video, video_sending) = sent(&a, Kind::Video);
+        let [audio_in, video_in] = [&audio_sending, &video_sending].map(|sending| {
+            let description = described(sending, &["m1"]);
+            b.connection.receive_track(description).unwrap()
+        });
+        let stream = b.connection.receiving_streams().remove(0);
+        audio.write_sample(vec![1; 40], FRAME).unwrap();
+        let written = Instant::now();
+        video.write_sample(vec![0x10; 40], FRAME).unwrap();
+        let (connected, disconnected) = (
+            Some(MediaStreamTrackEvent::Connected),
+            Some(MediaStreamTrackEvent::Disconnected),
+        );
+        assert_eq!(within(5, video_in.next_event()).await, connected);
+        assert_eq!(within(5, video_in.next_event()).await, disconnected);
+        assert!(written.elapsed() >= short);
+        // The audio has a minute, and the stream is there as long as the audio is.
+        assert_eq!(within(5, audio_in.next_event()).await, connected);
+        assert!(stays_pending(audio_in.next_event()).await);
+        let event = within(5, stream.next_event()).await;
+        assert_eq!(event, Some(MediaStreamEvent::Connected));
+        assert!(stays_pending(stream.next_event()).await);
+        // RTP brings the video back; it falls silent again, and the audio ends with BYE.
+        video.write_sample(vec![0x10; 40], FRAME).unwrap();
+        assert_eq!(within(5, video_in.next_event()).await, connected);
+        audio_sending.remove().unwrap();
+        assert_eq!(within(5, audio_in.next_event()).await, disconnected);
+        assert_eq!(within(5, video_in.next_event()).await, disconnected);
+        let event = within(5, stream.next_event()).await;
+        assert_eq!(event, Some(MediaStreamEvent::Disconnected));
     })
     .await;
 }

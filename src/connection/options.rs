@@ -1,5 +1,6 @@
 //! RTCConnectionOptions (rows A42 to A44).
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::restrictions::RTCRestrictions;
 use super::roles::{GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole};
 use super::side::{RTCConnectionSide, RTCIceConnectionInfo};
 use crate::engine::data::DEFAULT_MAX_MESSAGE;
+use crate::media::Kind;
 use crate::rtp::HeaderExtension;
 use crate::socket::RTCSocket;
 
@@ -39,6 +41,7 @@ pub struct RTCConnectionOptions {
     pub(crate) credentials: Option<RTCIceConnectionInfo>,
     pub(crate) restrictions: RTCRestrictions,
     pub(crate) source_timeout: Duration,
+    pub(crate) kind_timeouts: BTreeMap<Kind, Duration>,
     pub(crate) certificate: Option<RTCCertificate>,
     pub(crate) max_message_size: usize,
 }
@@ -62,6 +65,7 @@ impl Default for RTCConnectionOptions {
             credentials: None,
             restrictions: RTCRestrictions::default(),
             source_timeout: Duration::from_secs(10),
+            kind_timeouts: BTreeMap::new(),
             certificate: None,
             max_message_size: DEFAULT_MAX_MESSAGE,
         }
@@ -217,6 +221,13 @@ impl RTCConnectionOptions {
     #[must_use]
     pub fn source_timeout(mut self, timeout: Duration) -> Self {
         self.source_timeout = timeout;
+        self
+    }
+
+    /// The same for the tracks of one kind, whatever [`source_timeout`](Self::source_timeout) says.
+    #[must_use]
+    pub fn source_timeout_of(mut self, kind: Kind, timeout: Duration) -> Self {
+        self.kind_timeouts.insert(kind, timeout);
         self
     }
 }

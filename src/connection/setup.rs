@@ -73,6 +73,11 @@ pub(super) fn build(
         },
         rtp: RtpConfig {
             source_timeout: options.source_timeout,
+            kind_timeouts: options
+                .kind_timeouts
+                .iter()
+                .map(|(kind, timeout)| (kind.as_str(), *timeout))
+                .collect(),
             ..RtpConfig::default()
         },
         // RFC 7022 section 4.2: short-term, random, per connection.

@@ -328,6 +328,8 @@ impl Engine {
         let first = !receiver.ssrcs.contains(&packet.ssrc);
         if first {
             receiver.ssrcs.push(packet.ssrc);
+            let kind = receiver.spec.declaration.kind;
+            self.rtp.set_source_kind(packet.ssrc, kind);
             if receiver.repair.nack {
                 self.rtp.enable_nack(packet.ssrc);
             }

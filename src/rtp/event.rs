@@ -7,6 +7,8 @@ pub(crate) struct RtpConfig {
     /// A source that sent neither RTP nor a sender report for this long has timed out
     /// (conformance row G33).
     pub(crate) source_timeout: Duration,
+    /// The same for the sources of one kind of track.
+    pub(crate) kind_timeouts: Vec<(&'static str, Duration)>,
     /// Least deterministic interval between reports. RFC 3550 section 6.2 says 5 s, or less by
     /// the bandwidth; RFC 4585 does away with the minimum, so that reports are of use to
     /// congestion control. The 5 % of the bandwidth still bound it.
@@ -21,6 +23,7 @@ impl Default for RtpConfig {
     fn default() -> Self {
         Self {
             source_timeout: Duration::from_secs(10),
+            kind_timeouts: Vec::new(),
             min_interval: Duration::from_secs(1),
             session_bandwidth: 1_000_000,
             keyframe_request_interval: Duration::from_millis(500),

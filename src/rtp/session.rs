@@ -247,8 +247,16 @@ impl RtpSession {
         self.nacks.retain(|(source, _)| *source != ssrc);
     }
 
+    /// A source that has been heard is of a track of this kind, which may have a timeout of its
+    /// own.
+    pub(crate) fn set_source_kind(&mut self, ssrc: u32, kind: &str) {
+        let mut timeouts = self.config.kind_timeouts.iter();
+        if let Some(&(_, timeout)) = timeouts.find(|(of, _)| *of == kind) {
+            self.set_source_timeout(ssrc, timeout);
+        }
+    }
+
     /// Another timeout than the configured one, for a source that has been heard.
-    #[cfg(test)]
     pub(crate) fn set_source_timeout(&mut self, ssrc: u32, timeout: Duration) {
         if let Some(source) = self.sources.get_mut(&ssrc) {
             source.timeout = timeout.min(MAX_TIMEOUT);

@@ -623,6 +623,7 @@ fn extreme_configurations_neither_overflow_nor_spin() {
         for session_bandwidth in [0, u64::MAX] {
             let config = RtpConfig {
                 source_timeout: time,
+                kind_timeouts: vec![("audio", time)],
                 min_interval: time,
                 keyframe_request_interval: time,
                 session_bandwidth,
@@ -631,7 +632,7 @@ fn extreme_configurations_neither_overflow_nor_spin() {
             session.add_sender(OURS, 0).unwrap();
             session.sent(start, OURS, 0, 1);
             session.received(start, &header(THEIRS, 1, 0), 1, 0);
-            session.set_source_timeout(THEIRS, time);
+            session.set_source_kind(THEIRS, "audio");
             session.request_keyframe(start, THEIRS, KeyframeRequest::Pli);
             session.handle_rtcp(start, &peer_rr(&[block(OURS)]));
             let sent = run(&mut session, start + Duration::from_secs(60));
