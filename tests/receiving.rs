@@ -454,3 +454,61 @@ async fn g033_a113_a116_silence_disconnects_after_the_time_of_its_kind() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn g024_an_ssrc_that_was_set_is_used_and_a_collision_is_repaired() {
+    run(async {
+        let (mut a, b) = ends().await;
+        let (ours, our_sending) = sent(&a, Kind::Audio);
+        let (theirs, their_sending) = sent(&b, Kind::Audio);
+        // Chosen by the application; what is taken is refused.
+        our_sending.set_ssrc(4_711).unwrap();
+        our_sending.set_ssrc(4_711).unwrap();
+        assert_eq!(our_sending.description().unwrap().ssrc, Some(4_711));
+        let (_, other) = sent(&a, Kind::Audio);
+        for taken in [0, 4_711] {
+            let error = other.set_ssrc(taken).unwrap_err();
+            assert_eq!(error.name(), ErrorName::InvalidParameters);
+        }
+        let description = our_sending.description().unwrap();
+        let at_b = b.connection.receive_track(description).unwrap();
+        ours.write_sample(vec![1; 40], FRAME).unwrap();
+        assert_eq!(within(5, at_b.recv_rtp()).await.unwrap().ssrc, 4_711);
+        let error = their_sending.set_ssrc(4_711).unwrap_err();
+        assert_eq!(error.name(), ErrorName::InvalidParameters, "it is received");
+
+        // A change while sending: BYE for the one it was.
+        our_sending.set_ssrc(4_712).unwrap();
+        let events = [
+            within(5, at_b.next_event()).await,
+            within(5, at_b.next_event()).await,
+        ];
+        let gone = MediaStreamTrackEvent::Disconnected;
+        assert_eq!(events, [Some(MediaStreamTrackEvent::Connected), Some(gone)]);
+
+        // The peer chooses the same: ours gives way, and says so.
+        their_sending.set_ssrc(4_712).unwrap();
+        let description = their_sending.description().unwrap();
+        let at_a = a.connection.receive_track(description).unwrap();
+        theirs.write_sample(vec![2; 40], FRAME).unwrap();
+        assert_eq!(within(5, at_a.recv_rtp()).await.unwrap().ssrc, 4_712);
+        let (old, new) = within(5, async {
+            loop {
+                if let RTCConnectionEvent::SsrcConflict { old, new } =
+                    a.events.next().await.unwrap()
+                {
+                    return (old, new);
+                }
+            }
+        })
+        .await;
+        assert_eq!(old, 4_712);
+        assert_eq!(our_sending.ssrc().unwrap(), new);
+        assert_ne!(new, old);
+        let description = our_sending.description().unwrap();
+        let again = b.connection.receive_track(description).unwrap();
+        ours.write_sample(vec![3; 40], FRAME).unwrap();
+        assert_eq!(within(5, again.recv_rtp()).await.unwrap().ssrc, new);
+    })
+    .await;
+}

@@ -288,27 +288,34 @@ impl ConnectionState {
 
     /// RFC 3550 section 8.2: BYE for the SSRC that collides, then a new one.
     fn replace_ssrc(&mut self, now: Instant, old: u32) -> Option<u32> {
-        let [new, rtx] = [self.fresh_ssrc(), self.fresh_ssrc()];
-        let of_old = |(_, track): &(&u32, &mut SendingTrack)| track.ssrc == old;
-        let Some((&key, track)) = self.sending.iter_mut().find(of_old) else {
+        let new = self.fresh_ssrc();
+        if !self.sending.values().any(|track| track.ssrc == old) {
             return self.replace_rtx_ssrc(old, new);
-        };
+        }
+        self.change_ssrc(now, old, new).ok()?;
+        Some(new)
+    }
+
+    fn change_ssrc(&mut self, now: Instant, old: u32, new: u32) -> Result<()> {
+        let rtx = self.fresh_ssrc();
+        let of_old = |(_, track): &(&u32, &mut SendingTrack)| track.ssrc == old;
+        let (&key, track) = self.sending.iter_mut().find(of_old).ok_or_else(removed)?;
+        let (clock_rate, mid) = (track.clock_rate(), track.mux_id.clone());
+        self.engine.add_sender(new, clock_rate, mid)?;
+        self.engine.remove_sender(now, old);
         track.ssrc = new;
         track.rtx_ssrc = rtx;
-        let (clock_rate, mid) = (track.clock_rate(), track.mux_id.clone());
-        self.engine.remove_sender(now, old);
-        self.engine.add_sender(new, clock_rate, mid).ok()?;
-        self.apply_repair(key).ok()?;
-        Some(new)
+        self.apply_repair(key)
+    }
+
+    fn uses_ssrc(&self, ssrc: u32) -> bool {
+        self.sending.values().any(|track| track.uses_ssrc(ssrc)) || self.receiving.uses_ssrc(ssrc)
     }
 
     pub(crate) fn fresh_ssrc(&self) -> u32 {
         loop {
             let ssrc = crate::random::u32();
-            if ssrc != 0
-                && !self.sending.values().any(|track| track.uses_ssrc(ssrc))
-                && !self.receiving.uses_ssrc(ssrc)
-            {
+            if ssrc != 0 && !self.uses_ssrc(ssrc) {
                 return ssrc;
             }
         }
@@ -548,6 +555,19 @@ impl SendingOwner for ConnectionShared {
         if let Some(ssrc) = state.track_mut(key).map(|track| track.ssrc) {
             state.engine.stop_sender(ssrc);
         }
+    }
+
+    fn set_ssrc(&self, key: u32, ssrc: u32) -> Result<()> {
+        self.open(|state| {
+            let old = state.track(key).ok_or_else(removed)?.ssrc;
+            if old == ssrc {
+                return Ok(());
+            }
+            if ssrc == 0 || state.uses_ssrc(ssrc) {
+                return Err(Error::invalid_parameters(format!("SSRC {ssrc} is in use")));
+            }
+            state.change_ssrc(Instant::now(), old, ssrc)
+        })
     }
 
     fn remove_track(&self, key: u32) -> Result<()> {

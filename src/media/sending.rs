@@ -51,6 +51,8 @@ pub(crate) trait SendingOwner: Send + Sync {
     fn codecs_changed(&self, key: u32);
     /// Lets the connection stop reporting the source.
     fn stopped(&self, key: u32);
+    /// Has the track go on as another source.
+    fn set_ssrc(&self, key: u32, ssrc: u32) -> Result<()>;
     fn remove_track(&self, key: u32) -> Result<()>;
 }
 
@@ -76,9 +78,19 @@ impl RTCTrack {
         self.source.kind()
     }
 
-    /// The synchronisation source, chosen by the crate.
+    /// The synchronisation source, chosen by the crate unless it was set.
     pub fn ssrc(&self) -> Result<u32> {
         self.with(|track| track.ssrc)
+    }
+
+    /// Has the track go on as this source (row G24), for peers that agreed on it beforehand. The
+    /// one it was ends with BYE if it was heard; signal the description again.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for 0, and for an SSRC that the connection sends or receives already.
+    pub fn set_ssrc(&self, ssrc: u32) -> Result<()> {
+        self.owner.set_ssrc(self.key, ssrc)
     }
 
     /// Ids of the streams the track belongs to.
