@@ -135,8 +135,9 @@ pub use connection::side::{
 };
 pub use connection::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
 pub use connection::stats::{
-    RTCDataStats, RTCDropStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCStats,
-    RTCTransportStats,
+    RTCCertificateStats, RTCCodecStats, RTCDataStats, RTCDropStats, RTCFrameStats,
+    RTCIceCandidatePairStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats,
+    RTCStats, RTCTransportStats,
 };
 pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
 pub use connection::unknown::{RtpExtHeader, UnknownTrack};

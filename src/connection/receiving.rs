@@ -9,7 +9,7 @@ use super::RTCConnection;
 use super::contributors::{Contributors, RTCContributor};
 use super::digits::{ReceivingDigits, dtmf_codecs};
 use super::event::RTCConnectionEvent;
-use super::repair::{receiver_repair, ssrcs};
+use super::repair::{HeardSource, heard_source, receiver_repair, ssrcs};
 use super::shared::ConnectionState;
 use super::stream_event::{RTCStreamEvent, StreamWatch};
 use crate::dtmf::DTMFMediaStreamTrack;
@@ -91,17 +91,25 @@ impl Receiving {
         self.streams.clone()
     }
 
-    /// Kind and SSRC of each source heard.
+    /// Each source heard, with its track.
     pub(crate) fn sources<'a>(
         &'a self,
         engine: &'a Engine,
-    ) -> impl Iterator<Item = (Kind, u32)> + 'a {
+    ) -> impl Iterator<Item = HeardSource> + 'a {
         self.tracks.iter().flat_map(|(&id, receiving)| {
+            let ssrcs = engine.receiver_ssrcs(id).iter();
+            ssrcs.map(|&ssrc| heard_source(&receiving.description, &receiving.track, ssrc))
+        })
+    }
+
+    pub(crate) fn codecs_by_kind(&self) -> impl Iterator<Item = (Kind, &RTCCodec)> {
+        self.tracks.values().flat_map(|receiving| {
             let kind = receiving.description.kind;
-            engine
-                .receiver_ssrcs(id)
+            receiving
+                .description
+                .codecs
                 .iter()
-                .map(move |&ssrc| (kind, ssrc))
+                .map(move |codec| (kind, codec))
         })
     }
 

@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use super::shared::ConnectionState;
+use super::stats::RTCFrameStats;
 use crate::engine::{ReceiverRepair, RtxStream};
 use crate::error::Result;
 use crate::media::sending::SendingTrack;
+use crate::media::track::MediaStreamTrack;
 use crate::media::{Kind, RTCTrackDescription, rtx_payload_types};
 
 impl ConnectionState {
@@ -63,4 +65,32 @@ pub(super) fn ssrcs(description: &RTCTrackDescription) -> Vec<u32> {
     let mut ssrcs: Vec<u32> = description.ssrc.into_iter().collect();
     ssrcs.extend(rtx_ssrcs(description).iter().map(|(rtx, _)| *rtx));
     ssrcs
+}
+
+/// A source that was heard, for the statistics.
+pub(crate) struct HeardSource {
+    pub(crate) kind: Kind,
+    pub(crate) ssrc: u32,
+    pub(crate) mid: Option<String>,
+    pub(crate) rid: Option<String>,
+    pub(crate) rtx_ssrc: Option<u32>,
+    pub(crate) frames: Option<RTCFrameStats>,
+}
+
+pub(super) fn heard_source(
+    description: &RTCTrackDescription,
+    track: &MediaStreamTrack,
+    ssrc: u32,
+) -> HeardSource {
+    let rtx = rtx_ssrcs(description)
+        .into_iter()
+        .find(|(_, media)| *media == ssrc);
+    HeardSource {
+        kind: description.kind,
+        ssrc,
+        mid: description.mux_id.clone(),
+        rid: None,
+        rtx_ssrc: rtx.map(|(rtx, _)| rtx),
+        frames: track.jitter_stats().map(RTCFrameStats::from),
+    }
 }

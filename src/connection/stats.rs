@@ -1,6 +1,11 @@
 //! What a connection has done so far, under the names and units of the W3C's statistics.
 
+mod ice;
+mod identity;
+mod rtp;
+
 use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -12,19 +17,33 @@ use super::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 use crate::engine::EngineCounters;
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::dtls::{DtlsRole, SrtpProfile};
-use crate::media::Kind;
+use identity::certificates;
+
+pub use ice::RTCIceCandidatePairStats;
+pub use identity::{RTCCertificateStats, RTCCodecStats};
+pub use rtp::{RTCFrameStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats};
 
 /// A snapshot of a connection's statistics. Serialises with the W3C's member names.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct RTCStats {
+    /// When the snapshot was made, in milliseconds since 1970 (UTC).
+    pub timestamp: f64,
     /// The connection as a whole.
     pub transport: RTCTransportStats,
+    /// The pairs of candidates that ICE has.
+    pub candidate_pairs: Vec<RTCIceCandidatePairStats>,
     /// Each source that has been received.
     pub inbound_rtp: Vec<RTCInboundRtpStats>,
     /// Each source that is sent.
     pub outbound_rtp: Vec<RTCOutboundRtpStats>,
+    /// What the peer says of each source that is sent, once it has said something.
+    pub remote_inbound_rtp: Vec<RTCRemoteInboundRtpStats>,
+    /// The codecs of what is sent and received.
+    pub codecs: Vec<RTCCodecStats>,
+    /// The certificates of both sides.
+    pub certificates: Vec<RTCCertificateStats>,
     /// The data channels together.
     pub data: RTCDataStats,
     /// Datagrams that were dropped, and why.
@@ -76,6 +95,18 @@ pub struct RTCTransportStats {
     pub local_fingerprint: Option<String>,
     /// sha-256 of the peer's certificate.
     pub remote_fingerprint: Option<String>,
+    /// Datagrams of this connection that were sent.
+    pub packets_sent: u64,
+    /// Their bytes, UDP and IP headers not counted.
+    pub bytes_sent: u64,
+    /// Datagrams received from addresses that ICE has verified, or that were STUN.
+    pub packets_received: u64,
+    /// Their bytes, UDP and IP headers not counted.
+    pub bytes_received: u64,
+    /// Id of the pair in use, among the candidate pairs.
+    pub selected_candidate_pair_id: Option<String>,
+    /// How often a pair was selected.
+    pub selected_candidate_pair_changes: u64,
     /// Round-trip time of the last connectivity check on the pair in use, in seconds.
     pub current_round_trip_time: Option<f64>,
     /// Transport-wide feedback messages received, where that header extension is in use.
@@ -84,60 +115,6 @@ pub struct RTCTransportStats {
     pub transport_packets_arrived: u64,
     /// Packets that were lost by that feedback.
     pub transport_packets_lost: u64,
-}
-
-/// A source that is received.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct RTCInboundRtpStats {
-    /// The synchronisation source.
-    pub ssrc: u32,
-    /// Audio or video.
-    pub kind: Kind,
-    /// Packets received.
-    pub packets_received: u64,
-    /// Payload bytes received.
-    pub bytes_received: u64,
-    /// Packets expected minus packets received; negative with duplicates.
-    pub packets_lost: i64,
-    /// Interarrival jitter in seconds (RFC 3550 section 6.4.1).
-    pub jitter: f64,
-    /// NACK messages sent.
-    pub nack_count: u64,
-    /// Packets that a retransmission stream brought; in `packets_received` as well.
-    pub retransmitted_packets_received: u64,
-    /// Their payload bytes; in `bytes_received` as well.
-    pub retransmitted_bytes_received: u64,
-}
-
-/// A source that is sent.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[non_exhaustive]
-pub struct RTCOutboundRtpStats {
-    /// The synchronisation source.
-    pub ssrc: u32,
-    /// Audio or video.
-    pub kind: Kind,
-    /// Packets sent.
-    pub packets_sent: u64,
-    /// Payload bytes sent.
-    pub bytes_sent: u64,
-    /// Packet loss indications received.
-    pub pli_count: u64,
-    /// Full intra requests received.
-    pub fir_count: u64,
-    /// NACK messages received.
-    pub nack_count: u64,
-    /// Packets sent again, in the same stream or in one of their own; in `packets_sent` as well.
-    pub retransmitted_packets_sent: u64,
-    /// Their payload bytes; in `bytes_sent` as well.
-    pub retransmitted_bytes_sent: u64,
-    /// Packets lost on the way, as the peer reports.
-    pub remote_packets_lost: Option<i32>,
-    /// Round-trip time by the peer's reports, in seconds.
-    pub round_trip_time: Option<f64>,
 }
 
 /// Datagrams that were dropped, and why. Nothing in them had any other effect.
@@ -211,6 +188,9 @@ impl ConnectionState {
                 .map(super::fingerprint::Fingerprint::value)
         };
         let feedback = engine.rtp().transport_reports();
+        let traffic = engine.traffic();
+        let pairs = engine.ice().pair_stats();
+        let selected = pairs.iter().find(|pair| pair.selected);
         let transport = RTCTransportStats {
             state: public_state(engine.state()),
             ice_state: public_ice_state(engine.ice().state()),
@@ -224,63 +204,19 @@ impl ConnectionState {
             srtp_cipher: engine.srtp_profile().map(srtp_name),
             local_fingerprint: sha256(own_certificate),
             remote_fingerprint: engine.peer_certificate().and_then(sha256),
-            current_round_trip_time: engine
-                .ice()
-                .pair_stats()
-                .iter()
-                .find(|pair| pair.selected)
+            packets_sent: traffic.packets_sent,
+            bytes_sent: traffic.bytes_sent,
+            packets_received: traffic.packets_received,
+            bytes_received: traffic.bytes_received,
+            selected_candidate_pair_id: selected.map(ice::pair_id),
+            selected_candidate_pair_changes: traffic.selections,
+            current_round_trip_time: selected
                 .and_then(|pair| pair.rtt)
                 .map(|rtt| rtt.as_secs_f64()),
             transport_feedback_received: feedback.messages,
             transport_packets_arrived: feedback.received,
             transport_packets_lost: feedback.lost,
         };
-        let inbound_rtp = self
-            .receiving
-            .sources(engine)
-            .filter_map(|(kind, ssrc)| {
-                let stats = engine.rtp().inbound_stats(ssrc)?;
-                Some(RTCInboundRtpStats {
-                    ssrc,
-                    kind,
-                    packets_received: stats.packets_received + stats.restored,
-                    bytes_received: stats.bytes_received + stats.restored_bytes,
-                    packets_lost: stats.packets_lost,
-                    jitter: stats.jitter.as_secs_f64(),
-                    nack_count: stats.nacks_sent,
-                    retransmitted_packets_received: stats.restored,
-                    retransmitted_bytes_received: stats.restored_bytes,
-                })
-            })
-            .collect();
-        let outbound_rtp = self
-            .sending
-            .values()
-            .filter_map(|track| {
-                let stats = engine.rtp().outbound_stats(track.ssrc)?;
-                let remote = stats.remote;
-                let rtx = engine
-                    .rtx_ssrc(track.ssrc)
-                    .and_then(|ssrc| engine.rtp().outbound_stats(ssrc));
-                let (rtx_packets, rtx_bytes) =
-                    rtx.map_or((0, 0), |rtx| (rtx.packets_sent, rtx.bytes_sent));
-                Some(RTCOutboundRtpStats {
-                    ssrc: track.ssrc,
-                    kind: track.source.kind(),
-                    packets_sent: stats.packets_sent + rtx_packets,
-                    bytes_sent: stats.bytes_sent + rtx_bytes,
-                    pli_count: stats.plis,
-                    fir_count: stats.firs,
-                    nack_count: stats.nacks,
-                    retransmitted_packets_sent: stats.resent + rtx_packets,
-                    retransmitted_bytes_sent: stats.resent_bytes + rtx_bytes,
-                    remote_packets_lost: remote.map(|remote| remote.cumulative_lost),
-                    round_trip_time: remote
-                        .and_then(|remote| remote.rtt)
-                        .map(|rtt| rtt.as_secs_f64()),
-                })
-            })
-            .collect();
         let data = engine.data_counters();
         let ice = engine.ice().counters();
         let dtls = engine.dtls_counters();
@@ -297,9 +233,14 @@ impl ConnectionState {
             outgoing_dropped,
         } = engine.counters();
         RTCStats {
+            timestamp: milliseconds(SystemTime::now()),
             transport,
-            inbound_rtp,
-            outbound_rtp,
+            candidate_pairs: self.candidate_pairs(),
+            inbound_rtp: self.inbound_rtp(),
+            outbound_rtp: self.outbound_rtp(),
+            remote_inbound_rtp: self.remote_inbound_rtp(),
+            codecs: self.codec_stats(),
+            certificates: certificates(own_certificate, engine.peer_certificate()),
             data: RTCDataStats {
                 channels: self.channels.len(),
                 round_trip_time: engine.data_rtt().map(|rtt| rtt.as_secs_f64()),
@@ -340,6 +281,12 @@ impl ConnectionState {
             },
         }
     }
+}
+
+/// The W3C's unit of points in time; before 1970 is 1970.
+fn milliseconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs_f64() * 1_000.0
 }
 
 /// Names of the IANA registry "DTLS-SRTP Protection Profiles".

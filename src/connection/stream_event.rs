@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::RTCConnection;
 use super::contributors::RTCContributor;
 use super::shared::ConnectionState;
-use super::stats::{RTCInboundRtpStats, RTCOutboundRtpStats};
+use super::stats::{RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats};
 use crate::media::stream::MediaStream;
 use crate::media::track::MediaStreamTrack;
 use crate::queue::Queue;
@@ -61,6 +61,8 @@ pub struct RTCMediaReport {
     pub inbound: Vec<RTCInboundRtpStats>,
     /// The sources sent.
     pub outbound: Vec<RTCOutboundRtpStats>,
+    /// What the peer says of them.
+    pub remote_inbound: Vec<RTCRemoteInboundRtpStats>,
 }
 
 impl RTCStreamEvent {
@@ -184,7 +186,8 @@ impl ConnectionState {
         if now < next {
             return;
         }
-        let stats = self.stats(&[]);
+        let (inbound, outbound) = (self.inbound_rtp(), self.outbound_rtp());
+        let remote_inbound = self.remote_inbound_rtp();
         let of = |tracks: &[MediaStreamTrack]| {
             let received = self.receiving.ssrcs_of(&self.engine, tracks);
             let sent: Vec<u32> = self
@@ -193,14 +196,18 @@ impl ConnectionState {
                 .filter(|sending| tracks.contains(&sending.source))
                 .map(|sending| sending.ssrc)
                 .collect();
-            let inbound = stats.inbound_rtp.iter();
-            let outbound = stats.outbound_rtp.iter();
+            let (inbound, outbound) = (inbound.iter(), outbound.iter());
             RTCMediaReport {
                 inbound: inbound
                     .filter(|s| received.contains(&s.ssrc))
                     .cloned()
                     .collect(),
                 outbound: outbound
+                    .filter(|s| sent.contains(&s.ssrc))
+                    .cloned()
+                    .collect(),
+                remote_inbound: remote_inbound
+                    .iter()
                     .filter(|s| sent.contains(&s.ssrc))
                     .cloned()
                     .collect(),

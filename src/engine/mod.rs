@@ -128,6 +128,17 @@ pub(crate) struct EngineCounters {
     pub(crate) outgoing_dropped: u64,
 }
 
+/// Datagrams of a connection, without UDP and IP headers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) packets_sent: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) packets_received: u64,
+    pub(crate) bytes_received: u64,
+    /// How often ICE selected a pair.
+    pub(crate) selections: u64,
+}
+
 pub(crate) struct Engine {
     config: EngineConfig,
     state: EngineState,
@@ -147,6 +158,7 @@ pub(crate) struct Engine {
     packets: VecDeque<(ReceiverId, RtpPacket)>,
     counters: EngineCounters,
     repair_counters: repair::RepairCounters,
+    traffic: Traffic,
     transport_sequence: u16,
     /// What the peer asked for again: SSRC and sequence numbers.
     nacked: Vec<(u32, Vec<u16>)>,
@@ -192,6 +204,7 @@ impl Engine {
             packets: VecDeque::new(),
             counters: EngineCounters::default(),
             repair_counters: repair::RepairCounters::default(),
+            traffic: Traffic::default(),
             transport_sequence: 0,
             nacked: Vec::new(),
             header: Vec::new(),
@@ -302,6 +315,7 @@ impl Engine {
             return;
         };
         if protocol == Protocol::Stun {
+            self.count_received(data.len());
             self.ice.handle_datagram(now, local, from, data);
             self.advance(now);
             return;
@@ -310,6 +324,7 @@ impl Engine {
             self.counters.wrong_path += 1;
             return;
         }
+        self.count_received(data.len());
         match protocol {
             Protocol::Stun => {}
             Protocol::Dtls => {
@@ -422,6 +437,20 @@ impl Engine {
         }
     }
 
+    pub(crate) fn traffic(&self) -> Traffic {
+        let (packets_sent, bytes_sent) = self.out.taken();
+        Traffic {
+            packets_sent,
+            bytes_sent,
+            ..self.traffic
+        }
+    }
+
+    fn count_received(&mut self, bytes: usize) {
+        self.traffic.packets_received += 1;
+        self.traffic.bytes_received += bytes as u64;
+    }
+
     pub(crate) fn dtls_counters(&self) -> DtlsCounters {
         self.dtls
             .as_ref()
@@ -488,6 +517,7 @@ impl Engine {
                 }
             }
             IceEvent::Selected { local, remote } => {
+                self.traffic.selections += 1;
                 self.events
                     .push_back(EngineEvent::ActivePair { local, remote });
                 if self.dtls.is_none() {

@@ -37,6 +37,8 @@ pub(crate) struct Outgoing {
     queue: VecDeque<Transmit>,
     queued: usize,
     dropped: u64,
+    datagrams: u64,
+    bytes: u64,
 }
 
 impl Outgoing {
@@ -84,6 +86,8 @@ impl Outgoing {
             tail.contents.truncate(start);
         } else {
             debug_assert_eq!(tail.contents.len(), start + len);
+            self.datagrams += 1;
+            self.bytes += len as u64;
             self.queued += tail.contents.len() - start;
         }
         if tail.contents.is_empty() {
@@ -110,6 +114,11 @@ impl Outgoing {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
+    }
+
+    /// Datagrams taken so far, and their bytes.
+    pub(crate) fn taken(&self) -> (u64, u64) {
+        (self.datagrams, self.bytes)
     }
 
     /// Datagrams refused because the queue was full.

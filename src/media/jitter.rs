@@ -96,7 +96,6 @@ impl JitterBuffer {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn stats(&self) -> JitterStats {
         self.stats
     }
@@ -474,6 +473,8 @@ impl JitterBuffer {
             return Step::Again;
         };
         self.stats.frames = self.stats.frames.saturating_add(1);
+        let keyframe = u64::from(frame.keyframe == Some(true));
+        self.stats.keyframes = self.stats.keyframes.saturating_add(keyframe);
         Step::Sample(MediaSample {
             data: frame.data,
             timestamp: packet.timestamp,

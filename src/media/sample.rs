@@ -86,6 +86,7 @@ pub(crate) struct JitterStats {
     /// Dropped because the buffer was full.
     pub(crate) overflow: u64,
     pub(crate) frames: u64,
+    pub(crate) keyframes: u64,
     /// Frames dropped because packets of them were lost.
     pub(crate) frames_dropped: u64,
     /// Frames dropped although no packet of them was missing.

@@ -248,6 +248,8 @@ pub(crate) struct SendingTrack {
     /// The socket, unless it is the first of the connection.
     pub(crate) socket_id: Option<String>,
     pub(crate) started: bool,
+    /// Frames cut into packets.
+    pub(crate) frames_sent: u64,
     active: Active,
     sequence_number: u16,
     payloads: Vec<Payload>,
@@ -314,6 +316,7 @@ impl SendingTrack {
             mux_id: None,
             socket_id: None,
             started,
+            frames_sent: 0,
             active,
             // RFC 3711 section 3.3.1: starting in the lower half keeps a lost first packet from
             // confusing the receiver's roll-over counter.
@@ -395,6 +398,7 @@ impl SendingTrack {
         self.active
             .packetizer
             .packetize(frame, MAX_PAYLOAD, &mut self.payloads)?;
+        self.frames_sent += 1;
         for payload in &self.payloads {
             let sequence_number = self.sequence_number;
             self.sequence_number = sequence_number.wrapping_add(1);

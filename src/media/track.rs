@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{JitterBuffer, JitterConfig, Kind, MediaSample, RTCCodec};
+use super::{JitterBuffer, JitterConfig, JitterStats, Kind, MediaSample, RTCCodec};
 use crate::dtmf::{Command, DTMFEvent, DtmfEnd};
 use crate::error::{Error, Result};
 use crate::queue::{Queue, lock};
@@ -442,6 +442,14 @@ impl MediaStreamTrack {
         match &self.inner.end {
             End::Remote(remote) => remote.packets.dropped(),
             End::Local(_) | End::Dtmf(_) => 0,
+        }
+    }
+
+    /// What happened to the packets that `recv_sample` took; `None` while it took none.
+    pub(crate) fn jitter_stats(&self) -> Option<JitterStats> {
+        match &self.inner.end {
+            End::Remote(remote) => Some(lock(&remote.jitter).stats()).filter(|s| s.received > 0),
+            End::Local(_) | End::Dtmf(_) => None,
         }
     }
 

@@ -23,6 +23,8 @@ pub(crate) struct SenderClock {
 pub(crate) struct InboundStats {
     pub(crate) ssrc: u32,
     pub(crate) clock_rate: u32,
+    /// Of the last packet.
+    pub(crate) payload_type: u8,
     /// Neither gone by BYE nor timed out.
     pub(crate) active: bool,
     pub(crate) packets_received: u64,
@@ -51,6 +53,7 @@ pub(crate) struct InboundStats {
 pub(super) struct SourceState {
     ssrc: u32,
     clock_rate: u32,
+    pub(super) payload_type: u8,
     epoch: Instant,
     max_seq: u16,
     cycles: u32,
@@ -95,6 +98,7 @@ impl SourceState {
         Self {
             ssrc,
             clock_rate,
+            payload_type: 0,
             epoch: now,
             max_seq: sequence_number,
             cycles: 0,
@@ -267,6 +271,7 @@ impl SourceState {
         InboundStats {
             ssrc: self.ssrc,
             clock_rate: self.clock_rate,
+            payload_type: self.payload_type,
             active: self.active,
             packets_received: self.packets,
             bytes_received: self.bytes,

@@ -27,6 +27,9 @@ pub(crate) struct OutboundStats {
     pub(crate) bytes_sent: u64,
     pub(crate) last_sent: Option<Instant>,
     pub(crate) remote: Option<RemoteView>,
+    /// All round-trip times that the peer's reports gave, and how many.
+    pub(crate) total_rtt: Duration,
+    pub(crate) rtt_measurements: u64,
     pub(crate) plis: u64,
     pub(crate) firs: u64,
     /// Sequence numbers the peer asked for again.
@@ -67,6 +70,8 @@ impl SenderState {
                 bytes_sent: 0,
                 last_sent: None,
                 remote: None,
+                total_rtt: Duration::ZERO,
+                rtt_measurements: 0,
                 plis: 0,
                 firs: 0,
                 nacked: 0,
@@ -127,6 +132,10 @@ impl SenderState {
             .wrapping_sub(block.delay_since_last_sr);
         let rtt =
             (block.last_sr != 0 && delay < 60 << 16).then(|| ntp_after(u64::from(delay) << 16));
+        if let Some(rtt) = rtt {
+            self.stats.total_rtt = self.stats.total_rtt.saturating_add(rtt);
+            self.stats.rtt_measurements = self.stats.rtt_measurements.wrapping_add(1);
+        }
         let jitter = f64::from(block.jitter) / f64::from(self.stats.clock_rate.max(1));
         self.stats.remote = Some(RemoteView {
             fraction_lost: block.fraction_lost,

@@ -182,6 +182,7 @@ impl RtpSession {
         let sequence_number = header.sequence_number;
         // One look-up for each packet of a source that is known and alive.
         if let Some(source) = self.sources.get_mut(&ssrc).filter(|s| s.active) {
+            source.payload_type = header.payload_type;
             let fresh = source.received(
                 now,
                 sequence_number,
@@ -218,6 +219,7 @@ impl RtpSession {
         let Some(source) = self.sources.get_mut(&ssrc) else {
             return Reception::Refused;
         };
+        source.payload_type = header.payload_type;
         let fresh = source.received(
             now,
             sequence_number,

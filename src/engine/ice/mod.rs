@@ -35,5 +35,4 @@ pub(crate) use agent::IceAgent;
 pub(crate) use candidate::{Candidate, CandidateKind};
 pub(crate) use config::{IceConfig, IceCounters, IceEvent, IceState, Role};
 pub(crate) use credentials::Credentials;
-#[cfg(test)]
-pub(crate) use pair::PairState;
+pub(crate) use pair::{PairState, PairStats};

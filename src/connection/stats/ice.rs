@@ -1,0 +1,71 @@
+//! Candidate pairs.
+
+use serde::Serialize;
+
+use crate::connection::candidate::RTCIceCandidateDescription;
+use crate::connection::shared::ConnectionState;
+use crate::engine::ice::{PairState, PairStats};
+
+/// A pair of candidates that ICE has.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RTCIceCandidatePairStats {
+    /// Tells the pair from the others of the connection.
+    pub id: String,
+    /// "waiting", "in-progress", "succeeded" or "failed".
+    pub state: &'static str,
+    /// Whether the pair was nominated (RFC 8445 section 8.1.1).
+    pub nominated: bool,
+    /// Whether the pair is in use.
+    pub selected: bool,
+    /// RFC 8445 section 6.1.2.3.
+    pub priority: u64,
+    /// The local candidate, as the peer sees it.
+    pub local_candidate: RTCIceCandidateDescription,
+    /// The remote candidate.
+    pub remote_candidate: RTCIceCandidateDescription,
+    /// Round-trip time of the last check that was not repeated, in seconds.
+    pub current_round_trip_time: Option<f64>,
+    /// Connectivity checks sent, repetitions not counted.
+    pub requests_sent: u64,
+    /// Connectivity checks received.
+    pub requests_received: u64,
+    /// Answers sent.
+    pub responses_sent: u64,
+    /// Answers received.
+    pub responses_received: u64,
+}
+
+pub(super) fn pair_id(pair: &PairStats) -> String {
+    format!("CP{}-{}", pair.local.addr, pair.remote.addr)
+}
+
+impl ConnectionState {
+    pub(super) fn candidate_pairs(&self) -> Vec<RTCIceCandidatePairStats> {
+        let describe = |candidate| RTCIceCandidateDescription::from_engine(candidate, None);
+        let pairs = self.engine.ice().pair_stats();
+        pairs
+            .iter()
+            .map(|pair| RTCIceCandidatePairStats {
+                id: pair_id(pair),
+                state: match pair.state {
+                    PairState::Waiting => "waiting",
+                    PairState::InProgress => "in-progress",
+                    PairState::Succeeded => "succeeded",
+                    PairState::Failed => "failed",
+                },
+                nominated: pair.nominated,
+                selected: pair.selected,
+                priority: pair.priority,
+                local_candidate: describe(&pair.local),
+                remote_candidate: describe(&pair.remote),
+                current_round_trip_time: pair.rtt.map(|rtt| rtt.as_secs_f64()),
+                requests_sent: pair.requests_sent,
+                requests_received: pair.requests_received,
+                responses_sent: pair.responses_sent,
+                responses_received: pair.responses_received,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,247 @@
+//! Streams of RTP, each by its SSRC.
+
+use std::time::{Instant, SystemTime};
+
+use serde::Serialize;
+
+use super::identity::codec_id;
+use super::milliseconds;
+use crate::connection::shared::ConnectionState;
+use crate::media::{JitterStats, Kind};
+
+/// A source that is received.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RTCInboundRtpStats {
+    /// The synchronisation source.
+    pub ssrc: u32,
+    /// Audio or video.
+    pub kind: Kind,
+    /// Media identification (`muxId`) of the track.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mid: Option<String>,
+    /// Which of the track's encodings it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rid: Option<String>,
+    /// The codec of the last packet, among the codecs.
+    pub codec_id: String,
+    /// Packets received.
+    pub packets_received: u64,
+    /// Payload bytes received.
+    pub bytes_received: u64,
+    /// Packets expected minus packets received; negative with duplicates. Those that came back in
+    /// a retransmission stream are still lost here, as in the reports to the peer.
+    pub packets_lost: i64,
+    /// Interarrival jitter in seconds (RFC 3550 section 6.4.1).
+    pub jitter: f64,
+    /// When the last packet was received, in milliseconds since 1970 (UTC).
+    pub last_packet_received_timestamp: f64,
+    /// NACK messages sent.
+    pub nack_count: u64,
+    /// Packet loss indications sent.
+    pub pli_count: u64,
+    /// Full intra requests sent.
+    pub fir_count: u64,
+    /// Packets that a retransmission stream brought; in `packets_received` as well.
+    pub retransmitted_packets_received: u64,
+    /// Their payload bytes; in `bytes_received` as well.
+    pub retransmitted_bytes_received: u64,
+    /// SSRC of the retransmissions, where it is declared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtx_ssrc: Option<u32>,
+    /// What `recv_sample` put together; absent for a track that is read as packets.
+    #[serde(flatten)]
+    pub frames: Option<RTCFrameStats>,
+}
+
+/// Frames put together from packets. What becomes of them is known to the application only, so
+/// there are no counts of decoded frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RTCFrameStats {
+    /// Whole frames (audio: packets).
+    pub frames_received: u64,
+    /// Those of them that a decoder can start at; 0 for audio.
+    pub key_frames_received: u64,
+    /// Frames given up because packets of them were lost or damaged.
+    pub frames_dropped: u64,
+    /// Packets that came too late, twice, or when there was no room.
+    pub packets_discarded: u64,
+}
+
+/// A source that is sent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RTCOutboundRtpStats {
+    /// The synchronisation source.
+    pub ssrc: u32,
+    /// Audio or video.
+    pub kind: Kind,
+    /// Media identification (`muxId`) of the track.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mid: Option<String>,
+    /// Which of the track's encodings it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rid: Option<String>,
+    /// The codec in use, among the codecs.
+    pub codec_id: String,
+    /// Whether it is being sent: its track is started, and it is not switched off.
+    pub active: bool,
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// Payload bytes sent.
+    pub bytes_sent: u64,
+    /// Frames written with `write_sample` and sent.
+    pub frames_sent: u64,
+    /// Packet loss indications received.
+    pub pli_count: u64,
+    /// Full intra requests received.
+    pub fir_count: u64,
+    /// NACK messages received.
+    pub nack_count: u64,
+    /// Packets sent again, in the same stream or in one of their own; in `packets_sent` as well.
+    pub retransmitted_packets_sent: u64,
+    /// Their payload bytes; in `bytes_sent` as well.
+    pub retransmitted_bytes_sent: u64,
+    /// SSRC of the retransmissions, where they have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rtx_ssrc: Option<u32>,
+    /// Packets lost on the way, as the peer reports.
+    pub remote_packets_lost: Option<i32>,
+    /// Round-trip time by the peer's reports, in seconds.
+    pub round_trip_time: Option<f64>,
+}
+
+/// What the peer's reports say about a source that is sent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RTCRemoteInboundRtpStats {
+    /// The synchronisation source.
+    pub ssrc: u32,
+    /// Audio or video.
+    pub kind: Kind,
+    /// When the report came, in milliseconds since 1970 (UTC).
+    pub timestamp: f64,
+    /// Packets lost since the start; negative with duplicates.
+    pub packets_lost: i32,
+    /// Share of the packets lost since the report before, 0 to 1.
+    pub fraction_lost: f64,
+    /// Interarrival jitter at the peer, in seconds.
+    pub jitter: f64,
+    /// Round-trip time of the last report that allowed for it, in seconds.
+    pub round_trip_time: Option<f64>,
+    /// All round-trip times measured, in seconds.
+    pub total_round_trip_time: f64,
+    /// How many were measured.
+    pub round_trip_time_measurements: u64,
+}
+
+impl From<JitterStats> for RTCFrameStats {
+    fn from(stats: JitterStats) -> Self {
+        Self {
+            frames_received: stats.frames,
+            key_frames_received: stats.keyframes,
+            frames_dropped: stats.frames_dropped + stats.frames_corrupt,
+            packets_discarded: stats.late + stats.duplicates + stats.overflow,
+        }
+    }
+}
+
+impl ConnectionState {
+    pub(in crate::connection) fn inbound_rtp(&self) -> Vec<RTCInboundRtpStats> {
+        let engine = &self.engine;
+        let heard = self.receiving.sources(engine);
+        heard
+            .filter_map(|source| {
+                let stats = engine.rtp().inbound_stats(source.ssrc)?;
+                Some(RTCInboundRtpStats {
+                    ssrc: source.ssrc,
+                    kind: source.kind,
+                    mid: source.mid,
+                    rid: source.rid,
+                    codec_id: codec_id(false, stats.payload_type),
+                    packets_received: stats.packets_received + stats.restored,
+                    bytes_received: stats.bytes_received + stats.restored_bytes,
+                    packets_lost: stats.packets_lost,
+                    jitter: stats.jitter.as_secs_f64(),
+                    last_packet_received_timestamp: wall_clock(stats.last_packet),
+                    nack_count: stats.nacks_sent,
+                    pli_count: stats.plis_sent,
+                    fir_count: stats.firs_sent,
+                    retransmitted_packets_received: stats.restored,
+                    retransmitted_bytes_received: stats.restored_bytes,
+                    rtx_ssrc: source.rtx_ssrc,
+                    frames: source.frames,
+                })
+            })
+            .collect()
+    }
+
+    pub(in crate::connection) fn outbound_rtp(&self) -> Vec<RTCOutboundRtpStats> {
+        let (engine, mut all) = (&self.engine, Vec::new());
+        for track in self.sending.values() {
+            let ssrc = track.ssrc;
+            let Some(stats) = engine.rtp().outbound_stats(ssrc) else {
+                continue;
+            };
+            let rtx_ssrc = engine.rtx_ssrc(ssrc);
+            let rtx = rtx_ssrc.and_then(|ssrc| engine.rtp().outbound_stats(ssrc));
+            let (rtx_packets, rtx_bytes) =
+                rtx.map_or((0, 0), |rtx| (rtx.packets_sent, rtx.bytes_sent));
+            let remote = stats.remote;
+            all.push(RTCOutboundRtpStats {
+                ssrc,
+                kind: track.source.kind(),
+                mid: track.mux_id.clone(),
+                rid: None,
+                codec_id: codec_id(true, track.payload_type()),
+                active: track.started,
+                packets_sent: stats.packets_sent + rtx_packets,
+                bytes_sent: stats.bytes_sent + rtx_bytes,
+                frames_sent: track.frames_sent,
+                pli_count: stats.plis,
+                fir_count: stats.firs,
+                nack_count: stats.nacks,
+                retransmitted_packets_sent: stats.resent + rtx_packets,
+                retransmitted_bytes_sent: stats.resent_bytes + rtx_bytes,
+                rtx_ssrc,
+                remote_packets_lost: remote.map(|remote| remote.cumulative_lost),
+                round_trip_time: remote
+                    .and_then(|remote| remote.rtt)
+                    .map(|rtt| rtt.as_secs_f64()),
+            });
+        }
+        all
+    }
+
+    pub(in crate::connection) fn remote_inbound_rtp(&self) -> Vec<RTCRemoteInboundRtpStats> {
+        let mut all = Vec::new();
+        for track in self.sending.values() {
+            let Some(stats) = self.engine.rtp().outbound_stats(track.ssrc) else {
+                continue;
+            };
+            let Some(remote) = stats.remote else { continue };
+            all.push(RTCRemoteInboundRtpStats {
+                ssrc: track.ssrc,
+                kind: track.source.kind(),
+                timestamp: wall_clock(remote.at),
+                packets_lost: remote.cumulative_lost,
+                fraction_lost: f64::from(remote.fraction_lost) / 256.0,
+                jitter: remote.jitter.as_secs_f64(),
+                round_trip_time: remote.rtt.map(|rtt| rtt.as_secs_f64()),
+                total_round_trip_time: stats.total_rtt.as_secs_f64(),
+                round_trip_time_measurements: stats.rtt_measurements,
+            });
+        }
+        all
+    }
+}
+
+fn wall_clock(at: Instant) -> f64 {
+    let now = SystemTime::now();
+    milliseconds(now.checked_sub(at.elapsed()).unwrap_or(now))
+}
