@@ -181,6 +181,8 @@ export class RTCConnection extends EventTarget {
   /** Ids of the streams that are sent. */
   getSendingStreams(): string[];
   getReceivingStreams(): MediaStream[];
+  /** The SSRCs of the tracks of a received stream, as `stats` has them. */
+  sources(stream: MediaStream): string[];
   /** Resolves with the browser's track; an error in the description itself is thrown at once. */
   receiveTrack(description: RTCTrackDescription | unknown): Promise<MediaStreamTrack>;
   stopReceiving(ssrcOrTrack: string | number | MediaStreamTrack): boolean;

@@ -938,6 +938,11 @@ export class RTCConnection extends Target {
   getSendingStreams() { return [...new Set(this.tracks().flatMap((track) => track.msid))]; }
   getReceivingStreams() { return [...this.#streams.values()]; }
 
+  /** The SSRCs that a received stream consists of, as `stats` has them. */
+  sources(stream) {
+    return this.#receivers.filter((one) => one.streams.includes(stream) && one.description.ssrc).map((one) => one.description.ssrc);
+  }
+
   /** Readies reception of a track that the peer described; resolves with the browser's track. */
   receiveTrack(raw) {
     this.#alive();
