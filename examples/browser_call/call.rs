@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, WebSocket};
 use ortc::{
-    DTMFEvent, DTMFMediaStreamTrack, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent,
-    RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCTrack,
-    RTCTrackDescription,
+    DTMFEvent, DTMFMediaStreamTrack, HeaderExtension, Kind, MediaStream, MediaStreamTrack,
+    MediaStreamTrackEvent, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions,
+    RTCTrack, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -22,6 +22,20 @@ use crate::support::Result;
 const MAX_ECHOES: usize = 8;
 /// A call that is silent for so long is over.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Header extensions under the ids that Chromium has for them: feedback on the last one tells its
+/// encoder how much it may send.
+const EXTENSIONS: [(&str, u8); 3] = [
+    ("urn:ietf:params:rtp-hdrext:ssrc-audio-level", 1),
+    (
+        "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+        2,
+    ),
+    (
+        "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01",
+        3,
+    ),
+];
 
 /// What a call was.
 pub(crate) struct Report {
@@ -68,7 +82,12 @@ pub(crate) async fn answer(
     let tone = media::audio(wish("audio", "opus"))?;
 
     // Loopback as well: most callers are on this machine.
-    let options = RTCConnectionOptions::default().include_loopback(true);
+    let options = RTCConnectionOptions::default()
+        .include_loopback(true)
+        .header_extensions(EXTENSIONS.map(|(uri, id)| HeaderExtension {
+            uri: uri.into(),
+            id,
+        }));
     let (connection, mut events) = RTCConnection::new(options)?;
     let (signal, mut outgoing) = mpsc::channel(256);
     send(&mut socket, json!({ "iceInfo": connection.local() })).await?;
@@ -91,7 +110,7 @@ pub(crate) async fn answer(
     connection.add_stream(&stream)?;
     for (track, recording) in &sources {
         let sending = connection.track(track).ok_or("the track is not sent")?;
-        sending.set_codecs(vec![recording.codec.clone()])?;
+        sending.set_codecs(recording.codecs())?;
         send(&mut socket, json!({ "track": sending.description()? })).await?;
     }
 

@@ -17,7 +17,7 @@ const AUDIO_PACKET: Duration = Duration::from_millis(20);
 
 /// Encoded frames of equal length, and which of them a decoder can begin with.
 pub(crate) struct Recording {
-    pub(crate) codec: RTCCodec,
+    codec: RTCCodec,
     frames: Vec<Vec<u8>>,
     duration: Duration,
     /// A key frame each so many frames.
@@ -75,6 +75,18 @@ pub(crate) fn audio(name: &str) -> Result<Recording> {
 }
 
 impl Recording {
+    /// The codec, and for video one that lost packets are sent again with.
+    pub(crate) fn codecs(&self) -> Vec<RTCCodec> {
+        let mut codecs = vec![self.codec.clone()];
+        if self.key_interval > 1 {
+            let mut rtx = RTCCodec::new("rtx", self.codec.payload_id + 10);
+            let repaired = self.codec.payload_id.to_string();
+            rtx.params = vec![RTCCodecParam::new("apt", repaired)];
+            codecs.push(rtx);
+        }
+        codecs
+    }
+
     /// Plays for ever; asked for a key frame, it goes on from the next one.
     pub(crate) async fn play(self, track: MediaStreamTrack) -> ortc::Result<()> {
         let mut clock = tokio::time::interval(self.duration);

@@ -23,7 +23,7 @@ exact=(-map_metadata -1 -fflags +bitexact -flags +bitexact)
 
 # What browser_call shows: 10 s of a moving picture with a clock, a key frame each second.
 clock="gradients=size=640x360:rate=25:duration=10:speed=0.012:c0=0x0b1f3a:c1=0x1d6f8f:c2=0x5b2a86:c3=0xd1495b:x0=0:y0=0:x1=640:y1=360:nb_colors=4:seed=7,\
-drawtext=font=DejaVu Sans Mono:text='%{pts\\:hms}':fontsize=72:fontcolor=white:x=(w-tw)/2:y=(h-th)/2-14,\
+drawtext=font=DejaVu Sans Mono:text='%{pts\\:hms}':fontsize=72:fontcolor=white:x=(w-tw)/2-22:y=(h-th)/2-14,\
 drawtext=font=DejaVu Sans:text='sent by Rust':fontsize=26:fontcolor=white@0.85:x=(w-tw)/2:y=h/2+44,\
 drawbox=x=40:y=300:w=560:h=6:color=white@0.25:t=fill"
 "${ff[@]}" -f lavfi -i "$clock" -f lavfi -i 'color=white:size=36x14:rate=25:duration=10' \
