@@ -43,6 +43,24 @@ async fn a_page_calls_rust_again_and_again() {
     script("reconnects.mjs").await;
 }
 
+/// Every codec between a tab and Rust, both ways.
+#[tokio::test]
+async fn a_page_and_rust_in_every_codec() {
+    script("rust_codecs.mjs").await;
+}
+
+/// The example in the draft, to the letter.
+#[tokio::test]
+async fn a117_a118_the_drafts_example_runs_in_a_page() {
+    script("draft.mjs").await;
+}
+
+/// The demo page, with screenshots.
+#[tokio::test]
+async fn the_demo_page() {
+    script("demo.mjs").await;
+}
+
 async fn script(name: &str) {
     let _turn = ONE_AT_A_TIME.lock().await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

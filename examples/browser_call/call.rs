@@ -9,7 +9,7 @@ use axum::extract::ws::{Message, WebSocket};
 use ortc::{
     DTMFEvent, DTMFMediaStreamTrack, HeaderExtension, Kind, MediaStream, MediaStreamTrack,
     MediaStreamTrackEvent, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions,
-    RTCTrack, RTCTrackDescription,
+    RTCConnectionSide, RTCTrack, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -90,7 +90,12 @@ pub(crate) async fn answer(
         }));
     let (connection, mut events) = RTCConnection::new(options)?;
     let (signal, mut outgoing) = mpsc::channel(256);
-    send(&mut socket, json!({ "iceInfo": connection.local() })).await?;
+    // The draft's example reads the credentials from `iceInfo` itself.
+    let local = connection.local();
+    let mut side = json!(local);
+    side["usernameFrag"] = json!(local.ice.username_frag);
+    side["password"] = json!(local.ice.password);
+    send(&mut socket, json!({ "iceInfo": side })).await?;
 
     let stream = MediaStream::new();
     let mut media = JoinSet::new();
@@ -117,6 +122,7 @@ pub(crate) async fn answer(
     // One stream back for each that comes.
     let mut back = HashMap::<Vec<String>, MediaStream>::new();
     let mut echoes = HashSet::new();
+    let mut stranger = None;
     let mut listening = HashSet::new();
     let mut connected = None;
     loop {
@@ -128,7 +134,7 @@ pub(crate) async fn answer(
                     Err(_) if connection.state() == ortc::RTCConnectionState::Connected => continue,
                     _ => break,
                 };
-                if let Some(description) = hear(&connection, &text)? {
+                if let Some(description) = hear(&connection, &text, &mut stranger)? {
                     let received = connection.receive_track(description.clone())?;
                     // A description may come again, with digits in it for instance.
                     if echoes.len() < MAX_ECHOES && echoes.insert(description.ssrc) {
@@ -149,6 +155,9 @@ pub(crate) async fn answer(
             Some(message) = outgoing.recv() => send(&mut socket, message).await?,
             event = events.next() => match event {
                 Some(RTCConnectionEvent::Candidate(candidate)) => {
+                    // A page like the draft's example takes no fingerprint from `iceInfo`.
+                    let mut candidate = json!(candidate);
+                    candidate["dtls"] = json!(local.dtls);
                     send(&mut socket, json!({ "candidate": candidate })).await?;
                 }
                 Some(RTCConnectionEvent::Connected) => {
@@ -204,13 +213,30 @@ async fn send(socket: &mut WebSocket, message: Value) -> Result<()> {
         .await?)
 }
 
-/// Feeds one message into the connection; a track is given back.
-fn hear(connection: &RTCConnection, text: &str) -> Result<Option<RTCTrackDescription>> {
+/// Feeds one message into the connection; a track is given back. The draft's example signals no
+/// fingerprint: such a caller is a stranger until one comes with a candidate.
+fn hear(
+    connection: &RTCConnection,
+    text: &str,
+    stranger: &mut Option<RTCConnectionSide>,
+) -> Result<Option<RTCTrackDescription>> {
     let mut message: Value = serde_json::from_str(text)?;
     if let Some(side) = message.get_mut("iceInfo") {
-        connection.set_remote(serde_json::from_value(side.take())?)?;
-        connection.connect()?;
+        let side: RTCConnectionSide = serde_json::from_value(side.take())?;
+        if side.dtls.fingerprint.is_none() && connection.remote().is_none() {
+            *stranger = Some(side);
+        } else {
+            connection.set_remote(side)?;
+            connection.connect()?;
+        }
     } else if let Some(candidate) = message.get_mut("candidate") {
+        if let Some(dtls) = candidate.get_mut("dtls")
+            && let Some(mut side) = stranger.take()
+        {
+            side.dtls = serde_json::from_value(dtls.take())?;
+            connection.set_remote(side)?;
+            connection.connect()?;
+        }
         connection.set_remote_candidate(&serde_json::from_value(candidate.take())?)?;
     } else if let Some(ssrc) = message.get("gone").and_then(Value::as_str) {
         connection.stop_receiving(ssrc.parse()?)?;

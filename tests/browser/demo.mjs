@@ -108,9 +108,9 @@ await run("demo", 90, async (test) => {
     else await page.uncheck("#use-mic");
     await page.waitForFunction((seen) => !seen.includes(document.querySelector("#trouble b").textContent) && !document.querySelector("#trouble").hidden, [...sentences]);
     sentences.add(await page.textContent("#trouble b"));
+    if (error === "NotAllowedError") await shot(page, "trouble-phone");
   }
   assert(sentences.size === 8, [...sentences].join("\n"));
-  await shot(page, "trouble-phone");
   await page.click("#go-without");
   await page.click("#call-rust");
   await page.waitForFunction(() => document.querySelectorAll("#tiles .tile.picture").length >= 1, null, { timeout: 8000 });
