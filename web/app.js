@@ -182,7 +182,6 @@ class Call {
       this.ownTile();
       return status("searching", "waiting");
     }
-    if (message.heard) return note(`Rust heard the digit ${message.heard}.`);
     if (!connection || connection.state === "closed") return;
     try {
       if (message.iceInfo) {
@@ -257,6 +256,7 @@ class Call {
   // -- Words and digits -----------------------------------------------------------------------
 
   talk(channel) {
+    if (channel.label === "notes") channel.onmessage = ({ data }) => note(String(data).slice(0, 400));
     if (channel.label !== "chat") return;
     this.chat = channel;
     channel.onmessage = ({ data }) => typeof data === "string" && word(data.slice(0, 4000), "");

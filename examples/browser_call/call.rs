@@ -9,7 +9,7 @@ use axum::extract::ws::{Message, WebSocket};
 use ortc::{
     DTMFEvent, DTMFMediaStreamTrack, HeaderExtension, Kind, MediaStream, MediaStreamTrack,
     MediaStreamTrackEvent, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions,
-    RTCConnectionSide, RTCTrack, RTCTrackDescription,
+    RTCConnectionSide, RTCDataChannel, RTCDataChannelOptions, RTCTrack, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -20,6 +20,8 @@ use crate::support::Result;
 
 /// Tracks of a caller that are sent back; more are received only.
 const MAX_ECHOES: usize = 8;
+/// Channels of a caller that are answered.
+const MAX_CHANNELS: usize = 16;
 /// A call that is silent for so long is over.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -123,6 +125,8 @@ pub(crate) async fn answer(
     let mut back = HashMap::<Vec<String>, MediaStream>::new();
     let mut echoes = HashSet::new();
     let mut stranger = None;
+    let notes = connection.create_data_channel("notes", RTCDataChannelOptions::default())?;
+    let mut channels = 0;
     let mut listening = HashSet::new();
     let mut connected = None;
     loop {
@@ -147,7 +151,7 @@ pub(crate) async fn answer(
                     let streams = connection.receiving_streams();
                     for heard in streams.iter().flat_map(MediaStream::dtmf_tracks) {
                         if listening.insert(heard.id().to_owned()) {
-                            media.spawn(listen(heard, keys.clone(), signal.clone()));
+                            media.spawn(listen(heard, keys.clone(), notes.clone()));
                         }
                     }
                 }
@@ -165,6 +169,10 @@ pub(crate) async fn answer(
                     for (track, recording) in sources.drain(..) {
                         media.spawn(recording.play(track));
                     }
+                }
+                Some(RTCConnectionEvent::DataChannel(channel)) if channels < MAX_CHANNELS => {
+                    channels += 1;
+                    media.spawn(talk(channel));
                 }
                 Some(_) => {}
                 None => break,
@@ -196,12 +204,29 @@ pub(crate) async fn answer(
 async fn listen(
     heard: DTMFMediaStreamTrack,
     keys: DTMFMediaStreamTrack,
-    signal: mpsc::Sender<Value>,
+    notes: RTCDataChannel,
 ) -> ortc::Result<()> {
     while let Some(event) = heard.next_event().await {
         if let DTMFEvent::Tone(tone) = event {
-            let _ = signal.send(json!({ "heard": tone.digits })).await;
             keys.play(tone.digits.as_str())?;
+            notes
+                .send(format!("Rust heard the digit {}.", tone.digits))
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Answers in the caller's channels: words with words, bytes with the same bytes.
+async fn talk(channel: RTCDataChannel) -> ortc::Result<()> {
+    while let Some(message) = channel.recv().await {
+        let answered = match message.text() {
+            Some(text) => channel.send(format!("You said: {text}")).await,
+            None => channel.send(message.into_bytes()).await,
+        };
+        // The caller may close the channel at any time.
+        if answered.is_err() {
+            break;
         }
     }
     Ok(())

@@ -45,6 +45,12 @@ await run("demo", 90, async (test) => {
     await page.waitForFunction(() => document.querySelectorAll("#messages .note").length >= 3, null, { timeout: 8000 });
     await shot(page, `keypad-${name}`);
 
+    // Chat with Rust.
+    await page.click('[data-tab="chat"]');
+    await page.fill("#say input", "Good morning");
+    await page.press("#say input", "Enter");
+    await page.waitForFunction(() => document.querySelector("#messages").textContent.includes("You said: Good morning"), null, { timeout: 8000 });
+
     // The wires: each message is there, none is SDP.
     await page.click('[data-tab="wires"]');
     await page.click("#crossing .in summary >> nth=1");

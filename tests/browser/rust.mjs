@@ -43,25 +43,41 @@ await run("rust", 60, async (test) => {
     await moves(echo);
   });
 
-  // Digits: the Rust side hears them, says so, and plays them back.
+  // Digits: the Rust side hears them, plays them back, and says so in a data channel that it has opened.
   const digits = await page.evaluate(async () => {
-    const words = [];
-    const hear = caller.hear.bind(caller);
-    caller.wire.hear = (text) => {
-      const message = JSON.parse(text);
-      if (message.heard) words.push(message.heard);
-      hear(message);
-    };
     stream.getAudioTracks()[0].enabled = false;
     const dtmf = caller.connection.addDtmfHandler();
     await caller.describe(caller.connection.tracks({ kind: "audio" })[0]);
     await pause(200);
     dtmf.play([{ digits: "4", duration: 200, interToneGap: 100 }, { digits: "#", duration: 200, interToneGap: 100 }]);
-    await until(() => words.length === 2, "two digits");
+    await until(() => caller.heard?.length === 2, "two digits");
     stream.getAudioTracks()[0].enabled = true;
-    return words;
+    return caller.heard;
   });
-  assert(digits.join("") === "4#", digits);
+  assert(digits.join() === "Rust heard the digit 4.,Rust heard the digit #.", digits);
+
+  // Data: words, a message of many packets, and one that is not sent again.
+  const answers = await page.evaluate(async () => {
+    const exchange = async (init, message) => {
+      const channel = caller.connection.createDataChannel("talk", init);
+      channel.binaryType = "arraybuffer";
+      await until(() => channel.readyState === "open", "an open channel");
+      const answer = new Promise((resolve) => { channel.onmessage = ({ data }) => resolve(data); });
+      channel.send(message);
+      const came = await answer;
+      channel.close();
+      return came;
+    };
+    const bytes = crypto.getRandomValues(new Uint8Array(60_000));
+    const [text, same, quick] = await Promise.all([
+      exchange({}, "größe"),
+      exchange({ ordered: false }, bytes),
+      exchange({ ordered: false, maxRetransmits: 0 }, "quick"),
+    ]);
+    const back = new Uint8Array(same);
+    return [text, back.length === bytes.length && back.every((byte, at) => byte === bytes[at]), quick];
+  });
+  assert(answers.join() === "You said: größe,true,You said: quick", answers);
 
   // A second picture, sent and taken away: it comes back as an echo of its own and goes.
   for (let round = 0; round < 2; round++) {
