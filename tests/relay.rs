@@ -241,7 +241,7 @@ async fn a047_each_of_several_turn_servers_gives_a_relay_or_one_error_in_10_s() 
 }
 
 #[tokio::test]
-async fn r_f6_the_relay_is_given_back_within_a_second_of_close() {
+async fn g012_r_f6_the_relay_is_given_back_within_a_second_of_close() {
     run(async {
         let server = Coturn::start(&[]);
         let ways = [1, 2].map(|seed| LossyWay::to(server.v4(), 0, seed));

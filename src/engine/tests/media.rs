@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::super::media::ReceiverSpec;
 use super::super::{EngineEvent, EngineState, SendOutcome};
-use super::harness::{A, B, Setup, World, is_media, ms, outgoing, receiver_spec, secs};
+use super::harness::{A, B, Setup, World, is_media, is_stun, ms, outgoing, receiver_spec, secs};
 use crate::connection::DisconnectReason;
 use crate::rtp::{ExtensionMap, HeaderExtension, KeyframeRequest, ReceiverId};
 use crate::simnet::Link;
@@ -56,6 +56,31 @@ fn r_d16_the_counters_of_both_ends_agree_under_loss() {
             assert!(rtt >= ms(60) && rtt <= ms(101), "{rtt:?}");
             assert!(world.peers[side].disconnects().is_empty());
         }
+    }
+}
+
+/// D16: without its BYE a source times out, and is forgotten after five intervals.
+#[test]
+fn r_d16_a_source_whose_bye_is_lost_is_gone_in_time() {
+    for seed in 0..10 {
+        let mut world = World::connected(seed, &Setup::default());
+        let [_, id] = world.start_media();
+        world.run_for(secs(2));
+        world.peers[A].pump = None;
+        let now = world.now;
+        world.peers[A].engine.remove_sender(now, 100);
+        world.filter = Some(Box::new(|from, _, data| from != A || is_stun(data)));
+        world.run_for(ms(500));
+        world.filter = None;
+        world.run_for(secs(9));
+        assert_eq!(world.peers[B].count(disconnected(id)), 0, "seed {seed}");
+        world.run_for(secs(1));
+        assert_eq!(world.peers[B].count(disconnected(id)), 1, "seed {seed}");
+        assert!(world.peers[B].engine.rtp().inbound_stats(100).is_some());
+        world.run_for(secs(16));
+        let stats = world.peers[B].engine.rtp().inbound_stats(100);
+        assert!(stats.is_none(), "seed {seed}: {stats:?}");
+        assert_eq!(world.peers[B].count(disconnected(id)), 1, "seed {seed}");
     }
 }
 

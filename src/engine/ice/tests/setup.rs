@@ -173,6 +173,22 @@ fn a019_nothing_is_sent_before_start() {
     assert!(net.connect(SEC));
 }
 
+/// Set again, a remote candidate changes nothing; another one adds and replaces none.
+#[test]
+fn a018_a_remote_candidate_is_added_once() {
+    let mut net = Net::new(1, [A, B]);
+    let now = net.now;
+    let agent = &mut net.agents[0];
+    agent.add_local_candidate(now, host(Net::LEFT, 100));
+    for (remote, known) in [("10.0.0.2:1", 1), ("10.0.0.2:2", 2), ("10.0.0.2:1", 2)] {
+        for _ in 0..3 {
+            agent.add_remote_candidate(now, host(remote, 100));
+            assert_eq!(agent.remotes.len(), known);
+            assert_eq!(agent.pair_stats().len(), known);
+        }
+    }
+}
+
 #[test]
 fn a020_one_side_knows_no_remote_candidate() {
     for (roles, seed) in [([A, B], 1), ([B, A], 2)] {
