@@ -167,6 +167,11 @@ async fn b038_b039_b041_c016_mux_keys_and_fingerprints() {
             ..socket_options()
         };
         assert_eq!(refused(mux), ErrorName::NotSupported);
+        let relays = RTCSocketOptions {
+            relay_only: true,
+            ..socket_options()
+        };
+        assert_eq!(refused(relays), ErrorName::InvalidParameters);
         let certificate = RTCCertificate::generate().unwrap();
         let own = RTCSocketOptions {
             mux: Some(true),

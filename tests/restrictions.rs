@@ -101,6 +101,64 @@ async fn b006_b007_b022_c007_codecs_of_each_direction() {
 }
 
 #[tokio::test]
+async fn b006_b007_encryption_and_header_extensions() {
+    run(async {
+        let tags = || {
+            let extension = |uri: &str, id| ortc::HeaderExtension {
+                uri: uri.into(),
+                id,
+            };
+            loopback().header_extensions([extension("urn:x:one", 5), extension("urn:x:two", 6)])
+        };
+        let (a, b) = strangers(tags(), tags());
+        const AES_256: &str = "SRTP_AEAD_AES_256_GCM";
+        let local = options(json!({"encryption": [AES_256]}));
+        let remote = options(json!({"headerExtensions": ["urn:x:two"]}));
+        let a_set =
+            |options: &RTCRestrictions, side| a.connection.set_options(Some(options.clone()), side);
+        a_set(&local, RTCSide::Local).unwrap();
+        a_set(&remote, RTCSide::Remote).unwrap();
+        assert_eq!(a.connection.options(RTCSide::Local), local);
+        assert_eq!(a.connection.options(RTCSide::Remote), remote);
+        let other = options(json!({"encryption": ["SRTP_AES128_CM_HMAC_SHA1_80"]}));
+        let error = a_set(&other, RTCSide::Remote).unwrap_err();
+        assert_eq!(
+            error.name(),
+            ErrorName::InvalidParameters,
+            "nothing is left"
+        );
+        let unknown = options(json!({"encryption": ["ROT13"]}));
+        let error = a_set(&unknown, RTCSide::Remote).unwrap_err();
+        assert_eq!(error.name(), ErrorName::NotSupported);
+        assert_eq!(
+            a.connection.options(RTCSide::Remote),
+            remote,
+            "that in force stays"
+        );
+
+        common::introduce(&a, b.connection.local());
+        common::introduce(&b, a.connection.local());
+        common::both_connected(&a.connection, &b.connection).await;
+        for peer in [&a, &b] {
+            assert_eq!(peer.connection.stats().transport.srtp_cipher, Some(AES_256));
+        }
+        let error = a_set(&RTCRestrictions::default(), RTCSide::Local).unwrap_err();
+        assert_eq!(error.name(), ErrorName::InvalidState);
+
+        let (source, track, received) = send_track(&a.connection, &b.connection, Kind::Audio);
+        let headers = [("urn:x:one", "1"), ("urn:x:two", "2")];
+        let headers = headers.map(|(uri, value)| (uri.to_owned(), value.to_owned()));
+        track.set_rtp_ext_headers(headers.into()).unwrap();
+        let packet = while_writing(&source, received.recv_rtp()).await.unwrap();
+        let ids: Vec<u8> = packet.extensions.iter().map(|(id, _)| id).collect();
+        assert_eq!(ids, [6]);
+        a.connection.close();
+        b.connection.close();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn b023_b024_b026_c015_required_is_an_error_and_optional_is_not() {
     run(async {
         let (connection, _events) = RTCConnection::new(loopback()).unwrap();

@@ -243,10 +243,8 @@ impl RTCConnection {
         let sink = shared.events.leg(socket.id());
         let leg = setup::build(&options, Some((sink, shared.changed.clone())))?;
         leg.open(|state| {
-            state.receive_restrictions = receive;
-            state.send_restrictions = send;
             state.receiving.set_watch(watch);
-            Ok(())
+            state.restrict(receive, send)
         })?;
         let weak = leg.this.clone();
         let leg = Self {

@@ -3,6 +3,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::shared::ConnectionState;
+use super::stats::srtp_name;
+use crate::engine::dtls::SrtpProfile;
 use crate::error::{Error, Result};
 use crate::media::{Kind, RTCCodec, RTCMediaAttributes, RTCTrackDescription, null_is_default};
 
@@ -25,6 +28,22 @@ pub struct RTCRestrictions {
     /// Limits to keep to if possible: nothing is refused.
     #[serde(deserialize_with = "null_is_default")]
     pub optional: RTCMediaLimits,
+    /// The SRTP profiles that may protect media, by the names of
+    /// [`RTCTransportStats::srtp_cipher`](crate::RTCTransportStats::srtp_cipher); empty: all. One
+    /// profile serves both directions, so the restrictions of both apply. Fixed by `connect`.
+    #[serde(
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub encryption: Vec<String>,
+    /// The URIs of the header extensions that are read or sent, of those that the connection has;
+    /// empty: all.
+    #[serde(
+        rename = "headerExtensions",
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub header_extensions: Vec<String>,
 }
 
 /// Limits by kind of track.
@@ -93,6 +112,7 @@ impl RTCRestrictions {
         for codec in &self.codecs {
             codec.validate()?;
         }
+        profiles(&[self])?;
         for limits in [&self.required, &self.optional] {
             for attributes in limits.audio.iter().chain(&limits.video) {
                 attributes.validate()?;
@@ -155,6 +175,47 @@ impl RTCRestrictions {
             ));
         }
         Ok(description)
+    }
+}
+
+/// The SRTP profiles that all of these allow.
+fn profiles(restrictions: &[&RTCRestrictions]) -> Result<Vec<SrtpProfile>> {
+    let mut allowed = SrtpProfile::ALL.to_vec();
+    for names in restrictions.iter().map(|one| &one.encryption) {
+        let unknown = |name: &&String| !SrtpProfile::ALL.iter().any(|p| srtp_name(*p) == **name);
+        if let Some(name) = names.iter().find(unknown) {
+            return Err(Error::not_supported(format!("encryption {name:?}")));
+        }
+        allowed.retain(|p| names.is_empty() || names.iter().any(|name| name == srtp_name(*p)));
+    }
+    if allowed.is_empty() {
+        return Err(Error::invalid_parameters(
+            "no encryption is allowed in both directions",
+        ));
+    }
+    Ok(allowed)
+}
+
+impl ConnectionState {
+    /// Puts restrictions into force; in case of an error those before stay.
+    ///
+    /// `InvalidState` for another choice of encryption after `connect`.
+    pub(crate) fn restrict(
+        &mut self,
+        receive: RTCRestrictions,
+        send: RTCRestrictions,
+    ) -> Result<()> {
+        let profiles = profiles(&[&receive, &send])?;
+        if !self.engine.set_srtp_profiles(profiles) {
+            return Err(Error::invalid_state(
+                "the encryption cannot change once connect was called",
+            ));
+        }
+        self.engine
+            .restrict_extensions(&receive.header_extensions, &send.header_extensions);
+        self.receive_restrictions = receive;
+        self.send_restrictions = send;
+        Ok(())
     }
 }
 

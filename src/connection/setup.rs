@@ -13,6 +13,7 @@ use super::ice_server::{RTCIceServer, parse_servers};
 use super::legs::EventSink;
 use super::options::RTCConnectionOptions;
 use super::receiving::Receiving;
+use super::restrictions::RTCRestrictions;
 use super::roles::{GatherStart, PeerIdentity, RTCDtlsRole};
 use super::server_url::ParsedServer;
 use super::shared::{ConnectionShared, ConnectionState};
@@ -91,7 +92,7 @@ pub(super) fn build(
         rng_seed: crate::random::u64(),
         wall_clock: (now, ntp_now()),
     };
-    let state = ConnectionState {
+    let mut state = ConnectionState {
         engine: Engine::new(now, config),
         credentials: shared.credentials.clone(),
         remote: None,
@@ -106,10 +107,12 @@ pub(super) fn build(
         ignored_candidates: 0,
         media_dropped: 0,
         socket: Some(socket.clone()),
-        receive_restrictions: options.restrictions.clone(),
-        send_restrictions: options.restrictions.clone(),
+        receive_restrictions: RTCRestrictions::default(),
+        send_restrictions: RTCRestrictions::default(),
         legs: Vec::new(),
     };
+    let restrictions = &options.restrictions;
+    state.restrict(restrictions.clone(), restrictions.clone())?;
     let (events, changed) =
         leg.unwrap_or_else(|| (EventSink::new(MAX_WAITING_EVENTS), Arc::default()));
     let connection =

@@ -290,7 +290,7 @@ fn milliseconds(time: SystemTime) -> f64 {
 }
 
 /// Names of the IANA registry "DTLS-SRTP Protection Profiles".
-fn srtp_name(profile: SrtpProfile) -> &'static str {
+pub(super) fn srtp_name(profile: SrtpProfile) -> &'static str {
     match profile {
         SrtpProfile::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
         SrtpProfile::AeadAes256Gcm => "SRTP_AEAD_AES_256_GCM",

@@ -144,15 +144,14 @@ impl Engine {
         level: Option<AudioLevel>,
     ) -> Vec<(u8, Vec<u8>)> {
         let level = self
-            .config
-            .extensions
+            .extensions_out
             .audio_level
             .zip(level)
             .map(|(id, level)| (id, encode_audio_level(level).to_vec()));
         values
             .iter()
             .filter_map(|(uri, value)| {
-                let id = self.config.extensions.id(uri)?;
+                let id = self.extensions_out.id(uri)?;
                 Some((id, value.clone().into_bytes()))
             })
             .take(MAX_EXTENSIONS)
@@ -211,7 +210,7 @@ impl Engine {
     }
 
     fn replay_unknown(&mut self, now: Instant) {
-        let (router, ids) = (&mut self.router, &self.config.extensions);
+        let (router, ids) = (&mut self.router, &self.extensions_in);
         let matched = self
             .unknown
             .matching(|packet| route(router, ids, packet) != Route::Unknown);
@@ -290,7 +289,7 @@ impl Engine {
             self.counters.malformed_rtp += 1;
             return;
         };
-        let transport_cc = self.config.extensions.transport_cc;
+        let transport_cc = self.extensions_in.transport_cc;
         let number = transport_cc
             .and_then(|id| packet.extensions.get(id))
             .and_then(decode_transport_cc);
@@ -301,7 +300,7 @@ impl Engine {
     }
 
     fn deliver(&mut self, now: Instant, header: &RtpHeader, packet: RtpPacket) {
-        let receiver = match route(&mut self.router, &self.config.extensions, &packet) {
+        let receiver = match route(&mut self.router, &self.extensions_in, &packet) {
             Route::Receiver(id) => self.receivers.get_mut(&id).map(|receiver| (id, receiver)),
             Route::Unknown => None,
         };

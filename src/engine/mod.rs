@@ -34,7 +34,7 @@ use crate::connection::DisconnectReason;
 use crate::rtp::{ExtensionMap, ReceiverId, Router, RtpConfig, RtpPacket, RtpSession};
 use certificate::Certificate;
 use demux::Protocol;
-use dtls::{DtlsCounters, DtlsRole, DtlsTransport};
+use dtls::{DtlsCounters, DtlsRole, DtlsTransport, SrtpProfile};
 use ice::{Candidate, Credentials, IceAgent, IceConfig, IceEvent, IceState, Role};
 pub(crate) use media::{OutgoingRtp, ReceiverSpec, SendOutcome};
 use outgoing::{Outgoing, Transmit};
@@ -153,6 +153,10 @@ pub(crate) struct Engine {
     senders: media::Senders,
     receivers: BTreeMap<ReceiverId, media::Receiver>,
     unknown: unknown::UnknownSources,
+    /// What is read and sent of the configured header extensions.
+    extensions_in: ExtensionMap,
+    extensions_out: ExtensionMap,
+    srtp_profiles: Vec<SrtpProfile>,
     out: Outgoing,
     events: VecDeque<EngineEvent>,
     packets: VecDeque<(ReceiverId, RtpPacket)>,
@@ -185,6 +189,8 @@ impl Engine {
             config.wall_clock,
             config.rtp.clone(),
         );
+        let extensions_in = config.extensions.clone();
+        let extensions_out = config.extensions.clone();
         Self {
             secure: secure::Secure::new(config.identity),
             config,
@@ -199,6 +205,9 @@ impl Engine {
             senders: BTreeMap::new(),
             receivers: BTreeMap::new(),
             unknown: unknown::UnknownSources::default(),
+            extensions_in,
+            extensions_out,
+            srtp_profiles: SrtpProfile::ALL.to_vec(),
             out: Outgoing::default(),
             events: VecDeque::new(),
             packets: VecDeque::new(),
@@ -467,13 +476,28 @@ impl Engine {
         self.rtp.set_cname(cname);
     }
 
-    /// The header extensions and their identifiers.
+    /// The header extensions that are read, and their identifiers.
     pub(crate) fn extensions(&self) -> &ExtensionMap {
-        &self.config.extensions
+        &self.extensions_in
     }
 
     pub(crate) fn audio_level_id(&self) -> Option<u8> {
-        self.config.extensions.audio_level
+        self.extensions_in.audio_level
+    }
+
+    /// Leaves out header extensions that are not in the lists; an empty list leaves out none.
+    pub(crate) fn restrict_extensions(&mut self, received: &[String], sent: &[String]) {
+        self.extensions_in = self.config.extensions.only(received);
+        self.extensions_out = self.config.extensions.only(sent);
+    }
+
+    /// The profiles to negotiate; false once ICE has begun, when it is too late.
+    pub(crate) fn set_srtp_profiles(&mut self, profiles: Vec<SrtpProfile>) -> bool {
+        let in_time = self.state == EngineState::New || profiles == self.srtp_profiles;
+        if in_time {
+            self.srtp_profiles = profiles;
+        }
+        in_time
     }
 
     pub(crate) fn dtls_role(&self) -> Option<DtlsRole> {

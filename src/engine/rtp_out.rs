@@ -44,7 +44,7 @@ impl Engine {
             out: &mut self.out,
             scratch: &mut self.header,
             path,
-            ids: &self.config.extensions,
+            ids: &self.extensions_out,
             epoch: self.config.wall_clock.0,
             transport_sequence: &mut self.transport_sequence,
         };

@@ -133,7 +133,11 @@ impl Engine {
             Some(Role::Controlling) | None => DtlsRole::Server,
         });
         self.dtls_role = Some(role);
-        match RtcDtls::new(&self.config.certificate, role, DtlsConfig::default()) {
+        let config = DtlsConfig {
+            srtp_profiles: self.srtp_profiles.clone(),
+            ..DtlsConfig::default()
+        };
+        match RtcDtls::new(&self.config.certificate, role, config) {
             Ok(mut dtls) => {
                 dtls.start(now);
                 for datagram in std::mem::take(&mut self.early_dtls) {

@@ -111,8 +111,7 @@ impl RTCConnection {
     }
 
     /// The restrictions in force (rows B6, G36, C7): local, on what is received; remote, on what
-    /// is sent. What encrypts media is not restricted here, see
-    /// [`RTCTransportStats::srtp_cipher`](crate::RTCTransportStats::srtp_cipher).
+    /// is sent.
     #[doc(alias = "getOptions")]
     pub fn options(&self, side: RTCSide) -> RTCRestrictions {
         let state = self.shared().lock();
@@ -131,17 +130,19 @@ impl RTCConnection {
     ///
     /// # Errors
     ///
-    /// `InvalidParameters` for a value out of range; `Closed`.
+    /// `InvalidParameters` for a value out of range, or when no encryption is allowed in both
+    /// directions; `NotSupported` for an unknown encryption; `InvalidState` for another choice of
+    /// encryption after `connect`; `Closed`.
     #[doc(alias = "setOptions")]
     pub fn set_options(&self, options: Option<RTCRestrictions>, side: RTCSide) -> Result<()> {
         let options = options.unwrap_or_default();
         options.validate()?;
         self.shared().open(|state| {
-            match side {
-                RTCSide::Local => state.receive_restrictions = options.clone(),
-                RTCSide::Remote => state.send_restrictions = options.clone(),
-            }
-            Ok(())
+            let (receive, send) = match side {
+                RTCSide::Local => (options.clone(), state.send_restrictions.clone()),
+                RTCSide::Remote => (state.receive_restrictions.clone(), options.clone()),
+            };
+            state.restrict(receive, send)
         })?;
         for leg in self.legs() {
             leg.set_options(Some(options.clone()), side)?;

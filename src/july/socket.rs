@@ -15,7 +15,9 @@ use crate::connection::state::DisconnectReason;
 use crate::error::{Error, Result};
 use crate::media::Kind;
 use crate::queue::Queue;
-use crate::socket::{Gathered, IceServerError, RTCSocket, SocketConfig, SocketNews};
+use crate::socket::{
+    Gathered, IceServerError, RTCSocket, ServerAddress, ServerKind, SocketConfig, SocketNews,
+};
 
 /// Events that wait for the application; when full the oldest is dropped.
 const MAX_WAITING: usize = 1_024;
@@ -32,6 +34,10 @@ pub struct RTCSocketOptions {
     pub kind: Vec<Kind>,
     /// The socket's certificate and private key; `None`: new ones.
     pub keys: Option<RTCCertificate>,
+    /// Candidates are relays only, as with
+    /// [`RTCConnectionOptions::relay_only`](crate::RTCConnectionOptions::relay_only); a TURN server
+    /// is needed.
+    pub relay_only: bool,
     /// The address to bind; `None`: any port on all interfaces.
     pub bind: Option<SocketAddr>,
 }
@@ -152,9 +158,17 @@ impl RTCSocket {
     ) -> Result<(Self, RTCSocketEvents)> {
         options.validate()?;
         let queue = Arc::new(Queue::new(MAX_WAITING));
+        let servers = server_addresses(&servers.into_iter().collect::<Vec<_>>())?;
+        let turn = |server: &ServerAddress| server.kind == ServerKind::Turn;
+        if options.relay_only && !servers.iter().any(turn) {
+            return Err(Error::invalid_parameters(
+                "relay_only without a TURN server can never connect",
+            ));
+        }
         let socket = Self::new(SocketConfig {
             bind: options.bind,
-            servers: server_addresses(&servers.into_iter().collect::<Vec<_>>())?,
+            servers,
+            relay_only: options.relay_only,
             gather_at_once: true,
             certificate: options.keys.map(|keys| keys.certificate),
             kinds: options.kind,

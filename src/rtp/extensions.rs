@@ -91,6 +91,17 @@ impl ExtensionMap {
         Ok(())
     }
 
+    /// Those whose URI is listed; all if none is.
+    pub(crate) fn only(&self, uris: &[String]) -> Self {
+        let listed = |entry: &&HeaderExtension| uris.is_empty() || uris.contains(&entry.uri);
+        let mut map = Self::default();
+        for entry in self.entries.iter().filter(listed) {
+            // What was accepted once contradicts nothing.
+            let _ = map.add(entry);
+        }
+        map
+    }
+
     pub(crate) fn id(&self, uri: &str) -> Option<u8> {
         self.entries.iter().find(|e| e.uri == uri).map(|e| e.id)
     }

@@ -310,6 +310,7 @@ fn g024_packets_find_their_receiver_by_ssrc_then_mid_then_payload_type() {
     let mut world = World::new(1, &Setup::default());
     for peer in &mut world.peers {
         peer.engine.config.extensions = extensions();
+        peer.engine.restrict_extensions(&[], &[]);
     }
     world.signal_all();
     assert!(world.connect(secs(5)));

@@ -316,6 +316,7 @@ fn arrivals_of_all_packets_are_told_where_the_extension_is_in_use() {
     .unwrap();
     for side in [A, B] {
         world.peers[side].engine.config.extensions = ids.clone();
+        world.peers[side].engine.restrict_extensions(&[], &[]);
     }
     let lost = lose(&mut world, 0.05);
     let first = world.peers[A].pump.as_ref().unwrap().sent;
