@@ -17,9 +17,6 @@ const SEEDS: [(char, usize, &str); 4] = [
     ('G', 44, "What the drafts leave open, and how it is settled"),
     ('C', 20, "Where the drafts clash, and the one answer"),
 ];
-/// Rows known to lack a test. This list may only shrink: a row in it that has a test is a fault,
-/// and so is any other row that has none.
-const OPEN: &[&str] = &[];
 const HEADER: &str = "# Conformance
 
 Made by `ORTC_UPDATE=1 cargo test --test conformance` from [rows.tsv](rows.tsv), [items.tsv](items.tsv) and the names of the tests; `cargo test` fails when it is out of date. A row is done when at least one test with an assertion carries its number, and the items named for it are public. The settlements are in rows.tsv, the reasons in [decisions.md](decisions.md).
@@ -46,7 +43,7 @@ fn every_row_names_public_items() {
 fn every_row_has_a_test() {
     let rows = rows();
     let (cases, mut faults) = cases::all();
-    faults.extend(row_faults(&rows, &cases, OPEN));
+    faults.extend(row_faults(&rows, &cases));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 
     let tests = by_row(&cases);
@@ -142,8 +139,8 @@ fn item_faults(rows: &[Row], items: &Items) -> Vec<String> {
     faults
 }
 
-/// Tests of no row, rows without a test, and rows called open that have one.
-fn row_faults(rows: &[Row], cases: &[Case], open: &[&str]) -> Vec<String> {
+/// Tests of no row, and rows without a test.
+fn row_faults(rows: &[Row], cases: &[Case]) -> Vec<String> {
     let tests = by_row(cases);
     let known = |id: &str| rows.iter().any(|row| row.id == id);
     let mut faults = Vec::new();
@@ -152,18 +149,10 @@ fn row_faults(rows: &[Row], cases: &[Case], open: &[&str]) -> Vec<String> {
             faults.push(format!("{file}: {name} names {id}, which is no row"));
         }
     }
-    for row in rows {
-        match (tests.get(row.id.as_str()), open.contains(&row.id.as_str())) {
-            (None, false) => faults.push(format!("{} has no test", row.id)),
-            (Some(_), true) => faults.push(format!("{} has a test, take it out of OPEN", row.id)),
-            _ => {}
-        }
-    }
-    faults.extend(
-        open.iter()
-            .filter(|id| !known(id))
-            .map(|id| format!("{id} is no row")),
-    );
+    let untested = rows
+        .iter()
+        .filter(|row| !tests.contains_key(row.id.as_str()));
+    faults.extend(untested.map(|row| format!("{} has no test", row.id)));
     faults
 }
 
@@ -252,21 +241,8 @@ fn a_row_without_a_test_and_a_test_without_a_row_are_faults() {
     let rows = two_rows("A1\tx\t\nA2\tx\t\n");
     let cases = [case(&["A1", "A3"])];
     assert_eq!(
-        row_faults(&rows, &cases, &[]),
+        row_faults(&rows, &cases),
         ["x.rs: x names A3, which is no row", "A2 has no test"]
-    );
-    assert_eq!(
-        row_faults(&rows, &[case(&["A1"])], &["A2"]),
-        Vec::<String>::new()
-    );
-}
-
-#[test]
-fn the_list_of_open_rows_can_only_shrink() {
-    let rows = two_rows("A1\tx\t\nA2\tx\t\n");
-    assert_eq!(
-        row_faults(&rows, &[case(&["A1", "A2"])], &["A2", "A3"]),
-        ["A2 has a test, take it out of OPEN", "A3 is no row"]
     );
 }
 
