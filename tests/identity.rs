@@ -198,9 +198,14 @@ async fn g035_equal_roles_repair_themselves_and_the_controlled_side_is_the_clien
 
 #[tokio::test]
 async fn g035_the_dtls_role_can_be_stated() {
+    // What one side states crosses with its `local()`, and the other takes the opposite.
     for (a_role, b_role, client) in [
         (RTCDtlsRole::Client, RTCDtlsRole::Server, "client"),
         (RTCDtlsRole::Server, RTCDtlsRole::Client, "server"),
+        (RTCDtlsRole::Client, RTCDtlsRole::Auto, "client"),
+        (RTCDtlsRole::Auto, RTCDtlsRole::Server, "client"),
+        (RTCDtlsRole::Server, RTCDtlsRole::Auto, "server"),
+        (RTCDtlsRole::Auto, RTCDtlsRole::Client, "server"),
     ] {
         let (a, b) = connected_pair_with(
             loopback().dtls_role(a_role).role(RTCIceRole::Controlling),

@@ -55,7 +55,7 @@ use crate::socket::RTCSocket;
 use candidate::{RTCIceCandidateDescription, Skip};
 use event::RTCConnectionEvents;
 use options::RTCConnectionOptions;
-use roles::RTCIceRole;
+use roles::{RTCDtlsRole, RTCIceRole};
 pub(crate) use setup::server_addresses;
 use shared::ConnectionShared;
 use side::{RTCConnectionSide, RTCSctpConnectionInfo};
@@ -144,6 +144,7 @@ impl RTCConnection {
             self.shared().socket.certificate.der(),
             &[HashAlgorithm::Sha256, HashAlgorithm::Sha1],
         );
+        side.dtls.role = state.engine.stated_dtls_role().map(Into::into);
         side.socket_id = self.shared().events.socket_id().map(str::to_owned);
         let max_message_size = state.engine.max_message_size();
         if max_message_size != DEFAULT_MAX_MESSAGE {
@@ -201,6 +202,8 @@ impl RTCConnection {
                 }
                 state.engine.set_remote_fingerprints(entries);
             }
+            let role = side.dtls.role.and_then(RTCDtlsRole::to_engine);
+            state.engine.set_remote_dtls_role(role);
             state.engine.set_remote_credentials(
                 Instant::now(),
                 Credentials {

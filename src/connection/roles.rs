@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::engine::dtls::DtlsRole;
 use crate::engine::ice::Role;
 
 /// Which side nominates the candidate pair (RFC 8445 section 6.1.1).
@@ -22,7 +23,8 @@ pub enum RTCIceRole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum RTCDtlsRole {
-    /// By ICE role: the controlled side is the client, the controlling side the server.
+    /// The opposite of what the peer states; if it states none by ICE role: the controlled side is
+    /// the client, the controlling side the server.
     #[default]
     Auto,
     /// Sends the first ClientHello.
@@ -96,6 +98,26 @@ impl From<Role> for RTCIceRole {
         match role {
             Role::Controlling => Self::Controlling,
             Role::Controlled => Self::Controlled,
+        }
+    }
+}
+
+impl RTCDtlsRole {
+    /// `None`: not stated.
+    pub(crate) fn to_engine(self) -> Option<DtlsRole> {
+        match self {
+            Self::Auto => None,
+            Self::Client => Some(DtlsRole::Client),
+            Self::Server => Some(DtlsRole::Server),
+        }
+    }
+}
+
+impl From<DtlsRole> for RTCDtlsRole {
+    fn from(role: DtlsRole) -> Self {
+        match role {
+            DtlsRole::Client => Self::Client,
+            DtlsRole::Server => Self::Server,
         }
     }
 }

@@ -14,11 +14,10 @@ use super::legs::EventSink;
 use super::options::RTCConnectionOptions;
 use super::receiving::Receiving;
 use super::restrictions::RTCRestrictions;
-use super::roles::{GatherStart, PeerIdentity, RTCDtlsRole};
+use super::roles::{GatherStart, PeerIdentity};
 use super::server_url::ParsedServer;
 use super::shared::{ConnectionShared, ConnectionState};
 use crate::engine::certificate::{HashAlgorithm, digest};
-use crate::engine::dtls::DtlsRole;
 use crate::engine::ice::{Credentials, IceConfig};
 use crate::engine::{Engine, EngineConfig, Identity};
 use crate::error::{Error, Result};
@@ -56,11 +55,7 @@ pub(super) fn build(
         local: shared.credentials.clone(),
         certificate: shared.certificate.clone(),
         role: options.role.map(Into::into),
-        dtls_role: match options.dtls_role {
-            RTCDtlsRole::Auto => None,
-            RTCDtlsRole::Client => Some(DtlsRole::Client),
-            RTCDtlsRole::Server => Some(DtlsRole::Server),
-        },
+        dtls_role: options.dtls_role.to_engine(),
         identity: match options.identity {
             PeerIdentity::Pinned => Identity::Pinned {
                 allow_weak: options.allow_weak_fingerprints,

@@ -89,7 +89,8 @@ pub struct RTCIceConnectionInfo {
 pub struct RTCDtlsConnectionInfo {
     /// The fingerprints of the side's certificate. `None`: not known (yet).
     pub fingerprint: Option<CertificateFingerprint>,
-    /// An extension: the DTLS role the side has chosen. `None`: by ICE role.
+    /// An extension: the DTLS role the side has chosen; the other takes the opposite. `None`: by
+    /// ICE role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<RTCDtlsRole>,
 }

@@ -54,6 +54,7 @@ pub(crate) struct Secure {
     identity: Identity,
     state: SecureState,
     fingerprints: Vec<(String, Vec<u8>)>,
+    peer_role: Option<DtlsRole>,
     peer_certificate: Option<Vec<u8>>,
     cipher_suite: Option<&'static str>,
     pub(super) srtp_profile: Option<SrtpProfile>,
@@ -68,6 +69,7 @@ impl Secure {
             identity,
             state: SecureState::New,
             fingerprints: Vec::new(),
+            peer_role: None,
             peer_certificate: None,
             cipher_suite: None,
             srtp_profile: None,
@@ -85,6 +87,16 @@ impl Engine {
     /// The fingerprints that signalling says the peer's certificate has.
     pub(crate) fn set_remote_fingerprints(&mut self, fingerprints: Vec<(String, Vec<u8>)>) {
         self.secure.fingerprints = fingerprints;
+    }
+
+    /// The role that the peer has stated, if any; one of our own wins.
+    pub(crate) fn set_remote_dtls_role(&mut self, role: Option<DtlsRole>) {
+        self.secure.peer_role = role;
+    }
+
+    /// The role that this side states, `None` when it goes by ICE role or by what the peer states.
+    pub(crate) fn stated_dtls_role(&self) -> Option<DtlsRole> {
+        self.config.dtls_role
     }
 
     pub(crate) fn has_remote_fingerprints(&self) -> bool {
@@ -127,11 +139,16 @@ impl Engine {
     }
 
     pub(super) fn start_dtls(&mut self, now: Instant) {
-        let role = self.config.dtls_role.unwrap_or(match self.ice.role() {
-            // Conformance row G35: the controlled side is the client.
-            Some(Role::Controlled) => DtlsRole::Client,
-            Some(Role::Controlling) | None => DtlsRole::Server,
-        });
+        let agreed = self.secure.peer_role.map(DtlsRole::opposite);
+        let role = self
+            .config
+            .dtls_role
+            .or(agreed)
+            .unwrap_or(match self.ice.role() {
+                // Conformance row G35: the controlled side is the client.
+                Some(Role::Controlled) => DtlsRole::Client,
+                Some(Role::Controlling) | None => DtlsRole::Server,
+            });
         self.dtls_role = Some(role);
         let config = DtlsConfig {
             srtp_profiles: self.srtp_profiles.clone(),

@@ -22,6 +22,15 @@ pub(crate) enum DtlsRole {
     Server,
 }
 
+impl DtlsRole {
+    pub(crate) fn opposite(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
 /// The SRTP protection profiles (RFC 5764, RFC 7714), in our order of preference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum SrtpProfile {
