@@ -35,3 +35,8 @@ async fn fork() {
 async fn unknown_track() {
     example("unknown_track", 60).await;
 }
+
+#[tokio::test]
+async fn simple_peer() {
+    example("simple_peer", 60).await;
+}
