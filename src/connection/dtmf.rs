@@ -93,6 +93,13 @@ impl ConnectionState {
         self.sending.values_mut().find(|track| track.carries(key))
     }
 
+    /// The key of the track of media that a key, perhaps of its digits, is for.
+    pub(super) fn media_key(&self, key: u32) -> u32 {
+        let mut tracks = self.sending.iter();
+        let carrier = tracks.find(|(_, track)| track.carries(key));
+        carrier.map_or(key, |(&carrier, _)| carrier)
+    }
+
     /// The key of a sending track, of media or of digits.
     pub(super) fn key_of(&self, track: &MediaStreamTrack) -> Option<u32> {
         self.sending.iter().find_map(|(&key, sending)| {

@@ -37,6 +37,7 @@ pub(crate) mod shared;
 pub(crate) mod side;
 #[cfg(test)]
 mod side_tests;
+mod simulcast;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod stream_event;

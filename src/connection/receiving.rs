@@ -11,6 +11,7 @@ use super::digits::{ReceivingDigits, dtmf_codecs};
 use super::event::RTCConnectionEvent;
 use super::repair::{HeardSource, heard_source, receiver_repair, ssrcs};
 use super::shared::ConnectionState;
+use super::simulcast::first_of;
 use super::stream_event::{RTCStreamEvent, StreamWatch};
 use crate::dtmf::DTMFMediaStreamTrack;
 use crate::engine::{Engine, ReceiverSpec};
@@ -28,16 +29,18 @@ pub(crate) struct Receiving {
     watch: StreamWatch,
 }
 
-struct ReceivingTrack {
+pub(super) struct ReceivingTrack {
     description: RTCTrackDescription,
     track: MediaStreamTrack,
     digits: Option<ReceivingDigits>,
     connected: bool,
     contributors: Contributors,
+    /// Its further encodings, by name.
+    layers: Vec<(String, ReceiverId)>,
 }
 
 impl ReceivingTrack {
-    fn new(
+    pub(super) fn new(
         description: &RTCTrackDescription,
         audio_level_id: Option<u8>,
         origin: Weak<dyn MediaOrigin>,
@@ -55,6 +58,7 @@ impl ReceivingTrack {
             digits,
             connected: false,
             contributors: Contributors::default(),
+            layers: Vec::new(),
         }
     }
 
@@ -89,6 +93,41 @@ impl Receiving {
 
     pub(crate) fn streams(&self) -> Vec<MediaStream> {
         self.streams.clone()
+    }
+
+    pub(super) fn track_of(&self, id: ReceiverId) -> Option<&MediaStreamTrack> {
+        Some(&self.tracks.get(&id)?.track)
+    }
+
+    pub(super) fn layers_of(&self, id: ReceiverId) -> Vec<(String, ReceiverId)> {
+        let track = self.tracks.get(&id);
+        track.map(|track| track.layers.clone()).unwrap_or_default()
+    }
+
+    pub(super) fn set_layers(&mut self, id: ReceiverId, layers: Vec<(String, ReceiverId)>) {
+        if let Some(track) = self.tracks.get_mut(&id) {
+            track.layers = layers;
+        }
+    }
+
+    pub(super) fn insert_layer(&mut self, id: ReceiverId, track: ReceivingTrack) {
+        self.tracks.insert(id, track);
+    }
+
+    pub(super) fn update_layer(&mut self, id: ReceiverId, description: &RTCTrackDescription) {
+        if let Some(track) = self.tracks.get_mut(&id) {
+            track.update(description, &[]);
+        }
+    }
+
+    /// Lets the track give its encodings by name.
+    pub(super) fn name_encodings(&self, id: ReceiverId, own: Option<String>) {
+        if let Some(base) = self.tracks.get(&id) {
+            let named = base.layers.iter().filter_map(|(name, layer)| {
+                Some((name.clone(), self.tracks.get(layer)?.track.clone()))
+            });
+            base.track.set_remote_encodings(own, named.collect());
+        }
     }
 
     /// Each source heard, with its track.
@@ -382,6 +421,7 @@ impl RTCConnection {
                     "none of the description's codecs can be received",
                 ));
             }
+            let description = first_of(description);
             let id = state
                 .engine
                 .add_receiver(Instant::now(), receiver_spec(&description))?;
@@ -397,11 +437,15 @@ impl RTCConnection {
                 }
                 Entry::Vacant(free) => {
                     let level = state.engine.audio_level_id();
-                    free.insert(ReceivingTrack::new(&description, level, origin, id))
+                    free.insert(ReceivingTrack::new(&description, level, origin.clone(), id))
                 }
             };
             let track = receiving.track.clone();
             let tracks: Vec<_> = receiving.tracks().cloned().collect();
+            if let Err(error) = state.receive_encodings(id, &description, &origin) {
+                state.remove_receiving(id);
+                return Err(error);
+            }
             self.join_streams(state, &description.msid, &tracks, others);
             state.receiving.announce_moves(&connected);
             state.drop_empty_streams();
@@ -508,7 +552,10 @@ impl RTCConnection {
 }
 
 impl ConnectionState {
-    fn remove_receiving(&mut self, id: ReceiverId) {
+    pub(super) fn remove_receiving(&mut self, id: ReceiverId) {
+        for (_, layer) in self.receiving.layers_of(id) {
+            self.remove_receiving(layer);
+        }
         self.engine.remove_receiver(Instant::now(), id);
         if self.receiving.is_connected(id) {
             self.receiving.disconnected(id);
@@ -538,14 +585,17 @@ impl ConnectionState {
     }
 }
 
-fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
+pub(super) fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
     let codecs = &description.codecs;
     ReceiverSpec {
         declaration: Declaration {
             kind: description.kind.as_str(),
             ssrcs: ssrcs(description),
             mid: description.mux_id.clone(),
-            rid: None,
+            rid: description
+                .encodings
+                .first()
+                .and_then(|first| first.rid.clone()),
             payload_types: codecs.iter().map(|codec| codec.payload_id).collect(),
         },
         clock_rates: codecs

@@ -89,7 +89,10 @@ pub(super) fn heard_source(
         kind: description.kind,
         ssrc,
         mid: description.mux_id.clone(),
-        rid: None,
+        rid: description
+            .encodings
+            .first()
+            .and_then(|first| first.rid.clone()),
         rtx_ssrc: rtx.map(|(rtx, _)| rtx),
         frames: track.jitter_stats().map(RTCFrameStats::from),
     }

@@ -124,7 +124,9 @@ impl RTCConnection {
             state
                 .sending
                 .iter()
-                .filter(|(_, sending)| filter.matches(sending.source.kind(), &sending.msid))
+                .filter(|(_, sending)| {
+                    sending.parent.is_none() && filter.matches(sending.source.kind(), &sending.msid)
+                })
                 .map(|(&key, sending)| (key, sending.source.clone()))
                 .chain(state.sending.values().filter_map(|sending| {
                     let dtmf = sending.dtmf.as_ref()?;

@@ -25,6 +25,7 @@ use crate::engine::ice::{Candidate, Credentials, IceState};
 use crate::engine::outgoing::Transmit;
 use crate::engine::{Engine, EngineEvent, EngineState, OutgoingRtp, SecureState, SendOutcome};
 use crate::error::{Error, Result};
+use crate::media::RTCRtpEncoding;
 use crate::media::sending::{MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::{MediaOrigin, MediaSink, MediaStreamTrack, MediaStreamTrackEvent};
@@ -228,6 +229,11 @@ impl ConnectionShared {
             EngineEvent::KeyframeRequested { ssrc } => {
                 if let Some(track) = state.sending.values().find(|track| track.ssrc == ssrc) {
                     track.source.emit(MediaStreamTrackEvent::KeyframeRequested);
+                    // The first encoding has two names.
+                    let first = track.rid.as_ref().filter(|_| track.parent.is_none());
+                    if let Some(alias) = first.and_then(|rid| track.source.encoding(rid)) {
+                        alias.emit(MediaStreamTrackEvent::KeyframeRequested);
+                    }
                 }
             }
             EngineEvent::SsrcConflict { ssrc } => {
@@ -305,7 +311,8 @@ impl ConnectionState {
         self.engine.remove_sender(now, old);
         track.ssrc = new;
         track.rtx_ssrc = rtx;
-        self.apply_repair(key)
+        self.sync_encodings(key);
+        Ok(())
     }
 
     fn uses_ssrc(&self, ssrc: u32) -> bool {
@@ -406,7 +413,7 @@ impl MediaSink for ConnectionShared {
         let Some(track) = sending.get_mut(&key) else {
             return Ok(());
         };
-        if !track.started || !engine.is_connected() {
+        if !track.is_sent() || !engine.is_connected() {
             track.skip(now, duration);
             return Ok(());
         }
@@ -461,7 +468,7 @@ impl MediaSink for ConnectionShared {
         let Some(track) = sending.get_mut(&key) else {
             return Ok(());
         };
-        if !track.started || !engine.is_connected() {
+        if !track.is_sent() || !engine.is_connected() {
             return Ok(());
         }
         let relayed = track.relay(now, packet.sequence_number, packet.timestamp);
@@ -539,22 +546,18 @@ impl SendingOwner for ConnectionShared {
 
     fn codecs_changed(&self, key: u32) {
         let mut state = self.lock();
-        let update = state
-            .track_mut(key)
-            .map(|track| (track.ssrc, track.clock_rate(), track.mux_id.clone()));
-        if let Some((ssrc, clock_rate, mid)) = update {
-            state.engine.update_sender(ssrc, clock_rate, mid);
-        }
-        if let Err(error) = state.apply_repair(key) {
-            tracing::debug!(%error, "packets of the track are not sent again");
-        }
+        let key = state.media_key(key);
+        state.sync_encodings(key);
+    }
+
+    fn set_encodings(&self, key: u32, encodings: &[RTCRtpEncoding]) -> Result<()> {
+        self.set_encodings_of(key, encodings)
     }
 
     fn stopped(&self, key: u32) {
         let mut state = self.lock();
-        if let Some(ssrc) = state.track_mut(key).map(|track| track.ssrc) {
-            state.engine.stop_sender(ssrc);
-        }
+        let key = state.media_key(key);
+        state.sync_encodings(key);
     }
 
     fn set_ssrc(&self, key: u32, ssrc: u32) -> Result<()> {
@@ -580,6 +583,7 @@ impl SendingOwner for ConnectionShared {
             Ok(track)
         })?;
         self.detach(&track.source, key);
+        self.remove_encodings_of(key, &track)?;
         if let Some(dtmf) = &track.dtmf {
             self.detach(&dtmf.source, dtmf.key);
         }

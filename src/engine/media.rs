@@ -79,7 +79,7 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// The SSRC that a retransmission stream repairs: as declared, or the only one there is.
-    pub(super) fn repaired(&self, rtx_ssrc: u32, _rid: Option<&str>) -> Option<u32> {
+    pub(super) fn repaired(&self, rtx_ssrc: u32) -> Option<u32> {
         let declared = self.repair.rtx_ssrcs.iter();
         if let Some((_, media)) = declared.clone().find(|(rtx, _)| *rtx == rtx_ssrc) {
             return Some(*media);
@@ -134,6 +134,13 @@ impl Engine {
         if let Some(sender) = self.senders.get_mut(&ssrc) {
             sender.mid = mid.map(String::into_bytes);
             self.rtp.set_clock_rate(ssrc, clock_rate);
+        }
+    }
+
+    /// The RTP stream identifier of a sending SSRC (RFC 8852), where that extension has an id.
+    pub(crate) fn set_sender_rid(&mut self, ssrc: u32, rid: Option<String>) {
+        if let Some(sender) = self.senders.get_mut(&ssrc) {
+            sender.rid = rid.map(String::into_bytes);
         }
     }
 
@@ -207,6 +214,21 @@ impl Engine {
         }
         self.replay_unknown(now);
         Ok(id)
+    }
+
+    /// Replaces what a receiver was declared with.
+    pub(crate) fn update_receiver(
+        &mut self,
+        now: Instant,
+        id: ReceiverId,
+        spec: ReceiverSpec,
+    ) -> Result<()> {
+        self.router.update(id, spec.declaration.clone())?;
+        if let Some(receiver) = self.receivers.get_mut(&id) {
+            receiver.spec = spec;
+        }
+        self.replay_unknown(now);
+        Ok(())
     }
 
     fn replay_unknown(&mut self, now: Instant) {
@@ -447,6 +469,7 @@ fn route(router: &mut Router, ids: &ExtensionMap, packet: &RtpPacket) -> Route {
         packet.ssrc,
         packet.payload_type,
         text(ids.mid),
-        text(ids.rid),
+        // A retransmission is for whom its media is for.
+        text(ids.rid).or_else(|| text(ids.repaired_rid)),
     )
 }

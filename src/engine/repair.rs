@@ -9,7 +9,6 @@ use super::Engine;
 use super::media::OutgoingRtp;
 use super::rtp_out::StreamLabels;
 use crate::error::Result;
-use crate::rtp::extensions::decode_text;
 use crate::rtp::{History, ReceiverId, Reception, RtpHeader, RtpPacket};
 
 /// The original sequence number at the head of a retransmission (RFC 4588 section 4).
@@ -271,13 +270,7 @@ impl Engine {
         payload_type: u8,
     ) -> Option<RtpPacket> {
         let receiver = self.receivers.get(&id)?;
-        let repaired_rid = self
-            .config
-            .extensions
-            .repaired_rid
-            .and_then(|id| packet.extensions.get(id))
-            .and_then(decode_text);
-        let media = receiver.repaired(packet.ssrc, repaired_rid);
+        let media = receiver.repaired(packet.ssrc);
         let clock_rate = receiver.spec.clock_rate(payload_type);
         let len = packet.payload.len();
         if self.rtp.receive(now, header, len, clock_rate) == Reception::Refused {

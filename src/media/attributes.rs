@@ -43,6 +43,11 @@ pub struct RTCMediaAttributes {
     pub priority: Option<f64>,
 }
 
+pub(super) fn is_rid(rid: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    (1..=255).contains(&rid.len()) && rid.bytes().all(allowed)
+}
+
 impl RTCMediaAttributes {
     /// Checks the range of each member.
     ///
@@ -69,15 +74,7 @@ impl RTCMediaAttributes {
                 self.priority.is_none_or(|n| n.is_finite() && n > 0.0),
             ),
             // RFC 8851: alphanumerics; '-' and '_' are tolerated, as its grammar first had them.
-            (
-                "rid",
-                self.rid.as_ref().is_none_or(|rid| {
-                    (1..=255).contains(&rid.len())
-                        && rid
-                            .bytes()
-                            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-                }),
-            ),
+            ("rid", self.rid.as_ref().is_none_or(|rid| is_rid(rid))),
         ];
         match checks.iter().find(|(_, ok)| !ok) {
             Some((member, _)) => Err(Error::invalid_parameters(format!(

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::attributes::is_rid;
 use super::codec::null_is_default;
 use super::{Kind, RTCCodec, RTCMediaAttributes};
+pub use crate::rtp::HeaderExtension as RTCHeaderExtension;
 use crate::{Error, Result};
 
 /// Everything the peer must know to receive a track.
@@ -76,15 +78,6 @@ pub struct RTCTrackDescription {
     pub cname: Option<String>,
 }
 
-/// An RTP header extension and the id that stands for it (RFC 8285).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct RTCHeaderExtension {
-    /// Registered URI, e.g. "urn:ietf:params:rtp-hdrext:sdes:mid".
-    pub uri: String,
-    /// Local id: 1 to 14, or 16 to 255 in the two-byte form.
-    pub id: u8,
-}
-
 /// One encoding of a simulcast track.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -120,6 +113,49 @@ pub struct RTCRtpEncoding {
         skip_serializing_if = "Option::is_none"
     )]
     pub resolution_scale: Option<f64>,
+}
+
+/// More encodings of one track than this are refused.
+pub(crate) const MAX_ENCODINGS: usize = 16;
+
+impl RTCRtpEncoding {
+    /// What `MediaStreamTrack::encoding` knows a received one by: its RID, else its SSRC.
+    pub(crate) fn label(&self) -> String {
+        match (&self.rid, self.ssrc) {
+            (Some(rid), _) => rid.clone(),
+            (None, ssrc) => ssrc.map(|ssrc| ssrc.to_string()).unwrap_or_default(),
+        }
+    }
+
+    /// The encodings of one track: each well-formed, and told from the others.
+    pub(crate) fn validate_all(encodings: &[Self]) -> Result<()> {
+        let invalid = |reason: &str| Err(Error::invalid_parameters(format!("encodings: {reason}")));
+        if encodings.len() > MAX_ENCODINGS {
+            return invalid("at most 16");
+        }
+        for (i, encoding) in encodings.iter().enumerate() {
+            if encoding.rid.as_ref().is_some_and(|rid| !is_rid(rid)) {
+                return invalid("a rid is letters and digits, at most 255 (RFC 8851)");
+            }
+            if encoding
+                .resolution_scale
+                .is_some_and(|n| !n.is_finite() || n < 1.0)
+            {
+                return invalid("resolutionScale must be at least 1");
+            }
+            let label = encoding.label();
+            if encodings.len() > 1 && label.is_empty() {
+                return invalid("neither rid nor ssrc tells one from the others");
+            }
+            let same = |other: &Self| {
+                other.label() == label || (other.ssrc.is_some() && other.ssrc == encoding.ssrc)
+            };
+            if encodings.iter().take(i).any(same) {
+                return invalid("a rid or ssrc is used twice");
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Retransmission parameters (RFC 4588).
@@ -338,7 +374,7 @@ impl RTCTrackDescription {
                 )));
             }
         }
-        Ok(())
+        RTCRtpEncoding::validate_all(&self.encodings)
     }
 
     /// Whether at least one of the codecs can be received.

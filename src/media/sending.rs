@@ -1,6 +1,7 @@
 //! RTCTrack: how one track is sent on one connection (rows A69 to A76).
 
 mod dtmf;
+mod encodings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use bytes::Bytes;
 
 use super::track::{MediaStreamTrack, MediaStreamTrackEvent};
 use super::{
-    Kind, Packetizer, Payload, RTCCodec, RTCMediaAttributes, RTCRtxParameters, RTCTrackDescription,
-    TimestampClock, first_supported, rtx_payload_types,
+    Kind, Packetizer, Payload, RTCCodec, RTCMediaAttributes, RTCRtpEncoding, RTCRtxParameters,
+    RTCTrackDescription, TimestampClock, first_supported, rtx_payload_types,
 };
 use crate::error::{Error, Result};
 
@@ -54,6 +55,7 @@ pub(crate) trait SendingOwner: Send + Sync {
     /// Has the track go on as another source.
     fn set_ssrc(&self, key: u32, ssrc: u32) -> Result<()>;
     fn remove_track(&self, key: u32) -> Result<()>;
+    fn set_encodings(&self, key: u32, encodings: &[RTCRtpEncoding]) -> Result<()>;
 }
 
 impl RTCTrack {
@@ -200,7 +202,9 @@ impl RTCTrack {
         self.change(|track| {
             track.started = true;
             Ok(())
-        })
+        })?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
     }
 
     /// Stops sending. No BYE; `start` goes on with the same SSRC (rows A75, G9).
@@ -248,6 +252,13 @@ pub(crate) struct SendingTrack {
     /// The socket, unless it is the first of the connection.
     pub(crate) socket_id: Option<String>,
     pub(crate) started: bool,
+    /// The track this is a further encoding of.
+    pub(crate) parent: Option<u32>,
+    pub(crate) rid: Option<String>,
+    /// All encodings of the track, this one first; empty for an encoding, and without simulcast.
+    pub(crate) encodings: Vec<RTCRtpEncoding>,
+    /// Payload type of the codec to send with, if it is in the list.
+    preferred: Option<u8>,
     /// Frames cut into packets.
     pub(crate) frames_sent: u64,
     active: Active,
@@ -269,11 +280,16 @@ struct Active {
 }
 
 impl Active {
-    fn new(codecs: &[RTCCodec], timestamp: u32) -> Result<Self> {
+    fn new(codecs: &[RTCCodec], preferred: Option<u8>, timestamp: u32) -> Result<Self> {
         for codec in codecs {
             codec.validate()?;
         }
-        let codec = first_supported(codecs)
+        let preferred = codecs
+            .iter()
+            .filter(|codec| Some(codec.payload_id) == preferred)
+            .find(|codec| codec.facts().is_some_and(|facts| facts.is_primary));
+        let codec = preferred
+            .or_else(|| first_supported(codecs))
             .ok_or_else(|| Error::not_supported("none of the codecs can be sent"))?;
         let clock_rate = codec.effective_clock_rate();
         Ok(Self {
@@ -304,7 +320,7 @@ impl SendingTrack {
         started: bool,
     ) -> Result<Self> {
         // RFC 3550 section 5.1: sequence number and timestamp start at random.
-        let active = Active::new(&codecs, crate::random::u32())?;
+        let active = Active::new(&codecs, None, crate::random::u32())?;
         Ok(Self {
             source,
             ssrc,
@@ -316,6 +332,10 @@ impl SendingTrack {
             mux_id: None,
             socket_id: None,
             started,
+            parent: None,
+            rid: None,
+            encodings: Vec::new(),
+            preferred: None,
             frames_sent: 0,
             active,
             // RFC 3711 section 3.3.1: starting in the lower half keeps a lost first packet from
@@ -329,7 +349,7 @@ impl SendingTrack {
     }
 
     pub(crate) fn set_codecs(&mut self, codecs: Vec<RTCCodec>) -> Result<()> {
-        let active = Active::new(&codecs, self.active.timestamp)?;
+        let active = Active::new(&codecs, self.preferred, self.active.timestamp)?;
         self.check(|description| description.codecs.clone_from(&codecs))?;
         if active.codec != self.active.codec {
             self.active = active;
@@ -375,6 +395,12 @@ impl SendingTrack {
             description.rtp_ext_headers = Some(self.rtp_ext_headers.clone());
         }
         description.mux_id.clone_from(&self.mux_id);
+        description.encodings.clone_from(&self.encodings);
+        if rtx_payload_types(&self.codecs).is_empty() {
+            for encoding in &mut description.encodings {
+                encoding.rtx = None;
+            }
+        }
         if !rtx_payload_types(&self.codecs).is_empty() {
             description.rtx = Some(RTCRtxParameters {
                 ssrc: Some(self.rtx_ssrc),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::description::MAX_ENCODINGS;
 use super::{JitterBuffer, JitterConfig, JitterStats, Kind, MediaSample, RTCCodec};
 use crate::dtmf::{Command, DTMFEvent, DtmfEnd};
 use crate::error::{Error, Result};
@@ -66,6 +67,8 @@ enum End {
 #[derive(Default)]
 pub(crate) struct Source {
     outlets: Mutex<Vec<Outlet>>,
+    /// Further encodings of the same picture or sound, by RID.
+    encodings: Mutex<Vec<(String, MediaStreamTrack)>>,
 }
 
 /// Where a connection takes media of a track; held weakly, a track never keeps a connection alive.
@@ -99,6 +102,14 @@ struct Remote {
     jitter: Mutex<JitterBuffer>,
     origin: Weak<dyn MediaOrigin>,
     key: u32,
+    encodings: Mutex<RemoteEncodings>,
+}
+
+/// The encodings of a received track, by name.
+#[derive(Default)]
+struct RemoteEncodings {
+    own: Option<String>,
+    others: Vec<(String, MediaStreamTrack)>,
 }
 
 impl Source {
@@ -156,6 +167,7 @@ impl MediaStreamTrack {
                 jitter: Mutex::new(JitterBuffer::new(codecs, config)),
                 origin,
                 key,
+                encodings: Mutex::default(),
             }),
             new_events(),
         )
@@ -204,6 +216,48 @@ impl MediaStreamTrack {
             End::Dtmf(end) if !end.is_remote() => Self::with_dtmf(end.clone()),
             // A remote track has one queue: a clone is another handle to it.
             End::Remote(_) | End::Dtmf(_) => self.clone(),
+        }
+    }
+
+    /// One encoding of the track (row G43), by its `rid`.
+    ///
+    /// On a local track it is made if need be: what is written to it is sent where the track's
+    /// [`RTCTrack::set_encodings`](crate::RTCTrack::set_encodings) has that `rid`, and its events
+    /// are the key frame requests for it. On a received track it is the encoding that the
+    /// description names so; the first one is the track itself. `None` when there is none, or a
+    /// 17th would be made.
+    pub fn encoding(&self, rid: &str) -> Option<Self> {
+        let find = |all: &[(String, Self)]| {
+            let found = all.iter().find(|(known, _)| known == rid);
+            found.map(|(_, track)| track.clone())
+        };
+        match &self.inner.end {
+            End::Local(source) => {
+                let mut encodings = lock(&source.encodings);
+                if let Some(known) = find(&encodings) {
+                    return Some(known);
+                }
+                if encodings.len() >= MAX_ENCODINGS {
+                    return None;
+                }
+                let track = Self::local(self.inner.kind, Arc::default());
+                encodings.push((rid.to_owned(), track.clone()));
+                Some(track)
+            }
+            End::Remote(remote) => {
+                let encodings = lock(&remote.encodings);
+                match &encodings.own {
+                    Some(own) if own == rid => Some(self.clone()),
+                    _ => find(&encodings.others),
+                }
+            }
+            End::Dtmf(_) => None,
+        }
+    }
+
+    pub(crate) fn set_remote_encodings(&self, own: Option<String>, others: Vec<(String, Self)>) {
+        if let End::Remote(remote) = &self.inner.end {
+            *lock(&remote.encodings) = RemoteEncodings { own, others };
         }
     }
 
