@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use common::relay::Relay;
 use common::session::End;
-use common::{FRAME, connected_pair, loopback, run, stays_pending, stream_of, within};
+use common::{
+    FRAME, connected_pair, connected_pair_with, loopback, run, stays_pending, stream_of, within,
+};
 use ortc::{
     ErrorName, HeaderExtension, Kind, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec,
     RTCConnectionOptions, RTCRtpEncoding, RTCTrackDescription,
@@ -155,12 +157,16 @@ async fn g043_encodings_are_sent_and_received_each_by_its_rid() {
     .await;
 }
 
-fn with_extensions() -> RTCConnectionOptions {
+fn extensions() -> impl Iterator<Item = HeaderExtension> {
     let uris = ["mid", "rtp-stream-id", "repaired-rtp-stream-id"];
-    loopback().header_extensions(uris.iter().zip(1..).map(|(uri, id)| HeaderExtension {
+    uris.into_iter().zip(1..).map(|(uri, id)| HeaderExtension {
         uri: format!("urn:ietf:params:rtp-hdrext:sdes:{uri}"),
         id,
-    }))
+    })
+}
+
+fn with_extensions() -> RTCConnectionOptions {
+    loopback().header_extensions(extensions())
 }
 
 /// As browsers signal simulcast: RIDs and no SSRCs, neither of the media nor of what repairs it.
@@ -212,6 +218,34 @@ async fn g043_encodings_are_found_and_repaired_by_rid_alone() {
             assert_eq!(inbound.mid.as_deref(), Some("v"));
         }
         drop(relay);
+    })
+    .await;
+}
+
+/// What the ids mean may come with the description.
+#[tokio::test]
+async fn g043_header_extensions_of_a_description_are_used() {
+    run(async {
+        let (a, b) = connected_pair_with(with_extensions(), loopback()).await;
+        let (stream, camera) = stream_of(Kind::Video);
+        a.connection.add_stream(&stream).unwrap();
+        let sending = a.connection.track(&camera).unwrap();
+        sending.set_encodings(&encodings(&RIDS)).unwrap();
+        let mut description = sending.description().unwrap();
+        (description.ssrc, description.rtx) = (None, None);
+        for encoding in &mut description.encodings {
+            (encoding.ssrc, encoding.rtx) = (None, None);
+        }
+        description.header_extensions = extensions().collect();
+        let screen = b.connection.receive_track(over_json(&description)).unwrap();
+        for rid in RIDS {
+            let media = camera.encoding(rid).unwrap();
+            media.write_sample(frame(rid, 1), FRAME).unwrap();
+            expect(&screen.encoding(rid).unwrap(), rid, 1).await;
+        }
+        for peer in [&a, &b] {
+            peer.connection.close();
+        }
     })
     .await;
 }

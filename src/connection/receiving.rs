@@ -422,6 +422,9 @@ impl RTCConnection {
                 ));
             }
             let description = first_of(description);
+            state
+                .engine
+                .learn_extensions(&description.header_extensions);
             let id = state
                 .engine
                 .add_receiver(Instant::now(), receiver_spec(&description))?;

@@ -11,8 +11,8 @@ use super::{Engine, EngineEvent};
 use crate::error::Result;
 use crate::rtp::extensions::{decode_text, decode_transport_cc, encode_audio_level};
 use crate::rtp::{
-    AudioLevel, Declaration, ExtensionMap, KeyframeRequest, ReceiverId, Reception, Route, Router,
-    RtpEvent, RtpHeader, RtpPacket, to_packet,
+    AudioLevel, Declaration, ExtensionMap, HeaderExtension, KeyframeRequest, ReceiverId, Reception,
+    Route, Router, RtpEvent, RtpHeader, RtpPacket, to_packet,
 };
 
 /// Header extensions of a track beyond those the engine fills in.
@@ -214,6 +214,11 @@ impl Engine {
         }
         self.replay_unknown(now);
         Ok(id)
+    }
+
+    /// Takes the header extension ids of a description for those that are not mapped yet.
+    pub(crate) fn learn_extensions(&mut self, entries: &[HeaderExtension]) {
+        self.config.extensions.learn(entries);
     }
 
     /// Replaces what a receiver was declared with.

@@ -47,7 +47,9 @@ pub struct RTCTrackDescription {
     /// RTP header extension values by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtp_ext_headers: Option<BTreeMap<String, String>>,
-    /// Header extensions in use and their ids.
+    /// Header extensions in use and their ids. Receiving the track takes them over where the
+    /// connection has mapped neither the URI nor the id, but for those that stamp or number packets
+    /// (abs-send-time, transport-wide numbers): these are for the connection's options.
     #[serde(
         default,
         deserialize_with = "null_is_default",

@@ -483,6 +483,7 @@ impl JitterBuffer {
             marker: packet.marker,
             keyframe: frame.keyframe,
             audio_level: self.config.audio_level(&packet),
+            csrcs: packet.csrcs,
             lost_before: std::mem::take(&mut self.lost_before),
             dropped_before: std::mem::take(&mut self.dropped_before),
             first_sequence_number,

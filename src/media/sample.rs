@@ -25,6 +25,8 @@ pub struct MediaSample {
     pub marker: bool,
     /// Whether a decoder can start at this frame; None for audio.
     pub keyframe: Option<bool>,
+    /// Contributing sources of its last packet, where a mixer names them.
+    pub csrcs: Vec<u32>,
     /// How loud it is, if the peer says so in a header extension.
     pub audio_level: Option<AudioLevel>,
     /// Packets declared lost since the sample before this one.

@@ -102,6 +102,21 @@ impl ExtensionMap {
         map
     }
 
+    /// Adds what a description says about the packets of its track. What is mapped already, by
+    /// either member, stays; and what would have packets numbered or stamped is left to the
+    /// connection's own options.
+    pub(crate) fn learn(&mut self, entries: &[HeaderExtension]) {
+        for entry in entries {
+            let stamps = matches!(entry.uri.as_str(), ABS_SEND_TIME | TRANSPORT_CC);
+            if self.entries.len() >= MAX_ENTRIES || stamps {
+                continue;
+            }
+            if let Err(error) = self.add(entry) {
+                tracing::debug!(%error, "a header extension of a description is not used");
+            }
+        }
+    }
+
     pub(crate) fn id(&self, uri: &str) -> Option<u8> {
         self.entries.iter().find(|e| e.uri == uri).map(|e| e.id)
     }
@@ -114,6 +129,8 @@ impl ExtensionMap {
     }
 }
 
+/// Identifiers are one byte, of which 0 is padding.
+const MAX_ENTRIES: usize = 255;
 /// The most an extension block can hold: its length is 16 bits of words.
 const MAX_BLOCK: usize = 4 * u16::MAX as usize;
 
@@ -246,6 +263,24 @@ mod tests {
             let error = ExtensionMap::new(&bad).unwrap_err();
             assert_eq!(error.name(), ErrorName::InvalidParameters, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn what_descriptions_say_does_not_change_what_is_known() {
+        let mut map = ExtensionMap::new(&[entry(MID, 1)]).unwrap();
+        map.learn(&[
+            entry(MID, 2),
+            entry(RID, 1),
+            entry(AUDIO_LEVEL, 3),
+            entry("x", 0),
+        ]);
+        map.learn(&[
+            entry(RID, 4),
+            entry(TRANSPORT_CC, 5),
+            entry(ABS_SEND_TIME, 6),
+        ]);
+        let expected = [entry(MID, 1), entry(AUDIO_LEVEL, 3), entry(RID, 4)];
+        assert_eq!(map, ExtensionMap::new(&expected).unwrap());
     }
 
     #[test]
