@@ -1,7 +1,7 @@
-//! `web/ortc.js` in Chromium: page to page, and page to Rust by `examples/browser_call`.
+//! `web/ortc.js` in Chromium and Firefox: page to page, and page to Rust by `examples/browser_call`.
 //!
-//! Each test is a script in `tests/browser/`, which drives the browser by playwright-core.
-//! `tests/run` brings both; without them these tests fail, they do not skip.
+//! Each test is a script in `tests/browser/`, which drives Chromium by playwright-core and Firefox
+//! by WebDriver BiDi. `tests/run` brings them; without them these tests fail, they do not skip.
 #![cfg(feature = "browser-call")]
 #![allow(clippy::unwrap_used)]
 
@@ -61,6 +61,13 @@ async fn the_demo_page() {
     assert!(script("demo.mjs").await);
 }
 
+/// Two tabs, and a tab and Rust, in Firefox.
+#[tokio::test]
+async fn firefox_calls_firefox_and_rust() {
+    setting("ORTC_FIREFOX", "/usr/bin/firefox-esr".into());
+    assert!(script("firefox.mjs").await);
+}
+
 /// Whether the script ended well; what it says is printed.
 async fn script(name: &str) -> bool {
     let _turn = ONE_AT_A_TIME.lock().await;
@@ -73,6 +80,8 @@ async fn script(name: &str) -> bool {
     let output = Command::new("node")
         .arg(script)
         .env("ORTC_BROWSER_CALL", browser_call())
+        // Firefox is spoken to by WebSocket, which Node has of itself from 22 on.
+        .env("NODE_OPTIONS", "--experimental-websocket")
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();

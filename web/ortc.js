@@ -15,6 +15,10 @@
 
 const PC = globalThis.RTCPeerConnection;
 const SPARE = 2; // Prepared senders of each kind, so that a new track is described at once.
+// Firefox takes new credentials of the peer only with new ones of its own (RFC 8839 section 4.4.1.1.1
+// has both sides change); Chromium takes them alone, as the Rust crate does.
+const BOTH_RESTART = /Firefox\//.test(globalThis.navigator?.userAgent ?? "");
+const RESTART_PATIENCE = 1000; // ms in which the peer may answer a restart with one of its own
 const SOURCE_TIMEOUT = 10_000; // ms without RTP until a track is disconnected
 const MID = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
@@ -213,7 +217,8 @@ function eat(sdp) {
     return {
       media,
       mid: one("mid"),
-      rejected: port === "0",
+      // RFC 8843 section 6: port 0 with bundle-only is alive.
+      rejected: port === "0" && !lines.includes("a=bundle-only"),
       codecs,
       extensions: all("extmap").map((line) => {
         const [id, uri] = line.split(" ");
@@ -1268,6 +1273,10 @@ export class RTCConnection extends Target {
       return true;
     }
     const moved = complete && side.ufrag !== this.#applied.ufrag;
+    if (moved && !work.restart && BOTH_RESTART) {
+      await this.#followRestart(side);
+      return true;
+    }
     if (work.offer || work.restart || moved || fresh) {
       const restart = work.restart;
       Object.assign(work, { offer: false, restart: null });
@@ -1278,8 +1287,10 @@ export class RTCConnection extends Target {
         if (restart) {
           this.#local = sideOf(this.#layout);
           this._emit("localchange", { local: this.#local });
+          if (BOTH_RESTART) await this.#awaitRestart();
         }
-        await this.#answer(moved ? side : this.#applied);
+        const now = readSide(this.#remote);
+        await this.#answer(now.fingerprints ? now : this.#applied);
         restart?.resolve?.(this.#local);
       } catch (error) {
         restart?.reject?.(error);
@@ -1335,6 +1346,23 @@ export class RTCConnection extends Target {
       if (moved) receiver.dirty = this.#work.receive = true;
     }
     if (before?.ufrag !== side.ufrag) this.#passCandidates();
+  }
+
+  /** The peer has restarted ICE: so does this side. */
+  async #followRestart(side) {
+    const pc = this.#pc;
+    await pc.setRemoteDescription({ type: "offer", sdp: this.#compose("offer", this.#layout, side) });
+    await pc.setLocalDescription(await pc.createAnswer());
+    this.#layout = eat(pc.localDescription.sdp);
+    this.#applied = side;
+    this.#local = sideOf(this.#layout);
+    this._emit("localchange", { local: this.#local });
+    this.#passCandidates();
+  }
+
+  async #awaitRestart() {
+    const end = performance.now() + RESTART_PATIENCE;
+    while (performance.now() < end && readSide(this.#remote).ufrag === this.#applied.ufrag) await pause(10);
   }
 
   /** Offers the browser what the peer sends, and lets it answer. */

@@ -3,6 +3,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, WebSocket};
@@ -123,6 +125,7 @@ pub(crate) async fn answer(
 
     // One stream back for each that comes.
     let mut back = HashMap::<Vec<String>, MediaStream>::new();
+    let came = Arc::new(Came::default());
     let mut echoes = HashSet::new();
     let mut stranger = None;
     let notes = connection.create_data_channel("notes", RTCDataChannelOptions::default())?;
@@ -145,6 +148,7 @@ pub(crate) async fn answer(
                         let echo = Echo {
                             stream: back.entry(description.msid.clone()).or_default().clone(),
                             signal: signal.clone(),
+                            came: came.clone(),
                         };
                         media.spawn(echo.run(connection.clone(), received, description));
                     }
@@ -184,17 +188,10 @@ pub(crate) async fn answer(
             },
         }
     }
-    let count = |kind| {
-        let inbound = connection.stats().inbound_rtp.into_iter();
-        inbound
-            .filter(|stats| stats.kind == kind)
-            .map(|stats| stats.packets_received)
-            .sum()
-    };
     let report = Report {
         connected,
-        audio: count(Kind::Audio),
-        video: count(Kind::Video),
+        audio: came.audio.load(Ordering::Relaxed),
+        video: came.video.load(Ordering::Relaxed),
     };
     connection.close();
     Ok(report)
@@ -275,6 +272,14 @@ fn hear(
 struct Echo {
     stream: MediaStream,
     signal: mpsc::Sender<Value>,
+    came: Arc<Came>,
+}
+
+/// Packets that came, by kind.
+#[derive(Default)]
+struct Came {
+    audio: AtomicU64,
+    video: AtomicU64,
 }
 
 impl Echo {
@@ -315,12 +320,17 @@ impl Echo {
         sending: &RTCTrack,
     ) -> ortc::Result<()> {
         let mut payload_type = None;
+        let count = match received.kind() {
+            Kind::Video => &self.came.video,
+            _ => &self.came.audio,
+        };
         loop {
             tokio::select! {
                 packet = received.recv_rtp() => {
                     let Some(packet) = packet else {
                         return Ok(());
                     };
+                    count.fetch_add(1, Ordering::Relaxed);
                     if payload_type != Some(packet.payload_type) {
                         let mut codecs = sending.codecs()?;
                         let id = |codec: &RTCCodec| codec.payload_id == packet.payload_type;

@@ -86,8 +86,18 @@ async function startRust(cleanup, calls) {
   return { url, lines, ended, ws: url.replace(/^http/, "ws") };
 }
 
+async function launchChromium(cleanup) {
+  const browser = await chromium.launch({
+    executablePath: process.env.ORTC_CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    args: FLAGS,
+  });
+  cleanup.push(() => browser.close());
+  return browser;
+}
+
 /** Runs one test with all that it needs, and leaves nothing behind. */
-export async function run(name, limitSeconds, body) {
+export async function run(name, limitSeconds, body, launch = launchChromium) {
   const cleanup = [];
   const finish = async (error) => {
     clearTimeout(limit);
@@ -100,12 +110,7 @@ export async function run(name, limitSeconds, body) {
     await mkdir(shots, { recursive: true });
     const { server, url } = await serve();
     cleanup.push(() => server.close());
-    const browser = await chromium.launch({
-      executablePath: process.env.ORTC_CHROMIUM ?? "/usr/bin/chromium",
-      headless: true,
-      args: FLAGS,
-    });
-    cleanup.push(() => browser.close());
+    const browser = await launch(cleanup);
     const errors = [];
     const test = {
       url,
