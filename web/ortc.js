@@ -19,6 +19,7 @@ const SPARE = 2; // Prepared senders of each kind, so that a new track is descri
 // has both sides change); Chromium takes them alone, as the Rust crate does.
 const BOTH_RESTART = /Firefox\//.test(globalThis.navigator?.userAgent ?? "");
 const RESTART_PATIENCE = 1000; // ms in which the peer may answer a restart with one of its own
+const MAX_RECEIVED = 128; // tracks
 const SOURCE_TIMEOUT = 10_000; // ms without RTP until a track is disconnected
 const MID = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id";
@@ -798,6 +799,8 @@ export class RTCConnection extends Target {
   #names = 0;
   #version = 0;
   #working = false;
+  #again = false;
+  #refused = null; // credentials of the peer that the browser does not take
   #work = { offer: false, receive: false, restart: null };
   #watch = null;
 
@@ -965,6 +968,8 @@ export class RTCConnection extends Target {
     if (receiver) {
       receiver.description = description;
       receiver.dirty = true;
+    } else if (this.#receivers.length >= MAX_RECEIVED) {
+      throw fail("OperationError", `at most ${MAX_RECEIVED} tracks are received`);
     } else {
       receiver = new Receiver(description);
       this.#receivers.push(receiver);
@@ -1232,18 +1237,23 @@ export class RTCConnection extends Target {
   /** Brings the browser's session in line with what is wanted, one step at a time. */
   #reconcile(work) {
     Object.assign(this.#work, work);
+    this.#again = true;
     if (this.#working || !this.#local) return;
     this.#working = true;
     (async () => {
       await null; // Verbs called in a row make one step.
-      try {
-        while (this.#state !== "closed" && (await this.#step()));
-      } catch (error) {
-        for (const slot of this.#slots) if (slot.mid === null) slot.error = error;
-        this.#failed(error);
-      } finally {
-        this.#working = false;
+      while (this.#again && this.#state !== "closed") {
+        this.#again = false;
+        try {
+          while (this.#state !== "closed" && (await this.#step()));
+        } catch (error) {
+          // What failed is not tried again; what waits behind it is.
+          for (const slot of this.#slots) if (slot.mid === null) slot.error = error;
+          this.#failed(error);
+          this.#again = true;
+        }
       }
+      this.#working = false;
     })();
   }
 
@@ -1256,7 +1266,15 @@ export class RTCConnection extends Target {
       return true;
     }
     const side = readSide(this.#remote);
-    const complete = side.ufrag !== null && side.pwd !== null && side.fingerprints;
+    const complete = side.ufrag !== null && side.pwd !== null && side.fingerprints && side.ufrag !== this.#refused;
+    if (complete) {
+      try {
+        checkSide(side);
+      } catch (error) {
+        this.#refused = side.ufrag;
+        throw error;
+      }
+    }
     const fresh = this.#slots.some((slot) => slot.mid === null && !slot.error);
     if (!this.#applied) {
       if (fresh) {
@@ -1334,7 +1352,12 @@ export class RTCConnection extends Target {
 
   async #answer(side) {
     const before = this.#applied;
-    await this.#pc.setRemoteDescription({ type: "answer", sdp: this.#compose("answer", this.#layout, side) });
+    try {
+      await this.#pc.setRemoteDescription({ type: "answer", sdp: this.#compose("answer", this.#layout, side) });
+    } catch (error) {
+      if (before?.ufrag !== side.ufrag) this.#refused = side.ufrag;
+      throw error;
+    }
     this.#applied = side;
     for (const receiver of this.#receivers) {
       // Where an id has two meanings after all, the browser may move one; the peer's offer moves it back.
@@ -1351,8 +1374,10 @@ export class RTCConnection extends Target {
   /** The peer has restarted ICE: so does this side. */
   async #followRestart(side) {
     const pc = this.#pc;
+    this.#refused = side.ufrag; // until it is taken
     await pc.setRemoteDescription({ type: "offer", sdp: this.#compose("offer", this.#layout, side) });
     await pc.setLocalDescription(await pc.createAnswer());
+    this.#refused = null;
     this.#layout = eat(pc.localDescription.sdp);
     this.#applied = side;
     this.#local = sideOf(this.#layout);
@@ -1367,13 +1392,26 @@ export class RTCConnection extends Target {
 
   /** Offers the browser what the peer sends, and lets it answer. */
   async #receive() {
-    const pc = this.#pc;
     const wanted = this.#receivers.filter((one) => one.dirty);
+    try {
+      await this.#receiveAll(wanted);
+    } catch (error) {
+      // One bad description must not keep the others out.
+      for (const receiver of wanted) {
+        if (wanted.length > 1) await this.#receiveAll([receiver]).catch((error) => this.#refuse(receiver, error));
+        else this.#refuse(receiver, error);
+      }
+    }
+  }
+
+  async #receiveAll(wanted) {
     if (!wanted.length) return;
+    const pc = this.#pc;
     const layout = [...this.#layout];
     const used = new Set(layout.map((section) => section.mid));
+    const placed = new Set(wanted);
     for (const receiver of wanted) {
-      if (!receiver.wanted || receiver.mid !== null) continue;
+      if (!receiver.wanted || used.has(receiver.mid)) continue;
       const { kind, muxId } = receiver.description;
       if (muxId && !used.has(muxId)) receiver.mid = muxId;
       else do receiver.mid = `r${this.#names++}`; while (used.has(receiver.mid));
@@ -1385,11 +1423,10 @@ export class RTCConnection extends Target {
       else layout.push(section);
     }
     try {
-      await pc.setRemoteDescription({ type: "offer", sdp: this.#compose("offer", layout, this.#applied) });
+      await pc.setRemoteDescription({ type: "offer", sdp: this.#compose("offer", layout, this.#applied, placed) });
       await pc.setLocalDescription(await pc.createAnswer());
     } catch (error) {
       if (pc.signalingState === "have-remote-offer") await pc.setRemoteDescription({ type: "rollback" });
-      this.#refuse(wanted, error);
       throw error;
     }
     this.#layout = eat(pc.localDescription.sdp);
@@ -1397,17 +1434,20 @@ export class RTCConnection extends Target {
       receiver.dirty = false;
       if (!receiver.wanted) this.#forget(receiver);
       else if (this.#layout.find((one) => one.mid === receiver.mid)?.rejected) {
-        this.#refuse([receiver], fail("NotSupportedError", "the browser refuses the track"));
-      } else if (receiver.track) this.#regroup(receiver);
+        this.#refuse(receiver, fail("NotSupportedError", "the browser refuses the track"));
+      } else {
+        receiver.accepted = receiver.description;
+        if (receiver.track) this.#regroup(receiver);
+      }
     }
   }
 
-  #refuse(receivers, error) {
-    for (const receiver of receivers) {
-      receiver.reject(error);
-      if (!receiver.track) this.#receivers = this.#receivers.filter((one) => one !== receiver);
-      receiver.dirty = false;
-    }
+  #refuse(receiver, error) {
+    receiver.dirty = false;
+    receiver.reject(error);
+    if (receiver.accepted) receiver.description = receiver.accepted;
+    else this.#receivers = this.#receivers.filter((one) => one !== receiver);
+    this.#failed(error);
   }
 
   /** The streams of a track whose description came again. */
@@ -1456,10 +1496,12 @@ export class RTCConnection extends Target {
 
   // -- The peer's description -----------------------------------------------------------------
 
-  #compose(type, layout, side) {
+  /** In an offer, `placed` have their new descriptions; the others stay as they were accepted. */
+  #compose(type, layout, side, placed = new Set()) {
+    const describe = (receiver) => (placed.has(receiver) ? receiver.description : receiver.accepted ?? receiver.description);
     const setup = type === "offer" ? "actpass" : this.#setup;
     const own = new Map(this.#layout.map((section) => [section.mid, section]));
-    const extensions = this.#extensions(layout);
+    const extensions = this.#extensions(layout, describe);
     const transport = (mid) => [
       "c=IN IP4 0.0.0.0",
       `a=mid:${mid}`,
@@ -1501,7 +1543,7 @@ export class RTCConnection extends Target {
       bundled.push(mid);
       if (at === 0) return media("audio", mid, mine.slice(0, 1), "inactive", {});
       if (receiver) {
-        const { description } = receiver;
+        const description = describe(receiver);
         const codecs = type === "offer" ? description.codecs : agreed(description.codecs, mine);
         return media(description.kind, mid, codecs, "sendonly", { extensions: extensions.get(mid), lines: sourceLines(description, mid) });
       }
@@ -1528,7 +1570,7 @@ export class RTCConnection extends Target {
   }
 
   /** RFC 8843 section 9: an id means one extension in all sections; what the peer sends has priority. */
-  #extensions(layout) {
+  #extensions(layout, describe) {
     const uris = new Map();
     const ids = new Map();
     const fits = ({ uri, id }) => {
@@ -1538,9 +1580,11 @@ export class RTCConnection extends Target {
       return true;
     };
     const chosen = new Map();
+    const inUse = new Set(layout.map((section) => section.mid));
     for (const receiver of this.#receivers) {
-      if (receiver.mid === null || !receiver.wanted) continue;
-      const useful = receiver.description.headerExtensions.filter(({ uri }) => uri !== MID || receiver.mid === receiver.description.muxId);
+      if (!receiver.wanted || !inUse.has(receiver.mid)) continue;
+      const { headerExtensions, muxId } = describe(receiver);
+      const useful = headerExtensions.filter(({ uri }) => uri !== MID || receiver.mid === muxId);
       chosen.set(receiver.mid, useful.filter(fits));
     }
     const offered = new Map(layout.map((section) => [section.mid, section.extensions]));

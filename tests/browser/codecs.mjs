@@ -72,6 +72,58 @@ await run("codecs", 90, async (test) => {
   });
   assert(unreceivable === "NotSupportedError", unreceivable);
 
+  // Limits reach the encoder.
+  const limits = await a.evaluate(async () => {
+    const [track] = caller.connection.tracks({ kind: "video" });
+    track.mediaAttributes = [{ maxBitrate: 150_000, maxFramerate: 10, videoMaxWidth: 160 }];
+    await pause(100);
+    const [{ maxBitrate, maxFramerate, scaleResolutionDownBy }] = track.sender.getParameters().encodings;
+    return [maxBitrate, maxFramerate, scaleResolutionDownBy, track.getDescription().mediaAttributes[0].maxBitrate];
+  });
+  assert(limits.join() === "150000,10,2,150000", limits);
+  await b.evaluate(() => inbound(caller, (one) => one.kind === "video" && one.frameWidth === 160, "a smaller picture"));
+
+  // What a hostile peer may signal: nothing of it gets into a line, and nobody else suffers.
+  const hostile = await b.evaluate(async () => {
+    const { connection } = caller;
+    const codecs = [{ "payload-id": 100, name: "vp8" }];
+    const thrown = [];
+    for (const bad of [
+      { kind: "video", ssrc: "1", msid: ["x\r\na=inactive"], codecs },
+      { kind: "video", ssrc: "1\r\n", msid: ["x"], codecs },
+      { kind: "video", ssrc: "1", msid: ["x"], codecs: [{ "payload-id": 100, name: "vp8\nm=audio" }] },
+      { kind: "video", ssrc: "1", msid: ["x"], codecs: [{ "payload-id": 72, name: "vp8" }] },
+      { kind: "video", ssrc: "99999999999", msid: ["x"], codecs },
+      { kind: "application", ssrc: "1", msid: ["x"], codecs },
+    ]) {
+      try {
+        connection.receiveTrack(bad);
+        thrown.push("nothing");
+      } catch (error) {
+        thrown.push(error.name);
+      }
+    }
+    for (const bad of [{ ice: { usernameFrag: "a\r\nb", password: "x".repeat(30) } }, { ice: { usernameFrag: "abcd", password: "short" } }]) {
+      try {
+        connection.setRemote(bad);
+        thrown.push("nothing");
+      } catch (error) {
+        thrown.push(error.name);
+      }
+    }
+    connection.setRemoteCandidate({ foundation: "1\r\n", component: 1, transport: "udp", priority: 1, connectionAddress: "::1", connectionPort: 1, type: "host" });
+    // One id for two codecs passes here, not in the browser; the good one beside it is received.
+    const refused = connection.receiveTrack({ kind: "video", ssrc: "11", msid: ["bad"], codecs: [{ "payload-id": 100, name: "vp8" }, { "payload-id": 100, name: "vp9" }] });
+    const good = connection.receiveTrack({ kind: "video", ssrc: "12", msid: ["good"], codecs });
+    const outcome = [await refused.then(() => "received", () => "refused"), (await good).kind];
+    connection.stopReceiving("12");
+    await moves([...caller.videos.values()][0]);
+    caller.events = caller.events.filter(({ name }) => name !== "error");
+    return { thrown, outcome };
+  });
+  assert(hostile.thrown.every((name) => /^(InvalidAccessError|NotSupportedError)$/.test(name)), hostile.thrown);
+  assert(hostile.outcome.join() === "refused,video", hostile.outcome);
+
   // Simulcast: three encodings by rid leave the encoder.
   const layers = await a.evaluate(async () => {
     const [track] = caller.connection.addStream(drawing(960, 540));
