@@ -1501,7 +1501,7 @@ export class RTCConnection extends Target {
     const describe = (receiver) => (placed.has(receiver) ? receiver.description : receiver.accepted ?? receiver.description);
     const setup = type === "offer" ? "actpass" : this.#setup;
     const own = new Map(this.#layout.map((section) => [section.mid, section]));
-    const extensions = this.#extensions(layout, describe);
+    const extensions = this.#extensions(type, layout, describe);
     const transport = (mid) => [
       "c=IN IP4 0.0.0.0",
       `a=mid:${mid}`,
@@ -1570,7 +1570,7 @@ export class RTCConnection extends Target {
   }
 
   /** RFC 8843 section 9: an id means one extension in all sections; what the peer sends has priority. */
-  #extensions(layout, describe) {
+  #extensions(type, layout, describe) {
     const uris = new Map();
     const ids = new Map();
     const fits = ({ uri, id }) => {
@@ -1581,17 +1581,16 @@ export class RTCConnection extends Target {
     };
     const chosen = new Map();
     const inUse = new Set(layout.map((section) => section.mid));
+    const offered = new Map(layout.map((section) => [section.mid, section.extensions ?? []]));
+    const known = (mid) => ({ uri, id }) => offered.get(mid).some((one) => one.uri === uri && one.id === id);
     for (const receiver of this.#receivers) {
       if (!receiver.wanted || !inUse.has(receiver.mid)) continue;
       const { headerExtensions, muxId } = describe(receiver);
       const useful = headerExtensions.filter(({ uri }) => uri !== MID || receiver.mid === muxId);
-      chosen.set(receiver.mid, useful.filter(fits));
+      chosen.set(receiver.mid, (type === "answer" ? useful.filter(known(receiver.mid)) : useful).filter(fits));
     }
-    const offered = new Map(layout.map((section) => [section.mid, section.extensions]));
     for (const slot of this.#slots) {
-      const own = offered.get(slot.mid) ?? [];
-      const agreed = (slot.extensions ?? []).filter(({ uri, id }) => own.some((one) => one.uri === uri && one.id === id));
-      if (slot.mid !== null) chosen.set(slot.mid, agreed.filter(fits));
+      if (slot.mid !== null && inUse.has(slot.mid)) chosen.set(slot.mid, slot.extensions.filter(known(slot.mid)).filter(fits));
     }
     return chosen;
   }

@@ -86,7 +86,7 @@ async function startRust(cleanup, calls) {
   return { url, lines, ended, ws: url.replace(/^http/, "ws") };
 }
 
-async function launchChromium(cleanup) {
+export async function launchChromium(cleanup) {
   const browser = await chromium.launch({
     executablePath: process.env.ORTC_CHROMIUM ?? "/usr/bin/chromium",
     headless: true,
@@ -113,6 +113,7 @@ export async function run(name, limitSeconds, body, launch = launchChromium) {
     const browser = await launch(cleanup);
     const errors = [];
     const test = {
+      cleanup,
       url,
       browser,
       name,
