@@ -337,8 +337,9 @@ impl Engine {
         match protocol {
             Protocol::Stun => {}
             Protocol::Dtls => {
-                self.handle_dtls(now, data);
-                self.advance(now);
+                if self.handle_dtls(now, data) {
+                    self.advance(now);
+                }
             }
             Protocol::Rtp => self.handle_rtp(now, data),
             Protocol::Rtcp => {

@@ -170,7 +170,22 @@ impl Engine {
         }
     }
 
-    pub(super) fn handle_dtls(&mut self, now: Instant, data: &[u8]) {
+    /// Whether there was more than data: then other layers may have something to say.
+    pub(super) fn handle_dtls(&mut self, now: Instant, data: &mut [u8]) -> bool {
+        let mut at = 0;
+        while let Some(content) = self
+            .dtls
+            .as_mut()
+            .and_then(|dtls| dtls.open_data(data, &mut at))
+        {
+            if let Some(packet) = data.get(content).filter(|packet| !packet.is_empty()) {
+                self.handle_sctp(now, packet);
+            }
+        }
+        let data = data.get(at..).unwrap_or_default();
+        if at > 0 && data.is_empty() {
+            return false;
+        }
         if let Some(dtls) = &mut self.dtls {
             dtls.handle_datagram(now, data);
         } else if self.early_dtls.len() < MAX_EARLY_DTLS {
@@ -178,6 +193,7 @@ impl Engine {
         } else {
             self.counters.early_dtls += 1;
         }
+        true
     }
 
     pub(super) fn poll_dtls_events(&mut self, now: Instant) {

@@ -256,6 +256,20 @@ impl Engine {
                 break;
             }
             any = true;
+            if let Some(length) = dtls.sealed_len(self.data.packet.len()) {
+                let packet = &self.data.packet;
+                let sealed = self.out.push_with(local, remote, length, |out| {
+                    if dtls.seal(packet, out) {
+                        Ok(())
+                    } else {
+                        Err(())
+                    }
+                });
+                if sealed.is_err() {
+                    break;
+                }
+                continue;
+            }
             if dtls.write(now, &self.data.packet).is_err() {
                 break;
             }

@@ -9,6 +9,7 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 use rtc_crypto::{CryptoError, RTCCrypto, RTCCryptoProvider, RTCRandom};
 
+use super::fast::SeenCrypto;
 use super::record::DTLS_1_0;
 use crate::error::{Error, Result};
 
@@ -80,6 +81,7 @@ pub(super) fn requested_cookie(body: &[u8]) -> Option<&[u8]> {
 /// rtc-dtls asks for one: the cookie is part of the transcript and cannot be changed later.
 pub(super) struct CookieProvider {
     inner: Arc<dyn RTCCryptoProvider>,
+    pub(super) seen: SeenCrypto,
     random: CookieRandom,
 }
 
@@ -94,7 +96,12 @@ impl CookieProvider {
             inner: inner.clone(),
             cookie: Mutex::new(None),
         };
-        Self { inner, random }
+        let seen = SeenCrypto::new(inner.clone());
+        Self {
+            inner,
+            seen,
+            random,
+        }
     }
 
     pub(super) fn set(&self, cookie: [u8; COOKIE]) {
@@ -112,7 +119,7 @@ impl RTCCryptoProvider for CookieProvider {
     }
 
     fn crypto(&self) -> &dyn RTCCrypto {
-        self.inner.crypto()
+        &self.seen
     }
 
     fn random(&self) -> &dyn RTCRandom {

@@ -8,6 +8,7 @@ mod handshake;
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,7 @@ use webrtc_dtls::config::HandshakeConfig;
 use webrtc_dtls::endpoint::{Endpoint, EndpointEvent};
 
 use self::adapter::{read, settings, summary};
+use super::fast::{self, Front, Records};
 use super::flight::{Flight, renumber};
 use super::hello::{CookieProvider, Cookies};
 use super::reassembly::{Partial, Reassembly};
@@ -83,6 +85,8 @@ pub(crate) struct RtcDtls {
     provider: Arc<CookieProvider>,
     cookies: Cookies,
     endpoint: Option<Endpoint>,
+    /// Once connected, in place of `endpoint`, with AES-GCM.
+    fast: Option<Records>,
     state: State,
     inbound: Inbound,
     hellos: [Option<Partial>; 2],
@@ -121,6 +125,7 @@ impl RtcDtls {
             provider,
             cookies: Cookies::new()?,
             endpoint: None,
+            fast: None,
             state: State::New,
             inbound: Inbound::default(),
             hellos: [None, None],
@@ -165,6 +170,7 @@ impl RtcDtls {
     fn end(&mut self) {
         self.state = State::Over;
         self.endpoint = None;
+        self.fast = None;
         self.inbound = Inbound::default();
         self.hellos = [None, None];
         self.flight = Flight::default();
@@ -196,6 +202,7 @@ impl RtcDtls {
 
     fn connected(&mut self, now: Instant, record: &Record<'_>) {
         match (record.epoch, record.content_type) {
+            (1, APPLICATION_DATA | ALERT) if self.fast.is_some() => self.open_record(record),
             (1, APPLICATION_DATA | ALERT) => self.feed(now, record.raw),
             // The peer repeats its last flight because ours was lost. An encrypted handshake
             // record may also ask for a renegotiation, which is refused by not answering.
@@ -204,6 +211,41 @@ impl RtcDtls {
                 self.counters.plaintext_alerts = self.counters.plaintext_alerts.saturating_add(1);
             }
             _ => self.drop_record(),
+        }
+    }
+
+    /// A record that came in company, or before its turn, and alerts.
+    fn open_record(&mut self, record: &Record<'_>) {
+        let mut raw = record.raw.to_vec();
+        let content = self
+            .fast
+            .as_mut()
+            .and_then(|fast| fast.open(record.content_type, record.sequence, &mut raw))
+            .and_then(|content| raw.get(content));
+        match (record.content_type, content) {
+            (APPLICATION_DATA, Some(data)) => {
+                let data = Bytes::copy_from_slice(data);
+                self.events.push_back(DtlsEvent::Data(data));
+            }
+            (ALERT, Some(&[_, 0])) => {
+                self.answer_close();
+                self.end();
+                self.events.push_back(DtlsEvent::PeerClosed);
+            }
+            (ALERT, Some(&[2, description])) => self.fail(DtlsFailure::PeerAlert(description)),
+            (_, Some(_)) => {}
+            (_, None) => self.drop_record(),
+        }
+    }
+
+    /// RFC 5246 section 7.2.1.
+    fn answer_close(&mut self) {
+        const CLOSE_NOTIFY: [u8; 2] = [1, 0];
+        let mut record = Vec::new();
+        if let Some(fast) = &mut self.fast
+            && fast.seal(ALERT, &CLOSE_NOTIFY, &mut record)
+        {
+            self.transmits.push_back(record.into());
         }
     }
 
@@ -333,6 +375,11 @@ impl RtcDtls {
                 match self.role {
                     DtlsRole::Server => self.flight.stop_timer(),
                     DtlsRole::Client => self.flight = Flight::default(),
+                }
+                self.fast = self.provider.seen.take();
+                if self.fast.is_some() {
+                    // Its work is done.
+                    self.endpoint = None;
                 }
                 self.events.push_back(connected);
                 self.feed_early(now, APPLICATION_DATA);
@@ -476,7 +523,39 @@ impl DtlsTransport for RtcDtls {
         event
     }
 
+    fn open_data(&mut self, datagram: &mut [u8], at: &mut usize) -> Option<Range<usize>> {
+        match self.fast.as_mut()?.open_data(datagram, at) {
+            Front::Data(content) => Some(content),
+            Front::Refused => {
+                self.drop_record();
+                Some(0..0)
+            }
+            Front::Other => None,
+        }
+    }
+
+    fn sealed_len(&self, len: usize) -> Option<usize> {
+        self.fast.as_ref()?;
+        len.checked_add(fast::OVERHEAD)
+    }
+
+    fn seal(&mut self, data: &[u8], out: &mut Vec<u8>) -> bool {
+        let fast = self.fast.as_mut();
+        fast.is_some_and(|fast| fast.seal(APPLICATION_DATA, data, out))
+    }
+
     fn write(&mut self, now: Instant, data: &[u8]) -> Result<()> {
+        if let Some(fast) = &mut self.fast {
+            if data.len() > MAX_WRITE {
+                return Err(Error::invalid_parameters("longer than a DTLS record"));
+            }
+            let mut record = Vec::with_capacity(data.len().saturating_add(fast::OVERHEAD));
+            if !fast.seal(APPLICATION_DATA, data, &mut record) {
+                return Err(Error::crypto("no record numbers are left"));
+            }
+            self.transmits.push_back(record.into());
+            return Ok(());
+        }
         let endpoint = self
             .endpoint
             .as_mut()
@@ -501,6 +580,7 @@ impl DtlsTransport for RtcDtls {
     }
 
     fn close(&mut self, now: Instant) {
+        self.answer_close();
         if self.state == State::Connected
             && let Some(endpoint) = self.endpoint.as_mut()
             && contain(|| endpoint.stop(now, PEER)).is_ok()

@@ -260,7 +260,11 @@ impl RtcDtls {
         let kept = std::mem::take(&mut self.inbound.early);
         self.inbound.early_bytes = 0;
         for raw in kept {
-            if raw.first() == Some(&content_type) || self.state == State::Connected {
+            if self.state == State::Connected {
+                if let Some(record) = crate::engine::dtls::record::records(&raw).next() {
+                    self.connected(now, &record);
+                }
+            } else if raw.first() == Some(&content_type) {
                 self.feed(now, &raw);
             } else if self.state == State::Handshaking {
                 self.keep_early(&raw);
