@@ -122,6 +122,7 @@ pub use connection::data_options::{
     DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelOptions,
     RTCDataChannelState, RTCPriorityType,
 };
+pub use connection::data_views::{RTCDataChannelMessages, RTCDataChannelStream};
 pub use connection::event::{RTCConnectionEvent, RTCConnectionEvents};
 pub use connection::fingerprint::{CertificateFingerprint, Fingerprint};
 pub use connection::ice_server::{RTCIceServer, RTCSocketServer};

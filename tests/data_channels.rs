@@ -8,11 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use common::session::{End, join, joined};
 use common::{loopback, run, within};
+use futures_util::{SinkExt, StreamExt};
 use ortc::{
     DataChannelCloseReason, Error, Misuse, RTCConnectionEvent, RTCDataChannel, RTCDataChannelEvent,
     RTCDataChannelMessage, RTCDataChannelOptions, RTCDataChannelState, RTCPriorityType,
     TransportFault,
 };
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// The channel that the peer made, by its label.
 async fn incoming(peer: &mut End, label: &str) -> RTCDataChannel {
@@ -334,6 +336,130 @@ async fn buffers_are_bounded_and_tell_when_they_are_low() {
         within(20, here.flush()).await.unwrap();
         within(20, reading).await.unwrap();
         assert_eq!(here.buffered_amount(), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_channel_is_a_stream_and_a_sink_of_messages() {
+    run(async {
+        let (_a, _b, here, there) = pair_with_channel().await;
+        let mut sink = here.into_messages();
+        let mut stream = there.into_messages();
+        let sending = async {
+            for n in 0..300 {
+                sink.send(numbered(n, 20_000)).await.unwrap();
+            }
+            SinkExt::<Bytes>::close(&mut sink).await.unwrap();
+        };
+        let receiving = async {
+            let mut count = 0;
+            while let Some(message) = stream.next().await {
+                assert_eq!(message.into_bytes(), numbered(count, 20_000));
+                count += 1;
+            }
+            count
+        };
+        let ((), count) = within(20, async { tokio::join!(sending, receiving) }).await;
+        assert_eq!(count, 300);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_channel_is_a_stream_of_bytes() {
+    run(async {
+        let (_a, _b, here, there) = pair_with_channel().await;
+        let (mut from, mut to) = (here.into_bytes_stream(), there.into_bytes_stream());
+        let data: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
+        let sending = async {
+            from.write_all(&data).await.unwrap();
+            from.flush().await.unwrap();
+            from.shutdown().await.unwrap();
+        };
+        let mut got = Vec::new();
+        let receiving = to.read_to_end(&mut got);
+        let ((), read) = within(20, async { tokio::join!(sending, receiving) }).await;
+        assert_eq!(read.unwrap(), data.len());
+        assert_eq!(got, data);
+        // Nothing goes into a channel that is closed.
+        let refused = async {
+            loop {
+                from.write_all(b"late").await?;
+                from.flush().await?;
+            }
+        };
+        let refused: std::io::Result<()> = within(5, refused).await;
+        assert_eq!(refused.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+    })
+    .await;
+}
+
+/// The peer opens channels that nobody reads: they close when their handles go.
+#[tokio::test]
+async fn r_c18_channels_come_and_go_from_both_ends() {
+    run(async {
+        let (mut a, mut b) = connected_pair().await;
+        for round in 0..20 {
+            let options = RTCDataChannelOptions::default;
+            let mut ours = Vec::new();
+            for n in 0..50 {
+                let label = format!("{round}/{n}");
+                ours.push(a.connection.create_data_channel(&label, options()).unwrap());
+                ours.push(b.connection.create_data_channel(&label, options()).unwrap());
+            }
+            for (peer, mine) in [(&mut b, 0), (&mut a, 1)] {
+                for n in 0..50 {
+                    let there = incoming(peer, &format!("{round}/{n}")).await;
+                    let here: &RTCDataChannel = &ours[n * 2 + mine];
+                    there.send(there.label().to_owned()).await.unwrap();
+                    let message = within(10, here.recv()).await.unwrap();
+                    assert_eq!(message.text(), Some(here.label()));
+                    assert!(here.id().unwrap() < 200, "{:?}", here.id());
+                    if n % 2 == 0 {
+                        there.close();
+                    } else {
+                        here.close();
+                    }
+                    drop(there);
+                }
+            }
+            for channel in ours {
+                within(10, channel.closed()).await;
+            }
+        }
+        assert_eq!(a.connection.stats().data.channels, 0);
+    })
+    .await;
+}
+
+/// 64 MiB for a reader that sleeps: what waits stays within the bounds, and all of it arrives.
+#[tokio::test]
+async fn r_c12_a_sender_waits_for_a_slow_reader() {
+    run(async {
+        let (_a, _b, here, there) = pair_with_channel().await;
+        let message = Bytes::from(vec![1; 64 * 1024]);
+        let mut sent = 0;
+        let mut queued = async || {
+            while tokio::time::timeout(Duration::from_millis(500), here.send(message.clone()))
+                .await
+                .is_ok_and(|result| result.is_ok())
+            {
+                sent += message.len();
+                assert!(here.buffered_amount() <= 2 << 20);
+            }
+            sent
+        };
+        let held = within(30, queued()).await;
+        // The window of the reader, what is queued here, and nothing else.
+        assert!(held <= (13 << 20) + (3 << 20), "{held}");
+        assert!(held >= 12 << 20, "{held}");
+        let mut left = held;
+        while left > 0 {
+            left -= within(10, there.recv()).await.unwrap().len();
+        }
+        here.send("on").await.unwrap();
+        assert_eq!(within(3, there.recv()).await.unwrap().text(), Some("on"));
     })
     .await;
 }

@@ -9,6 +9,7 @@ pub(crate) mod contributors;
 pub(crate) mod data_channel;
 pub(crate) mod data_options;
 mod data_shared;
+pub(crate) mod data_views;
 #[cfg(test)]
 mod description_fuzz_tests;
 mod digits;
