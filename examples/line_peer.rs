@@ -19,8 +19,9 @@ use std::time::Duration;
 
 use ortc::{
     CertificateFingerprint, DTMFEvent, DTMFMediaStreamTrack, DTMFTone, Kind, MediaStream,
-    MediaStreamTrack, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions,
-    RTCConnectionSide, RTCIceCandidateDescription, RTCIceRole, RTCTrackDescription,
+    MediaStreamTrack, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionEvents,
+    RTCConnectionOptions, RTCConnectionSide, RTCDataChannelOptions, RTCIceCandidateDescription,
+    RTCIceRole, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use support::{Result, ogg_opus};
@@ -111,6 +112,7 @@ async fn run(role: RTCIceRole, name: &str, length: Duration, digits: Option<&str
     let codecs = codecs(audio)?;
     sending.set_codecs(codecs.clone())?;
     let heard = receive(&connection, audio["ssrc"].as_u64(), codecs)?;
+    let messages = converse(&connection, events, role)?;
     connect(&connection, &peer)?;
     tokio::time::timeout(Duration::from_secs(30), connection.connected()).await??;
 
@@ -136,7 +138,7 @@ async fn run(role: RTCIceRole, name: &str, length: Duration, digits: Option<&str
             "dtls": stats.transport.dtls_state,
             "srtp_in": heard.packets.load(Ordering::Relaxed),
             "srtp_out": stats.outbound_rtp.iter().map(|one| one.packets_sent).sum::<u64>(),
-            "dc": [],
+            "dc": *messages.lock().map_err(|_| "poisoned")?,
             "dtmf_in": *heard.digits.lock().map_err(|_| "poisoned")?,
         })
     );
@@ -145,6 +147,50 @@ async fn run(role: RTCIceRole, name: &str, length: Duration, digits: Option<&str
     connection.close();
     connection.closed().await;
     Ok(())
+}
+
+/// The controlling side opens a data channel and speaks first, the controlled side answers; what
+/// is heard.
+fn converse(
+    connection: &RTCConnection,
+    mut events: RTCConnectionEvents,
+    role: RTCIceRole,
+) -> Result<Arc<Mutex<Vec<String>>>> {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let into = heard.clone();
+    let opened = match role {
+        RTCIceRole::Controlling => {
+            Some(connection.create_data_channel("ortc", RTCDataChannelOptions::default())?)
+        }
+        RTCIceRole::Controlled => None,
+    };
+    tokio::spawn(async move {
+        let speaks_first = opened.is_some();
+        let channel = match opened {
+            Some(channel) => channel,
+            None => loop {
+                match events.next().await {
+                    Some(RTCConnectionEvent::DataChannel(channel)) => break channel,
+                    Some(_) => {}
+                    None => return Ok(()),
+                }
+            },
+        };
+        if speaks_first {
+            channel.send("hello ortc").await?;
+        }
+        while let Some(message) = channel.recv().await {
+            let text = message.text().unwrap_or_default().to_owned();
+            if !speaks_first {
+                channel.send(format!("echo:{text}")).await?;
+            }
+            if let Ok(mut heard) = into.lock() {
+                heard.push(text);
+            }
+        }
+        Ok::<_, ortc::Error>(())
+    });
+    Ok(heard)
 }
 
 /// The line on standard input, and later its end. In a thread of its own, which does not hold up

@@ -40,3 +40,8 @@ async fn unknown_track() {
 async fn simple_peer() {
     example("simple_peer", 60).await;
 }
+
+#[tokio::test]
+async fn two_peers_data() {
+    example("two_peers_data", 150).await;
+}

@@ -112,6 +112,12 @@ fn check_result(result: &Value, role: &str) {
         "{result}"
     );
     assert_eq!(text("dtls"), "connected", "{result}");
+    let heard = if role == "controlling" {
+        "echo:hello ortc"
+    } else {
+        "hello ortc"
+    };
+    assert_eq!(result["dc"], serde_json::json!([heard]), "{result}");
     assert!(count("srtp_in") > PACKETS, "{result}");
     assert!(count("srtp_out") > PACKETS, "{result}");
 }
