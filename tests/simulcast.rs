@@ -243,6 +243,7 @@ async fn g043_header_extensions_of_a_description_are_used() {
             media.write_sample(frame(rid, 1), FRAME).unwrap();
             expect(&screen.encoding(rid).unwrap(), rid, 1).await;
         }
+        assert_eq!(b.connection.stats().inbound_rtp.len(), RIDS.len());
         for peer in [&a, &b] {
             peer.connection.close();
         }
