@@ -13,6 +13,9 @@ use crate::engine::sctp::MAX_PACKET;
 const INITIAL: usize = 10 * MAX_PACKET;
 const MIN: usize = 4 * MAX_PACKET;
 const MAX: usize = 32 << 20;
+/// Slow start that was left for a delay of somebody else's goes on up to this.
+const RESUMED: usize = 128 * MAX_PACKET;
+const PATIENCE: u32 = 8;
 /// Losses up to this share, in percent, are taken for chance.
 const CHANCE: usize = 3;
 /// The share is known once this much was sent.
@@ -45,6 +48,8 @@ pub(super) struct Congestion {
     /// A delay that does not shrink with the window is not this sender's queue: below counts as
     /// none.
     floor: Duration,
+    /// Rounds with a delay that so small a window does not explain.
+    stuck: u32,
     /// The window before the last cut for losses, should they turn out to be none.
     before_cut: usize,
 }
@@ -67,6 +72,7 @@ impl Default for Congestion {
             tokens_at: None,
             draining: None,
             floor: Duration::ZERO,
+            stuck: 0,
             before_cut: 0,
         }
     }
@@ -153,7 +159,7 @@ impl Congestion {
             let (window, then) = *self.draining.get_or_insert((self.window, rtt));
             if self.window <= window / 4 * 3 {
                 if rtt >= then * 9 / 10 {
-                    self.floor = rtt;
+                    self.blame_others(rtt);
                 }
                 self.draining = None;
             }
@@ -161,7 +167,23 @@ impl Congestion {
             let step = (self.window / 16).max(MAX_PACKET);
             self.window = self.window.saturating_add(step).min(MAX);
             self.draining = None;
+            self.stuck = 0;
+        } else if queue > aim.saturating_mul(2) {
+            // So few packets do not make such a queue, unless the path is slow indeed.
+            self.stuck = self.stuck.saturating_add(1);
+            if self.stuck >= PATIENCE {
+                self.blame_others(rtt);
+            }
         }
+    }
+
+    /// This delay is not this sender's doing. It was wrong to leave slow start, then; but not back
+    /// to any size.
+    fn blame_others(&mut self, rtt: Duration) {
+        self.floor = rtt;
+        self.slow_start = self.window < RESUMED;
+        self.threshold = RESUMED;
+        self.stuck = 0;
     }
 
     pub(super) fn on_lost(&mut self, bytes: usize) {

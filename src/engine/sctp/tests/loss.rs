@@ -72,6 +72,35 @@ fn r_d08_a_clean_path_is_filled_and_a_narrow_one_not_flooded() {
 }
 
 #[test]
+fn r_d09_reordering_and_duplicates_change_nothing() {
+    // A bottleneck, so that both have the same to win.
+    let bottleneck = Link {
+        latency: ms(30),
+        rate_bps: Some(10_000_000),
+        queue_bytes: 500_000,
+        ..Link::default()
+    };
+    let mut clean = Line::connected(13);
+    clean.link(bottleneck);
+    bulk(&mut clean, secs(5), 16_384);
+    let limit = mbit(bulk(&mut clean, secs(10), 16_384), secs(10));
+    let mut line = Line::connected(13);
+    line.link(Link {
+        jitter: ms(100),
+        reorder: 0.25,
+        reorder_by: ms(20),
+        duplicate: 0.1,
+        ..bottleneck
+    });
+    bulk(&mut line, secs(10), 16_384);
+    let rate = mbit(bulk(&mut line, secs(20), 16_384), secs(20));
+    println!("reordered: {rate:.2} of {limit:.2} Mbit/s");
+    assert!(rate >= limit / 2.0, "{rate} of {limit}");
+    let got = line.sides[B].got.len() as u32;
+    assert_in_order(&line, B, 0, got);
+}
+
+#[test]
 fn r_d05_data_is_back_soon_after_a_blackout_and_nothing_is_lost() {
     for seconds in [2, 5, 10, 20, 28] {
         let mut line = Line::connected(seconds);

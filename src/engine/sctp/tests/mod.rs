@@ -57,6 +57,8 @@ struct Line {
     net: SimNet,
     sides: [Side; 2],
     filter: Option<Filter>,
+    /// The number of the next message of `bulk`.
+    next: u32,
 }
 
 impl Line {
@@ -84,6 +86,7 @@ impl Line {
             net: SimNet::new(seed, start),
             sides: [side(a, ua, 1), side(b, ub, 2)],
             filter: None,
+            next: 0,
         }
     }
 
@@ -264,12 +267,12 @@ fn bulk(line: &mut Line, time: Duration, message: usize) -> usize {
     let until = line.now + time;
     let before = line.received(B);
     let mut queued = line.sides[A].released;
-    let mut n = 0;
     while line.now < until {
         while queued.saturating_sub(line.sides[A].released) < 1 << 20 {
-            line.send(A, 0, numbered(n, message));
+            let next = numbered(line.next, message);
+            line.send(A, 0, next);
             queued += message.max(4);
-            n += 1;
+            line.next += 1;
         }
         line.run_until(until.saturating_duration_since(line.now).min(ms(5)), |_| {
             false
