@@ -4,6 +4,7 @@
 
 mod channel;
 mod dcep;
+mod rules;
 mod transport;
 
 #[cfg(test)]
@@ -84,6 +85,8 @@ pub(crate) struct Data {
     channels: BTreeMap<ChannelKey, Channel>,
     streams: HashMap<u16, ChannelKey>,
     next_key: u32,
+    /// Channels that the peer opened.
+    incoming: usize,
     events: VecDeque<DataEvent>,
     early: Vec<(u16, u32, Bytes)>,
     unread: Unread,

@@ -231,6 +231,33 @@ fn r_d12_after_a_stall_the_newest_is_there_at_once() {
     }
 }
 
+/// A thousand small messages beside a great transfer: none waits long for its turn.
+#[test]
+fn r_e07_small_messages_pass_a_great_transfer() {
+    let mut line = Line::connected(26);
+    line.link(Link {
+        rate_bps: Some(100_000_000),
+        queue_bytes: 1 << 20,
+        ..path(ms(10), 0.0)
+    });
+    bulk(&mut line, secs(1), 65_536);
+    let start = line.now;
+    for stream in 1..=1_000 {
+        line.send(A, stream, numbered(stream.into(), 1_000));
+    }
+    bulk(&mut line, secs(1), 65_536);
+    let mut took: Vec<Duration> = line.sides[B]
+        .got
+        .iter()
+        .filter(|(_, stream, ..)| *stream > 0)
+        .map(|(at, ..)| *at - start)
+        .collect();
+    assert_eq!(took.len(), 1_000);
+    took.sort();
+    println!("p99 {:?}", took[990]);
+    assert!(took[990] <= ms(300), "{:?}", took[990]);
+}
+
 #[test]
 fn r_d10_flipped_bits_are_noticed() {
     // Here without DTLS, which would notice before: both sides insist on checksums.

@@ -1,0 +1,304 @@
+//! What opens and closes channels, and what becomes of their messages (RFC 8831, RFC 8832).
+
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::channel::Reset;
+use super::dcep;
+use super::{
+    Channel, ChannelKey, ChannelSpec, ChannelState, ClosedBecause, Data, DataEvent,
+    MAX_EARLY_BYTES, MAX_INCOMING, MAX_STREAM, MessageKind, Reliability, Unread, ppid,
+};
+use crate::engine::data::transport::MAX_BUFFERED;
+use crate::engine::sctp::Outbound;
+
+impl Data {
+    pub(super) fn add(&mut self, mut channel: Channel) -> ChannelKey {
+        self.next_key = self.next_key.wrapping_add(1);
+        let key = ChannelKey(self.next_key);
+        channel.key = key;
+        if let Some(id) = channel.id {
+            self.streams.insert(id, key);
+        }
+        self.channels.insert(key, channel);
+        key
+    }
+
+    /// The association is there: gives the channel a stream and tells the peer of it.
+    pub(super) fn open(&mut self, now: Instant, key: ChannelKey, even: bool) {
+        let Some(streams) = self.sctp.as_ref().map(|sctp| sctp.streams()) else {
+            return;
+        };
+        let free = self.free_stream(even, streams);
+        let Some(channel) = self.channels.get_mut(&key) else {
+            return;
+        };
+        if channel.state != ChannelState::Connecting {
+            return;
+        }
+        let Some(id) = channel.id.or(free).filter(|&id| id < streams) else {
+            return self.finish(key, ClosedBecause::NoStream);
+        };
+        channel.id = Some(id);
+        channel.state = ChannelState::Open;
+        self.streams.insert(id, key);
+        if channel.spec.negotiated.is_none()
+            && let Some(sctp) = &mut self.sctp
+        {
+            sctp.send(now, control(id, dcep::open(&channel.spec)));
+        }
+        self.events.push_back(DataEvent::Open { key, id });
+        self.replay_early(now, id);
+    }
+
+    /// RFC 8832 section 6: the DTLS client uses even streams, the server odd ones.
+    pub(super) fn free_stream(&self, even: bool, streams: u16) -> Option<u16> {
+        (u16::from(!even)..streams.min(MAX_STREAM.saturating_add(1)))
+            .step_by(2)
+            .find(|id| !self.streams.contains_key(id))
+    }
+
+    pub(super) fn close(&mut self, now: Instant, key: ChannelKey, reason: ClosedBecause) {
+        let Some(channel) = self.channels.get_mut(&key) else {
+            return;
+        };
+        channel.reason.get_or_insert(reason);
+        match (channel.id, channel.state, self.sctp.as_mut()) {
+            (Some(id), ChannelState::Open | ChannelState::Closing, Some(sctp)) => {
+                channel.state = ChannelState::Closing;
+                if channel.outgoing_reset == Reset::No {
+                    channel.outgoing_reset = Reset::Asked;
+                    sctp.reset(now, id);
+                }
+                if reason != ClosedBecause::Local && reason != ClosedBecause::Peer {
+                    // Nothing of it is wanted any more, and the application knows why now.
+                    self.events.push_back(DataEvent::Closing(key));
+                }
+            }
+            _ => self.finish(key, reason),
+        }
+    }
+
+    /// Forgets a channel and tells why.
+    pub(super) fn finish(&mut self, key: ChannelKey, reason: ClosedBecause) {
+        if let Some(channel) = self.channels.remove(&key) {
+            self.incoming = self.incoming.saturating_sub(usize::from(channel.incoming));
+            if let Some(id) = channel.id
+                && self.streams.get(&id) == Some(&key)
+            {
+                self.streams.remove(&id);
+            }
+            let reason = channel.reason.unwrap_or(reason);
+            self.events.push_back(DataEvent::Closed { key, reason });
+        }
+    }
+
+    pub(super) fn end(&mut self, reason: ClosedBecause) {
+        self.failed = Some(reason);
+        self.sctp = None;
+        self.early = Vec::new();
+        let all: Vec<ChannelKey> = self.channels.keys().copied().collect();
+        for key in all {
+            self.finish(key, reason);
+        }
+    }
+
+    pub(super) fn incoming_reset(&mut self, now: Instant, stream: u16) {
+        let Some(key) = self.streams.get(&stream).copied() else {
+            self.early.retain(|(early, _, _)| *early != stream);
+            if let Some(sctp) = &mut self.sctp {
+                sctp.reset(now, stream);
+            }
+            return;
+        };
+        if let Some(channel) = self.channels.get_mut(&key) {
+            channel.incoming_reset = true;
+            if channel.state == ChannelState::Open {
+                self.events.push_back(DataEvent::Closing(key));
+            }
+        }
+        self.close(now, key, ClosedBecause::Peer);
+        self.finish_if_done(key);
+    }
+
+    pub(super) fn outgoing_reset(&mut self, stream: u16) {
+        if let Some(key) = self.streams.get(&stream).copied() {
+            if let Some(channel) = self.channels.get_mut(&key) {
+                channel.outgoing_reset = Reset::Done;
+            }
+            self.finish_if_done(key);
+        }
+    }
+
+    pub(super) fn finish_if_done(&mut self, key: ChannelKey) {
+        let done = self
+            .channels
+            .get(&key)
+            .is_some_and(|channel| channel.incoming_reset && channel.outgoing_reset == Reset::Done);
+        if done {
+            self.finish(key, ClosedBecause::Peer);
+        }
+    }
+
+    pub(super) fn released(&mut self, stream: u16, bytes: usize) {
+        let Some(key) = self.streams.get(&stream).copied() else {
+            return;
+        };
+        let Some(channel) = self.channels.get_mut(&key) else {
+            return;
+        };
+        let before = channel.buffered;
+        channel.buffered = before.saturating_sub(bytes);
+        if channel.waited_for && channel.buffered <= MAX_BUFFERED / 2 {
+            channel.waited_for = false;
+            self.events.push_back(DataEvent::Writable(key));
+        }
+        if before > channel.low_threshold && channel.buffered <= channel.low_threshold {
+            self.events.push_back(DataEvent::BufferedAmountLow(key));
+        }
+    }
+
+    pub(super) fn message(
+        &mut self,
+        now: Instant,
+        stream: u16,
+        kind: u32,
+        data: Bytes,
+        even: bool,
+        limit: usize,
+    ) {
+        if kind == ppid::DCEP {
+            self.unread.read(data.len());
+            return self.control(now, stream, &data, even);
+        }
+        let Some(key) = self.streams.get(&stream).copied() else {
+            return self.keep_early(stream, kind, data);
+        };
+        let Some(channel) = self.channels.get_mut(&key) else {
+            return;
+        };
+        let message_kind = match kind {
+            ppid::TEXT | ppid::EMPTY_TEXT => MessageKind::Text,
+            ppid::BINARY | ppid::EMPTY_BINARY => MessageKind::Binary,
+            _ => {
+                self.drop_message(data.len());
+                return;
+            }
+        };
+        // RFC 8832 section 6: any message shows that the peer knows the channel.
+        channel.acked = true;
+        if channel
+            .reason
+            .is_some_and(|reason| reason != ClosedBecause::Peer)
+        {
+            self.unread.read(data.len());
+            return;
+        }
+        if data.len() > limit {
+            self.unread.read(data.len());
+            return self.close(now, key, ClosedBecause::TooLarge);
+        }
+        let data = match kind {
+            ppid::EMPTY_TEXT | ppid::EMPTY_BINARY => {
+                // The byte that stood for nothing.
+                self.unread.read(data.len());
+                self.unread.add(0);
+                Bytes::new()
+            }
+            _ => data,
+        };
+        self.events.push_back(DataEvent::Message {
+            key,
+            kind: message_kind,
+            data,
+        });
+    }
+
+    pub(super) fn drop_message(&mut self, len: usize) {
+        self.unread.read(len);
+        self.counters.dropped_messages = self.counters.dropped_messages.saturating_add(1);
+    }
+
+    /// The peer may use a negotiated channel before this side has made it.
+    pub(super) fn keep_early(&mut self, stream: u16, kind: u32, data: Bytes) {
+        let cost = |data: &Bytes| Unread::cost(data.len());
+        let held: usize = self.early.iter().map(|(_, _, data)| cost(data)).sum();
+        if held.saturating_add(cost(&data)) > MAX_EARLY_BYTES {
+            return self.drop_message(data.len());
+        }
+        self.early.push((stream, kind, data));
+    }
+
+    pub(super) fn replay_early(&mut self, now: Instant, stream: u16) {
+        let (ours, others) = std::mem::take(&mut self.early)
+            .into_iter()
+            .partition(|(early, _, _)| *early == stream);
+        self.early = others;
+        for (_, kind, data) in ours {
+            self.message(now, stream, kind, data, false, usize::MAX);
+        }
+    }
+
+    pub(super) fn control(&mut self, now: Instant, stream: u16, message: &[u8], even: bool) {
+        match dcep::parse(message) {
+            Some(dcep::Message::Ack) => {
+                let key = self.streams.get(&stream).copied();
+                if let Some(channel) = key.and_then(|key| self.channels.get_mut(&key)) {
+                    channel.acked = true;
+                }
+            }
+            Some(dcep::Message::Open(spec)) => self.incoming(now, stream, spec, even),
+            None => self.refuse(now, stream),
+        }
+    }
+
+    pub(super) fn incoming(&mut self, now: Instant, stream: u16, spec: ChannelSpec, even: bool) {
+        let theirs = stream.is_multiple_of(2) != even;
+        if !theirs
+            || stream > MAX_STREAM
+            || self.streams.contains_key(&stream)
+            || self.incoming >= MAX_INCOMING
+        {
+            return self.refuse(now, stream);
+        }
+        self.incoming = self.incoming.saturating_add(1);
+        let mut channel = Channel::new(ChannelKey(0), spec.clone(), true);
+        channel.id = Some(stream);
+        channel.state = ChannelState::Open;
+        let key = self.add(channel);
+        if let Some(sctp) = &mut self.sctp {
+            sctp.send(now, control(stream, dcep::ack()));
+        }
+        self.events.push_back(DataEvent::Incoming {
+            key,
+            id: stream,
+            spec,
+        });
+        self.replay_early(now, stream);
+    }
+
+    /// A malformed OPEN, or one that may not be: that stream ends, nothing else.
+    pub(super) fn refuse(&mut self, now: Instant, stream: u16) {
+        self.counters.refused_channels = self.counters.refused_channels.saturating_add(1);
+        match self.streams.get(&stream).copied() {
+            Some(key) => self.close(now, key, ClosedBecause::Protocol),
+            None => {
+                if let Some(sctp) = &mut self.sctp {
+                    sctp.reset(now, stream);
+                }
+            }
+        }
+    }
+}
+
+/// A message of the establishment protocol: ordered and reliable (RFC 8832 section 6).
+fn control(stream: u16, data: Bytes) -> Outbound {
+    Outbound {
+        stream,
+        ppid: ppid::DCEP,
+        data,
+        ordered: true,
+        reliability: Reliability::Reliable,
+    }
+}
