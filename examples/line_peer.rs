@@ -1,13 +1,14 @@
 //! A peer for tests against foreign implementations: one JSON line out, one in, then media.
 //!
 //! ```text
-//! line_peer controlling|controlled [--seconds N] [--dtmf DIGITS]
+//! line_peer controlling|controlled [--seconds N] [--dtmf DIGITS] [--channels N]
 //! ```
 //!
 //! The line is `{ice: {usernameFragment, password}, candidates: ["candidate line"], dtls: {role,
 //! fingerprints: [{algorithm, value}]}, sctp: {port, maxMessageSize}, rtp: {audio: {ssrc,
 //! payloadType, dtmf: [{payloadType, clockRate}]}}}`; the controlled side is the DTLS client. The
-//! last line is the result. With `--dtmf` it sends silence and keys in the digits.
+//! last line is the result. With `--dtmf` it sends silence and keys in the digits; with
+//! `--channels` it opens so many data channels of all kinds, whose messages the peer sends back.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -18,10 +19,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ortc::{
-    CertificateFingerprint, DTMFEvent, DTMFMediaStreamTrack, DTMFTone, Kind, MediaStream,
-    MediaStreamTrack, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionEvents,
-    RTCConnectionOptions, RTCConnectionSide, RTCDataChannelOptions, RTCIceCandidateDescription,
-    RTCIceRole, RTCTrackDescription,
+    CertificateFingerprint, DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DataChannelCloseReason,
+    Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnection, RTCConnectionEvent,
+    RTCConnectionEvents, RTCConnectionOptions, RTCConnectionSide, RTCDataChannelOptions,
+    RTCIceCandidateDescription, RTCIceRole, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use support::{Result, ogg_opus};
@@ -44,7 +45,9 @@ async fn main() -> Result<()> {
         Some("controlled") => (RTCIceRole::Controlled, "controlled"),
         _ => {
             return Err(
-                "usage: line_peer controlling|controlled [--seconds N] [--dtmf DIGITS]".into(),
+                "usage: line_peer controlling|controlled [--seconds N] [--dtmf DIGITS] \
+                 [--channels N]"
+                    .into(),
             );
         }
     };
@@ -54,10 +57,17 @@ async fn main() -> Result<()> {
     };
     let seconds = value_of("--seconds").map_or(Ok(5), |seconds| seconds.parse())?;
     let digits = value_of("--dtmf").map(String::as_str);
-    run(role, name, Duration::from_secs(seconds), digits).await
+    let channels = value_of("--channels").map_or(Ok(0), |count| count.parse())?;
+    run(role, name, Duration::from_secs(seconds), digits, channels).await
 }
 
-async fn run(role: RTCIceRole, name: &str, length: Duration, digits: Option<&str>) -> Result<()> {
+async fn run(
+    role: RTCIceRole,
+    name: &str,
+    length: Duration,
+    digits: Option<&str>,
+    channels: usize,
+) -> Result<()> {
     let options = RTCConnectionOptions::default()
         .role(role)
         .include_loopback(true);
@@ -125,9 +135,17 @@ async fn run(role: RTCIceRole, name: &str, length: Duration, digits: Option<&str
             keys.play(tones)
         });
     }
+    let echoes: Vec<_> = (0..channels)
+        .map(|n| tokio::spawn(echo(connection.clone(), n)))
+        .collect();
     let sent = tokio::spawn(send(track, length, digits.is_some()));
     tokio::time::sleep(length).await;
     sent.abort();
+    let mut echoed = 0;
+    for one in echoes {
+        one.await??;
+        echoed += 1;
+    }
     let stats = connection.stats();
     println!(
         "{}",
@@ -138,6 +156,7 @@ async fn run(role: RTCIceRole, name: &str, length: Duration, digits: Option<&str
             "dtls": stats.transport.dtls_state,
             "srtp_in": heard.packets.load(Ordering::Relaxed),
             "srtp_out": stats.outbound_rtp.iter().map(|one| one.packets_sent).sum::<u64>(),
+            "channels": echoed,
             "dc": *messages.lock().map_err(|_| "poisoned")?,
             "dtmf_in": *heard.digits.lock().map_err(|_| "poisoned")?,
         })
@@ -191,6 +210,39 @@ fn converse(
         Ok::<_, ortc::Error>(())
     });
     Ok(heard)
+}
+
+/// A channel whose one message the peer sends back; every other one the peer closes after that.
+async fn echo(connection: RTCConnection, n: usize) -> Result<()> {
+    let options = RTCDataChannelOptions::default();
+    let options = match n % 4 {
+        0 => options,
+        1 => options.ordered(false),
+        2 => options.ordered(false).max_retransmits(5),
+        _ => options.max_packet_life_time(Duration::from_secs(5)),
+    };
+    let (label, expected) = if n.is_multiple_of(2) {
+        ("echo", DataChannelCloseReason::Closed)
+    } else {
+        ("echo close", DataChannelCloseReason::RemoteClosed)
+    };
+    // The largest that is declared, and small ones.
+    let size = if n.is_multiple_of(10) { 262_144 } else { n };
+    let message = vec![n as u8; size];
+    let channel = connection.create_data_channel(label, options)?;
+    channel.send(message.clone()).await?;
+    let back = channel.recv().await.ok_or("closed before the echo")?;
+    if back.into_bytes() != message {
+        return Err(format!("channel {n} came back changed").into());
+    }
+    if expected == DataChannelCloseReason::Closed {
+        channel.close();
+    }
+    let reason = channel.closed().await;
+    if reason != expected {
+        return Err(format!("channel {n}: {reason}").into());
+    }
+    Ok(())
 }
 
 /// The line on standard input, and later its end. In a thread of its own, which does not hold up

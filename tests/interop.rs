@@ -43,6 +43,28 @@ async fn chromium_is_controlling() {
     cross(chromium("controlling"), line_peer("controlled")).await;
 }
 
+/// A hundred channels of all kinds, with messages of 256 KiB among them, and closed from each side.
+#[tokio::test]
+async fn g040_a_hundred_data_channels_to_aiortc_and_chromium() {
+    let with = |mut command: Vec<String>| {
+        command.extend(["--channels", "100"].map(String::from));
+        command
+    };
+    let pairs = [
+        (with(line_peer("controlling")), chromium("controlled")),
+        (chromium("controlling"), with(line_peer("controlled"))),
+        (with(line_peer("controlling")), aiortc("controlled")),
+        (aiortc("controlling"), with(line_peer("controlled"))),
+    ];
+    for (controlling, controlled) in pairs {
+        let results = cross(controlling, controlled).await;
+        assert!(
+            results.iter().any(|result| result["channels"] == 100),
+            "{results:?}"
+        );
+    }
+}
+
 /// Every digit once and in order, into the browser and out of it. What it hears is told by the
 /// sound that it makes of our packets.
 #[tokio::test]

@@ -179,14 +179,22 @@ async def run(role, seconds):
 
     def answer(channel):
         held.append(channel)
+        if channel.label.startswith("echo"):
+
+            @channel.on("message")
+            def on_echo(message):
+                channel.send(message)
+                if channel.label == "echo close":
+                    channel.close()
+
+            return
 
         @channel.on("message")
         def on_message(message):
             heard.append(message)
             channel.send("echo:" + message)
 
-    if not controlling:
-        sctp.on("datachannel", answer)
+    sctp.on("datachannel", answer)
     capabilities = RTCSctpCapabilities(maxMessageSize=remote["sctp"]["maxMessageSize"])
     await sctp.start(capabilities, remote["sctp"]["port"])
     if controlling:

@@ -14,6 +14,14 @@ let sentDigits = "";
 async function open() {
   pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
   pc.ondatachannel = ({ channel }) => {
+    channel.binaryType = "arraybuffer";
+    if (channel.label.startsWith("echo")) {
+      channel.onmessage = ({ data }) => {
+        channel.send(data);
+        if (channel.label === "echo close") channel.close();
+      };
+      return;
+    }
     channel.onmessage = ({ data }) => {
       heard.push(data);
       channel.send("echo:" + data);
