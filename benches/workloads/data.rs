@@ -11,13 +11,20 @@ use crate::pair::{self, Pair};
 use crate::{Arguments, Result};
 
 /// A channel between the two ends of a pair.
-async fn channel(pair: &mut Pair) -> Result<(RTCDataChannel, RTCDataChannel)> {
+async fn channel(
+    pair: &mut Pair,
+    idle: &mut Vec<RTCDataChannel>,
+) -> Result<(RTCDataChannel, RTCDataChannel)> {
     let options = RTCDataChannelOptions::default();
     let from = pair.a.create_data_channel("bench", options)?;
     from.opened().await?;
     loop {
         match pair.events_b().next().await {
-            Some(RTCConnectionEvent::DataChannel(to)) => return Ok((from, to)),
+            Some(RTCConnectionEvent::DataChannel(to)) if to.label() == "bench" => {
+                return Ok((from, to));
+            }
+            // Dropping it would close it.
+            Some(RTCConnectionEvent::DataChannel(other)) => idle.push(other),
             Some(_) => {}
             None => return Err("no data channel came".into()),
         }
@@ -41,7 +48,7 @@ pub(crate) async fn throughput(name: &str, arguments: Arguments) -> Result<()> {
         let options = RTCDataChannelOptions::default();
         idle.push(pair.a.create_data_channel(n.to_string(), options)?);
     }
-    let (from, to) = channel(&mut pair).await?;
+    let (from, to) = channel(&mut pair, &mut idle).await?;
     let limit = Instant::now() + Duration::from_secs(arguments.seconds);
     let span = Span::start();
     let reader = tokio::spawn(async move {

@@ -147,9 +147,13 @@ impl RTCDataChannel {
         self.channel().state()
     }
 
-    /// Bytes that were queued and have not gone out yet.
+    /// Bytes that were queued and have not gone out yet; once the channel is closed, those that
+    /// never will.
     #[doc(alias = "bufferedAmount")]
     pub fn buffered_amount(&self) -> usize {
+        if let Some(unsent) = self.channel().unsent() {
+            return unsent;
+        }
         let connection = self.handle.connection.upgrade();
         connection.map_or(0, |connection| {
             connection
@@ -251,7 +255,8 @@ impl RTCDataChannel {
     /// `InvalidState` when the channel is closed before.
     pub async fn flush(&self) -> Result<()> {
         loop {
-            if self.buffered_amount() == 0 {
+            let buffered = self.buffered_amount();
+            if buffered == 0 {
                 return Ok(());
             }
             if self.ready_state() == RTCDataChannelState::Closed {
@@ -428,9 +433,13 @@ impl ConnectionShared {
                         channel.events.push(RTCDataChannelEvent::Closing);
                     }
                 }
-                DataEvent::Closed { key, reason } => {
+                DataEvent::Closed {
+                    key,
+                    reason,
+                    unsent,
+                } => {
                     if let Some(channel) = state.channels.remove(&key) {
-                        channel.closed(reason.into());
+                        channel.closed(reason.into(), unsent);
                     }
                 }
             }

@@ -35,6 +35,8 @@ struct Inner {
     state: RTCDataChannelState,
     id: Option<u16>,
     reason: Option<DataChannelCloseReason>,
+    /// Once closed: bytes that were queued and never went out.
+    unsent: usize,
     low_threshold: usize,
     /// Bounded by the receive window.
     messages: VecDeque<Delivered>,
@@ -54,6 +56,7 @@ impl ChannelShared {
                 state: RTCDataChannelState::Connecting,
                 id: spec.negotiated,
                 reason: None,
+                unsent: 0,
                 low_threshold: 0,
                 messages: VecDeque::new(),
                 abandoned: false,
@@ -103,7 +106,12 @@ impl ChannelShared {
         self.changed.notify_waiters();
     }
 
-    pub(super) fn closed(&self, reason: DataChannelCloseReason) {
+    pub(super) fn unsent(&self) -> Option<usize> {
+        let inner = lock(&self.inner);
+        inner.reason.map(|_| inner.unsent)
+    }
+
+    pub(super) fn closed(&self, reason: DataChannelCloseReason, unsent: usize) {
         {
             let mut inner = lock(&self.inner);
             if inner.state == RTCDataChannelState::Closed {
@@ -111,6 +119,7 @@ impl ChannelShared {
             }
             inner.state = RTCDataChannelState::Closed;
             inner.reason = Some(reason);
+            inner.unsent = unsent;
         }
         self.events.push(RTCDataChannelEvent::Closed { reason });
         self.events.close();

@@ -63,6 +63,8 @@ pub(crate) enum DataEvent {
     Closed {
         key: ChannelKey,
         reason: ClosedBecause,
+        /// Bytes that were queued and never went out.
+        unsent: usize,
     },
 }
 

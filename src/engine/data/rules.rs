@@ -90,7 +90,11 @@ impl Data {
                 self.streams.remove(&id);
             }
             let reason = channel.reason.unwrap_or(reason);
-            self.events.push_back(DataEvent::Closed { key, reason });
+            self.events.push_back(DataEvent::Closed {
+                key,
+                reason,
+                unsent: channel.buffered,
+            });
         }
     }
 
