@@ -187,6 +187,7 @@ export class RTCConnection extends EventTarget {
   receiveTrack(description: RTCTrackDescription | unknown): Promise<MediaStreamTrack>;
   stopReceiving(ssrcOrTrack: string | number | MediaStreamTrack): boolean;
   addDtmfHandler(dtmf?: DTMFMediaStreamTrack, stream?: MediaStream | null): DTMFMediaStreamTrack;
+  /** Before the connection is agreed, an object with the members of an RTCDataChannel that stands for one. */
   createDataChannel(label?: string, init?: RTCDataChannelInit): RTCDataChannel;
   close(): void;
 

@@ -19,6 +19,7 @@ const SPARE = 2; // Prepared senders of each kind, so that a new track is descri
 // has both sides change); Chromium takes them alone, as the Rust crate does.
 const BOTH_RESTART = /Firefox\//.test(globalThis.navigator?.userAgent ?? "");
 const RESTART_PATIENCE = 1000; // ms in which the peer may answer a restart with one of its own
+const MAX_EARLY_CHANNELS = 1000;
 const MAX_RECEIVED = 128; // tracks
 const SOURCE_TIMEOUT = 10_000; // ms without RTP until a track is disconnected
 const MID = "urn:ietf:params:rtp-hdrext:sdes:mid";
@@ -770,6 +771,72 @@ class Receiver {
 }
 
 // ---------------------------------------------------------------------------------------------
+// Data
+
+/**
+ * A data channel that is asked for before the DTLS role is agreed. The ids of channels follow from
+ * the role (RFC 8832 section 6), and Chromium guesses it wrongly in half of the cases; so the
+ * browser's own channel is made once the role is known, and stands behind this one.
+ */
+class EarlyChannel extends Target {
+  #label;
+  #init;
+  #native = null;
+  #closed = false;
+  #settings = {};
+
+  constructor(label, init) {
+    super(["open", "message", "close", "closing", "error", "bufferedamountlow"]);
+    this.#label = String(label);
+    this.#init = { ...init };
+    if (this.#init.maxRetransmits !== undefined && this.#init.maxPacketLifeTime !== undefined) {
+      throw new TypeError("maxRetransmits and maxPacketLifeTime exclude each other");
+    }
+  }
+
+  _start(pc) {
+    if (this.#closed) return;
+    this.#native = pc.createDataChannel(this.#label, this.#init);
+    Object.assign(this.#native, this.#settings);
+    for (const name of ["open", "message", "close", "closing", "error", "bufferedamountlow"]) {
+      this.#native.addEventListener(name, (event) => this.dispatchEvent(new event.constructor(event.type, event)));
+    }
+  }
+
+  #get(name, otherwise) { return this.#native ? this.#native[name] : otherwise; }
+  #set(name, value) {
+    if (this.#native) this.#native[name] = value;
+    else this.#settings[name] = value;
+  }
+
+  get label() { return this.#label; }
+  get ordered() { return this.#init.ordered ?? true; }
+  get protocol() { return this.#init.protocol ?? ""; }
+  get negotiated() { return this.#init.negotiated ?? false; }
+  get maxRetransmits() { return this.#init.maxRetransmits ?? null; }
+  get maxPacketLifeTime() { return this.#init.maxPacketLifeTime ?? null; }
+  get id() { return this.#get("id", this.#init.id ?? null); }
+  get readyState() { return this.#get("readyState", this.#closed ? "closed" : "connecting"); }
+  get bufferedAmount() { return this.#get("bufferedAmount", 0); }
+  get binaryType() { return this.#get("binaryType", this.#settings.binaryType ?? "arraybuffer"); }
+  set binaryType(type) { this.#set("binaryType", type); }
+  get bufferedAmountLowThreshold() { return this.#get("bufferedAmountLowThreshold", this.#settings.bufferedAmountLowThreshold ?? 0); }
+  set bufferedAmountLowThreshold(bytes) { this.#set("bufferedAmountLowThreshold", bytes); }
+
+  send(data) {
+    if (!this.#native) throw fail("InvalidStateError", "the data channel is not open");
+    this.#native.send(data);
+  }
+
+  close() {
+    if (this.#native) return this.#native.close();
+    if (this.#closed) return;
+    this.#closed = true;
+    queueMicrotask(() => this.dispatchEvent(new Event("close")));
+  }
+}
+
+// ---------------------------------------------------------------------------------------------
 // The connection
 
 const CONNECTION_EVENTS = [
@@ -797,6 +864,7 @@ export class RTCConnection extends Target {
   #fingerprintTold = null;
   #layout = [];
   #names = 0;
+  #channels = []; // that wait for the DTLS role
   #version = 0;
   #working = false;
   #again = false;
@@ -1001,7 +1069,11 @@ export class RTCConnection extends Target {
 
   createDataChannel(label = "", init = {}) {
     this.#alive();
-    return this.#pc.createDataChannel(label, init);
+    if (this.#applied) return this.#pc.createDataChannel(label, init);
+    if (this.#channels.length >= MAX_EARLY_CHANNELS) throw fail("OperationError", "too many data channels before the connection");
+    const channel = new EarlyChannel(label, init);
+    this.#channels.push(channel);
+    return channel;
   }
 
   close() { this.#end("closed"); }
@@ -1174,6 +1246,7 @@ export class RTCConnection extends Target {
     this.#setState("closed", reason);
     this.#work.restart?.reject?.(fail("AbortError", "the connection is closed"));
     for (const receiver of this.#receivers) receiver.reject(fail("AbortError", "the connection is closed"));
+    for (const channel of this.#channels.splice(0)) channel.close();
   }
 
   #alive() {
@@ -1359,6 +1432,14 @@ export class RTCConnection extends Target {
       throw error;
     }
     this.#applied = side;
+    for (const channel of this.#channels.splice(0)) {
+      try {
+        channel._start(this.#pc);
+      } catch (error) {
+        channel.close();
+        this.#failed(error);
+      }
+    }
     for (const receiver of this.#receivers) {
       // Where an id has two meanings after all, the browser may move one; the peer's offer moves it back.
       const own = this.#layout.find(({ mid }) => mid === receiver.mid && mid !== null)?.codecs;

@@ -11,6 +11,8 @@ await run("pages", 60, async (test) => {
     window.stream = await media();
     window.caller = new Caller(tabs("call"));
     caller.add(stream);
+    // One of each side's, before the DTLS role is known.
+    window.early = caller.connection.createDataChannel("early");
   });
   await a.evaluate(() => caller.introduce());
   await b.evaluate(() => caller.introduce());
@@ -28,6 +30,9 @@ await run("pages", 60, async (test) => {
       assert(events.includes(name), `no ${name} in ${events}`);
     }
   }
+
+  const ids = await both(() => until(() => early.readyState === "open" && caller.data?.label === "early" && [early.id, caller.data.id], "early channels"));
+  assert(ids[0][0] !== ids[1][0] && ids[0][0] === ids[1][1], JSON.stringify(ids));
 
   // DTLS roles by the credentials.
   const [one, two] = seen.map(({ local }) => local.ice.usernameFrag);
