@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::media::description::MAX_ENCODINGS;
 use crate::media::{CodecFacts, CodecId, Kind, RTCCodec, lookup, primary_codecs};
 use crate::rtp::{ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, HeaderExtension, MID, RID};
 
@@ -23,6 +24,10 @@ pub struct RTCCapabilities {
     pub rtcp_feedback: Vec<RTCRtcpFeedback>,
     /// Mechanisms of forward error correction, by codec name.
     pub fec_mechanisms: Vec<String>,
+    /// Encodings that one track can be sent in at once (simulcast layers). `None`: not said. The
+    /// layers inside an encoding are the application's: this crate encodes nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_encodings: Option<u8>,
 }
 
 /// A kind of RTCP feedback, as in an SDP `rtcp-fb` line (RFC 4585 section 4.2).
@@ -47,6 +52,28 @@ pub struct RTCHeaderExtensionCapability {
     /// The kinds of track it is for; empty: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<Kind>,
+    /// Whether it is sent, received or both.
+    #[serde(default, skip_serializing_if = "RTCDirection::is_both")]
+    pub direction: RTCDirection,
+}
+
+/// Which ways something can go, seen from the side that says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RTCDirection {
+    /// Both; not written in JSON.
+    #[default]
+    SendRecv,
+    /// Out only.
+    SendOnly,
+    /// In only.
+    RecvOnly,
+}
+
+impl RTCDirection {
+    fn is_both(&self) -> bool {
+        *self == Self::SendRecv
+    }
 }
 
 /// What this crate supports, in its order of preference and with its default payload types.
@@ -75,6 +102,7 @@ pub fn rtc_capabilities() -> RTCCapabilities {
             uri: uri.into(),
             preferred_id,
             kinds: kinds.to_vec(),
+            direction: RTCDirection::SendRecv,
         })
         .collect(),
         rtcp_feedback: [("nack", ""), ("nack", "pli"), ("ccm", "fir")]
@@ -85,6 +113,7 @@ pub fn rtc_capabilities() -> RTCCapabilities {
             })
             .collect(),
         fec_mechanisms: Vec::new(),
+        max_encodings: u8::try_from(MAX_ENCODINGS).ok(),
     }
 }
 

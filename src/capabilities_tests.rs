@@ -74,6 +74,7 @@ fn a109_g028_capabilities_are_json_with_the_names_of_the_draft() {
                 {"type": "ccm", "parameter": "fir"},
             ],
             "fecMechanisms": [],
+            "maxEncodings": 16,
         })
     );
     assert_eq!(
@@ -204,6 +205,7 @@ fn bad_values_of_the_peer_are_dropped_never_taken_over() {
             uri: uri.into(),
             preferred_id: id,
             kinds: Vec::new(),
+            direction: RTCDirection::RecvOnly,
         });
     }
     let result = negotiate(&local, &remote, Kind::Video);

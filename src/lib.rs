@@ -110,7 +110,7 @@ mod socket;
 struct ReadMe;
 
 pub use capabilities::{
-    DropReason, Dropped, Negotiated, RTCCapabilities, RTCHeaderExtensionCapability,
+    DropReason, Dropped, Negotiated, RTCCapabilities, RTCDirection, RTCHeaderExtensionCapability,
     RTCRtcpFeedback, negotiate, rtc_capabilities, rtc_codec,
 };
 pub use connection::RTCConnection;

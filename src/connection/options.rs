@@ -34,6 +34,7 @@ pub struct RTCConnectionOptions {
     pub(crate) dtls_role: RTCDtlsRole,
     pub(crate) identity: PeerIdentity,
     pub(crate) allow_weak_fingerprints: bool,
+    pub(crate) require_all_fingerprints: bool,
     pub(crate) local_candidates: LocalCandidates,
     pub(crate) gather: GatherStart,
     pub(crate) header_extensions: Vec<HeaderExtension>,
@@ -58,6 +59,7 @@ impl Default for RTCConnectionOptions {
             dtls_role: RTCDtlsRole::Auto,
             identity: PeerIdentity::Pinned,
             allow_weak_fingerprints: false,
+            require_all_fingerprints: false,
             local_candidates: LocalCandidates::Auto,
             gather: GatherStart::Immediate,
             header_extensions: Vec::new(),
@@ -147,6 +149,14 @@ impl RTCConnectionOptions {
     #[must_use]
     pub fn allow_weak_fingerprints(mut self, allow: bool) -> Self {
         self.allow_weak_fingerprints = allow;
+        self
+    }
+
+    /// Has every fingerprint of the peer whose hash function is known match its certificate, sha-1
+    /// included, instead of one of those of the strongest hash function (row G19).
+    #[must_use]
+    pub fn require_all_fingerprints(mut self, all: bool) -> Self {
+        self.require_all_fingerprints = all;
         self
     }
 

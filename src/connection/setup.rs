@@ -59,6 +59,7 @@ pub(super) fn build(
         identity: match options.identity {
             PeerIdentity::Pinned => Identity::Pinned {
                 allow_weak: options.allow_weak_fingerprints,
+                all: options.require_all_fingerprints,
             },
             PeerIdentity::Deferred => Identity::Deferred,
             PeerIdentity::Insecure => Identity::Insecure,

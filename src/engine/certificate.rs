@@ -159,6 +159,14 @@ pub(crate) fn verify(
     known().any(|(algorithm, bytes)| algorithm == strongest && *bytes == expected)
 }
 
+/// Whether every announced fingerprint of a hash function known here is the certificate's, SHA-1
+/// as well. It says nothing alone: a list of unknown names passes. For use beside [`verify`].
+pub(crate) fn matches_all(peer_der: &[u8], fingerprints: &[(String, Vec<u8>)]) -> bool {
+    fingerprints.iter().all(|(name, bytes)| {
+        HashAlgorithm::from_name(name).is_none_or(|known| *bytes == digest(known, peer_der))
+    })
+}
+
 #[cfg(test)]
 #[path = "certificate_tests.rs"]
 mod tests;

@@ -15,8 +15,9 @@ use crate::connection::DisconnectReason;
 /// How the peer's certificate is judged (conformance row G18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identity {
-    /// It must match a signalled fingerprint; sha-1 and md5 count only when `allow_weak`.
-    Pinned { allow_weak: bool },
+    /// It must match a signalled fingerprint; sha-1 and md5 count only when `allow_weak`. With
+    /// `all` it must match every one.
+    Pinned { allow_weak: bool, all: bool },
     /// The application looks at it and calls `accept_peer`; until then nothing flows.
     Deferred,
     /// Any certificate. For tests.
@@ -229,8 +230,10 @@ impl Engine {
         cipher_suite: &'static str,
     ) {
         let verdict = match self.secure.identity {
-            Identity::Pinned { allow_weak } => {
-                certificate::verify(&peer_certificate, &self.secure.fingerprints, allow_weak)
+            Identity::Pinned { allow_weak, all } => {
+                let announced = &self.secure.fingerprints;
+                certificate::verify(&peer_certificate, announced, allow_weak)
+                    && (!all || certificate::matches_all(&peer_certificate, announced))
             }
             // A fingerprint that was signalled is enforced, whoever decides afterwards.
             Identity::Deferred if self.has_remote_fingerprints() => {

@@ -4,7 +4,7 @@ mod attributes;
 mod codec;
 mod codec_facts;
 mod depacketize;
-mod description;
+pub(crate) mod description;
 mod jitter;
 mod kind;
 mod packetize;

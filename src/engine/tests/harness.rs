@@ -73,7 +73,10 @@ impl Default for Setup {
         Self {
             roles: [Some(Role::Controlling), Some(Role::Controlled)],
             dtls_roles: [None, None],
-            identities: [Identity::Pinned { allow_weak: false }; 2],
+            identities: [Identity::Pinned {
+                allow_weak: false,
+                all: false,
+            }; 2],
             addrs: ["10.0.0.1:1000", "10.0.0.2:2000"].map(|addr| addr.parse().unwrap()),
         }
     }

@@ -8,6 +8,10 @@ use super::super::{EngineEvent, EngineState, Identity, SecureState, SendOutcome}
 use super::harness::{A, B, Setup, Step, World, fingerprint, is_media, ms, secs};
 use crate::connection::DisconnectReason;
 
+const PINNED: Identity = Identity::Pinned {
+    allow_weak: false,
+    all: false,
+};
 const DTLS_ROLES: [[Option<DtlsRole>; 2]; 2] = [
     [Some(DtlsRole::Server), Some(DtlsRole::Client)],
     [Some(DtlsRole::Client), Some(DtlsRole::Server)],
@@ -141,8 +145,11 @@ fn g019_r_b02_which_fingerprints_count() {
     for (number, (fingerprints, allow_weak, enough)) in cases.into_iter().enumerate() {
         let setup = Setup {
             identities: [
-                Identity::Pinned { allow_weak },
-                Identity::Pinned { allow_weak: false },
+                Identity::Pinned {
+                    allow_weak,
+                    all: false,
+                },
+                PINNED,
             ],
             ..Setup::default()
         };
@@ -156,6 +163,41 @@ fn g019_r_b02_which_fingerprints_count() {
             assert!(world.peers[A].packets.len() > 400);
         } else {
             assert_refused(&world, A);
+        }
+    }
+}
+
+/// The other mode of row G19: every fingerprint of a known hash function must match.
+#[test]
+fn g019_all_fingerprints_can_be_required() {
+    let right = |algorithm| fingerprint(B, algorithm);
+    let wrong = |algorithm| fingerprint(A, algorithm);
+    use HashAlgorithm::{Sha1, Sha256, Sha512};
+    let unknown = ("shake-256".to_owned(), vec![7; 32]);
+    let cases = [
+        (vec![right(Sha256)], true),
+        (vec![right(Sha1), right(Sha256), right(Sha512)], true),
+        (vec![right(Sha256), unknown.clone()], true),
+        (vec![wrong(Sha256), right(Sha512)], false),
+        (vec![right(Sha256), wrong(Sha256)], false),
+        (vec![wrong(Sha1), right(Sha256)], false),
+        (vec![right(Sha1)], false),
+        (vec![unknown], false),
+        (vec![], false),
+    ];
+    for (number, (fingerprints, enough)) in cases.into_iter().enumerate() {
+        let strict = Identity::Pinned {
+            allow_weak: false,
+            all: true,
+        };
+        let setup = Setup {
+            identities: [strict, PINNED],
+            ..Setup::default()
+        };
+        let world = judged(number as u64, &setup, A, fingerprints);
+        match enough {
+            true => assert!(world.both_connected_now(), "case {number}"),
+            false => assert_refused(&world, A),
         }
     }
 }
