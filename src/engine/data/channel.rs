@@ -80,6 +80,13 @@ pub(super) enum Reset {
     Done,
 }
 
+impl ChannelSpec {
+    /// Messages in one turn: 1, 2, 4 and 8 for the four priorities (RFC 8831 section 6.4).
+    pub(super) fn weight(&self) -> u16 {
+        (self.priority / 128).clamp(1, 8)
+    }
+}
+
 impl Channel {
     pub(super) fn new(key: ChannelKey, spec: ChannelSpec, incoming: bool) -> Self {
         Self {

@@ -304,5 +304,6 @@ fn control(stream: u16, data: Bytes) -> Outbound {
         data,
         ordered: true,
         reliability: Reliability::Reliable,
+        weight: 1,
     }
 }

@@ -99,6 +99,7 @@ impl Engine {
                 // RFC 8832 section 6: nothing may overtake the OPEN.
                 ordered: channel.spec.ordered || !channel.acked,
                 reliability: channel.spec.reliability,
+                weight: channel.spec.weight(),
             },
         );
         self.last_now = now;

@@ -54,6 +54,8 @@ pub(crate) struct Outbound {
     pub(crate) data: Bytes,
     pub(crate) ordered: bool,
     pub(crate) reliability: Reliability,
+    /// Messages that its stream may send in one turn among others.
+    pub(crate) weight: u16,
 }
 
 /// Why an association ended.

@@ -329,6 +329,7 @@ impl SctpTransport for RtcSctp {
             data,
             ordered,
             reliability,
+            ..
         } = message;
         let ppi = match ppid {
             50 => PayloadProtocolIdentifier::Dcep,

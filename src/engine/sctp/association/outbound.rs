@@ -51,6 +51,8 @@ struct Queued {
 #[derive(Default)]
 struct Stream {
     next_ssn: u16,
+    /// Messages it may still send in this turn.
+    turn: u16,
     queue: VecDeque<Queued>,
 }
 
@@ -241,10 +243,17 @@ impl Outbox {
         first.offset = upto;
         release(&mut self.released, stream, len);
         if end {
+            let weight = first.message.weight;
             state.queue.pop_front();
-            self.turns.pop_front();
-            if !state.queue.is_empty() {
-                self.turns.push_back(stream);
+            state.turn = match state.turn {
+                0 => weight.saturating_sub(1),
+                left => left.saturating_sub(1),
+            };
+            if state.queue.is_empty() {
+                state.turn = 0;
+                self.turns.pop_front();
+            } else if state.turn == 0 {
+                self.turns.rotate_left(1);
             }
         }
         let tsn = self.next_tsn;

@@ -143,6 +143,17 @@ impl Line {
         ordered: bool,
         reliability: Reliability,
     ) {
+        self.send_weighed(side, stream, data, (ordered, reliability), 1);
+    }
+
+    fn send_weighed(
+        &mut self,
+        side: usize,
+        stream: u16,
+        data: impl Into<Bytes>,
+        (ordered, reliability): (bool, Reliability),
+        weight: u16,
+    ) {
         let now = self.now;
         self.sides[side].sctp.send(
             now,
@@ -152,6 +163,7 @@ impl Line {
                 data: data.into(),
                 ordered,
                 reliability,
+                weight,
             },
         );
     }

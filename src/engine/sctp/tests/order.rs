@@ -157,6 +157,32 @@ fn streams_take_turns() {
 }
 
 #[test]
+fn urgent_streams_send_more_in_a_turn() {
+    let mut line = Line::connected(8);
+    line.link(Link {
+        latency: ms(10),
+        rate_bps: Some(10_000_000),
+        ..Link::default()
+    });
+    for (stream, weight) in [(0, 1), (1, 8)] {
+        for n in 0..400 {
+            let how = (true, Reliability::Reliable);
+            line.send_weighed(A, stream, numbered(n, 5_000), how, weight);
+        }
+    }
+    line.run_for(secs(1));
+    let of = |on: u16| {
+        let got = line.sides[B].got.iter();
+        got.filter(|(_, stream, ..)| *stream == on).count()
+    };
+    let (low, high) = (of(0), of(1));
+    assert!(
+        low > 5 && high >= low * 7 && high <= low * 9,
+        "{low} {high}"
+    );
+}
+
+#[test]
 fn an_abort_is_told_at_once() {
     let mut line = Line::connected(7);
     let now = line.now;
