@@ -219,6 +219,7 @@ impl Engine {
     /// Takes the header extension ids of a description for those that are not mapped yet.
     pub(crate) fn learn_extensions(&mut self, entries: &[HeaderExtension]) {
         self.config.extensions.learn(entries);
+        self.apply_extension_limits();
     }
 
     /// Replaces what a receiver was declared with.

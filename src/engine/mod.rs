@@ -156,6 +156,8 @@ pub(crate) struct Engine {
     /// What is read and sent of the configured header extensions.
     extensions_in: ExtensionMap,
     extensions_out: ExtensionMap,
+    /// URIs that alone may be read and sent; empty lists: any.
+    extension_limits: [Vec<String>; 2],
     srtp_profiles: Vec<SrtpProfile>,
     out: Outgoing,
     events: VecDeque<EngineEvent>,
@@ -207,6 +209,7 @@ impl Engine {
             unknown: unknown::UnknownSources::default(),
             extensions_in,
             extensions_out,
+            extension_limits: Default::default(),
             srtp_profiles: SrtpProfile::ALL.to_vec(),
             out: Outgoing::default(),
             events: VecDeque::new(),
@@ -488,6 +491,12 @@ impl Engine {
 
     /// Leaves out header extensions that are not in the lists; an empty list leaves out none.
     pub(crate) fn restrict_extensions(&mut self, received: &[String], sent: &[String]) {
+        self.extension_limits = [received.to_vec(), sent.to_vec()];
+        self.apply_extension_limits();
+    }
+
+    fn apply_extension_limits(&mut self) {
+        let [received, sent] = &self.extension_limits;
         self.extensions_in = self.config.extensions.only(received);
         self.extensions_out = self.config.extensions.only(sent);
     }
