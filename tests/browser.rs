@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 /// The scripts have shorter limits of their own.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// Two browsers at once on a small machine would measure the machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());

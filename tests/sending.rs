@@ -491,6 +491,30 @@ async fn g044_tracks_added_and_removed_later_follow_the_stream() {
     }
 }
 
+/// Two tasks that each bring a track of one stream: whichever adds the stream, both are sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g044_a_track_added_while_the_stream_is_being_added_is_sent() {
+    for round in 0..2000 {
+        let connection = new();
+        let stream = MediaStream::new();
+        let threads: Vec<_> = [MediaStreamTrack::audio(), MediaStreamTrack::video()]
+            .into_iter()
+            .map(|source| {
+                let (connection, stream) = (connection.clone(), stream.clone());
+                tokio::task::spawn_blocking(move || {
+                    let track = stream.add_track(&source);
+                    connection.add_stream(&stream).unwrap();
+                    assert!(connection.track(&track).is_some(), "round {round}");
+                })
+            })
+            .collect();
+        for thread in threads {
+            within(5, thread).await.unwrap();
+        }
+        assert_eq!(connection.tracks().len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn a110_a111_g032_a_track_is_cloned_into_each_stream_and_fed_once() {
     let (a, b) = connected_pair().await;

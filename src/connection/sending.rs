@@ -9,6 +9,7 @@ use crate::media::sending::{RTCTrack, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::MediaStreamTrack;
 use crate::media::{Kind, RTCTrackFilter, default_codecs};
+use crate::queue::lock;
 
 impl RTCConnection {
     /// Adds a stream to send (rows A9, A23). Its tracks go out as soon as the connection is
@@ -32,15 +33,12 @@ impl RTCConnection {
         if stream.is_remote() || stream.tracks().iter().any(MediaStreamTrack::is_remote) {
             return Err(remote_media());
         }
-        // Digits come after the audio track that carries them.
-        let (digits, media): (Vec<_>, Vec<_>) = stream
-            .tracks()
-            .into_iter()
-            .partition(|track| track.kind() == Kind::Dtmf);
-        let has_audio = media.iter().any(|track| track.kind() == Kind::Audio);
         let shared = self.shared();
+        // A stream that another task is adding at this moment is there when this call returns.
+        let _adding = lock(&shared.adding);
         let known = shared.open(|state| {
-            if !digits.is_empty() && !has_audio && state.audio_for(stream).is_none() {
+            let of_kind = |kind| stream.tracks().iter().any(|track| track.kind() == kind);
+            if of_kind(Kind::Dtmf) && !of_kind(Kind::Audio) && state.audio_for(stream).is_none() {
                 return Err(Error::invalid_state(
                     "digits need an audio track, in the stream or on the connection",
                 ));
@@ -60,11 +58,20 @@ impl RTCConnection {
         if known {
             return Ok(());
         }
+        // Watched first: a track that comes meanwhile is told of, or found here, or both.
         stream.watch(shared.as_watcher());
+        // Digits come after the audio track that carries them.
+        let (digits, media): (Vec<_>, Vec<_>) = stream
+            .tracks()
+            .into_iter()
+            .partition(|track| track.kind() == Kind::Dtmf);
         for track in media.iter().chain(&digits) {
             if let Err(error) = shared.send_track(stream, track, autostart) {
                 let _ = self.remove_stream(stream);
                 return Err(error);
+            }
+            if !stream.tracks().contains(track) {
+                shared.track_removed(stream, track);
             }
         }
         Ok(())

@@ -43,6 +43,8 @@ pub(crate) struct ConnectionShared {
     /// Milestones: woken at each change of state.
     pub(crate) changed: Arc<Notify>,
     state: Mutex<ConnectionState>,
+    /// Held while a stream is added. Locked before the state, never after.
+    pub(super) adding: Mutex<()>,
     dirty: AtomicBool,
     /// Channels of which the last handle is gone.
     pub(super) abandoned: Mutex<Vec<ChannelKey>>,
@@ -93,6 +95,7 @@ impl ConnectionShared {
             events,
             changed,
             state: Mutex::new(state),
+            adding: Mutex::default(),
             dirty: AtomicBool::new(false),
             abandoned: Mutex::default(),
             this: this.clone(),

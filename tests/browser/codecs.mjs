@@ -1,7 +1,7 @@
 // Every codec that the browser sends, between two tabs; then a change of codec while sending.
 import { assert, assertNoSdp, run } from "./harness.mjs";
 
-await run("codecs", 90, async (test) => {
+await run("codecs", 180, async (test) => {
   const a = await test.page();
   const b = await test.beside(a);
 

@@ -17,7 +17,7 @@ async function pictures(page, count) {
 
 const shot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
 
-await run("demo", 90, async (test) => {
+await run("demo", 180, async (test) => {
   const rust = await test.rust();
 
   for (const [name, viewport] of Object.entries(SIZES)) {
@@ -42,14 +42,14 @@ await run("demo", 90, async (test) => {
     // Dial: the Rust side hears it.
     await page.click('[data-open="keypad"]');
     for (const digit of ["1", "5", "#"]) await page.click(`.keys button:text-is("${digit}")`);
-    await page.waitForFunction(() => document.querySelectorAll("#messages .note").length >= 3, null, { timeout: 8000 });
+    await page.waitForFunction(() => document.querySelectorAll("#messages .note").length >= 3, null, { timeout: 20000 });
     await shot(page, `keypad-${name}`);
 
     // Chat with Rust.
     await page.click('[data-tab="chat"]');
     await page.fill("#say input", "Good morning");
     await page.press("#say input", "Enter");
-    await page.waitForFunction(() => document.querySelector("#messages").textContent.includes("You said: Good morning"), null, { timeout: 8000 });
+    await page.waitForFunction(() => document.querySelector("#messages").textContent.includes("You said: Good morning"), null, { timeout: 20000 });
 
     // The wires: each message is there, none is SDP.
     await page.click('[data-tab="wires"]');
@@ -81,15 +81,15 @@ await run("demo", 90, async (test) => {
   await host.click('[data-open="chat"]');
   await host.fill("#say input", "Can you see me?");
   await host.press("#say input", "Enter");
-  await guest.waitForFunction(() => document.querySelector("#messages")?.textContent.includes("Can you see me?"), null, { timeout: 8000 });
+  await guest.waitForFunction(() => document.querySelector("#messages")?.textContent.includes("Can you see me?"), null, { timeout: 20000 });
   await guest.click('[data-open="chat"]');
   await guest.fill("#say input", "Yes, and not one line of SDP.");
   await guest.press("#say input", "Enter");
-  await host.waitForFunction(() => document.querySelector("#messages").textContent.includes("not one line"), null, { timeout: 8000 });
+  await host.waitForFunction(() => document.querySelector("#messages").textContent.includes("not one line"), null, { timeout: 20000 });
   await shot(host, "chat-desktop");
   // The guest leaves and comes back.
   await guest.close();
-  await host.waitForFunction(() => document.querySelectorAll("#tiles .tile").length === 1, null, { timeout: 8000 });
+  await host.waitForFunction(() => document.querySelectorAll("#tiles .tile").length === 1, null, { timeout: 20000 });
   const again = await test.beside(host, link);
   for (const page of [host, again]) await pictures(page, 2);
   assertNoSdp(texts);
@@ -119,7 +119,7 @@ await run("demo", 90, async (test) => {
   assert(sentences.size === 8, [...sentences].join("\n"));
   await page.click("#go-without");
   await page.click("#call-rust");
-  await page.waitForFunction(() => document.querySelectorAll("#tiles .tile.picture").length >= 1, null, { timeout: 8000 });
+  await page.waitForFunction(() => document.querySelectorAll("#tiles .tile.picture").length >= 1, null, { timeout: 20000 });
   await page.waitForFunction(() => /^connected/.test(document.querySelector("#status span").textContent));
   await page.context().close();
 });

@@ -8,7 +8,7 @@ async function sees(page) {
   }, null, { timeout: 10_000 });
 }
 
-await run("draft", 45, async (test) => {
+await run("draft", 120, async (test) => {
   // Rows A117 and A118: one side starts, the other is woken by its first message.
   const caller = await test.page(`${test.url}/test/draft.html`);
   const callee = await test.beside(caller, `${test.url}/test/draft.html`);

@@ -5,7 +5,7 @@ const { RTCConnection } = ortc;
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Waits until `look` gives something truthy. */
-async function until(look, what, ms = 8000) {
+async function until(look, what, ms = 20000) {
   const end = performance.now() + ms;
   for (;;) {
     const found = await look();
@@ -139,7 +139,9 @@ class Caller {
     return until(() => {
       const shown = [...this.videos.values()].filter((video) => video.videoWidth > 0);
       return shown.length >= count && shown;
-    }, `${count} pictures`, ms);
+    }, `${count} pictures`, ms).catch(async (error) => {
+      throw new Error(`${error.message}: ${await this.report()}`);
+    });
   }
 
   close() {
@@ -173,7 +175,7 @@ function frames(video) {
 }
 
 /** Whether decoded frames come and show something that moves. */
-async function moves(video, ms = 8000) {
+async function moves(video, ms = 20000) {
   const before = look(video);
   const presented = frames(video);
   await until(() => differs(before, look(video)) > 20 && frames(video) >= presented + 5, "a moving picture", ms);
@@ -217,7 +219,7 @@ function ear(stream) {
       if (at(rows[row]) < -50 || at(columns[column]) < -50 || Math.min(at(rows[row]), at(columns[column])) < floor + 12) return null;
       return ["123A", "456B", "789C", "*0#D"][row][column];
     },
-    hears: (ms = 5000) => until(() => (analyser.getFloatFrequencyData(bins), Math.max(...bins) > -60), "a sound", ms),
+    hears: (ms = 15000) => until(() => (analyser.getFloatFrequencyData(bins), Math.max(...bins) > -60), "a sound", ms),
   };
 }
 
@@ -247,7 +249,7 @@ function drawing(width, height) {
 }
 
 /** Until the statistics of the connection show what is wanted. */
-async function inbound(caller, wanted, what, ms = 8000) {
+async function inbound(caller, wanted, what, ms = 20000) {
   return until(async () => (await caller.connection.stats()).inboundRtp.find(wanted), what, ms);
 }
 

@@ -1,7 +1,7 @@
 // Two tabs call each other.
 import { assert, assertNoSdp, run } from "./harness.mjs";
 
-await run("pages", 60, async (test) => {
+await run("pages", 150, async (test) => {
   const a = await test.page();
   const b = await test.beside(a);
   const both = (work, argument) => Promise.all([a, b].map((page) => page.evaluate(work, argument)));
@@ -60,7 +60,7 @@ await run("pages", 60, async (test) => {
   await a.evaluate(() => until(() => caller.heard?.includes("to you too"), "the answer"));
 
   // Digits: heard as tones, since a browser gives no event for them.
-  const tones = await Promise.all([
+  const listen = () => Promise.all([
     b.evaluate(async () => {
       const found = new Set();
       const end = performance.now() + 6000;
@@ -89,6 +89,9 @@ await run("pages", 60, async (test) => {
       return { events, described: audio.getDescription().codecs.filter(({ name }) => name === "dtmf").length };
     }),
   ]);
+  let tones = await listen();
+  // A machine that stands still for a moment may have missed one.
+  for (let again = 0; again < 2 && tones[0].length < 2; again++) tones = await listen();
   const order = JSON.stringify(tones[1].events);
   assert(order === '[["tonestart","5"],["tonestop","5"],["tone","5"],["tonestart","#"],["tonestop","#"],["tone","#"],["tonestart","#"],["tonestop","#"],["tone","#"]]', order);
   assert(tones[1].described > 0, "the description has no dtmf codec");

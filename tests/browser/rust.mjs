@@ -1,7 +1,7 @@
 // A tab calls a Rust peer: examples/browser_call.
 import { assert, assertNoSdp, capture, run } from "./harness.mjs";
 
-await run("rust", 60, async (test) => {
+await run("rust", 150, async (test) => {
   const rust = await test.rust(1);
   const page = await test.page();
   const texts = capture(page);

@@ -4,7 +4,7 @@ import { assert, assertNoSdp, capture, run } from "./harness.mjs";
 const CALLS = [["vp8", "opus"], ["h264", "ulaw"], ["vp9", "alaw"], ["av1", "g722"]];
 const MIME = { ulaw: "pcmu", alaw: "pcma" };
 
-await run("rust_codecs", 80, async (test) => {
+await run("rust_codecs", 180, async (test) => {
   const rust = await test.rust(CALLS.length);
   const page = await test.page();
   const texts = capture(page);

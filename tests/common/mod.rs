@@ -5,6 +5,7 @@ pub(crate) mod coturn;
 pub(crate) mod leaks;
 pub(crate) mod relay;
 pub(crate) mod session;
+pub(crate) mod stalls;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -24,9 +25,8 @@ pub(crate) use leaks::run;
 /// it in a task that nobody waits for.
 pub(crate) async fn within<T>(seconds: u64, future: impl Future<Output = T>) -> T {
     leaks::record_panics();
-    let result = tokio::time::timeout(Duration::from_secs(seconds), future)
-        .await
-        .expect("time is up");
+    let limit = Duration::from_secs(seconds);
+    let result = stalls::in_time(limit, future).await.expect("time is up");
     leaks::check_panics();
     result
 }

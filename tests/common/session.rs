@@ -7,7 +7,7 @@ use ortc::{
     RTCConnectionOptions,
 };
 
-use super::{loopback, within};
+use super::{loopback, stalls, within};
 
 pub(crate) const PACKET: Duration = Duration::from_millis(20);
 
@@ -81,8 +81,8 @@ pub(crate) async fn exchange(
         sent.write_sample(vec![n as u8; 40], PACKET).unwrap();
     }
     while came < count {
-        let packet = tokio::time::timeout(Duration::from_secs(2), received.recv_rtp());
-        let Ok(Some(_)) = packet.await else {
+        let packet = stalls::in_time(Duration::from_secs(2), received.recv_rtp());
+        let Some(Some(_)) = packet.await else {
             break;
         };
         came += 1;

@@ -145,7 +145,8 @@ fn r_c07_jumps_of_a_forward_tsn_cost_nothing() {
         );
         let start = Instant::now();
         hit(&mut line, &packet(tag, &[forward]));
-        assert!(start.elapsed() < ms(10), "{:?}", start.elapsed());
+        // Step by step, the furthest would take a minute.
+        assert!(start.elapsed() < secs(2), "{:?}", start.elapsed());
         // What the peer skipped is lost to it; the rest goes on from there.
         let next = tsn.wrapping_add(jump);
         hit(&mut line, &packet(tag, &[data(next, 3, 0, 3, b"on")]));
