@@ -4,6 +4,8 @@
 //! cargo bench --bench workloads -- w1 [--threads 1|2] [--size BYTES] [--packets N] [--window N]
 //! cargo bench --bench workloads -- w2 [--threads 1|2] [--message BYTES] [--total BYTES] [--channels N]
 //! cargo bench --bench workloads -- w6 [--delay-ms MS] [--loss PERCENT] [--seconds N] (and those of w2)
+//! cargo bench --bench workloads -- soak [--read-mbps MB] [--corrupt PERCENT] (and those of w6)
+//! cargo bench --bench workloads -- churn [--seconds N]
 //! cargo bench --bench workloads -- w3 [--threads 1|2] [--pairs N]
 //! cargo bench --bench workloads -- w4 [--threads 1|2] [--pairs N]
 //! ```
@@ -22,6 +24,8 @@ mod pair;
 mod relay;
 #[path = "workloads/setup.rs"]
 mod setup;
+#[path = "workloads/soak.rs"]
+mod soak;
 
 use std::process::ExitCode;
 
@@ -40,6 +44,8 @@ struct Arguments {
     channels: usize,
     delay_ms: u64,
     loss: f64,
+    corrupt: f64,
+    read_mbps: f64,
     seconds: u64,
 }
 
@@ -56,6 +62,8 @@ impl Default for Arguments {
             channels: 1,
             delay_ms: 0,
             loss: 0.0,
+            corrupt: 0.0,
+            read_mbps: 0.0,
             seconds: 20,
         }
     }
@@ -76,14 +84,15 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<(Vec<String>, Argume
             "--channels" => arguments.channels = value()?.parse()?,
             "--delay-ms" => arguments.delay_ms = value()?.parse()?,
             "--loss" => arguments.loss = value()?.parse()?,
+            "--corrupt" => arguments.corrupt = value()?.parse()?,
+            "--read-mbps" => arguments.read_mbps = value()?.parse()?,
             "--seconds" => arguments.seconds = value()?.parse()?,
             // What cargo adds.
             "--bench" => {}
-            "w1" | "w2" | "w3" | "w4" | "w6" => workloads.push(word),
+            "w1" | "w2" | "w3" | "w4" | "w6" | "soak" | "churn" => workloads.push(word),
             _ => {
-                return Err(
-                    format!("unknown: {word}; w1, w2, w3, w4, w6 and the options are").into(),
-                );
+                let known = "w1, w2, w3, w4, w6, soak, churn and the options";
+                return Err(format!("unknown: {word}; {known} are").into());
             }
         }
     }
@@ -115,6 +124,8 @@ fn main() -> ExitCode {
                     "w1" => tokio::spawn(media::one_way(arguments)).await?,
                     "w2" => tokio::spawn(data::throughput("W2", arguments)).await?,
                     "w6" => tokio::spawn(data::throughput("W6", arguments)).await?,
+                    "soak" => tokio::spawn(soak::slow_reader(arguments)).await?,
+                    "churn" => tokio::spawn(soak::churn(arguments)).await?,
                     "w3" => tokio::spawn(setup::time(arguments)).await?,
                     _ => tokio::spawn(setup::memory(arguments)).await?,
                 }

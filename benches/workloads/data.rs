@@ -11,7 +11,7 @@ use crate::pair::{self, Pair};
 use crate::{Arguments, Result};
 
 /// A channel between the two ends of a pair.
-async fn channel(
+pub(crate) async fn channel(
     pair: &mut Pair,
     idle: &mut Vec<RTCDataChannel>,
 ) -> Result<(RTCDataChannel, RTCDataChannel)> {
@@ -34,11 +34,7 @@ async fn channel(
 /// Sends `total` bytes in messages of `message` bytes for at most `seconds`.
 pub(crate) async fn throughput(name: &str, arguments: Arguments) -> Result<()> {
     let mut pair = if arguments.delay_ms > 0 || arguments.loss > 0.0 {
-        pair::connect_through(
-            Duration::from_millis(arguments.delay_ms),
-            arguments.loss / 100.0,
-        )
-        .await?
+        pair::connect_through(&arguments).await?
     } else {
         pair::connect().await?
     };

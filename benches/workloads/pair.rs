@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ortc::{RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions};
+use ortc::{
+    RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCDataChannel,
+};
 
-use crate::Result;
 use crate::relay::Relay;
+use crate::{Arguments, Result};
 
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 
@@ -22,6 +24,17 @@ impl Pair {
     pub(crate) fn events_b(&mut self) -> &mut RTCConnectionEvents {
         &mut self.events[1]
     }
+
+    /// The next channel that the other end has opened.
+    pub(crate) async fn incoming(&mut self, side: usize) -> Result<RTCDataChannel> {
+        let events = self.events.get_mut(side).ok_or("two sides")?;
+        loop {
+            match events.next().await.ok_or("the connection ended")? {
+                RTCConnectionEvent::DataChannel(channel) => return Ok(channel),
+                _ => continue,
+            }
+        }
+    }
 }
 
 /// Each end has a socket and a certificate of its own; one host candidate each is trickled.
@@ -29,9 +42,9 @@ pub(crate) async fn connect() -> Result<Pair> {
     connect_by(None).await
 }
 
-/// The same over a path with delay and loss.
-pub(crate) async fn connect_through(delay: Duration, loss: f64) -> Result<Pair> {
-    connect_by(Some(Relay::start(delay, loss)?)).await
+/// The same over a path with the delay, loss and corruption that the arguments say.
+pub(crate) async fn connect_through(arguments: &Arguments) -> Result<Pair> {
+    connect_by(Some(Relay::start(arguments)?)).await
 }
 
 async fn connect_by(relay: Option<Relay>) -> Result<Pair> {

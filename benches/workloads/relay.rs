@@ -1,4 +1,4 @@
-//! A path with delay and loss between two ports of 127.0.0.1: a process of its own, whose CPU is
+//! A path with delay, loss and flipped bits between two ports of 127.0.0.1: a process of its own, whose CPU is
 //! not counted.
 
 use std::collections::VecDeque;
@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Result;
+use crate::{Arguments, Result};
 
 /// The relay's process; killed when dropped.
 pub(crate) struct Relay {
@@ -24,12 +24,13 @@ impl Drop for Relay {
 }
 
 impl Relay {
-    pub(crate) fn start(delay: Duration, loss: f64) -> Result<Self> {
+    pub(crate) fn start(arguments: &Arguments) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args([
                 "relay".to_owned(),
-                delay.as_millis().to_string(),
-                loss.to_string(),
+                arguments.delay_ms.to_string(),
+                (arguments.loss / 100.0).to_string(),
+                (arguments.corrupt / 100.0).to_string(),
             ])
             .stdout(Stdio::piped())
             .spawn()?;
@@ -45,11 +46,20 @@ impl Relay {
     }
 }
 
-/// The relay itself: `relay DELAY_MS LOSS`. Ends by being killed.
+/// From 0 to 1 (xorshift).
+fn chance(random: &mut u64) -> f64 {
+    *random ^= *random << 13;
+    *random ^= *random >> 7;
+    *random ^= *random << 17;
+    (*random >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The relay itself: `relay DELAY_MS LOSS CORRUPT`, the latter two parts of one. Ends by being killed.
 pub(crate) fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
-    let mut word = || words.next().ok_or("relay DELAY_MS LOSS");
+    let mut word = || words.next().ok_or("relay DELAY_MS LOSS CORRUPT");
     let delay = Duration::from_millis(word()?.parse()?);
     let loss: f64 = word()?.parse()?;
+    let corrupt: f64 = word()?.parse()?;
     let sockets = [
         UdpSocket::bind("127.0.0.1:0")?,
         UdpSocket::bind("127.0.0.1:0")?,
@@ -78,13 +88,17 @@ pub(crate) fn run(mut words: impl Iterator<Item = String>) -> Result<()> {
                 };
                 idle = false;
                 peers[side] = Some(from);
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                if (random >> 11) as f64 / (1u64 << 53) as f64 >= loss {
-                    let data = buffer[..length].to_vec();
-                    waiting.push_back((Instant::now() + delay, 1 - side, data));
+                if chance(&mut random) < loss {
+                    continue;
                 }
+                let mut data = buffer[..length].to_vec();
+                if chance(&mut random) < corrupt {
+                    let at = random as usize % (length * 8).max(1);
+                    if let Some(byte) = data.get_mut(at / 8) {
+                        *byte ^= 1 << (at % 8);
+                    }
+                }
+                waiting.push_back((Instant::now() + delay, 1 - side, data));
             }
         }
         let now = Instant::now();

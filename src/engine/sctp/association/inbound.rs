@@ -149,10 +149,15 @@ impl Inbound {
         Some(())
     }
 
-    /// With a full window: nothing is taken that only waits for the application, but what
-    /// completes or frees something is.
+    /// With a full window: nothing is taken that only waits for the application, but what may
+    /// complete or free something is, by a peer that never passed the window it was told.
     fn may_exceed(&self) -> bool {
-        self.held > 0
+        let unread = self.unread.get();
+        let most = self
+            .window
+            .saturating_mul(2)
+            .saturating_add(self.max_message_size);
+        self.held > 0 && unread < self.window && self.held.saturating_add(unread) < most
     }
 
     fn duplicate(&mut self, tsn: u32) {
@@ -230,7 +235,8 @@ impl Inbound {
         }
         let next = data.tsn.wrapping_add(1);
         let mut run = if data.begin {
-            let capacity = if self.hint > data.payload.len() {
+            // Not for beginnings without end.
+            let capacity = if self.hint > data.payload.len() && self.runs.len() < 8 {
                 self.hint
             } else {
                 data.payload.len()

@@ -10,6 +10,12 @@ use super::pop_front_if;
 use crate::engine::sctp::wire;
 use crate::engine::sctp::{Outbound, Reliability};
 
+/// Bytes that a stream of weight 1 sends in its turn, while others wait: weighted fair shares, as
+/// RFC 8260 section 3.6 has them. A message is not interrupted; the next turns make up for it.
+const QUANTUM: i64 = 2_000;
+/// What a stream has to make up for at most.
+const MAX_DEBT: i64 = 1 << 20;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     InFlight,
@@ -51,8 +57,8 @@ struct Queued {
 #[derive(Default)]
 struct Stream {
     next_ssn: u16,
-    /// Messages it may still send in this turn.
-    turn: u16,
+    /// Bytes it may still send in this turn; below 0 when its last message was longer.
+    credit: i64,
     queue: VecDeque<Queued>,
 }
 
@@ -189,6 +195,14 @@ impl Outbox {
                 self.abandoned_messages = self.abandoned_messages.saturating_add(1);
                 continue;
             }
+            if first.offset == 0 && state.credit <= 0 {
+                let more = QUANTUM.saturating_mul(i64::from(first.message.weight.max(1)));
+                state.credit = state.credit.max(-MAX_DEBT).saturating_add(more);
+                if state.credit <= 0 && self.turns.len() > 1 {
+                    self.turns.rotate_left(1);
+                    continue;
+                }
+            }
             return Some(first.message.data.len().saturating_sub(first.offset));
         }
     }
@@ -243,16 +257,13 @@ impl Outbox {
         first.offset = upto;
         release(&mut self.released, stream, len);
         if end {
-            let weight = first.message.weight;
+            let cost = upto.saturating_add(wire::DATA_HEADER);
             state.queue.pop_front();
-            state.turn = match state.turn {
-                0 => weight.saturating_sub(1),
-                left => left.saturating_sub(1),
-            };
+            state.credit = state.credit.saturating_sub(cost as i64);
             if state.queue.is_empty() {
-                state.turn = 0;
+                state.credit = 0;
                 self.turns.pop_front();
-            } else if state.turn == 0 {
+            } else if state.credit <= 0 {
                 self.turns.rotate_left(1);
             }
         }

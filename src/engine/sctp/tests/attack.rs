@@ -52,7 +52,9 @@ fn hit(line: &mut Line, packet: &[u8]) {
     let mut out = Vec::new();
     while line.sides[B].sctp.poll_packet(now, &mut out) {}
     while let Some(event) = line.sides[B].sctp.poll_event() {
-        if let SctpEvent::Message { data, .. } = event {
+        if let SctpEvent::Message { data, .. } = event
+            && line.sides[B].reads
+        {
             line.sides[B].unread.read(data.len());
         }
     }
@@ -137,16 +139,21 @@ fn r_a09_mutated_packets_neither_panic_nor_wedge() {
 #[test]
 fn r_c07_jumps_of_a_forward_tsn_cost_nothing() {
     for jump in [1u32, 1_000, 40_000, 1 << 20, (1 << 31) - 1] {
-        let (mut line, tag, tsn) = connected_with_tag(32);
-        let forward = wire::chunk(
-            wire::FORWARD_TSN,
-            0,
-            &tsn.wrapping_sub(1).wrapping_add(jump).to_be_bytes(),
-        );
-        let start = Instant::now();
-        hit(&mut line, &packet(tag, &[forward]));
-        // Step by step, the furthest would take a minute.
-        assert!(start.elapsed() < secs(2), "{:?}", start.elapsed());
+        let jumped = || {
+            let (mut line, tag, tsn) = connected_with_tag(32);
+            let forward = wire::chunk(
+                wire::FORWARD_TSN,
+                0,
+                &tsn.wrapping_sub(1).wrapping_add(jump).to_be_bytes(),
+            );
+            let start = Instant::now();
+            hit(&mut line, &packet(tag, &[forward]));
+            (start.elapsed(), line, tag, tsn)
+        };
+        // The machine may be busy with something else: the best of some counts.
+        let tries = (0..10).map(|_| jumped()).min_by_key(|(took, ..)| *took);
+        let (took, mut line, tag, tsn) = tries.unwrap();
+        assert!(took < ms(10), "{took:?}");
         // What the peer skipped is lost to it; the rest goes on from there.
         let next = tsn.wrapping_add(jump);
         hit(&mut line, &packet(tag, &[data(next, 3, 0, 3, b"on")]));
@@ -224,6 +231,61 @@ fn r_c09_r_c10_what_never_ends_takes_the_window_and_no_more() {
     assert!(start.elapsed() < secs(30), "{:?}", start.elapsed());
     assert!(line.sides[B].sctp.is_connected());
     assert!(line.sides[B].sctp.counters().dropped > 60_000);
+}
+
+/// A peer that sends on whatever window it is told, in order, while nobody reads; beside something
+/// that can never be delivered.
+#[test]
+fn r_c09_a_peer_that_minds_no_window_gets_no_more_than_two() {
+    const WHOLE: u8 = wire::FLAG_BEGIN | wire::FLAG_END;
+    let most = WINDOW as usize * 2 + config(false).max_message_size as usize;
+    // What comes first, and what the flood is made of.
+    let cases = [
+        (None, WHOLE, 1_000),
+        (None, WHOLE, 1),
+        // A beginning whose end cannot come any more.
+        (Some((0, wire::FLAG_BEGIN)), WHOLE, 1_000),
+        // The sixth message of a stream that has no first.
+        (Some((5, WHOLE)), WHOLE, 1_000),
+        (Some((5, WHOLE)), WHOLE, 1),
+        // Nothing but beginnings.
+        (None, wire::FLAG_BEGIN, 1_000),
+        (None, wire::FLAG_BEGIN, 1),
+    ];
+    for (case, (first, flags, size)) in cases.into_iter().enumerate() {
+        let (mut line, tag, mut tsn) = connected_with_tag(38);
+        line.sides[B].reads = false;
+        if let Some((ssn, flags)) = first {
+            hit(&mut line, &packet(tag, &[data(tsn, 3, ssn, flags, b"x")]));
+            tsn = tsn.wrapping_add(1);
+        }
+        let payload = vec![7; size];
+        let per_packet = 1_000 / size.max(20);
+        let cost = Unread::cost(size);
+        let chunks = most * 3 / 2 / cost;
+        let mut next = 0u32;
+        while (next as usize) < chunks {
+            let chunks: Vec<Vec<u8>> = (0..per_packet as u32)
+                .map(|n| {
+                    data(
+                        tsn.wrapping_add(next + n),
+                        4,
+                        (next + n) as u16,
+                        flags,
+                        &payload,
+                    )
+                })
+                .collect();
+            next += per_packet as u32;
+            hit(&mut line, &packet(tag, &chunks));
+        }
+        let side = &line.sides[B].sctp;
+        let taken = next as usize - side.counters().dropped as usize;
+        println!("case {case}: {taken} of {next} chunks of {size} taken");
+        assert!(taken * cost <= most + cost, "case {case}: {}", taken * cost);
+        assert!(taken * cost >= WINDOW as usize / 2, "case {case}");
+        assert!(side.is_connected());
+    }
 }
 
 #[test]

@@ -59,15 +59,21 @@ fn r_d08_a_clean_path_is_filled_and_a_narrow_one_not_flooded() {
         let rate = mbit(bulk(&mut line, secs(20), 16_384), secs(20));
         println!("{rate_bps}: {rate:.2} Mbit/s");
         assert!(rate >= least, "{rate_bps}: {rate}");
-        // A message of another stream is not held up by the queue for long.
-        let start = line.now;
-        line.send(A, 7, numbered(0, 100));
-        assert!(line.run_until(secs(5), |line| {
-            line.sides[B].got.iter().any(|(_, stream, ..)| *stream == 7)
-        }));
-        let ping = line.now - start;
-        println!("{rate_bps}: ping {ping:?}");
-        assert!(ping <= ms(600), "{rate_bps}: {ping:?}");
+        // Messages of another stream are not held up by the queue for long.
+        let mut pings = Vec::new();
+        for n in 0..40 {
+            let start = line.now;
+            line.send(A, 7, numbered(n, 100));
+            bulk(&mut line, ms(1_600), 16_384);
+            let came = |(at, stream, _, data): &(Instant, u16, u32, Bytes)| {
+                (*stream == 7 && number(data) == n).then_some(*at)
+            };
+            let came = line.sides[B].got.iter().find_map(came);
+            pings.push(came.expect("no ping") - start);
+        }
+        pings.sort();
+        println!("{rate_bps}: ping p95 {:?}", pings[37]);
+        assert!(pings[37] <= ms(600), "{rate_bps}: {pings:?}");
     }
 }
 
@@ -183,7 +189,8 @@ fn r_d12_stale_messages_are_given_up_and_fresh_ones_come() {
     let mut line = Line::connected(23);
     line.link(path(ms(20), 0.08));
     let mut sent = 0;
-    for n in 0..3_000 {
+    // Ten minutes.
+    for n in 0..30_000 {
         line.send_as(A, 0, numbered(n, 2_500), false, Reliability::Retransmits(0));
         sent += 1;
         line.run_for(ms(20));

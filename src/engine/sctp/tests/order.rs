@@ -87,7 +87,7 @@ fn r_e08_numbers_wrap_without_a_trace() {
 #[test]
 fn r_e08_a_stream_is_used_again_and_again() {
     let mut line = Line::connected(4);
-    for round in 0..2_000u32 {
+    for round in 0..70_000u32 {
         line.send(A, 9, numbered(round, 50));
         let now = line.now;
         line.sides[A].sctp.reset(now, 9);
@@ -180,6 +180,43 @@ fn urgent_streams_send_more_in_a_turn() {
         low > 5 && high >= low * 7 && high <= low * 9,
         "{low} {high}"
     );
+}
+
+/// Whatever the size of their messages, and whichever began first.
+#[test]
+fn r_e07_equal_streams_get_equal_shares() {
+    let mut line = Line::connected(9);
+    line.link(Link {
+        latency: ms(10),
+        rate_bps: Some(20_000_000),
+        ..Link::default()
+    });
+    let sizes = [500, 4_000, 30_000, 250_000];
+    for (stream, size) in sizes.into_iter().enumerate() {
+        for n in 0..(8_000_000 / size) {
+            line.send(A, stream as u16, numbered(n as u32, size));
+        }
+        line.run_for(ms(200));
+    }
+    let taken = |line: &Line| {
+        let of = |on: usize| {
+            let got = line.sides[B].got.iter();
+            let of = got.filter(|(_, stream, ..)| usize::from(*stream) == on);
+            of.map(|(.., data)| data.len()).sum::<usize>()
+        };
+        [0, 1, 2, 3].map(of)
+    };
+    line.run_for(secs(1));
+    let before = taken(&line);
+    line.run_for(secs(8));
+    let after = taken(&line);
+    let shares = [0, 1, 2, 3].map(|at| after[at] - before[at]);
+    println!("{shares:?}");
+    let fair = shares.iter().sum::<usize>() / 4;
+    for share in shares {
+        // A message more or less.
+        assert!(share.abs_diff(fair) < fair / 10 + 250_000, "{shares:?}");
+    }
 }
 
 #[test]
