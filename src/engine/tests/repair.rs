@@ -146,6 +146,52 @@ fn g043_five_percent_loss_with_60_ms_round_trip_is_repaired() {
 }
 
 #[test]
+fn r_d16_ten_percent_loss_with_50_ms_of_jitter_is_repaired() {
+    let (mut lost_in_all, mut back_in_all, mut asked, mut resent) = (0, 0, 0, 0);
+    for seed in 0..10 {
+        let link = Link {
+            latency: ms(30),
+            jitter: ms(50),
+            ..Link::default()
+        };
+        let (mut world, _) = video(seed, true, link);
+        let lost = lose(&mut world, 0.1);
+        world.run_for(secs(20));
+        world.peers[A].pump = None;
+        world.run_for(secs(2));
+        let came: BTreeSet<u16> = world.peers[B]
+            .packets
+            .iter()
+            .map(|(_, _, packet)| packet.sequence_number)
+            .collect();
+        assert_eq!(
+            came.len(),
+            world.peers[B].packets.len(),
+            "seed {seed}: twice"
+        );
+        lost_in_all += lost.borrow().len();
+        back_in_all += lost.borrow().intersection(&came).count();
+        asked += world.peers[B]
+            .engine
+            .rtp()
+            .inbound_stats(MEDIA)
+            .unwrap()
+            .nacks_sent;
+        resent += world.peers[A]
+            .engine
+            .rtp()
+            .outbound_stats(RTX)
+            .unwrap()
+            .packets_sent;
+    }
+    let share = back_in_all as f64 / lost_in_all as f64;
+    println!("{back_in_all} of {lost_in_all} back, {share:.4}; {asked} NACKs, {resent} sent again");
+    assert!(lost_in_all > 4_000 && share >= 0.95, "{share}");
+    // What was only late is seldom asked for.
+    assert!(resent < lost_in_all as u64 * 2, "{resent} of {lost_in_all}");
+}
+
+#[test]
 fn repair_holds_on_worse_paths() {
     let failed = failures(0..40, |seed| {
         let link = Link {
