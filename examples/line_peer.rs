@@ -22,7 +22,7 @@ use ortc::{
     CertificateFingerprint, DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DataChannelCloseReason,
     Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnection, RTCConnectionEvent,
     RTCConnectionEvents, RTCConnectionOptions, RTCConnectionSide, RTCDataChannelOptions,
-    RTCIceCandidateDescription, RTCIceRole, RTCTrackDescription,
+    RTCDtlsRole, RTCIceCandidateDescription, RTCIceRole, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use support::{Result, ogg_opus};
@@ -70,6 +70,11 @@ async fn run(
 ) -> Result<()> {
     let options = RTCConnectionOptions::default()
         .role(role)
+        // As the protocol has it, also when a conflict of roles swaps the other ones.
+        .dtls_role(match role {
+            RTCIceRole::Controlled => RTCDtlsRole::Client,
+            RTCIceRole::Controlling => RTCDtlsRole::Server,
+        })
         .include_loopback(true);
     let (connection, mut events) = RTCConnection::new(options)?;
     let stream = MediaStream::new();

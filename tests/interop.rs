@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 const SECONDS: &str = "4";
 const LINE_LIMIT: Duration = Duration::from_secs(40);
-const RESULT_LIMIT: Duration = Duration::from_secs(60);
+const RESULT_LIMIT: Duration = Duration::from_secs(120);
 /// 4 s of 20 ms packets are 200; a pair that only just connected would not reach this.
 const PACKETS: u64 = 50;
 

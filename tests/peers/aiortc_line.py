@@ -47,8 +47,9 @@ from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 RATE = 48000
 FRAME = RATE // 50
 PAYLOAD_TYPE = 111
-SET_UP_SECONDS = 20
-LINGER_SECONDS = 2
+SET_UP_SECONDS = 40
+# More than a slow machine needs; nobody waits for it otherwise.
+PATIENCE_SECONDS = 60
 
 
 class Sine(MediaStreamTrack):
@@ -206,6 +207,10 @@ async def run(role, seconds):
             channel.send("hello ortc")
 
     await asyncio.sleep(seconds)
+    for _ in range(PATIENCE_SECONDS * 10):
+        if heard:
+            break
+        await asyncio.sleep(0.1)
     say(
         {
             "impl": "aiortc",
@@ -220,7 +225,7 @@ async def run(role, seconds):
     draining.cancel()
     # Stay until the reader hangs up, so that the other side counts undisturbed.
     end = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    await asyncio.wait([end], timeout=LINGER_SECONDS)
+    await asyncio.wait([end], timeout=PATIENCE_SECONDS)
 
 
 def main():
@@ -230,7 +235,7 @@ def main():
     options = parser.parse_args()
     code = 0
     try:
-        asyncio.run(asyncio.wait_for(run_and_leave(options), 60 + options.seconds))
+        asyncio.run(asyncio.wait_for(run_and_leave(options), 3 * PATIENCE_SECONDS + options.seconds))
     except Exception as error:
         say({"impl": "aiortc", "role": options.role, "error": repr(error)})
         code = 1

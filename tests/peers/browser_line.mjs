@@ -16,8 +16,8 @@ const here = dirname(fileURLToPath(import.meta.url));
 const modules = process.env.ORTC_PLAYWRIGHT_DIR ?? join(here, "../../target/peers");
 const { chromium } = createRequire(join(modules, "package.json"))("playwright-core");
 
-const LINGER_MS = 2000;
-const LIMIT_MS = 60_000;
+const LINGER_MS = 60_000;
+const LIMIT_MS = 180_000;
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
