@@ -144,7 +144,13 @@ async fn run(
         .map(|n| tokio::spawn(echo(connection.clone(), n)))
         .collect();
     let sent = tokio::spawn(send(track, length, digits.is_some()));
-    tokio::time::sleep(length).await;
+    // They grow where the path carries it, and shrink for a while whenever it falls silent.
+    let mut datagram = None;
+    let end = tokio::time::Instant::now() + length;
+    while tokio::time::Instant::now() < end {
+        datagram = datagram.max(connection.stats().data.max_datagram);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     sent.abort();
     let mut echoed = 0;
     for one in echoes {
@@ -162,6 +168,7 @@ async fn run(
             "srtp_in": heard.packets.load(Ordering::Relaxed),
             "srtp_out": stats.outbound_rtp.iter().map(|one| one.packets_sent).sum::<u64>(),
             "channels": echoed,
+            "datagram": datagram,
             "dc": *messages.lock().map_err(|_| "poisoned")?,
             "dtmf_in": *heard.digits.lock().map_err(|_| "poisoned")?,
         })

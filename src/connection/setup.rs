@@ -84,6 +84,7 @@ pub(super) fn build(
             .unwrap_or_else(|| cname_from_random(crate::random::bytes())),
         extensions,
         max_message_size: options.max_message_size,
+        whole_datagrams: shared.whole_datagrams,
         tie_breaker: crate::random::u64(),
         rng_seed: crate::random::u64(),
         wall_clock: (now, ntp_now()),

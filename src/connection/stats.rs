@@ -59,6 +59,9 @@ pub struct RTCDataStats {
     pub channels: usize,
     /// Smoothed round-trip time as SCTP measures it, in seconds.
     pub round_trip_time: Option<f64>,
+    /// The largest datagram that carries data at present, in bytes of UDP payload: up to 1,200,
+    /// and more where the path has shown that it carries more. `None` without an association.
+    pub max_datagram: Option<usize>,
     /// Chunks that were sent again.
     pub retransmitted: u64,
     /// Messages given up under partial reliability.
@@ -244,6 +247,7 @@ impl ConnectionState {
             data: RTCDataStats {
                 channels: self.channels.len(),
                 round_trip_time: engine.data_rtt().map(|rtt| rtt.as_secs_f64()),
+                max_datagram: engine.largest_data_datagram(),
                 retransmitted: data.sctp.retransmitted,
                 abandoned: data.sctp.abandoned,
                 dropped_packets: data.sctp.dropped + data.early_packets,

@@ -62,6 +62,8 @@ pub(crate) struct EngineConfig {
     pub(crate) tie_breaker: u64,
     /// The largest data channel message taken from the peer, in bytes.
     pub(crate) max_message_size: usize,
+    /// The socket never lets a datagram be fragmented.
+    pub(crate) whole_datagrams: bool,
     /// Seeds timers' jitter only, never a secret.
     pub(crate) rng_seed: u64,
     /// An instant and the NTP time of day at that instant, for RTCP sender reports.
@@ -552,6 +554,7 @@ impl Engine {
             }
             IceEvent::Selected { local, remote } => {
                 self.traffic.selections += 1;
+                self.data_path_changed();
                 self.events
                     .push_back(EngineEvent::ActivePair { local, remote });
                 if self.dtls.is_none() {

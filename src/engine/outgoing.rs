@@ -35,6 +35,8 @@ impl Transmit {
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
     queue: VecDeque<Transmit>,
+    /// Nothing joins the last batch any more.
+    ended: bool,
     queued: usize,
     dropped: u64,
     datagrams: u64,
@@ -56,14 +58,16 @@ impl Outgoing {
             self.dropped += 1;
             return Ok(false);
         }
-        let join = self.queue.back().is_some_and(|tail| {
-            tail.local == local
-                && tail.remote == remote
-                && len <= tail.segment_size
-                && tail.contents.len() % tail.segment_size == 0
-                && tail.contents.len() + len <= MAX_BATCH
-                && tail.contents.len() / tail.segment_size < MAX_SEGMENTS
-        });
+        let ended = std::mem::take(&mut self.ended);
+        let join = !ended
+            && self.queue.back().is_some_and(|tail| {
+                tail.local == local
+                    && tail.remote == remote
+                    && len <= tail.segment_size
+                    && tail.contents.len() % tail.segment_size == 0
+                    && tail.contents.len() + len <= MAX_BATCH
+                    && tail.contents.len() / tail.segment_size < MAX_SEGMENTS
+            });
         if !join {
             self.queue.push_back(Transmit {
                 local,
@@ -94,6 +98,12 @@ impl Outgoing {
             self.queue.pop_back();
         }
         result.map(|()| true)
+    }
+
+    /// What comes next does not share the fate of what is queued: the system may refuse a batch
+    /// for the size of its datagrams.
+    pub(crate) fn end_batch(&mut self) {
+        self.ended = true;
     }
 
     /// Appends a finished datagram; false when the queue is full.
@@ -162,6 +172,21 @@ mod tests {
             batches,
             [(100, 240, 2), (100, 100, 2), (200, 400, 2), (200, 200, 3)]
         );
+    }
+
+    #[test]
+    fn nothing_joins_a_batch_that_is_ended() {
+        let mut out = Outgoing::default();
+        for len in [100, 150, 100, 100] {
+            assert!(out.push(addr(1), addr(2), &vec![1; len]));
+            if len == 150 {
+                out.end_batch();
+            }
+        }
+        let batches: Vec<_> = std::iter::from_fn(|| out.pop())
+            .map(|t| (t.segment_size, t.contents.len()))
+            .collect();
+        assert_eq!(batches, [(100, 100), (150, 150), (100, 200)]);
     }
 
     #[test]

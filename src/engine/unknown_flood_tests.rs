@@ -46,6 +46,7 @@ fn engine(now: Instant) -> Engine {
             rng_seed: 1,
             wall_clock: (now, 0),
             max_message_size: 65_536,
+            whole_datagrams: true,
         },
     );
     engine.srtp = Some(Srtp::new(&keys(1, 2)).unwrap());

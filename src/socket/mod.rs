@@ -136,6 +136,8 @@ impl Drop for SocketHandle {
 pub(crate) struct SocketShared {
     pub(crate) local_addr: SocketAddr,
     pub(crate) udp_counters: Arc<UdpCounters>,
+    /// No datagram is ever fragmented on its way.
+    pub(crate) whole_datagrams: bool,
     pub(crate) runtime: Handle,
     pub(crate) credentials: Credentials,
     pub(crate) certificate: Certificate,
@@ -180,6 +182,7 @@ impl RTCSocket {
         let shared = Arc::new(SocketShared {
             local_addr: udp.local_addr(),
             udp_counters: udp.counters(),
+            whole_datagrams: udp.whole_datagrams(),
             runtime,
             credentials,
             certificate,

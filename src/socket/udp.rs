@@ -148,6 +148,17 @@ impl UdpEndpoint {
         self.dual_stack || ip.is_ipv4() == self.local_addr.is_ipv4()
     }
 
+    /// Whether datagrams are sent whole or not at all, in both families (IPv4's "don't fragment").
+    pub(crate) fn whole_datagrams(&self) -> bool {
+        // Elsewhere quinn-udp does not set it, or not for IPv4 on a dual-stack socket.
+        let known = cfg!(any(
+            target_os = "linux",
+            target_os = "android",
+            target_os = "windows"
+        ));
+        known && !self.state.may_fragment()
+    }
+
     /// Bytes of receive and send buffer as the kernel reports them.
     #[cfg(test)]
     pub(crate) fn granted_buffers(&self) -> (usize, usize) {

@@ -179,6 +179,16 @@ async fn impossible_destinations_are_dropped_and_counted() {
     assert_eq!(all.gso_segments(), gso);
 }
 
+/// What is too great is refused, not fragmented: only so does a greater datagram that arrives
+/// show what the path carries.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn datagrams_are_sent_whole_or_not_at_all() {
+    for bind in [None, Some(localhost(0))] {
+        assert!(UdpEndpoint::bind(bind).unwrap().whole_datagrams());
+    }
+}
+
 #[tokio::test]
 async fn a_closed_peer_port_does_not_disturb_the_socket() {
     let a = UdpEndpoint::bind(None).unwrap();

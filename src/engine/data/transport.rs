@@ -9,7 +9,7 @@ use super::{
     MAX_STREAM, MessageKind, RECEIVE_WINDOW, Unread, ppid,
 };
 use crate::engine::dtls::DtlsRole;
-use crate::engine::sctp::{Association, Outbound, SctpConfig, SctpEvent, SctpTransport};
+use crate::engine::sctp::{Association, Outbound, RECORD, SctpConfig, SctpEvent, SctpTransport};
 use crate::engine::{Engine, EngineState};
 use crate::error::{Error, Result};
 
@@ -138,6 +138,13 @@ impl Engine {
         self.data.sctp.as_ref()?.rtt()
     }
 
+    /// The largest datagram that carries data at present, in bytes.
+    pub(crate) fn largest_data_datagram(&self) -> Option<usize> {
+        let packet = self.data.sctp.as_ref()?.largest_packet();
+        let sealed = self.dtls.as_ref().and_then(|dtls| dtls.sealed_len(packet));
+        Some(sealed.unwrap_or(packet.saturating_add(RECORD)))
+    }
+
     /// The largest message taken from the peer, in bytes.
     pub(crate) fn max_message_size(&self) -> usize {
         self.config.max_message_size
@@ -186,6 +193,7 @@ impl Engine {
             initiator,
             receive_window: RECEIVE_WINDOW as u32,
             max_message_size: u32::try_from(self.config.max_message_size).unwrap_or(u32::MAX),
+            probes_path: self.config.whole_datagrams,
             initial_tsn: None,
         };
         let mut sctp = Association::new(config, self.data.unread.clone());
@@ -230,6 +238,13 @@ impl Engine {
         self.start_data(now);
     }
 
+    /// Another path is in use: what it carries is not known.
+    pub(in crate::engine) fn data_path_changed(&mut self) {
+        if let Some(sctp) = &mut self.data.sctp {
+            sctp.path_changed();
+        }
+    }
+
     /// Ends all channels with the connection.
     pub(in crate::engine) fn close_data(&mut self, now: Instant) {
         if let Some(sctp) = &mut self.data.sctp {
@@ -254,6 +269,7 @@ impl Engine {
                 break;
             }
             any = true;
+            let probe = self.data.packet.len() > sctp.largest_packet();
             if let Some(length) = dtls.sealed_len(self.data.packet.len()) {
                 let packet = &self.data.packet;
                 let sealed = self.out.push_with(local, remote, length, |out| {
@@ -266,6 +282,9 @@ impl Engine {
                 if sealed.is_err() {
                     break;
                 }
+                if probe {
+                    self.out.end_batch();
+                }
                 continue;
             }
             if dtls.write(now, &self.data.packet).is_err() {
@@ -273,6 +292,9 @@ impl Engine {
             }
             while let Some(datagram) = dtls.poll_transmit() {
                 self.out.push(local, remote, &datagram);
+            }
+            if probe {
+                self.out.end_batch();
             }
         }
         if any {

@@ -16,9 +16,11 @@ use std::time::{Duration, Instant};
 pub(crate) use association::Association;
 use bytes::Bytes;
 
-/// The largest SCTP packet: with the DTLS record (37 bytes) a datagram has at most 1,200 bytes,
-/// which every path carries (RFC 8831 section 5).
+/// The largest SCTP packet on a path that has not shown to carry more: with the DTLS record a
+/// datagram has at most 1,200 bytes, which every path carries (RFC 8831 section 5).
 pub(crate) const MAX_PACKET: usize = 1_160;
+/// The most that DTLS adds to a packet.
+pub(crate) const RECORD: usize = 37;
 
 /// What an association is made of.
 #[derive(Debug, Clone)]
@@ -29,6 +31,9 @@ pub(crate) struct SctpConfig {
     pub(crate) receive_window: u32,
     /// The largest message taken from the peer.
     pub(crate) max_message_size: u32,
+    /// Whether greater packets are tried on the path. They may be where no datagram is ever
+    /// fragmented: fragments would show nothing.
+    pub(crate) probes_path: bool,
     /// The number of the first chunk; by chance unless a test says otherwise.
     pub(crate) initial_tsn: Option<u32>,
 }
@@ -152,6 +157,12 @@ pub(crate) trait SctpTransport: Send {
     fn window_opened(&mut self, now: Instant);
     /// The path is back after a pause: what waits for a timer need not wait longer.
     fn path_restored(&mut self, now: Instant);
+    /// The path is another one from now on.
+    fn path_changed(&mut self) {}
+    /// The largest packet that carries data, in bytes.
+    fn largest_packet(&self) -> usize {
+        MAX_PACKET
+    }
     /// Queues an ABORT and ends.
     fn abort(&mut self, now: Instant);
     fn rtt(&self) -> Option<Duration>;

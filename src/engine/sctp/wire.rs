@@ -16,6 +16,8 @@ pub(super) const COOKIE_ACK: u8 = 11;
 pub(super) const SHUTDOWN_COMPLETE: u8 = 14;
 /// RFC 6525 section 3.
 pub(super) const RECONFIG: u8 = 130;
+/// RFC 4820 section 3.
+pub(super) const PAD: u8 = 132;
 /// RFC 3758 section 3.2.
 pub(super) const FORWARD_TSN: u8 = 192;
 
@@ -191,7 +193,10 @@ pub(super) fn before_or_at(a: u32, b: u32) -> bool {
 }
 
 pub(super) fn is_known(kind: u8) -> bool {
-    matches!(kind, 0..=11 | SHUTDOWN_COMPLETE | RECONFIG | FORWARD_TSN)
+    matches!(
+        kind,
+        0..=11 | SHUTDOWN_COMPLETE | RECONFIG | PAD | FORWARD_TSN
+    )
 }
 
 /// A chunk with its header and padding.

@@ -202,6 +202,7 @@ impl World {
                 cname: format!("cname{side}"),
                 extensions: ExtensionMap::default(),
                 max_message_size: 256 * 1024,
+                whole_datagrams: true,
                 tie_breaker: rng.next_u64(),
                 rng_seed: rng.next_u64(),
                 wall_clock: (start, 0xe000_0000 << 32),

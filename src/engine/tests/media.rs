@@ -546,7 +546,8 @@ fn r_d10_flipped_bits_cost_only_their_datagrams() {
     }
 }
 
-/// D11: nothing of the engine's own making exceeds 1,200 bytes; IPv6's least MTU carries it.
+/// D11: nothing of the engine's own making exceeds 1,200 bytes, on a path that has not shown to
+/// carry more (see `data`); IPv6's least MTU carries it.
 #[test]
 fn r_d11_no_datagram_exceeds_1_200_bytes() {
     let mut world = World::new(1, &Setup::default());

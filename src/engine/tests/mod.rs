@@ -1,6 +1,7 @@
 //! Whole engines against each other on the simulated network, on virtual time.
 
 mod consent;
+mod data;
 mod harness;
 mod hostile;
 mod identity;

@@ -1,5 +1,6 @@
 //! An SCTP association of our own (RFC 9260, 3758, 6525, 9653), for one path that ICE keeps alive
-//! and DTLS protects: no multi-homing, no heartbeats, and it never gives up by itself.
+//! and DTLS protects: no multi-homing, no heartbeats but to probe the path's MTU, and it never
+//! gives up by itself.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod congestion;
@@ -7,6 +8,7 @@ mod handshake;
 mod inbound;
 mod outbound;
 mod output;
+mod path_mtu;
 mod recovery;
 mod reset;
 mod rtt;
@@ -18,6 +20,7 @@ use congestion::Congestion;
 use handshake::Handshake;
 use inbound::Inbound;
 use outbound::Outbox;
+use path_mtu::PathMtu;
 use reset::Resets;
 use rtt::Rtt;
 
@@ -62,6 +65,7 @@ pub(crate) struct Association {
     inbound: Inbound,
     outbox: Outbox,
     congestion: Congestion,
+    path_mtu: PathMtu,
     rtt: Rtt,
     resets: Resets,
     control: VecDeque<Control>,
@@ -81,6 +85,7 @@ impl Association {
             outbox: Outbox::new(initial_tsn),
             resets: Resets::new(initial_tsn),
             handshake: Handshake::new(initial_tsn),
+            path_mtu: PathMtu::new(config.probes_path),
             config,
             state: State::Idle,
             peer_tag: 0,
@@ -203,6 +208,9 @@ impl Association {
                 self.push_control(wire::chunk(wire::HEARTBEAT_ACK, 0, chunk.body));
                 Some(())
             }
+            wire::HEARTBEAT_ACK if self.state == State::Established => {
+                self.path_mtu.on_answer(chunk.body)
+            }
             wire::ABORT => {
                 self.fail(SctpFailure::PeerAborted);
                 Some(())
@@ -257,6 +265,9 @@ impl SctpTransport for Association {
         if is_due(self.outbox.rto_at) {
             self.retransmission_timeout(now);
         }
+        if is_due(self.path_mtu.due()) {
+            self.path_mtu.on_timeout(now);
+        }
         if is_due(self.paced_until) {
             self.paced_until = None;
         }
@@ -272,6 +283,7 @@ impl SctpTransport for Association {
             self.resets.due,
             self.outbox.loss_at,
             self.outbox.rto_at,
+            self.path_mtu.due(),
             self.paced_until,
         ]
         .into_iter()
@@ -317,7 +329,16 @@ impl SctpTransport for Association {
     }
 
     fn path_restored(&mut self, now: Instant) {
+        self.path_mtu.restart();
         self.retry(now);
+    }
+
+    fn path_changed(&mut self) {
+        self.path_mtu.restart();
+    }
+
+    fn largest_packet(&self) -> usize {
+        self.path_mtu.limit()
     }
 
     fn abort(&mut self, now: Instant) {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::pop_front_if;
 use crate::engine::sctp::wire;
-use crate::engine::sctp::{Outbound, Reliability};
+use crate::engine::sctp::{MAX_PACKET, Outbound, Reliability};
 
 /// Bytes that a stream of weight 1 sends in its turn, while others wait: weighted fair shares, as
 /// RFC 8260 section 3.6 has them. A message is not interrupted; the next turns make up for it.
@@ -42,6 +42,8 @@ pub(super) struct Sent {
     /// The order of all transmissions, and when this one's was.
     pub(super) order: u64,
     pub(super) sent_at: Instant,
+    /// It is what made its packet greater than `MAX_PACKET`.
+    pub(super) greater: bool,
     pub(super) max_sends: Option<u16>,
     pub(super) expires: Option<Instant>,
 }
@@ -179,8 +181,8 @@ impl Outbox {
         self.sent.get_mut(usize::try_from(at).ok()?)
     }
 
-    /// The size of what would be sent next of new data, at most `room`.
-    pub(super) fn next_new(&mut self, now: Instant) -> Option<usize> {
+    /// What is left of the message that would be sent next, and its size.
+    pub(super) fn next_new(&mut self, now: Instant) -> Option<(usize, usize)> {
         loop {
             let stream = *self.turns.front()?;
             let state = self.streams.get_mut(&stream)?;
@@ -203,7 +205,8 @@ impl Outbox {
                     continue;
                 }
             }
-            return Some(first.message.data.len().saturating_sub(first.offset));
+            let whole = first.message.data.len();
+            return Some((whole.saturating_sub(first.offset), whole));
         }
     }
 
@@ -251,6 +254,7 @@ impl Outbox {
             sends: 0,
             order: 0,
             sent_at: now,
+            greater: false,
             max_sends,
             expires,
         };
@@ -294,6 +298,7 @@ impl Outbox {
             out.extend_from_slice(&sent.ppid.to_be_bytes());
             out.extend_from_slice(&sent.data);
         });
+        sent.greater = out.len() > MAX_PACKET;
         if sent.sends > 1 {
             self.retransmitted = self.retransmitted.saturating_add(1);
         }

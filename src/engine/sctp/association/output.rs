@@ -9,6 +9,11 @@ use crate::engine::sctp::wire;
 const PORT: u16 = 5000;
 /// A piece of a message smaller than this is not worth its header.
 const MIN_PIECE: usize = 256;
+/// The same of a message that is cut anyway, where it fills a greater packet.
+const MIN_FILL: usize = 128;
+/// The most user data of a chunk: it fits the packet that every path carries, so that it can
+/// always be sent again.
+const MAX_PIECE: usize = MAX_PACKET - wire::COMMON_HEADER - wire::DATA_HEADER;
 /// How long the pacer rests.
 const PACE: Duration = Duration::from_millis(1);
 
@@ -20,6 +25,12 @@ impl Association {
             wire::begin_packet(out, PORT, tag);
             out.extend_from_slice(&chunk);
             wire::put_checksum(out);
+            return true;
+        }
+        if self.state == State::Established
+            && let Some(size) = self.path_mtu.wanted(now)
+        {
+            self.write_probe(now, size, out);
             return true;
         }
         out.clear();
@@ -48,6 +59,15 @@ impl Association {
         true
     }
 
+    /// RFC 8899 section 6.2.1.2: nothing but HEARTBEAT and PAD.
+    fn write_probe(&mut self, now: Instant, size: usize, out: &mut Vec<u8>) {
+        wire::begin_packet(out, PORT, self.peer_tag);
+        self.path_mtu.put_probe(now, self.rtt.rto(), size, out);
+        if !self.peer_takes_zero_checksum {
+            wire::put_checksum(out);
+        }
+    }
+
     fn put_chunks(&mut self, now: Instant, out: &mut Vec<u8>) {
         let to_ack = self.inbound.packets_to_ack > 0 || self.inbound.ack_now;
         if self.inbound.wants_ack() || to_ack && self.outbox.has_work() {
@@ -72,10 +92,11 @@ impl Association {
             self.expire_in_flight(now);
         }
         let probe = self.outbox.probe;
+        let limit = self.path_mtu.limit();
         let mut allowance = self.congestion.allowance(now, self.rtt.smoothed());
         let start = out.len();
         loop {
-            let room = MAX_PACKET
+            let room = limit
                 .saturating_sub(out.len())
                 .saturating_sub(wire::DATA_HEADER);
             if allowance == 0 && !probe {
@@ -90,10 +111,16 @@ impl Association {
                     break;
                 }
                 tsn
-            } else if let Some(left) = self.outbox.next_new(now) {
+            } else if let Some((left, whole)) = self.outbox.next_new(now) {
+                let room = room.min(MAX_PIECE);
+                let least = match whole {
+                    _ if limit == MAX_PACKET => left.min(MIN_PIECE),
+                    ..=MAX_PIECE => left,
+                    _ => left.min(MIN_FILL),
+                };
                 // RFC 9260 section 6.1 A: with nothing in flight one chunk may always go.
                 let shut = self.outbox.peer_window < left.min(room);
-                if shut && self.outbox.flight > 0 && !probe || room < left.min(MIN_PIECE) {
+                if shut && self.outbox.flight > 0 && !probe || room < least {
                     break;
                 }
                 if shut && !probe && self.outbox.peer_window == 0 {
@@ -117,6 +144,7 @@ impl Association {
         }
         if out.len() > start {
             self.outbox.probe = false;
+            self.path_mtu.on_sent(out.len());
         }
     }
 }

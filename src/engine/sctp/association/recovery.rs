@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::congestion::Acked;
-use super::outbound::Fate;
+use super::outbound::{Fate, Sent};
 use super::{Association, State};
 use crate::engine::sctp::wire::{self, Sack};
 
@@ -16,6 +16,8 @@ struct News {
     bytes: usize,
     /// The latest transmission among it: its number, when it was, and whether it was the first.
     latest: Option<(u64, Instant, bool)>,
+    /// The latest one in a packet greater than every path carries.
+    greater: Option<u64>,
 }
 
 impl Association {
@@ -40,7 +42,7 @@ impl Association {
                 outbox.flight = outbox.flight.saturating_sub(sent.data.len());
             }
             if matches!(sent.fate, Fate::InFlight | Fate::Lost) {
-                news.note(sent.data.len(), sent.order, sent.sent_at, sent.sends);
+                news.note(&sent);
             }
         }
         self.acknowledge_gaps(&sack, &mut news);
@@ -52,6 +54,9 @@ impl Association {
                 outbox.patience = outbox.patience.saturating_mul(2);
                 self.congestion.on_spurious();
             }
+        }
+        if let Some(order) = news.greater {
+            self.path_mtu.on_acked(order);
         }
         if let Some((order, sent_at, first)) = news.latest {
             outbox.acked_order = Some(outbox.acked_order.unwrap_or(0).max(order));
@@ -116,7 +121,7 @@ impl Association {
                         freed = sent.data.len();
                     }
                     sent.fate = Fate::Acked;
-                    news.note(sent.data.len(), sent.order, sent.sent_at, sent.sends);
+                    news.note(sent);
                 }
                 outbox.flight = outbox.flight.saturating_sub(freed);
                 tsn = tsn.wrapping_add(1);
@@ -151,6 +156,9 @@ impl Association {
                 break;
             }
             sent.fate = Fate::Lost;
+            if sent.greater {
+                self.path_mtu.on_lost(now, order);
+            }
             let len = sent.data.len();
             outbox.flight = outbox.flight.saturating_sub(len);
             outbox.order.pop_front();
@@ -186,6 +194,10 @@ impl Association {
     /// Nothing was acknowledged for a while.
     pub(super) fn retransmission_timeout(&mut self, now: Instant) {
         self.outbox.rto_at = None;
+        let greater = |sent: &Sent| sent.greater && sent.fate == Fate::InFlight;
+        if self.outbox.sent.iter().any(greater) {
+            self.path_mtu.suspect(now);
+        }
         self.rtt.backoff();
         if self.rtt.timeouts() == 1 {
             // One chunk asks first: the last acknowledgement may just be late.
@@ -267,10 +279,16 @@ impl Association {
 }
 
 impl News {
-    fn note(&mut self, len: usize, order: u64, sent_at: Instant, sends: u16) {
-        self.bytes = self.bytes.saturating_add(len);
-        if self.latest.is_none_or(|(latest, _, _)| latest <= order) {
-            self.latest = Some((order, sent_at, sends == 1));
+    fn note(&mut self, sent: &Sent) {
+        self.bytes = self.bytes.saturating_add(sent.data.len());
+        if sent.greater {
+            self.greater = self.greater.max(Some(sent.order));
+        }
+        if self
+            .latest
+            .is_none_or(|(latest, _, _)| latest <= sent.order)
+        {
+            self.latest = Some((sent.order, sent.sent_at, sent.sends == 1));
         }
     }
 }

@@ -4,6 +4,7 @@ mod attack;
 mod foreign;
 mod loss;
 mod order;
+mod path_mtu;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::association::Association;
+use super::wire;
 use super::{Outbound, Reliability, SctpConfig, SctpEvent, SctpTransport, Unread};
 use crate::simnet::{Link, Rng, SimNet};
 
@@ -32,6 +34,7 @@ fn config(initiator: bool) -> SctpConfig {
         initiator,
         receive_window: WINDOW,
         max_message_size: 256 * 1024,
+        probes_path: true,
         initial_tsn: None,
     }
 }
@@ -188,7 +191,12 @@ impl Line {
                 if !self.sides[at].sctp.poll_packet(self.now, &mut packet) {
                     break;
                 }
-                assert!(packet.len() <= super::MAX_PACKET, "{}", packet.len());
+                let most = self.sides[at].sctp.largest_packet();
+                assert!(
+                    packet.len() <= most || is_probe(&packet),
+                    "{} of {most}",
+                    packet.len()
+                );
                 self.sides[at].sent += 1;
                 let mut data = packet.clone();
                 if self
@@ -247,6 +255,15 @@ impl Line {
             .map(|(.., data)| data.len())
             .sum()
     }
+}
+
+/// HEARTBEAT and PAD (RFC 8899 section 6.2.1.2).
+fn is_probe(packet: &[u8]) -> bool {
+    let kinds: Vec<u8> = wire::chunks(&packet[wire::COMMON_HEADER..])
+        .flatten()
+        .map(|chunk| chunk.kind)
+        .collect();
+    kinds == [wire::HEARTBEAT, wire::PAD]
 }
 
 /// A message that says which one it is.
