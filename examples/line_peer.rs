@@ -147,7 +147,7 @@ async fn run(
     // They grow where the path carries it, and shrink for a while whenever it falls silent.
     let mut datagram = None;
     let end = tokio::time::Instant::now() + length;
-    while tokio::time::Instant::now() < end {
+    while tokio::time::Instant::now() < end || echoes.iter().any(|one| !one.is_finished()) {
         datagram = datagram.max(connection.stats().data.max_datagram);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
