@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::media::description::MAX_ENCODINGS;
-use crate::media::{CodecFacts, CodecId, Kind, RTCCodec, lookup, primary_codecs};
+use crate::media::{CodecFacts, CodecId, Kind, RTCCodec, lookup, primary_codecs, red_primary};
 use crate::rtp::{ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, HeaderExtension, MID, RID};
 
 /// What a side can send and receive. Signal it to let the peer choose, see [`negotiate`].
@@ -14,7 +14,7 @@ use crate::rtp::{ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, HeaderExtension, 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RTCCapabilities {
-    /// Audio codecs in order of preference, `dtmf` among them.
+    /// Audio codecs in order of preference, `dtmf` and `red` among them.
     pub audio_codecs: Vec<RTCCodec>,
     /// Video codecs in order of preference.
     pub video_codecs: Vec<RTCCodec>,
@@ -22,7 +22,8 @@ pub struct RTCCapabilities {
     pub header_extensions: Vec<RTCHeaderExtensionCapability>,
     /// RTCP feedback that is sent and answered.
     pub rtcp_feedback: Vec<RTCRtcpFeedback>,
-    /// Mechanisms of forward error correction, by codec name.
+    /// Mechanisms of forward error correction, by codec name: `red` of audio (RFC 2198), see
+    /// [`RTCCodec::red`].
     pub fec_mechanisms: Vec<String>,
     /// Encodings that one track can be sent in at once (simulcast layers). `None`: not said. The
     /// layers inside an encoding are the application's: this crate encodes nothing.
@@ -87,6 +88,9 @@ pub fn rtc_capabilities() -> RTCCapabilities {
     };
     let mut audio_codecs = of(Kind::Audio);
     audio_codecs.push(RTCCodec::dtmf(101));
+    // Last, so that a list made of these receives it and does not send it.
+    let red = audio_codecs.first().map(|opus| RTCCodec::red(103, opus));
+    audio_codecs.extend(red);
     RTCCapabilities {
         audio_codecs,
         video_codecs: of(Kind::Video),
@@ -112,7 +116,7 @@ pub fn rtc_capabilities() -> RTCCapabilities {
                 parameter: parameter.into(),
             })
             .collect(),
-        fec_mechanisms: Vec::new(),
+        fec_mechanisms: vec!["red".into()],
         max_encodings: u8::try_from(MAX_ENCODINGS).ok(),
     }
 }
@@ -174,7 +178,8 @@ pub enum DropReason {
     /// Only the remote side has it.
     NotLocal,
     /// Both have a codec of this name, with clock rates, channels or format parameters that
-    /// exclude each other (H264: packetization mode or profile; VP9 and AV1: profile).
+    /// exclude each other (H264: packetization mode or profile; VP9 and AV1: profile), or `red` of
+    /// a codec that is not in common.
     Mismatch,
     /// The remote side's value is out of range, or is used for something else already.
     Invalid,
@@ -230,6 +235,14 @@ fn negotiate_codecs(local: &[RTCCodec], remote: &[RTCCodec], result: &mut Negoti
         }
         if let Some(why) = why {
             drop(result, own, why);
+        }
+    }
+    // Redundancy of something that is not there.
+    let common = result.codecs.clone();
+    for red in common.iter().filter(|c| c.id() == Some(CodecId::Red)) {
+        if red_primary(&common, red).is_none() {
+            result.codecs.retain(|codec| codec != red);
+            drop(result, red, DropReason::Mismatch);
         }
     }
     for theirs in remote {

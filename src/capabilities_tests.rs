@@ -29,7 +29,7 @@ fn a106_a109_capabilities_list_audio_and_video_codecs() {
     let all = rtc_capabilities();
     assert_eq!(
         names(&all.audio_codecs),
-        ["opus", "ulaw", "alaw", "g722", "dtmf"]
+        ["opus", "ulaw", "alaw", "g722", "dtmf", "red"]
     );
     assert_eq!(
         names(&all.video_codecs),
@@ -48,7 +48,7 @@ fn a106_a109_capabilities_list_audio_and_video_codecs() {
         .collect();
     ids.sort_unstable();
     ids.dedup();
-    assert_eq!(ids.len(), 10, "a payload type is used twice");
+    assert_eq!(ids.len(), 11, "a payload type is used twice");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn a109_g028_capabilities_are_json_with_the_names_of_the_draft() {
                 {"type": "nack", "parameter": "pli"},
                 {"type": "ccm", "parameter": "fir"},
             ],
-            "fecMechanisms": [],
+            "fecMechanisms": ["red"],
             "maxEncodings": 16,
         })
     );
@@ -125,6 +125,31 @@ fn two_equal_sides_have_everything_in_common() {
         let wanted = if kind == Kind::Audio { 5 } else { 3 };
         assert_eq!(result.header_extensions.len(), wanted);
     }
+}
+
+#[test]
+fn g043_redundant_audio_is_paired_with_what_it_carries() {
+    let local = rtc_capabilities();
+    let opus = RTCCodec::opus(111);
+    let remote = |codecs: Vec<RTCCodec>| RTCCapabilities {
+        audio_codecs: codecs,
+        ..RTCCapabilities::default()
+    };
+    let both = remote(vec![
+        opus.clone(),
+        RTCCodec::red(63, &opus),
+        RTCCodec::dtmf(110),
+    ]);
+    let result = negotiate(&local, &both, Kind::Audio);
+    // Last, as the local side has it: it is received, and sent once it is moved to the front.
+    assert_eq!(
+        result.codecs,
+        [opus.clone(), RTCCodec::dtmf(110), RTCCodec::red(63, &opus)]
+    );
+    let without = remote(vec![RTCCodec::ulaw(), RTCCodec::red(63, &opus)]);
+    let result = negotiate(&local, &without, Kind::Audio);
+    assert_eq!(names(&result.codecs), ["ulaw"]);
+    assert!(dropped(&result).contains(&("red", DropReason::Mismatch)));
 }
 
 #[test]

@@ -49,6 +49,12 @@ async fn a_page_and_rust_in_every_codec() {
     assert!(script("rust_codecs.mjs").await);
 }
 
+/// Redundant audio (RFC 2198) to Chromium and from it.
+#[tokio::test]
+async fn g043_redundant_audio_between_a_page_and_rust() {
+    assert!(script("red.mjs").await);
+}
+
 /// The example in the draft, to the letter.
 #[tokio::test]
 async fn a117_a118_the_drafts_example_runs_in_a_page() {

@@ -134,6 +134,7 @@ export interface RTCStats {
     packetsReceived: number; bytesReceived: number; packetsLost: number; jitter: number;
     framesDecoded: number | null; framesPerSecond: number | null; frameWidth: number | null; frameHeight: number | null;
     totalAudioEnergy: number | null; totalSamplesReceived: number | null; nackCount: number; pliCount: number;
+    concealedSamples: number | null; fecPacketsReceived: number;
   }[];
   outboundRtp: {
     ssrc: number; kind: Kind; codec: string | null; rid: string | null;
@@ -214,6 +215,7 @@ export class RTCTrack {
   mediaAttributes: RTCMediaAttributes[] | null;
   /** Signalled only; pages cannot put header extensions into packets. */
   rtpExtHeaders: Record<string, string> | null;
+  /** Puts this codec first. "red" (Chromium): opus packets that each carry the one before them. */
   prefer(codecName: string): void;
   getDescription(): RTCTrackDescription;
   toJSON(): RTCTrackDescription;

@@ -146,6 +146,8 @@ const param = (codec, name) => {
   const found = (codec.params ?? []).find((one) => one.name.toLowerCase() === name);
   return found && String(found.value ?? "");
 };
+/** The payload ids that redundant audio (RFC 2198) carries: `111/111` in `a=fmtp`. */
+const carriedIds = (codec) => (draftName(codec.name) === "red" ? codec.params?.[0]?.name.split("/") ?? [] : []);
 const clockRate = (codec) => codec.clockRate ?? CLOCK_RATES[draftName(codec.name)] ?? 90000;
 const isHelper = (codec) => HELPERS.has(draftName(codec.name));
 
@@ -383,6 +385,10 @@ function renumber(codecs) {
   for (const codec of codecs) moved.set(String(codec["payload-id"]), own(codec));
   return copy(codecs).map((codec) => {
     const repaired = codec.name === "rtx" && moved.get(param(codec, "apt"));
+    const carried = carriedIds(codec).map((id) => moved.get(id));
+    if (carried.length && carried.every((id) => id !== undefined)) {
+      return { ...codec, "payload-id": own(codec), params: [{ name: carried.join("/") }] };
+    }
     if (!repaired) return { ...codec, "payload-id": own(codec) };
     return { ...codec, "payload-id": repaired + 1, params: [{ name: "apt", value: String(repaired) }] };
   });
@@ -586,10 +592,13 @@ export class RTCTrack {
     this.#owner.changed();
   }
 
-  /** Puts the codec of this name first; payload ids stay. */
+  /** Puts the codec of this name first; payload ids stay. `red` before opus: each packet carries the one before it. */
   prefer(name) {
     const wanted = draftName(name);
     const codecs = this.codecs;
+    if (wanted === "red" && this.kind === "audio" && !codecs.some((codec) => draftName(codec.name) === wanted)) {
+      codecs.push(...told(native.audio, [wanted]).filter((codec) => codec.name === wanted));
+    }
     if (!codecs.some((codec) => draftName(codec.name) === wanted)) {
       throw fail("NotSupportedError", `this browser does not send ${wanted}`);
     }
@@ -1131,6 +1140,7 @@ export class RTCConnection extends Target {
         framesDecoded: one.framesDecoded ?? null, framesPerSecond: one.framesPerSecond ?? null,
         frameWidth: one.frameWidth ?? null, frameHeight: one.frameHeight ?? null,
         totalAudioEnergy: one.totalAudioEnergy ?? null, totalSamplesReceived: one.totalSamplesReceived ?? null,
+        concealedSamples: one.concealedSamples ?? null, fecPacketsReceived: one.fecPacketsReceived ?? 0,
         nackCount: one.nackCount ?? 0, pliCount: one.pliCount ?? 0, mid: one.mid ?? null,
       })),
       outboundRtp: of("outbound-rtp").filter((one) => one.rid || sent.has(String(one.ssrc))).map((one) => {
@@ -1633,7 +1643,8 @@ export class RTCConnection extends Target {
       const wanted = slot.track?._sent ?? slot.codecs;
       const codecs = wanted.filter((codec) => mine.some((other) => sameCodec(codec, other)));
       const helped = new Set(codecs.map((codec) => String(codec["payload-id"])));
-      const useful = codecs.filter((codec) => draftName(codec.name) !== "rtx" || helped.has(param(codec, "apt")));
+      const useful = codecs.filter((codec) =>
+        (draftName(codec.name) !== "rtx" || helped.has(param(codec, "apt"))) && carriedIds(codec).every((id) => helped.has(id)));
       const lines = slot.encodings ? simulcastLines(slot.encodings) : [];
       return media(slot.kind, mid, useful, slot.track ? "recvonly" : "inactive", { extensions: extensions.get(mid), lines });
     });

@@ -46,6 +46,8 @@ pub(crate) struct Report {
     connected: Option<Duration>,
     audio: u64,
     video: u64,
+    /// Packets that came in others again.
+    redundant: u64,
 }
 
 impl Report {
@@ -71,7 +73,11 @@ impl fmt::Display for Report {
             f,
             ", {} audio and {} video packets came",
             self.audio, self.video
-        )
+        )?;
+        if self.redundant > 0 {
+            write!(f, ", {} came again in others", self.redundant)?;
+        }
+        Ok(())
     }
 }
 
@@ -188,8 +194,10 @@ pub(crate) async fn answer(
             },
         }
     }
+    let received = connection.stats().inbound_rtp;
     let report = Report {
         connected,
+        redundant: received.iter().map(|one| one.fec_packets_received).sum(),
         audio: came.audio.load(Ordering::Relaxed),
         video: came.video.load(Ordering::Relaxed),
     };

@@ -22,6 +22,8 @@ pub(crate) struct Recording {
     duration: Duration,
     /// A key frame each so many frames.
     key_interval: usize,
+    /// Whether each packet carries the one before it again.
+    redundant: bool,
 }
 
 /// The recording in the codec of this name.
@@ -33,6 +35,7 @@ pub(crate) fn video(name: &str) -> Result<Recording> {
             duration: file.frame_duration(),
             frames: file.frames.into_iter().map(|frame| frame.data).collect(),
             key_interval,
+            redundant: false,
         })
     };
     match name {
@@ -48,15 +51,16 @@ pub(crate) fn video(name: &str) -> Result<Recording> {
             frames: access_units(H264),
             duration: Duration::from_secs(1) / 30,
             key_interval: 15,
+            redundant: false,
         }),
         _ => Err(format!("no recording in {name}").into()),
     }
 }
 
-/// The tone in the codec of this name.
+/// The tone in the codec of this name; `red` is opus with redundancy.
 pub(crate) fn audio(name: &str) -> Result<Recording> {
     let (codec, frames) = match name {
-        "opus" => (RTCCodec::opus(96), opus_packets()?),
+        "opus" | "red" => (RTCCodec::opus(96), opus_packets()?),
         "ulaw" => (RTCCodec::ulaw(), tone(ulaw)),
         "alaw" => (RTCCodec::alaw(), tone(alaw)),
         // 64 kbit/s: 160 bytes each 20 ms.
@@ -71,13 +75,18 @@ pub(crate) fn audio(name: &str) -> Result<Recording> {
         frames,
         duration: AUDIO_PACKET,
         key_interval: 1,
+        redundant: name == "red",
     })
 }
 
 impl Recording {
-    /// The codec, and for video one that lost packets are sent again with.
+    /// The codec, before it the one of redundancy if wanted, and for video one that lost packets
+    /// are sent again with.
     pub(crate) fn codecs(&self) -> Vec<RTCCodec> {
         let mut codecs = vec![self.codec.clone()];
+        if self.redundant {
+            codecs.insert(0, RTCCodec::red(63, &self.codec));
+        }
         if self.key_interval > 1 {
             let mut rtx = RTCCodec::new("rtx", self.codec.payload_id + 10);
             let repaired = self.codec.payload_id.to_string();

@@ -9,7 +9,7 @@ use super::RTCConnection;
 use super::contributors::{Contributors, RTCContributor};
 use super::digits::{ReceivingDigits, dtmf_codecs};
 use super::event::RTCConnectionEvent;
-use super::repair::{HeardSource, heard_source, receiver_repair, ssrcs};
+use super::repair::{HeardSource, heard_source, receiver_repair, red_formats, ssrcs};
 use super::shared::ConnectionState;
 use super::simulcast::first_of;
 use super::stream_event::{RTCStreamEvent, StreamWatch};
@@ -18,7 +18,7 @@ use crate::engine::{Engine, ReceiverSpec};
 use crate::error::{Error, Result};
 use crate::media::stream::{MediaStream, MediaStreamEvent};
 use crate::media::track::{MediaOrigin, MediaStreamTrack, MediaStreamTrackEvent};
-use crate::media::{CodecId, Kind, RTCCodec, RTCTrackDescription};
+use crate::media::{CodecId, Kind, RTCCodec, RTCTrackDescription, red_primary};
 use crate::rtp::{Declaration, ReceiverId, RtpPacket};
 
 /// The receiving tracks and streams of a connection.
@@ -135,9 +135,12 @@ impl Receiving {
         &'a self,
         engine: &'a Engine,
     ) -> impl Iterator<Item = HeardSource> + 'a {
-        self.tracks.iter().flat_map(|(&id, receiving)| {
+        self.tracks.iter().flat_map(move |(&id, receiving)| {
             let ssrcs = engine.receiver_ssrcs(id).iter();
-            ssrcs.map(|&ssrc| heard_source(&receiving.description, &receiving.track, ssrc))
+            ssrcs.map(move |&ssrc| {
+                let red = engine.red_counters(id, ssrc);
+                heard_source(&receiving.description, &receiving.track, ssrc, red)
+            })
         })
     }
 
@@ -606,8 +609,13 @@ pub(super) fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
             .map(|codec| match codec.id() {
                 // The packets of a digit repeat a timestamp; they say nothing about jitter.
                 Some(CodecId::Dtmf) => (codec.payload_id, 0),
+                Some(CodecId::Red) => {
+                    let carried = red_primary(codecs, codec).unwrap_or(codec);
+                    (codec.payload_id, carried.effective_clock_rate())
+                }
                 _ => (codec.payload_id, codec.effective_clock_rate()),
             })
             .collect(),
+        red: red_formats(description),
     }
 }

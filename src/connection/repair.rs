@@ -4,21 +4,27 @@ use std::time::Instant;
 
 use super::shared::ConnectionState;
 use super::stats::RTCFrameStats;
-use crate::engine::{ReceiverRepair, RtxStream};
+use crate::engine::{ReceiverRepair, RedCounters, RedFormat, RedStream, RtxStream};
 use crate::error::Result;
 use crate::media::sending::SendingTrack;
 use crate::media::track::MediaStreamTrack;
-use crate::media::{Kind, RTCTrackDescription, rtx_payload_types};
+use crate::media::{Kind, RTCTrackDescription, red_payload_types, rtx_payload_types};
 
 impl ConnectionState {
-    /// Has the engine answer requests for packets of a track as its codecs say. Video is always
-    /// sent again on request; audio only where a codec for it is listed.
+    /// Has the engine answer requests for packets of a track as its codecs say, and carry packets
+    /// twice. Video is always sent again on request; audio only where a codec for it is listed.
     pub(super) fn apply_repair(&mut self, key: u32) -> Result<()> {
         let Some(track) = self.track(key) else {
             return Ok(());
         };
         let (ssrc, resend) = (track.ssrc, track.source.kind() == Kind::Video);
         let rtx = rtx_stream(track);
+        let red = track.red().map(|(payload_type, distance)| RedStream {
+            payload_type,
+            carried: track.payload_type(),
+            distance,
+        });
+        self.engine.set_sender_red(ssrc, red);
         self.engine
             .set_sender_repair(Instant::now(), ssrc, resend, rtx)
     }
@@ -54,6 +60,17 @@ pub(super) fn receiver_repair(description: &RTCTrackDescription) -> ReceiverRepa
     }
 }
 
+/// The payload types of a described track that carry several packets.
+pub(super) fn red_formats(description: &RTCTrackDescription) -> Vec<RedFormat> {
+    let formats = red_payload_types(&description.codecs).into_iter();
+    formats
+        .map(|(payload_type, carried)| RedFormat {
+            payload_type,
+            carried,
+        })
+        .collect()
+}
+
 /// Retransmission SSRCs, each with that of the media it repairs.
 fn rtx_ssrcs(description: &RTCTrackDescription) -> Vec<(u32, u32)> {
     let rtx = description.rtx.as_ref().and_then(|rtx| rtx.ssrc);
@@ -75,12 +92,14 @@ pub(crate) struct HeardSource {
     pub(crate) rid: Option<String>,
     pub(crate) rtx_ssrc: Option<u32>,
     pub(crate) frames: Option<RTCFrameStats>,
+    pub(crate) red: RedCounters,
 }
 
 pub(super) fn heard_source(
     description: &RTCTrackDescription,
     track: &MediaStreamTrack,
     ssrc: u32,
+    red: RedCounters,
 ) -> HeardSource {
     let rtx = rtx_ssrcs(description)
         .into_iter()
@@ -95,5 +114,6 @@ pub(super) fn heard_source(
             .and_then(|first| first.rid.clone()),
         rtx_ssrc: rtx.map(|(rtx, _)| rtx),
         frames: track.jitter_stats().map(RTCFrameStats::from),
+        red,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use super::redundancy::{RedFormat, RedSource, SenderRed};
 use super::repair::{ReceiverRepair, SenderRepair};
 use super::rtp_out::StreamLabels;
 use super::srtp::HeaderFields;
@@ -47,6 +48,7 @@ pub(crate) struct Sender {
     pub(super) mid: Option<Vec<u8>>,
     pub(super) rid: Option<Vec<u8>>,
     pub(super) repair: SenderRepair,
+    pub(super) red: SenderRed,
 }
 
 /// The sending SSRCs; those of retransmissions are part of what they repair.
@@ -58,6 +60,8 @@ pub(crate) struct ReceiverSpec {
     pub(crate) declaration: Declaration,
     /// Clock rate by payload type; 0 where timestamps are no measure of jitter.
     pub(crate) clock_rates: Vec<(u8, u32)>,
+    /// Payload types of redundant audio.
+    pub(crate) red: Vec<RedFormat>,
 }
 
 impl ReceiverSpec {
@@ -75,6 +79,8 @@ pub(crate) struct Receiver {
     connected: bool,
     pub(super) ssrcs: Vec<u32>,
     pub(super) repair: ReceiverRepair,
+    /// By SSRC, where there is redundant audio.
+    pub(super) red: BTreeMap<u32, RedSource>,
 }
 
 impl Receiver {
@@ -106,6 +112,7 @@ impl Engine {
             mid,
             rid: None,
             repair: SenderRepair::default(),
+            red: SenderRed::default(),
         };
         self.senders.insert(ssrc, sender);
         Ok(())
@@ -178,18 +185,29 @@ impl Engine {
         let Some(sender) = senders.get_mut(&ssrc) else {
             return Ok(SendOutcome::NotConnected);
         };
-        let Sender { mid, rid, repair } = sender;
+        let Sender {
+            mid,
+            rid,
+            repair,
+            red,
+        } = sender;
         let labels = StreamLabels {
             mid: mid.as_deref(),
             rid: wire.extension_ids().rid.zip(rid.as_deref()),
         };
-        let queued = wire.send(now, ssrc, labels, packet, &[], |datagram| {
+        let (payload_type, prefix) = red.carry(packet);
+        let on_wire = OutgoingRtp {
+            payload_type,
+            ..*packet
+        };
+        let queued = wire.send(now, ssrc, labels, &on_wire, prefix, |datagram| {
             repair.keep(now, packet, datagram);
         })?;
         if !queued {
             return Ok(SendOutcome::QueueFull);
         }
-        rtp.sent(now, ssrc, packet.timestamp, packet.payload.len());
+        let len = prefix.len().saturating_add(packet.payload.len());
+        rtp.sent(now, ssrc, packet.timestamp, len);
         Ok(SendOutcome::Sent)
     }
 
@@ -208,6 +226,7 @@ impl Engine {
                     connected: false,
                     ssrcs: Vec::new(),
                     repair: ReceiverRepair::default(),
+                    red: BTreeMap::new(),
                 };
                 self.receivers.insert(id, receiver);
             }
@@ -337,8 +356,10 @@ impl Engine {
             return;
         };
         if let Some(media) = receiver.repair.media_payload_type(packet.payload_type) {
-            if let Some(packet) = self.restore(now, id, header, packet, media) {
-                self.queue_packet(id, packet);
+            if let Some(packet) = self.restore(now, id, header, packet, media)
+                && self.note_restored(id, &packet)
+            {
+                self.hand_on(now, id, packet, true);
             }
             return;
         }
@@ -361,7 +382,9 @@ impl Engine {
                 self.rtp.enable_nack(packet.ssrc);
             }
         }
-        if packet.payload.is_empty() || reception == Reception::Repeat {
+        let fresh = receiver.note_arrival(&packet, first) && reception == Reception::Deliver;
+        let is_red = receiver.spec.red_format(packet.payload_type).is_some();
+        if packet.payload.is_empty() || !(fresh || is_red) {
             // Padding alone, as bandwidth probes are made of; or nothing new.
             return;
         }
@@ -369,14 +392,14 @@ impl Engine {
             receiver.connected = true;
             self.events.push_back(EngineEvent::ReceiverConnected(id));
         }
-        self.queue_packet(id, packet);
+        self.hand_on(now, id, packet, fresh);
         if first {
             // A new SSRC may be one of ours.
             self.poll_rtp_events();
         }
     }
 
-    fn queue_packet(&mut self, id: ReceiverId, packet: RtpPacket) {
+    pub(super) fn queue_packet(&mut self, id: ReceiverId, packet: RtpPacket) {
         if self.packets.len() < MAX_PACKETS {
             self.packets.push_back((id, packet));
         } else {
@@ -440,6 +463,7 @@ impl Engine {
         for (&id, receiver) in &mut self.receivers {
             let before = receiver.ssrcs.len();
             receiver.ssrcs.retain(|&known| known != ssrc);
+            receiver.red.remove(&ssrc);
             if before != receiver.ssrcs.len() && receiver.ssrcs.is_empty() && receiver.connected {
                 receiver.connected = false;
                 self.events.push_back(EngineEvent::ReceiverDisconnected(id));

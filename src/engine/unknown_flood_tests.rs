@@ -81,6 +81,7 @@ fn declare(engine: &mut Engine, now: Instant, declaration: Declaration) -> Recei
     let spec = ReceiverSpec {
         declaration,
         clock_rates: vec![(111, 48_000)],
+        red: Vec::new(),
     };
     engine.add_receiver(now, spec).unwrap()
 }

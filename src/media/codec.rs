@@ -222,7 +222,12 @@ impl RTCCodec {
     }
 
     pub(crate) fn effective_kind(&self) -> Option<Kind> {
-        self.kind.or_else(|| self.facts().map(|facts| facts.kind))
+        // Redundancy serves both kinds; that of video has the clock of video.
+        let is_red = self.id() == Some(CodecId::Red);
+        let audio = is_red && self.clock_rate.is_some_and(|rate| rate != 90_000);
+        self.kind
+            .or(audio.then_some(Kind::Audio))
+            .or_else(|| self.facts().map(|facts| facts.kind))
     }
 }
 

@@ -66,7 +66,8 @@ pub struct RTCTrackDescription {
     /// Retransmission (RFC 4588).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtx: Option<RTCRtxParameters>,
-    /// Forward error correction.
+    /// Forward error correction. Of a sent track: `red` while its packets carry earlier ones, as
+    /// its codecs say, see [`RTCCodec::red`]. A receiver goes by the codecs alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fec: Option<RTCFecParameters>,
     /// RTCP parameters.
@@ -177,14 +178,14 @@ pub struct RTCRtxParameters {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RTCFecParameters {
-    /// Synchronisation source of the repair packets.
+    /// Synchronisation source of the repair packets; None where they are part of the media.
     #[serde(
         serialize_with = "write_ssrc",
         deserialize_with = "read_ssrc",
         skip_serializing_if = "Option::is_none"
     )]
     pub ssrc: Option<u32>,
-    /// Mechanism: "red", "red+ulpfec", "flexfec".
+    /// Mechanism: "red", which is in use for audio; "red+ulpfec" and "flexfec" are carried only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mechanism: Option<String>,
 }

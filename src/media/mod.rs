@@ -8,6 +8,7 @@ pub(crate) mod description;
 mod jitter;
 mod kind;
 mod packetize;
+mod red;
 mod rtx;
 mod sample;
 pub(crate) mod sending;
@@ -43,6 +44,7 @@ pub(crate) use depacketize::{Corrupt, Depacketizer, Frame};
 pub(crate) use description::{read_ssrc, write_ssrc};
 pub(crate) use jitter::JitterBuffer;
 pub(crate) use packetize::{Packetizer, Payload, TimestampClock};
+pub(crate) use red::{red_payload_types, red_primary, red_to_send};
 pub(crate) use rtx::rtx_payload_types;
 pub(crate) use sample::{JitterConfig, JitterStats};
 

@@ -11,8 +11,9 @@ use bytes::Bytes;
 
 use super::track::{MediaStreamTrack, MediaStreamTrackEvent};
 use super::{
-    Kind, Packetizer, Payload, RTCCodec, RTCMediaAttributes, RTCRtpEncoding, RTCRtxParameters,
-    RTCTrackDescription, TimestampClock, first_supported, rtx_payload_types,
+    Kind, Packetizer, Payload, RTCCodec, RTCFecParameters, RTCMediaAttributes, RTCRtpEncoding,
+    RTCRtxParameters, RTCTrackDescription, TimestampClock, first_supported, red_to_send,
+    rtx_payload_types,
 };
 use crate::error::{Error, Result};
 
@@ -115,7 +116,8 @@ impl RTCTrack {
     }
 
     /// Replaces the codecs, also while sending (row G25). SSRC and sequence numbers go on, and the
-    /// source is asked for a key frame.
+    /// source is asked for a key frame. Audio is sent with redundancy while [`RTCCodec::red`] comes
+    /// before its codec.
     ///
     /// # Errors
     ///
@@ -383,6 +385,11 @@ impl SendingTrack {
         self.active.codec.payload_id
     }
 
+    /// The payload type of packets that carry earlier ones again, and how many (RFC 2198).
+    pub(crate) fn red(&self) -> Option<(u8, usize)> {
+        red_to_send(&self.codecs, &self.active.codec)
+    }
+
     pub(crate) fn description(&self) -> RTCTrackDescription {
         let mut description = RTCTrackDescription::new(self.source.kind(), self.codecs.clone());
         description.ssrc = Some(self.ssrc);
@@ -406,6 +413,10 @@ impl SendingTrack {
                 ssrc: Some(self.rtx_ssrc),
             });
         }
+        description.fec = self.red().map(|_| RTCFecParameters {
+            ssrc: None,
+            mechanism: Some("red".into()),
+        });
         description
     }
 

@@ -379,6 +379,10 @@ impl MediaStreamTrack {
     /// ended (its connection is closed, or it was removed). Use either this or
     /// [`recv_sample`](Self::recv_sample) on one track.
     ///
+    /// Packets that carry earlier ones ([`RTCCodec::red`]) are taken apart: what is given are the
+    /// packets inside as if they had come by themselves, none of them twice, and those that had
+    /// been lost before the one that brought them, without header extensions.
+    ///
     /// Cancel-safe. At most 2,048 packets wait; then the oldest are dropped and counted.
     pub async fn recv_rtp(&self) -> Option<RtpPacket> {
         match &self.inner.end {

@@ -12,6 +12,8 @@ mod nack;
 mod outgoing;
 mod packet;
 mod receiver;
+mod red;
+mod red_window;
 mod repair;
 mod reports;
 mod router;
@@ -45,6 +47,11 @@ pub(crate) use extensions::{
 pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
 pub(crate) use history::History;
 pub(crate) use outgoing::cname_from_random;
+pub(crate) use red::{
+    MAX_RED_BLOCK, MAX_RED_OFFSET, RED_HEADER, RED_LAST_HEADER, parse_red, write_red_header,
+    write_red_last_header,
+};
+pub(crate) use red_window::RedWindow;
 pub(crate) use repair::Reception;
 pub(crate) use router::{Declaration, ReceiverId, Route, Router};
 pub(crate) use session::RtpSession;

@@ -57,6 +57,16 @@ impl RtpSession {
         wanted
     }
 
+    /// A later packet carried a missing one of this source: it need not be asked for. False if it
+    /// is not wanted.
+    pub(crate) fn recovered(&mut self, now: Instant, ssrc: u32, sequence_number: u16) -> bool {
+        let Some(source) = self.sources.get_mut(&ssrc).filter(|source| source.active) else {
+            return false;
+        };
+        let nack = source.nack.as_mut();
+        nack.is_none_or(|nack| nack.arrived(now, sequence_number) != Arrival::Repeat)
+    }
+
     /// The round-trip time of the path: how long the answer to a NACK takes.
     pub(crate) fn set_path_rtt(&mut self, rtt: Option<Duration>) {
         self.path_rtt = rtt;

@@ -47,6 +47,13 @@ pub struct RTCInboundRtpStats {
     pub retransmitted_packets_received: u64,
     /// Their payload bytes; in `bytes_received` as well.
     pub retransmitted_bytes_received: u64,
+    /// Blocks of redundant audio received (RFC 2198): copies of earlier packets, in later ones.
+    pub fec_packets_received: u64,
+    /// Their payload bytes; in `bytes_received` as well.
+    pub fec_bytes_received: u64,
+    /// Those of them that were not needed. The others are packets that had been lost; these are in
+    /// `packets_lost` all the same, and not in `packets_received`.
+    pub fec_packets_discarded: u64,
     /// SSRC of the retransmissions, where it is declared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rtx_ssrc: Option<u32>,
@@ -174,6 +181,9 @@ impl ConnectionState {
                     fir_count: stats.firs_sent,
                     retransmitted_packets_received: stats.restored,
                     retransmitted_bytes_received: stats.restored_bytes,
+                    fec_packets_received: source.red.received,
+                    fec_bytes_received: source.red.bytes,
+                    fec_packets_discarded: source.red.discarded,
                     rtx_ssrc: source.rtx_ssrc,
                     frames: source.frames,
                 })

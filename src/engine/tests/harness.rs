@@ -511,6 +511,7 @@ pub(super) fn receiver_spec(ssrcs: &[u32]) -> ReceiverSpec {
             payload_types: vec![PT],
         },
         clock_rates: vec![(PT, 90_000)],
+        red: Vec::new(),
     }
 }
 

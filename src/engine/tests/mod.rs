@@ -9,5 +9,6 @@ mod insider;
 mod legality;
 mod media;
 mod nat;
+mod redundancy;
 mod repair;
 mod setup;
