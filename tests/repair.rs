@@ -125,6 +125,7 @@ async fn g043_audio_with_redundancy_loses_nothing_to_single_losses() {
         sending.set_codecs(first.clone()).unwrap();
         let json = serde_json::to_value(sending.description().unwrap()).unwrap();
         assert_eq!(json["fec"], serde_json::json!({ "mechanism": "red" }));
+        assert_eq!(json["rtcp"], serde_json::json!({ "reducedSize": true }));
         assert_eq!(json["codecs"][0]["params"][0]["name"], "96/96");
         let heard = far
             .connection

@@ -681,6 +681,7 @@ export class RTCTrack {
       description.muxId = slot.mid;
     }
     if (slot.rtx) description.rtx = { ssrc: slot.rtx };
+    description.rtcp = { reducedSize: true };
     if (slot.cname) description.cname = slot.cname;
     return description;
   }

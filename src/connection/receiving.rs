@@ -617,5 +617,9 @@ pub(super) fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
             })
             .collect(),
         red: red_formats(description),
+        reduced_size: description
+            .rtcp
+            .as_ref()
+            .is_some_and(|rtcp| rtcp.reduced_size == Some(true)),
     }
 }

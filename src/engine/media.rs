@@ -62,6 +62,8 @@ pub(crate) struct ReceiverSpec {
     pub(crate) clock_rates: Vec<(u8, u32)>,
     /// Payload types of redundant audio.
     pub(crate) red: Vec<RedFormat>,
+    /// Whether the peer reads RTCP of reduced size.
+    pub(crate) reduced_size: bool,
 }
 
 impl ReceiverSpec {
@@ -231,6 +233,7 @@ impl Engine {
                 self.receivers.insert(id, receiver);
             }
         }
+        self.apply_reduced_size();
         self.replay_unknown(now);
         Ok(id)
     }
@@ -252,8 +255,16 @@ impl Engine {
         if let Some(receiver) = self.receivers.get_mut(&id) {
             receiver.spec = spec;
         }
+        self.apply_reduced_size();
         self.replay_unknown(now);
         Ok(())
+    }
+
+    /// One RTP session, one answer: RTCP of reduced size once all descriptions allow it.
+    fn apply_reduced_size(&mut self) {
+        let mut specs = self.receivers.values().map(|receiver| &receiver.spec);
+        let allowed = !self.receivers.is_empty() && specs.all(|spec| spec.reduced_size);
+        self.rtp.set_reduced_size(allowed);
     }
 
     fn replay_unknown(&mut self, now: Instant) {
@@ -278,6 +289,7 @@ impl Engine {
                 self.rtp.remove_receiver(ssrc);
                 self.unknown.give_up(now, ssrc);
             }
+            self.apply_reduced_size();
         }
     }
 

@@ -82,6 +82,7 @@ fn declare(engine: &mut Engine, now: Instant, declaration: Declaration) -> Recei
         declaration,
         clock_rates: vec![(111, 48_000)],
         red: Vec::new(),
+        reduced_size: false,
     };
     engine.add_receiver(now, spec).unwrap()
 }

@@ -70,7 +70,7 @@ pub struct RTCTrackDescription {
     /// its codecs say, see [`RTCCodec::red`]. A receiver goes by the codecs alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fec: Option<RTCFecParameters>,
-    /// RTCP parameters.
+    /// RTCP parameters. Of a sent track: that this side reads RTCP of reduced size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtcp: Option<RTCRtcpParameters>,
     /// Media identification carried in the RTP header extension `mid`.
@@ -204,7 +204,8 @@ pub struct RTCRtcpParameters {
     /// Canonical name (RFC 7022).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cname: Option<String>,
-    /// Reduced-size RTCP (RFC 5506); None means no.
+    /// Whether RTCP of reduced size (RFC 5506) may be sent to the side that says so; None means no.
+    /// It is sent once the descriptions of all received tracks say yes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reduced_size: Option<bool>,
     /// RTP and RTCP on one port (RFC 5761); only true is supported, None means true.

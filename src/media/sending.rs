@@ -11,9 +11,9 @@ use bytes::Bytes;
 
 use super::track::{MediaStreamTrack, MediaStreamTrackEvent};
 use super::{
-    Kind, Packetizer, Payload, RTCCodec, RTCFecParameters, RTCMediaAttributes, RTCRtpEncoding,
-    RTCRtxParameters, RTCTrackDescription, TimestampClock, first_supported, red_to_send,
-    rtx_payload_types,
+    Kind, Packetizer, Payload, RTCCodec, RTCFecParameters, RTCMediaAttributes, RTCRtcpParameters,
+    RTCRtpEncoding, RTCRtxParameters, RTCTrackDescription, TimestampClock, first_supported,
+    red_to_send, rtx_payload_types,
 };
 use crate::error::{Error, Result};
 
@@ -416,6 +416,11 @@ impl SendingTrack {
         description.fec = self.red().map(|_| RTCFecParameters {
             ssrc: None,
             mechanism: Some("red".into()),
+        });
+        // What this side reads, whatever the peer then sends (RFC 8834 section 4.6).
+        description.rtcp = Some(RTCRtcpParameters {
+            reduced_size: Some(true),
+            ..RTCRtcpParameters::default()
         });
         description
     }

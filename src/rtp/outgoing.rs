@@ -126,7 +126,9 @@ impl RtpSession {
         }
     }
 
-    /// Feedback goes out at once, in minimal compound packets (RFC 4585 section 3.1).
+    /// Feedback goes out at once, in minimal compound packets (RFC 4585 section 3.1); where the
+    /// peer allows for it without report and CNAME (RFC 5506), once a regular compound, which
+    /// they all stay, has told the CNAME.
     fn build_feedback(&mut self) {
         let sending = self
             .senders
@@ -135,6 +137,7 @@ impl RtpSession {
             .map(|(ssrc, _)| *ssrc);
         let from = sending.unwrap_or(self.reporter);
         self.reporter_announced |= sending.is_none();
+        let reduced = self.reduced_size && !self.timer.initial;
         let mut packets = Vec::new();
         for (ssrc, request) in std::mem::take(&mut self.requests) {
             let Some(source) = self.sources.get_mut(&ssrc) else {
@@ -171,7 +174,7 @@ impl RtpSession {
             if out.len().saturating_add(packet.len()) > MAX_COMPOUND {
                 self.out.push_back(std::mem::take(&mut out));
             }
-            if out.is_empty() {
+            if out.is_empty() && !reduced {
                 write_receiver_report(&mut out, from, &[]);
                 write_cname(&mut out, &[from], &self.cname);
             }

@@ -56,6 +56,8 @@ pub(crate) struct RtpSession {
     pub(super) transport_due: bool,
     pub(super) transport_reports: TransportReports,
     pub(super) report_due: bool,
+    /// Feedback may go out without a report before it.
+    pub(super) reduced_size: bool,
     pub(super) block_cursor: u32,
     pub(super) byes: Vec<u32>,
     pub(super) requests: Vec<(u32, KeyframeRequest)>,
@@ -101,6 +103,7 @@ impl RtpSession {
             transport_due: false,
             transport_reports: TransportReports::default(),
             report_due: false,
+            reduced_size: false,
             block_cursor: 0,
             byes: Vec::new(),
             requests: Vec::new(),
@@ -133,6 +136,11 @@ impl RtpSession {
     /// The canonical name in reports from now on (RFC 3550 section 6.5.1).
     pub(crate) fn set_cname(&mut self, cname: String) {
         self.cname = cname;
+    }
+
+    /// Whether the peer reads RTCP of reduced size (RFC 5506).
+    pub(crate) fn set_reduced_size(&mut self, reduced_size: bool) {
+        self.reduced_size = reduced_size;
     }
 
     /// The codec in use changed; the SSRC goes on (conformance row G25).

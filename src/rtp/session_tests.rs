@@ -703,3 +703,63 @@ fn jitter_and_loss_follow_the_formulas_over_a_long_trace() {
     }
     assert!(reported > 50, "{reported}");
 }
+
+/// RFC 5506: feedback alone may do without report and CNAME, and only where the peer said so.
+#[test]
+fn g043_feedback_is_of_reduced_size_where_it_may_be() {
+    let start = Instant::now();
+    let mut session = session(start, RtpConfig::default());
+    let mut number = 0;
+    let mut feedback = |session: &mut RtpSession, at: u64| {
+        let now = start + ms(at);
+        // One packet is missing.
+        session.received(now, &header(THEIRS, number, 0), 1, 8_000);
+        session.enable_nack(THEIRS);
+        number += 2;
+        session.received(now, &header(THEIRS, number, 0), 1, 8_000);
+        number += 1;
+        assert!(session.request_keyframe(now, THEIRS, KeyframeRequest::Pli));
+        let pli = compounds(session, now).remove(0);
+        session.handle_timeout(now + ms(20));
+        let nack = compounds(session, now + ms(20)).pop().unwrap();
+        session.received(now + ms(30), &header(THEIRS, number - 2, 0), 1, 8_000);
+        (pli, nack)
+    };
+    session.set_reduced_size(true);
+    // Nobody knows our CNAME yet.
+    let (pli, nack) = feedback(&mut session, 0);
+    assert_eq!(find::<PictureLossIndication>(&pli).len(), 1);
+    decode(&nack);
+    let reports = run(&mut session, start + ms(5_000));
+    assert!(reports.len() > 3);
+    reports.iter().for_each(|(_, report)| drop(decode(report)));
+    let (pli, nack) = feedback(&mut session, 5_000);
+    assert_eq!((pli.len(), &pli[..2]), (12, &[0x81, 206][..]));
+    assert_eq!((nack.len(), &nack[..2]), (16, &[0x81, 205][..]));
+    // Regular reports stay whole (RFC 5506 section 4.2), and so does a BYE.
+    let reports = run(&mut session, start + ms(9_000));
+    assert!(reports.len() > 2);
+    reports.iter().for_each(|(_, report)| drop(decode(report)));
+    // The other end takes them.
+    let mut peer = super::session_tests::session(start, RtpConfig::default());
+    peer.add_sender(THEIRS, 8_000).unwrap();
+    peer.sent(start, THEIRS, 0, 1);
+    for reduced in [&pli, &nack] {
+        peer.handle_rtcp(start, reduced);
+    }
+    let told = events(&mut peer);
+    assert_eq!(told[0], RtpEvent::KeyframeRequested { ssrc: THEIRS });
+    assert!(
+        matches!(&told[1], RtpEvent::Nack { ssrc: THEIRS, sequence_numbers } if sequence_numbers.len() == 1)
+    );
+    assert_eq!(peer.counters().compounds_invalid, 0);
+    session.set_reduced_size(false);
+    let (pli, nack) = feedback(&mut session, 9_000);
+    decode(&pli);
+    decode(&nack);
+    session.set_reduced_size(true);
+    session.close();
+    compounds(&mut session, start + ms(9_100))
+        .iter()
+        .for_each(|bye| drop(decode(bye)));
+}

@@ -388,3 +388,72 @@ fn arrivals_of_all_packets_are_told_where_the_extension_is_in_use() {
     );
     assert!((80..=110).contains(&reports.messages), "{reports:?}");
 }
+
+/// RFC 5506: through SRTCP, and only while all descriptions of the session allow it.
+#[test]
+fn g043_feedback_of_reduced_size_is_sent_and_understood() {
+    let (mut world, id) = video(6, true, Link::default());
+    let now = world.now;
+    let reduced = |ssrcs: &[u32]| super::super::ReceiverSpec {
+        reduced_size: true,
+        ..receiver_spec(ssrcs)
+    };
+    let engine = &mut world.peers[B].engine;
+    engine
+        .update_receiver(now, id, reduced(&[MEDIA, RTX]))
+        .unwrap();
+    world.run_for(secs(3));
+    world.peers[A].pump.as_mut().unwrap().every = ms(20);
+    // PLI and its SRTCP trailer: index and tag.
+    let alone = 12 + 4 + 16;
+    let asked = |world: &mut World| -> usize {
+        world.run_for(ms(600));
+        world.tap = Some(Vec::new());
+        let now = world.now;
+        let engine = &mut world.peers[B].engine;
+        engine.request_keyframe(now, id, crate::rtp::KeyframeRequest::Pli);
+        world.flush();
+        world.run_for(ms(1));
+        let tap = world.tap.take().unwrap();
+        let sent = tap
+            .iter()
+            .find(|t| t.from == B && crate::rtp::is_rtcp(&t.data));
+        sent.unwrap().data.len()
+    };
+    assert_eq!(asked(&mut world), alone);
+    // A second track whose sender does not read it: one session, so nothing is reduced.
+    let other = world.peers[B]
+        .engine
+        .add_receiver(now, receiver_spec(&[500]))
+        .unwrap();
+    assert!(asked(&mut world) > alone);
+    let now = world.now;
+    world.peers[B].engine.remove_receiver(now, other);
+    assert_eq!(asked(&mut world), alone);
+    let counters = world.peers[A].engine.rtp().counters();
+    assert_eq!(
+        (counters.compounds_invalid, counters.packets_malformed),
+        (0, 0)
+    );
+    let out = world.peers[A].engine.rtp().outbound_stats(MEDIA).unwrap();
+    assert_eq!(out.plis, 3);
+    // Reports still come.
+    let before = world.peers[A]
+        .engine
+        .rtp()
+        .outbound_stats(MEDIA)
+        .unwrap()
+        .remote
+        .unwrap()
+        .at;
+    world.run_for(secs(3));
+    let after = world.peers[A]
+        .engine
+        .rtp()
+        .outbound_stats(MEDIA)
+        .unwrap()
+        .remote
+        .unwrap()
+        .at;
+    assert!(after > before);
+}
