@@ -431,9 +431,6 @@ impl RTCConnection {
             let id = state
                 .engine
                 .add_receiver(Instant::now(), receiver_spec(&description))?;
-            state
-                .engine
-                .set_receiver_repair(id, receiver_repair(&description));
             let connected = state.receiving.connected_streams();
             let receiving = match state.receiving.tracks.entry(id) {
                 Entry::Occupied(known) => {
@@ -617,6 +614,7 @@ pub(super) fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
             })
             .collect(),
         red: red_formats(description),
+        repair: Some(receiver_repair(description)),
         reduced_size: description
             .rtcp
             .as_ref()

@@ -6,7 +6,6 @@ use std::sync::Weak;
 use std::time::Instant;
 
 use super::receiving::{ReceivingTrack, receiver_spec};
-use super::repair::receiver_repair;
 use super::shared::{ConnectionShared, ConnectionState};
 use crate::error::{Error, Result};
 use crate::media::sending::SendingTrack;
@@ -258,7 +257,6 @@ impl ConnectionState {
                     id
                 }
             };
-            self.engine.set_receiver_repair(id, receiver_repair(&layer));
             layers.push((label, id));
             self.receiving.set_layers(base, layers.clone());
         }

@@ -62,6 +62,8 @@ pub(crate) struct ReceiverSpec {
     pub(crate) clock_rates: Vec<(u8, u32)>,
     /// Payload types of redundant audio.
     pub(crate) red: Vec<RedFormat>,
+    /// How missing packets come back, from the first packet on; `None`: as before.
+    pub(crate) repair: Option<ReceiverRepair>,
     /// Whether the peer reads RTCP of reduced size.
     pub(crate) reduced_size: bool,
 }
@@ -218,7 +220,12 @@ impl Engine {
     /// Declares a receiver, or updates one with the same SSRC; returns its id.
     ///
     /// Packets that came before the declaration are delivered now, in order.
-    pub(crate) fn add_receiver(&mut self, now: Instant, spec: ReceiverSpec) -> Result<ReceiverId> {
+    pub(crate) fn add_receiver(
+        &mut self,
+        now: Instant,
+        mut spec: ReceiverSpec,
+    ) -> Result<ReceiverId> {
+        let repair = spec.repair.take();
         let id = self.router.declare(spec.declaration.clone())?;
         match self.receivers.get_mut(&id) {
             Some(receiver) => receiver.spec = spec,
@@ -234,6 +241,9 @@ impl Engine {
             }
         }
         self.apply_reduced_size();
+        if let Some(repair) = repair {
+            self.set_receiver_repair(id, repair);
+        }
         self.replay_unknown(now);
         Ok(id)
     }
@@ -249,13 +259,17 @@ impl Engine {
         &mut self,
         now: Instant,
         id: ReceiverId,
-        spec: ReceiverSpec,
+        mut spec: ReceiverSpec,
     ) -> Result<()> {
+        let repair = spec.repair.take();
         self.router.update(id, spec.declaration.clone())?;
         if let Some(receiver) = self.receivers.get_mut(&id) {
             receiver.spec = spec;
         }
         self.apply_reduced_size();
+        if let Some(repair) = repair {
+            self.set_receiver_repair(id, repair);
+        }
         self.replay_unknown(now);
         Ok(())
     }

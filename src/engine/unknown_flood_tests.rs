@@ -83,6 +83,7 @@ fn declare(engine: &mut Engine, now: Instant, declaration: Declaration) -> Recei
         clock_rates: vec![(111, 48_000)],
         red: Vec::new(),
         reduced_size: false,
+        repair: None,
     };
     engine.add_receiver(now, spec).unwrap()
 }

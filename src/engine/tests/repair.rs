@@ -389,6 +389,48 @@ fn arrivals_of_all_packets_are_told_where_the_extension_is_in_use() {
     assert!((80..=110).contains(&reports.messages), "{reports:?}");
 }
 
+/// A browser sends old packets as padding before its description has come.
+#[test]
+fn g043_what_was_sent_again_before_the_description_is_restored_as_well() {
+    let mut world = World::connected(8, &Setup::default());
+    world.add_sender(A, MEDIA);
+    world.add_sender(A, RTX);
+    for number in [10, 12] {
+        world.send(A, MEDIA, number, 0);
+    }
+    let now = world.now;
+    // The number of the packet, and what was in it.
+    let again = [&[0, 11], &[0x55; 160][..]].concat();
+    let packet = super::super::OutgoingRtp {
+        payload_type: RTX_PT,
+        payload: &again,
+        ..outgoing(65_000, 0)
+    };
+    let sent = world.peers[A].engine.send_rtp(now, RTX, &packet).unwrap();
+    assert_eq!(sent, SendOutcome::Sent);
+    world.flush();
+    world.run_for(ms(100));
+    let now = world.now;
+    let spec = super::super::ReceiverSpec {
+        repair: Some(repaired(true)),
+        ..receiver_spec(&[MEDIA, RTX])
+    };
+    let id = world.peers[B].engine.add_receiver(now, spec).unwrap();
+    world.flush();
+    world.run_for(ms(100));
+    let mut came: Vec<_> = world.peers[B]
+        .packets
+        .iter()
+        .map(|(_, to, packet)| {
+            assert_eq!((*to, packet.ssrc, packet.payload_type), (id, MEDIA, PT));
+            assert_eq!(packet.payload[..], [0x55; 160]);
+            packet.sequence_number
+        })
+        .collect();
+    came.sort_unstable();
+    assert_eq!(came, [10, 11, 12]);
+}
+
 /// RFC 5506: through SRTCP, and only while all descriptions of the session allow it.
 #[test]
 fn g043_feedback_of_reduced_size_is_sent_and_understood() {
