@@ -42,7 +42,7 @@ await run("codecs", 180, async (test) => {
       const expected = (mime[name] ?? name).toLowerCase();
       await b.evaluate(
         async ([kind, expected]) => {
-          await inbound(caller, (one) => one.kind === kind && one.codec?.toLowerCase() === expected, `${expected} comes`, 10_000);
+          await inbound(caller, (one) => one.kind === kind && one.codec?.toLowerCase() === expected, `${expected} comes`);
           if (kind === "video") await moves([...caller.videos.values()][0]);
           else await hearing.hears();
         },
@@ -76,8 +76,8 @@ await run("codecs", 180, async (test) => {
   const limits = await a.evaluate(async () => {
     const [track] = caller.connection.tracks({ kind: "video" });
     track.mediaAttributes = [{ maxBitrate: 150_000, maxFramerate: 10, videoMaxWidth: 160 }];
-    await pause(100);
-    const [{ maxBitrate, maxFramerate, scaleResolutionDownBy }] = track.sender.getParameters().encodings;
+    const limited = () => track.sender.getParameters().encodings[0].maxBitrate && track.sender.getParameters().encodings;
+    const [{ maxBitrate, maxFramerate, scaleResolutionDownBy }] = await until(limited, "limits");
     return [maxBitrate, maxFramerate, scaleResolutionDownBy, track.getDescription().mediaAttributes[0].maxBitrate];
   });
   assert(limits.join() === "150000,10,2,150000", limits);
@@ -138,7 +138,7 @@ await run("codecs", 180, async (test) => {
       const { outboundRtp } = await caller.connection.stats();
       const rids = outboundRtp.filter(({ rid, packetsSent }) => rid && packetsSent > 0).map(({ rid }) => rid);
       return rids.length >= 2 && rids;
-    }, "two encodings", 10_000);
+    }, "two encodings");
     return { sent, described: description.encodings.map(({ rid }) => rid), muxId: description.muxId };
   });
   assert(layers.described.join() === "q,h,f" && layers.muxId, JSON.stringify(layers));

@@ -66,7 +66,7 @@ await run("firefox", 220, async (test) => {
           if (track.kind === "video") track.prefer(video);
           caller.describe(track);
         }
-        for (const shown of await caller.pictures(2, 25_000)) await moves(shown);
+        for (const shown of await caller.pictures(2)) await moves(shown);
         const channel = caller.connection.createDataChannel("talk");
         await until(() => channel.readyState === "open", "an open channel");
         const said = new Promise((resolve) => { channel.onmessage = ({ data }) => resolve(data); });
@@ -104,7 +104,7 @@ await run("firefox", 220, async (test) => {
   }, `${rooms.ws}/room/mixed`);
   await each(() => caller.introduce());
   const mixed = await each(async () => {
-    const [video] = await caller.pictures(1, 25_000);
+    const [video] = await caller.pictures(1);
     await moves(video);
     // Firefox plays into no AudioContext before a click, Chromium counts no energy of what is muted.
     if (navigator.userAgent.includes("Firefox")) await inbound(caller, (one) => one.kind === "audio" && one.totalAudioEnergy > 0, "sound");

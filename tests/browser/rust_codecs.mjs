@@ -18,7 +18,7 @@ await run("rust_codecs", 180, async (test) => {
           track.prefer(track.kind === "video" ? video : audio);
           caller.describe(track);
         }
-        const shown = await caller.pictures(2, 12_000);
+        const shown = await caller.pictures(2);
         const pictures = [];
         for (const video of shown) pictures.push(await moves(video));
         for (const video of shown) await ear(video.srcObject).hears();
