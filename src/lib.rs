@@ -134,7 +134,7 @@ pub use connection::roles::{
 pub use connection::side::{
     RTCConnectionSide, RTCDtlsConnectionInfo, RTCIceConnectionInfo, RTCSctpConnectionInfo,
 };
-pub use connection::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
+pub use connection::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 pub use connection::stats::{
     RTCCertificateStats, RTCCodecStats, RTCDataStats, RTCDropStats, RTCFrameStats,
     RTCIceCandidatePairStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats,
@@ -143,7 +143,7 @@ pub use connection::stats::{
 pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
 pub use connection::unknown::{RtpExtHeader, UnknownTrack};
 pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
-pub use error::{Error, ErrorName, Misuse, PeerFault, Result, TransportFault};
+pub use error::{DisconnectReason, Error, ErrorName, Misuse, PeerFault, Result, TransportFault};
 pub use july::{
     Dialect, RTCMediaStream, RTCMediaStreamDescription, RTCMediaStreamTrack,
     RTCMediaStreamTrackDescription, RTCSide, RTCSocketDescription, RTCSocketEvent, RTCSocketEvents,

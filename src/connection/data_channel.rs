@@ -12,10 +12,9 @@ use super::data_options::{
 use super::data_shared::{ChannelShared, Delivered};
 use super::event::RTCConnectionEvent;
 use super::shared::{ConnectionShared, ConnectionState};
-use super::state::DisconnectReason;
 use crate::engine::data::{ChannelKey, DataEvent, MessageKind, SendData};
 use crate::engine::sctp::Reliability;
-use crate::error::{Error, Result, TransportFault};
+use crate::error::{DisconnectReason, Error, Result, TransportFault};
 use crate::queue::lock;
 
 /// The channels of a connection that are not closed.

@@ -25,6 +25,7 @@ mod ice_server_tests;
 pub(crate) mod legs;
 mod lenient;
 pub(crate) mod options;
+mod receive_track;
 pub(crate) mod receiving;
 mod repair;
 pub(crate) mod restrictions;
@@ -39,6 +40,7 @@ pub(crate) mod side;
 #[cfg(test)]
 mod side_tests;
 mod simulcast;
+mod sink;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod stream_event;
@@ -52,7 +54,7 @@ use crate::engine::Identity;
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::engine::ice::{CandidateKind, Credentials};
-use crate::error::{Error, Result};
+use crate::error::{DisconnectReason, Error, Result};
 use crate::socket::RTCSocket;
 use candidate::{RTCIceCandidateDescription, Skip};
 use event::RTCConnectionEvents;
@@ -61,7 +63,6 @@ use roles::{RTCDtlsRole, RTCIceRole};
 pub(crate) use setup::server_addresses;
 use shared::ConnectionShared;
 use side::{RTCConnectionSide, RTCSctpConnectionInfo};
-pub(crate) use state::DisconnectReason;
 use state::RTCConnectionState;
 #[cfg(test)]
 use {fingerprint::CertificateFingerprint, ice_server::RTCIceServer};
@@ -391,7 +392,7 @@ impl RTCConnection {
 
     /// The state (row G14).
     pub fn state(&self) -> RTCConnectionState {
-        shared::public_state(self.shared().lock().engine.state())
+        self.shared().lock().engine.state().into()
     }
 
     /// The ICE role in force; it may change until ICE is connected. `None` while it is not decided.

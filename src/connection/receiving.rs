@@ -1,39 +1,32 @@
 //! What a connection receives: tracks declared with `receive_track`, and their streams.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Weak;
 use std::time::Instant;
 
-use super::RTCConnection;
 use super::contributors::{Contributors, RTCContributor};
 use super::digits::{ReceivingDigits, dtmf_codecs};
-use super::event::RTCConnectionEvent;
-use super::repair::{HeardSource, heard_source, receiver_repair, red_formats, ssrcs};
-use super::shared::ConnectionState;
-use super::simulcast::first_of;
+use super::repair::{HeardSource, heard_source, ssrcs};
 use super::stream_event::{RTCStreamEvent, StreamWatch};
-use crate::dtmf::DTMFMediaStreamTrack;
-use crate::engine::{Engine, ReceiverSpec};
-use crate::error::{Error, Result};
+use crate::engine::Engine;
 use crate::media::stream::{MediaStream, MediaStreamEvent};
 use crate::media::track::{MediaOrigin, MediaStreamTrack, MediaStreamTrackEvent};
-use crate::media::{CodecId, Kind, RTCCodec, RTCTrackDescription, red_primary};
-use crate::rtp::{Declaration, ReceiverId, RtpPacket};
+use crate::media::{Kind, RTCCodec, RTCTrackDescription};
+use crate::rtp::{ReceiverId, RtpPacket};
 
 /// The receiving tracks and streams of a connection.
 #[derive(Default)]
 pub(crate) struct Receiving {
-    tracks: BTreeMap<ReceiverId, ReceivingTrack>,
-    streams: Vec<MediaStream>,
+    pub(super) tracks: BTreeMap<ReceiverId, ReceivingTrack>,
+    pub(super) streams: Vec<MediaStream>,
     watch: StreamWatch,
 }
 
 pub(super) struct ReceivingTrack {
-    description: RTCTrackDescription,
-    track: MediaStreamTrack,
-    digits: Option<ReceivingDigits>,
-    connected: bool,
+    pub(super) description: RTCTrackDescription,
+    pub(super) track: MediaStreamTrack,
+    pub(super) digits: Option<ReceivingDigits>,
+    pub(super) connected: bool,
     contributors: Contributors,
     /// Its further encodings, by name.
     layers: Vec<(String, ReceiverId)>,
@@ -63,7 +56,7 @@ impl ReceivingTrack {
     }
 
     /// Digits come and go with their codec.
-    fn update(&mut self, description: &RTCTrackDescription, streams: &[MediaStream]) {
+    pub(super) fn update(&mut self, description: &RTCTrackDescription, streams: &[MediaStream]) {
         self.track.set_codecs(&description.codecs);
         self.description = description.clone();
         let codecs = dtmf_codecs(description);
@@ -80,7 +73,7 @@ impl ReceivingTrack {
         };
     }
 
-    fn tracks(&self) -> impl Iterator<Item = &MediaStreamTrack> {
+    pub(super) fn tracks(&self) -> impl Iterator<Item = &MediaStreamTrack> {
         let digits = self.digits.as_ref().map(|digits| &*digits.track);
         std::iter::once(&self.track).chain(digits.filter(|track| **track != self.track))
     }
@@ -253,7 +246,7 @@ impl Receiving {
         }
     }
 
-    fn streams_of(&self, id: ReceiverId) -> impl Iterator<Item = &MediaStream> {
+    pub(super) fn streams_of(&self, id: ReceiverId) -> impl Iterator<Item = &MediaStream> {
         let msid = self
             .tracks
             .get(&id)
@@ -263,7 +256,7 @@ impl Receiving {
             .filter(move |stream| msid.iter().any(|id| id == stream.id()))
     }
 
-    fn is_stream_connected(&self, stream: &MediaStream) -> bool {
+    pub(super) fn is_stream_connected(&self, stream: &MediaStream) -> bool {
         self.tracks.values().any(|receiving| {
             receiving.connected
                 && receiving
@@ -274,7 +267,7 @@ impl Receiving {
         })
     }
 
-    fn connected_streams(&self) -> Vec<MediaStream> {
+    pub(super) fn connected_streams(&self) -> Vec<MediaStream> {
         let streams = self.streams.iter();
         streams
             .filter(|stream| self.is_stream_connected(stream))
@@ -284,7 +277,7 @@ impl Receiving {
 
     /// Rows A112 and A113 for streams that a connected track joined or left; `before` are those
     /// that were connected.
-    fn announce_moves(&self, before: &[MediaStream]) {
+    pub(super) fn announce_moves(&self, before: &[MediaStream]) {
         for stream in &self.streams {
             match (before.contains(stream), self.is_stream_connected(stream)) {
                 (false, true) => self.stream_connected(stream),
@@ -294,19 +287,19 @@ impl Receiving {
         }
     }
 
-    fn stream_connected(&self, stream: &MediaStream) {
+    pub(super) fn stream_connected(&self, stream: &MediaStream) {
         stream.emit(MediaStreamEvent::Connected);
         self.watch
             .emit(|| RTCStreamEvent::StreamConnected(stream.clone()));
     }
 
-    fn stream_disconnected(&self, stream: &MediaStream) {
+    pub(super) fn stream_disconnected(&self, stream: &MediaStream) {
         stream.emit(MediaStreamEvent::Disconnected);
         self.watch
             .emit(|| RTCStreamEvent::StreamDisconnected(stream.clone()));
     }
 
-    fn is_connected(&self, id: ReceiverId) -> bool {
+    pub(super) fn is_connected(&self, id: ReceiverId) -> bool {
         self.tracks
             .get(&id)
             .is_some_and(|receiving| receiving.connected)
@@ -377,247 +370,5 @@ impl Receiving {
             }
         }
         self.watch.end();
-    }
-}
-
-impl RTCConnection {
-    /// Readies reception of a track that the peer described (rows A28, A37, A78, G11), and gives
-    /// the track that its media will come from.
-    ///
-    /// An `AddStream` event follows for each `msid` that no other receiving track has. The same
-    /// `ssrc` and kind again updates the track. Packets that came before the description are not
-    /// lost: up to 256 of each source are kept (row G16).
-    ///
-    /// Where the codecs hold `dtmf`, the streams get a track of kind `dtmf` as well (row A89), see
-    /// [`MediaStream::dtmf_tracks`] and [`dtmf_track`](Self::dtmf_track); the packets of digits are
-    /// left out of the audio.
-    ///
-    /// # Errors
-    ///
-    /// `NotSupported` when none of the codecs is supported (row A79); `InvalidParameters` for a
-    /// malformed description or one that contradicts another; `Closed`.
-    #[doc(alias = "receiveTrack")]
-    pub fn receive_track(&self, description: RTCTrackDescription) -> Result<MediaStreamTrack> {
-        description.validate()?;
-        // Tracks of one stream may come over several sockets.
-        let known = match &self.legs()[..] {
-            [] => Vec::new(),
-            _ => self.receiving_streams(),
-        };
-        match self.leg_of_remote(description.socket_id.as_deref())? {
-            Some(leg) => leg.receive_here(description, &known),
-            None => self.receive_here(description, &known),
-        }
-    }
-
-    fn receive_here(
-        &self,
-        description: RTCTrackDescription,
-        others: &[MediaStream],
-    ) -> Result<MediaStreamTrack> {
-        let origin: Weak<dyn MediaOrigin> = self.shared().this.clone();
-        self.shared().open(|state| {
-            self.shared().socket.allows(description.kind)?;
-            let description = state.receive_restrictions.admit(description)?;
-            if !description.has_supported_codec() {
-                return Err(Error::not_supported(
-                    "none of the description's codecs can be received",
-                ));
-            }
-            let description = first_of(description);
-            state
-                .engine
-                .learn_extensions(&description.header_extensions);
-            let id = state
-                .engine
-                .add_receiver(Instant::now(), receiver_spec(&description))?;
-            let connected = state.receiving.connected_streams();
-            let receiving = match state.receiving.tracks.entry(id) {
-                Entry::Occupied(known) => {
-                    let known = known.into_mut();
-                    known.update(&description, &state.receiving.streams);
-                    known
-                }
-                Entry::Vacant(free) => {
-                    let level = state.engine.audio_level_id();
-                    free.insert(ReceivingTrack::new(&description, level, origin.clone(), id))
-                }
-            };
-            let track = receiving.track.clone();
-            let tracks: Vec<_> = receiving.tracks().cloned().collect();
-            if let Err(error) = state.receive_encodings(id, &description, &origin) {
-                state.remove_receiving(id);
-                return Err(error);
-            }
-            self.join_streams(state, &description.msid, &tracks, others);
-            state.receiving.announce_moves(&connected);
-            state.drop_empty_streams();
-            Ok(track)
-        })
-    }
-
-    /// The digits that come in the packets of a received track; `None` when its description has
-    /// no codec for them (rows A89, G23).
-    pub fn dtmf_track(&self, track: &MediaStreamTrack) -> Option<DTMFMediaStreamTrack> {
-        let state = self.shared().lock();
-        let mut tracks = state.receiving.tracks.values();
-        let receiving = tracks.find(|receiving| receiving.track == *track)?;
-        Some(receiving.digits.as_ref()?.track.clone())
-    }
-
-    /// Rows A37 and G15: one event per stream id that is new.
-    fn join_streams(
-        &self,
-        state: &mut ConnectionState,
-        msid: &[String],
-        tracks: &[MediaStreamTrack],
-        others: &[MediaStream],
-    ) {
-        for stream in &state.receiving.streams {
-            if !msid.iter().any(|id| id == stream.id()) {
-                tracks.iter().for_each(|track| stream.remove_track(track));
-            }
-        }
-        for id in msid {
-            let known = state
-                .receiving
-                .streams
-                .iter()
-                .find(|stream| stream.id() == id)
-                .cloned();
-            match known {
-                Some(stream) => tracks.iter().for_each(|track| stream.insert(track.clone())),
-                None => {
-                    let other = others.iter().find(|stream| stream.id() == id);
-                    let stream = match other {
-                        Some(stream) => stream.clone(),
-                        None => MediaStream::remote(id.clone()),
-                    };
-                    tracks.iter().for_each(|track| stream.insert(track.clone()));
-                    state.receiving.streams.push(stream.clone());
-                    if other.is_none() {
-                        self.shared()
-                            .events
-                            .push(RTCConnectionEvent::AddStream(stream));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Stops receiving the track with this SSRC (row G11); its handle ends. False when there is
-    /// none.
-    ///
-    /// # Errors
-    ///
-    /// `Closed`.
-    pub fn stop_receiving(&self, ssrc: u32) -> Result<bool> {
-        for leg in self.legs() {
-            if leg.stop_receiving(ssrc)? {
-                return Ok(true);
-            }
-        }
-        self.shared().open(|state| {
-            let id = state
-                .receiving
-                .tracks
-                .iter()
-                .find(|(id, receiving)| {
-                    receiving.description.ssrc == Some(ssrc)
-                        || state.engine.receiver_ssrcs(**id).contains(&ssrc)
-                })
-                .map(|(&id, _)| id);
-            Ok(id.map(|id| state.remove_receiving(id)).is_some())
-        })
-    }
-
-    /// The sources that a mixer has put into a received track, in the last ten seconds (row G38).
-    pub fn contributors(&self, track: &MediaStreamTrack) -> Vec<RTCContributor> {
-        let own = self.shared().lock().receiving.contributors_of(track);
-        let legs = self.legs().into_iter();
-        legs.fold(own, |mut all, leg| {
-            all.extend(leg.contributors(track));
-            all
-        })
-    }
-
-    /// The streams that are received (row A30).
-    #[doc(alias = "getReceivingStreams")]
-    pub fn receiving_streams(&self) -> Vec<MediaStream> {
-        let mut streams = self.shared().lock().receiving.streams();
-        for stream in self.legs().iter().flat_map(Self::receiving_streams) {
-            if !streams.contains(&stream) {
-                streams.push(stream);
-            }
-        }
-        streams
-    }
-}
-
-impl ConnectionState {
-    pub(super) fn remove_receiving(&mut self, id: ReceiverId) {
-        for (_, layer) in self.receiving.layers_of(id) {
-            self.remove_receiving(layer);
-        }
-        self.engine.remove_receiver(Instant::now(), id);
-        if self.receiving.is_connected(id) {
-            self.receiving.disconnected(id);
-        }
-        if let Some(mut receiving) = self.receiving.tracks.remove(&id) {
-            if let Some(digits) = &mut receiving.digits {
-                digits.end();
-            }
-            receiving.track.end();
-            for stream in &self.receiving.streams {
-                for track in receiving.tracks() {
-                    stream.remove_track(track);
-                }
-            }
-        }
-        self.drop_empty_streams();
-    }
-
-    fn drop_empty_streams(&mut self) {
-        self.receiving.streams.retain(|stream| {
-            let empty = stream.tracks().is_empty();
-            if empty {
-                stream.end();
-            }
-            !empty
-        });
-    }
-}
-
-pub(super) fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
-    let codecs = &description.codecs;
-    ReceiverSpec {
-        declaration: Declaration {
-            kind: description.kind.as_str(),
-            ssrcs: ssrcs(description),
-            mid: description.mux_id.clone(),
-            rid: description
-                .encodings
-                .first()
-                .and_then(|first| first.rid.clone()),
-            payload_types: codecs.iter().map(|codec| codec.payload_id).collect(),
-        },
-        clock_rates: codecs
-            .iter()
-            .map(|codec| match codec.id() {
-                // The packets of a digit repeat a timestamp; they say nothing about jitter.
-                Some(CodecId::Dtmf) => (codec.payload_id, 0),
-                Some(CodecId::Red) => {
-                    let carried = red_primary(codecs, codec).unwrap_or(codec);
-                    (codec.payload_id, carried.effective_clock_rate())
-                }
-                _ => (codec.payload_id, codec.effective_clock_rate()),
-            })
-            .collect(),
-        red: red_formats(description),
-        repair: Some(receiver_repair(description)),
-        reduced_size: description
-            .rtcp
-            .as_ref()
-            .is_some_and(|rtcp| rtcp.reduced_size == Some(true)),
     }
 }

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use tokio::sync::Notify;
 
 use super::candidate::RTCIceCandidateDescription;
@@ -17,20 +16,18 @@ use super::receiving::Receiving;
 use super::restrictions::RTCRestrictions;
 use super::roles::LocalCandidates;
 use super::side::RTCConnectionSide;
-use super::state::{DisconnectReason, RTCConnectionState, RTCDtlsState, RTCIceState};
-use crate::dtmf::Command;
+use super::sink::removed;
+use super::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::data::{ChannelKey, DEFAULT_MAX_MESSAGE};
-use crate::engine::ice::{Candidate, Credentials, IceState};
+use crate::engine::ice::{Candidate, Credentials};
 use crate::engine::outgoing::Transmit;
-use crate::engine::{Engine, EngineEvent, EngineState, OutgoingRtp, SecureState, SendOutcome};
-use crate::error::{Error, Result};
-use crate::media::RTCRtpEncoding;
-use crate::media::sending::{MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
-use crate::media::stream::{MediaStream, StreamWatcher};
-use crate::media::track::{MediaOrigin, MediaSink, MediaStreamTrack, MediaStreamTrackEvent};
+use crate::engine::{Engine, EngineEvent, EngineState};
+use crate::error::{DisconnectReason, Error, Result};
+use crate::media::sending::SendingTrack;
+use crate::media::stream::MediaStream;
+use crate::media::track::MediaStreamTrackEvent;
 use crate::queue::lock;
-use crate::rtp::{AudioLevel, KeyframeRequest, ReceiverId, RtpPacket};
 use crate::socket::{Gathered, Member, MemberId, RTCSocket, Serviced, SocketNews, SocketShared};
 
 /// Batches that one service of a connection sends at most.
@@ -173,15 +170,15 @@ impl ConnectionShared {
     fn publish_event(&self, state: &mut ConnectionState, event: EngineEvent) {
         match event {
             EngineEvent::State(new) => {
-                let new = public_state(new);
+                let new = RTCConnectionState::from(new);
                 self.events.push(RTCConnectionEvent::StateChange(new));
             }
             EngineEvent::Ice(new) => {
-                let new = public_ice_state(new);
+                let new = RTCIceState::from(new);
                 self.events.push(RTCConnectionEvent::IceStateChange(new));
             }
             EngineEvent::Secure(new) => {
-                let new = public_dtls_state(new);
+                let new = RTCDtlsState::from(new);
                 self.events.push(RTCConnectionEvent::DtlsStateChange(new));
             }
             EngineEvent::ActivePair { local, remote } => {
@@ -261,20 +258,6 @@ impl ConnectionShared {
             RTCIceCandidateDescription::from_engine(candidate, None),
         ));
     }
-
-    fn as_sink(&self) -> Weak<dyn MediaSink> {
-        let this: Weak<dyn MediaSink> = self.this.clone();
-        this
-    }
-
-    /// Lets the track's media reach this connection.
-    pub(crate) fn attach(&self, track: &MediaStreamTrack, key: u32) {
-        track.attach(self.as_sink(), key);
-    }
-
-    pub(crate) fn detach(&self, track: &MediaStreamTrack, key: u32) {
-        track.detach(&self.as_sink(), key);
-    }
 }
 
 impl ConnectionState {
@@ -305,7 +288,7 @@ impl ConnectionState {
         Some(new)
     }
 
-    fn change_ssrc(&mut self, now: Instant, old: u32, new: u32) -> Result<()> {
+    pub(super) fn change_ssrc(&mut self, now: Instant, old: u32, new: u32) -> Result<()> {
         let rtx = self.fresh_ssrc();
         let of_old = |(_, track): &(&u32, &mut SendingTrack)| track.ssrc == old;
         let (&key, track) = self.sending.iter_mut().find(of_old).ok_or_else(removed)?;
@@ -318,7 +301,7 @@ impl ConnectionState {
         Ok(())
     }
 
-    fn uses_ssrc(&self, ssrc: u32) -> bool {
+    pub(super) fn uses_ssrc(&self, ssrc: u32) -> bool {
         self.sending.values().any(|track| track.uses_ssrc(ssrc)) || self.receiving.uses_ssrc(ssrc)
     }
 
@@ -394,269 +377,5 @@ impl Member for ConnectionShared {
             state.engine.close(now, DisconnectReason::SocketClosed);
             self.publish(&mut state);
         }
-    }
-}
-
-impl MediaSink for ConnectionShared {
-    fn write_sample(
-        &self,
-        key: u32,
-        data: &Bytes,
-        duration: Duration,
-        level: Option<AudioLevel>,
-    ) -> Result<()> {
-        let now = Instant::now();
-        let mut state = self.lock();
-        let ConnectionState {
-            engine,
-            sending,
-            media_dropped,
-            ..
-        } = &mut *state;
-        let Some(track) = sending.get_mut(&key) else {
-            return Ok(());
-        };
-        if !track.is_sent() || !engine.is_connected() {
-            track.skip(now, duration);
-            return Ok(());
-        }
-        let idle = !engine.has_transmits();
-        let ssrc = track.ssrc;
-        let extensions = engine.encode_extensions(&track.rtp_ext_headers, level);
-        let extensions: Vec<(u8, &[u8])> = extensions
-            .iter()
-            .map(|(id, data)| (*id, data.as_slice()))
-            .collect();
-        track.packetize(now, data, duration, |packet| {
-            let outcome = engine.send_rtp(
-                now,
-                ssrc,
-                &OutgoingRtp {
-                    marker: packet.marker,
-                    payload_type: packet.payload_type,
-                    sequence_number: packet.sequence_number,
-                    timestamp: packet.timestamp,
-                    csrcs: &[],
-                    extensions: &extensions,
-                    payload: packet.payload,
-                },
-            )?;
-            if outcome == SendOutcome::QueueFull {
-                *media_dropped += 1;
-            }
-            Ok(())
-        })?;
-        drop(state);
-        if idle {
-            self.wake();
-        }
-        Ok(())
-    }
-
-    fn write_rtp(&self, key: u32, packet: &RtpPacket) -> Result<()> {
-        if packet.payload.len() > MAX_RTP_PAYLOAD {
-            return Err(Error::invalid_parameters(format!(
-                "an RTP payload of {} bytes; at most {MAX_RTP_PAYLOAD} fit a datagram",
-                packet.payload.len()
-            )));
-        }
-        let now = Instant::now();
-        let mut state = self.lock();
-        let ConnectionState {
-            engine,
-            sending,
-            media_dropped,
-            ..
-        } = &mut *state;
-        let Some(track) = sending.get_mut(&key) else {
-            return Ok(());
-        };
-        if !track.is_sent() || !engine.is_connected() {
-            return Ok(());
-        }
-        let relayed = track.relay(now, packet.sequence_number, packet.timestamp);
-        let Some(sequence_number) = relayed else {
-            *media_dropped += 1;
-            return Ok(());
-        };
-        let idle = !engine.has_transmits();
-        let extensions = engine.encode_extensions(&track.rtp_ext_headers, None);
-        let extensions: Vec<(u8, &[u8])> = extensions
-            .iter()
-            .map(|(id, data)| (*id, data.as_slice()))
-            .collect();
-        let outcome = engine.send_rtp(
-            now,
-            track.ssrc,
-            &OutgoingRtp {
-                marker: packet.marker,
-                payload_type: track.payload_type(),
-                sequence_number,
-                timestamp: packet.timestamp,
-                csrcs: &packet.csrcs,
-                extensions: &extensions,
-                payload: &packet.payload,
-            },
-        )?;
-        if outcome == SendOutcome::QueueFull {
-            *media_dropped += 1;
-        }
-        drop(state);
-        if idle {
-            self.wake();
-        }
-        Ok(())
-    }
-
-    fn play_dtmf(&self, key: u32, command: &Command) -> Result<()> {
-        let now = Instant::now();
-        self.open(|state| {
-            if let Some(track) = state.track_mut(key) {
-                track.dtmf_command(now, command)?;
-            }
-            state.play_dtmf(now);
-            Ok(())
-        })
-    }
-}
-
-impl MediaOrigin for ConnectionShared {
-    fn request_keyframe(&self, key: u32, request: KeyframeRequest) {
-        {
-            let mut state = self.lock();
-            state
-                .engine
-                .request_keyframe(Instant::now(), ReceiverId(key), request);
-        }
-        self.wake();
-    }
-}
-
-impl SendingOwner for ConnectionShared {
-    fn with_track(&self, key: u32, f: &mut dyn FnMut(&SendingTrack)) -> Result<()> {
-        let state = self.lock();
-        f(state.track(key).ok_or_else(removed)?);
-        Ok(())
-    }
-
-    fn change_track(
-        &self,
-        key: u32,
-        f: &mut dyn FnMut(&mut SendingTrack) -> Result<()>,
-    ) -> Result<()> {
-        self.open(|state| f(state.track_mut(key).ok_or_else(removed)?))
-    }
-
-    fn codecs_changed(&self, key: u32) {
-        let mut state = self.lock();
-        let key = state.media_key(key);
-        state.sync_encodings(key);
-    }
-
-    fn set_encodings(&self, key: u32, encodings: &[RTCRtpEncoding]) -> Result<()> {
-        self.set_encodings_of(key, encodings)
-    }
-
-    fn stopped(&self, key: u32) {
-        let mut state = self.lock();
-        let key = state.media_key(key);
-        state.sync_encodings(key);
-    }
-
-    fn set_ssrc(&self, key: u32, ssrc: u32) -> Result<()> {
-        self.open(|state| {
-            let old = state.track(key).ok_or_else(removed)?.ssrc;
-            if old == ssrc {
-                return Ok(());
-            }
-            if ssrc == 0 || state.uses_ssrc(ssrc) {
-                return Err(Error::invalid_parameters(format!("SSRC {ssrc} is in use")));
-            }
-            state.change_ssrc(Instant::now(), old, ssrc)
-        })
-    }
-
-    fn remove_track(&self, key: u32) -> Result<()> {
-        if self.remove_dtmf(key)? {
-            return Ok(());
-        }
-        let track = self.open(|state| {
-            let track = state.sending.remove(&key).ok_or_else(removed)?;
-            state.engine.remove_sender(Instant::now(), track.ssrc);
-            Ok(track)
-        })?;
-        self.detach(&track.source, key);
-        self.remove_encodings_of(key, &track)?;
-        if let Some(dtmf) = &track.dtmf {
-            self.detach(&dtmf.source, dtmf.key);
-        }
-        // Its digits may go with another audio track.
-        self.attach_waiting_dtmf();
-        Ok(())
-    }
-}
-
-impl StreamWatcher for ConnectionShared {
-    fn track_added(&self, stream: &MediaStream, track: &MediaStreamTrack) {
-        let autostart = {
-            let state = self.lock();
-            state
-                .streams
-                .iter()
-                .find(|sending| sending.stream == *stream)
-                .map(|sending| sending.autostart)
-        };
-        if let Some(autostart) = autostart
-            && let Err(error) = self.send_track(stream, track, autostart)
-        {
-            tracing::debug!(%error, "a track added to a sending stream is not sent");
-        }
-    }
-
-    fn track_removed(&self, stream: &MediaStream, track: &MediaStreamTrack) {
-        let _ = stream;
-        let key = {
-            let state = self.lock();
-            state.key_of(track)
-        };
-        if let Some(key) = key {
-            // Removing twice is no fault here: the track is gone, which was asked for.
-            let _ = self.remove_track(key);
-        }
-    }
-}
-
-fn removed() -> Error {
-    Error::invalid_state("the track was removed from its connection")
-}
-
-pub(crate) fn public_state(state: EngineState) -> RTCConnectionState {
-    match state {
-        EngineState::New => RTCConnectionState::New,
-        EngineState::Searching => RTCConnectionState::Searching,
-        EngineState::Connected => RTCConnectionState::Connected,
-        EngineState::Halted => RTCConnectionState::Halted,
-        EngineState::Closed => RTCConnectionState::Closed,
-    }
-}
-
-pub(crate) fn public_ice_state(state: IceState) -> RTCIceState {
-    match state {
-        IceState::New => RTCIceState::New,
-        IceState::Checking => RTCIceState::Checking,
-        IceState::Connected => RTCIceState::Connected,
-        IceState::Disconnected => RTCIceState::Disconnected,
-        IceState::Failed => RTCIceState::Failed,
-        IceState::Closed => RTCIceState::Closed,
-    }
-}
-
-pub(crate) fn public_dtls_state(state: SecureState) -> RTCDtlsState {
-    match state {
-        SecureState::New => RTCDtlsState::New,
-        SecureState::Connecting => RTCDtlsState::Connecting,
-        SecureState::Connected => RTCDtlsState::Connected,
-        SecureState::Closed => RTCDtlsState::Closed,
-        SecureState::Failed => RTCDtlsState::Failed,
     }
 }

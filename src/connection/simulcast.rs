@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::sync::Weak;
 use std::time::Instant;
 
-use super::receiving::{ReceivingTrack, receiver_spec};
+use super::receive_track::receiver_spec;
+use super::receiving::ReceivingTrack;
 use super::shared::{ConnectionShared, ConnectionState};
 use crate::error::{Error, Result};
 use crate::media::sending::SendingTrack;

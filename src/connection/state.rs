@@ -1,52 +1,9 @@
 //! The connection's states and the reasons for leaving them (conformance row G14).
 
-use std::fmt;
-
 use serde::Serialize;
 
-/// Why a connection was disconnected (conformance row G14).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DisconnectReason {
-    /// No candidate pair worked. Transient: an ICE restart may help.
-    IceFailed,
-    /// The peer stopped answering consent checks (RFC 7675). Transient: an ICE restart may help.
-    ConsentLost,
-    /// The DTLS handshake failed, or the peer sent a fatal alert. Final.
-    DtlsFailed,
-    /// The peer's certificate matches none of the signalled fingerprints. Final.
-    FingerprintMismatch,
-    /// The application called `close()`. Final.
-    Closed,
-    /// The peer closed the connection with a DTLS close_notify. Final.
-    RemoteClosed,
-    /// The local socket is gone. Final.
-    SocketClosed,
-    /// A fault inside this crate; the connection is closed, the process lives. Final.
-    Internal,
-}
-
-impl DisconnectReason {
-    /// Whether the connection may still come back, by itself or by an ICE restart.
-    pub fn is_transient(self) -> bool {
-        matches!(self, Self::IceFailed | Self::ConsentLost)
-    }
-}
-
-impl fmt::Display for DisconnectReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::IceFailed => "no candidate pair worked",
-            Self::ConsentLost => "the peer stopped answering consent checks",
-            Self::DtlsFailed => "the DTLS handshake failed",
-            Self::FingerprintMismatch => "the peer's certificate matches no signalled fingerprint",
-            Self::Closed => "closed by the application",
-            Self::RemoteClosed => "closed by the peer",
-            Self::SocketClosed => "the local socket is closed",
-            Self::Internal => "internal fault",
-        })
-    }
-}
+use crate::engine::ice::IceState;
+use crate::engine::{EngineState, SecureState};
 
 /// The state of a connection (row G14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -99,4 +56,41 @@ pub enum RTCDtlsState {
     Closed,
     /// The handshake failed, or the fingerprint did not match.
     Failed,
+}
+
+impl From<EngineState> for RTCConnectionState {
+    fn from(state: EngineState) -> Self {
+        match state {
+            EngineState::New => Self::New,
+            EngineState::Searching => Self::Searching,
+            EngineState::Connected => Self::Connected,
+            EngineState::Halted => Self::Halted,
+            EngineState::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<IceState> for RTCIceState {
+    fn from(state: IceState) -> Self {
+        match state {
+            IceState::New => Self::New,
+            IceState::Checking => Self::Checking,
+            IceState::Connected => Self::Connected,
+            IceState::Disconnected => Self::Disconnected,
+            IceState::Failed => Self::Failed,
+            IceState::Closed => Self::Closed,
+        }
+    }
+}
+
+impl From<SecureState> for RTCDtlsState {
+    fn from(state: SecureState) -> Self {
+        match state {
+            SecureState::New => Self::New,
+            SecureState::Connecting => Self::Connecting,
+            SecureState::Connected => Self::Connected,
+            SecureState::Closed => Self::Closed,
+            SecureState::Failed => Self::Failed,
+        }
+    }
 }

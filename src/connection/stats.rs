@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::RTCConnection;
 use super::roles::RTCIceRole;
 use super::setup::fingerprints;
-use super::shared::{ConnectionState, public_dtls_state, public_ice_state, public_state};
+use super::shared::ConnectionState;
 use super::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 use crate::engine::EngineCounters;
 use crate::engine::certificate::HashAlgorithm;
@@ -195,10 +195,10 @@ impl ConnectionState {
         let pairs = engine.ice().pair_stats();
         let selected = pairs.iter().find(|pair| pair.selected);
         let transport = RTCTransportStats {
-            state: public_state(engine.state()),
-            ice_state: public_ice_state(engine.ice().state()),
+            state: engine.state().into(),
+            ice_state: engine.ice().state().into(),
             ice_role: engine.ice().role().map(Into::into),
-            dtls_state: public_dtls_state(engine.secure_state()),
+            dtls_state: engine.secure_state().into(),
             dtls_role: engine.dtls_role().map(|role| match role {
                 DtlsRole::Client => "client",
                 DtlsRole::Server => "server",

@@ -8,6 +8,7 @@ pub(crate) mod dtls;
 pub(crate) mod guard;
 pub(crate) mod ice;
 mod media;
+mod model;
 pub(crate) mod outgoing;
 mod redundancy;
 mod repair;
@@ -31,13 +32,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use crate::connection::DisconnectReason;
-use crate::rtp::{ExtensionMap, ReceiverId, Router, RtpConfig, RtpPacket, RtpSession};
-use certificate::Certificate;
+use crate::error::DisconnectReason;
+use crate::rtp::{ExtensionMap, ReceiverId, Router, RtpPacket, RtpSession};
 use demux::Protocol;
 use dtls::{DtlsCounters, DtlsRole, DtlsTransport, SrtpProfile};
-use ice::{Candidate, Credentials, IceAgent, IceConfig, IceEvent, IceState, Role};
+use ice::{Candidate, Credentials, IceAgent, IceEvent, IceState};
 pub(crate) use media::{OutgoingRtp, ReceiverSpec, SendOutcome};
+pub(crate) use model::{EngineConfig, EngineCounters, EngineEvent, EngineState, Traffic};
 use outgoing::{Outgoing, Transmit};
 pub(crate) use redundancy::{RedCounters, RedFormat, RedStream};
 pub(crate) use repair::{ReceiverRepair, RtxStream};
@@ -47,101 +48,6 @@ use srtp::Srtp;
 /// DTLS datagrams kept while ICE has not selected a pair yet; further ones are dropped, the peer
 /// repeats them.
 const MAX_EARLY_DTLS: usize = 8;
-
-/// What a connection is made of, fixed at construction.
-#[derive(Clone)]
-pub(crate) struct EngineConfig {
-    pub(crate) local: Credentials,
-    pub(crate) certificate: Certificate,
-    pub(crate) role: Option<Role>,
-    /// `None`: the controlled side is the DTLS client (conformance row G35).
-    pub(crate) dtls_role: Option<DtlsRole>,
-    pub(crate) identity: Identity,
-    pub(crate) ice: IceConfig,
-    pub(crate) rtp: RtpConfig,
-    pub(crate) cname: String,
-    pub(crate) extensions: ExtensionMap,
-    pub(crate) tie_breaker: u64,
-    /// The largest data channel message taken from the peer, in bytes.
-    pub(crate) max_message_size: usize,
-    /// The socket never lets a datagram be fragmented.
-    pub(crate) whole_datagrams: bool,
-    /// Seeds timers' jitter only, never a secret.
-    pub(crate) rng_seed: u64,
-    /// An instant and the NTP time of day at that instant, for RTCP sender reports.
-    pub(crate) wall_clock: (Instant, u64),
-}
-
-/// The states of a connection (conformance row G14).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EngineState {
-    New,
-    Searching,
-    Connected,
-    /// Was connected; the path is lost for now.
-    Halted,
-    Closed,
-}
-
-/// What the layer above is told.
-#[derive(Debug)]
-#[allow(clippy::large_enum_variant)] // Rare, and short-lived in a queue.
-pub(crate) enum EngineEvent {
-    State(EngineState),
-    Ice(IceState),
-    ActivePair {
-        local: Candidate,
-        remote: Candidate,
-    },
-    Secure(SecureState),
-    /// Deferred identity: the peer's certificate is known, the application has to decide.
-    PeerCertificate,
-    Connected,
-    Disconnected(DisconnectReason),
-    /// First packet of a declared receiver, or the first again after silence.
-    ReceiverConnected(ReceiverId),
-    /// BYE, or nothing heard for the source time-out.
-    ReceiverDisconnected(ReceiverId),
-    KeyframeRequested {
-        ssrc: u32,
-    },
-    /// The peer uses one of our SSRCs (RFC 3550 section 8.2).
-    SsrcConflict {
-        ssrc: u32,
-    },
-}
-
-/// What was dropped, and why: nothing invalid has another effect.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct EngineCounters {
-    /// Not STUN, DTLS, RTP or RTCP by its first byte.
-    pub(crate) unknown_protocol: u64,
-    /// Not STUN, and not from a validated pair.
-    pub(crate) wrong_path: u64,
-    /// DTLS before there is an association, beyond the small buffer.
-    pub(crate) early_dtls: u64,
-    /// RTP or RTCP before the keys are there or before the peer is accepted.
-    pub(crate) early_media: u64,
-    /// Not a well-formed RTP packet.
-    pub(crate) malformed_rtp: u64,
-    /// SRTP or SRTCP that did not authenticate, or a replay.
-    pub(crate) rejected_srtp: u64,
-    /// RTP of no declared receiver, beyond the replay buffer.
-    pub(crate) unknown_rtp: u64,
-    /// Outgoing datagrams refused: queue full.
-    pub(crate) outgoing_dropped: u64,
-}
-
-/// Datagrams of a connection, without UDP and IP headers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Traffic {
-    pub(crate) packets_sent: u64,
-    pub(crate) bytes_sent: u64,
-    pub(crate) packets_received: u64,
-    pub(crate) bytes_received: u64,
-    /// How often ICE selected a pair.
-    pub(crate) selections: u64,
-}
 
 pub(crate) struct Engine {
     config: EngineConfig,

@@ -10,7 +10,7 @@ use super::dtls::{
 use super::ice::Role;
 use super::srtp::Srtp;
 use super::{Engine, EngineEvent, EngineState, MAX_EARLY_DTLS};
-use crate::connection::DisconnectReason;
+use crate::error::DisconnectReason;
 
 /// How the peer's certificate is judged (conformance row G18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

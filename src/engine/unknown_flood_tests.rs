@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
+use super::certificate::Certificate;
 use super::dtls::{KeyingMaterial, SrtpProfile};
+use super::ice::Credentials;
 use super::ice::IceConfig;
 use super::srtp::Srtp;
-use super::{Certificate, Credentials, Engine, EngineConfig, Identity, ReceiverSpec};
+use super::{Engine, EngineConfig, Identity, ReceiverSpec};
 use crate::rtp::{
     Declaration, ExtensionMap, HeaderExtension, OutgoingHeader, ReceiverId, RtpConfig, write_header,
 };

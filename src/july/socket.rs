@@ -11,7 +11,7 @@ use crate::connection::certificate::RTCCertificate;
 use crate::connection::fingerprint::CertificateFingerprint;
 use crate::connection::ice_server::RTCIceServer;
 use crate::connection::server_addresses;
-use crate::connection::state::DisconnectReason;
+use crate::error::DisconnectReason;
 use crate::error::{Error, Result};
 use crate::media::Kind;
 use crate::queue::Queue;

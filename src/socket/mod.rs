@@ -23,10 +23,10 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
-use crate::connection::DisconnectReason;
 use crate::engine::certificate::Certificate;
 use crate::engine::ice::{Candidate, Credentials};
 use crate::engine::outgoing::Transmit;
+use crate::error::DisconnectReason;
 use crate::error::{Error, Result, TransportFault};
 use crate::media::Kind;
 use crate::queue::{Queue, lock};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::super::{EngineEvent, EngineState};
 use super::harness::{A, B, Pump, Setup, World, is_stun, ms, secs};
-use crate::connection::DisconnectReason;
+use crate::error::DisconnectReason;
 use crate::simnet::Link;
 
 /// S9: whatever else it sends, a peer that answers no STUN is left alone after 30 s.

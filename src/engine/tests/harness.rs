@@ -10,7 +10,7 @@ use super::super::ice::{Candidate, CandidateKind, Credentials, IceConfig, Role};
 use super::super::{
     Engine, EngineConfig, EngineEvent, Identity, OutgoingRtp, ReceiverSpec, SendOutcome,
 };
-use crate::connection::DisconnectReason;
+use crate::error::DisconnectReason;
 use crate::rtp::{Declaration, ExtensionMap, ReceiverId, RtpConfig, RtpPacket};
 use crate::simnet::{Rng, SimNet};
 

@@ -8,7 +8,7 @@ use super::super::dtls::{DtlsCounters, DtlsEvent, DtlsTransport};
 use super::super::ice::IceState;
 use super::super::{EngineState, SecureState, SendOutcome};
 use super::harness::{A, B, PT, Setup, Tapped, World, failures, is_media, is_stun, ms, secs};
-use crate::connection::DisconnectReason;
+use crate::error::DisconnectReason;
 use crate::simnet::Rng;
 
 const LENGTHS: [usize; 8] = [0, 1, 2, 4, 12, 20, 1_500, 65_507];

@@ -6,7 +6,7 @@ use super::super::certificate::HashAlgorithm;
 use super::super::dtls::DtlsRole;
 use super::super::{EngineEvent, EngineState, Identity, SecureState, SendOutcome};
 use super::harness::{A, B, Setup, Step, World, fingerprint, is_media, ms, secs};
-use crate::connection::DisconnectReason;
+use crate::error::DisconnectReason;
 
 const PINNED: Identity = Identity::Pinned {
     allow_weak: false,

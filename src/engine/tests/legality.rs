@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::ice::{IceState, Role};
 use super::super::{EngineEvent, EngineState, Identity, SecureState};
 use super::harness::{A, B, Peer, Setup, Step, World, credentials, failures, ms, secs};
-use crate::connection::DisconnectReason;
+use crate::error::DisconnectReason;
 use crate::rtp::ReceiverId;
 use crate::simnet::{Link, Rng};
 

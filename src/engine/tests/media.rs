@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::super::media::ReceiverSpec;
 use super::super::{EngineEvent, EngineState, SendOutcome};
 use super::harness::{A, B, Setup, World, is_media, is_stun, ms, outgoing, receiver_spec, secs};
-use crate::connection::DisconnectReason;
+use crate::error::DisconnectReason;
 use crate::rtp::{ExtensionMap, HeaderExtension, KeyframeRequest, ReceiverId};
 use crate::simnet::Link;
 
