@@ -286,7 +286,14 @@ impl Engine {
         let matched = self
             .unknown
             .matching(|packet| route(router, ids, packet) != Route::Unknown);
-        for ssrc in matched {
+        // What repairs a source comes after the source itself.
+        let repairs = |ssrc: &u32| {
+            let mut pairs = self.receivers.values().flat_map(|r| &r.repair.rtx_ssrcs);
+            pairs.any(|(rtx, _)| rtx == ssrc)
+        };
+        let (repairing, mut ordered): (Vec<u32>, Vec<u32>) = matched.into_iter().partition(repairs);
+        ordered.extend(repairing);
+        for ssrc in ordered {
             for (header, packet) in self.unknown.take(ssrc) {
                 self.deliver(now, &header, packet);
             }
