@@ -199,8 +199,15 @@ impl Outbox {
             }
             if first.offset == 0 && state.credit <= 0 {
                 let more = QUANTUM.saturating_mul(i64::from(first.message.weight.max(1)));
-                state.credit = state.credit.max(-MAX_DEBT).saturating_add(more);
-                if state.credit <= 0 && self.turns.len() > 1 {
+                // What was sent while nobody waited is no debt.
+                let alone = self.turns.len() == 1;
+                let debt = if alone {
+                    0
+                } else {
+                    state.credit.max(-MAX_DEBT)
+                };
+                state.credit = debt.saturating_add(more);
+                if state.credit <= 0 {
                     self.turns.rotate_left(1);
                     continue;
                 }

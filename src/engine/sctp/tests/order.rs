@@ -219,6 +219,34 @@ fn r_e07_equal_streams_get_equal_shares() {
     }
 }
 
+/// What a stream sent while nobody else had anything is no debt.
+#[test]
+fn r_e07_a_stream_that_was_alone_keeps_its_share() {
+    let mut line = Line::connected(10);
+    line.link(Link {
+        latency: ms(10),
+        rate_bps: Some(10_000_000),
+        ..Link::default()
+    });
+    for n in 0..1_000 {
+        line.send(A, 0, numbered(n, 30_000));
+    }
+    line.run_for(secs(10));
+    for n in 0..1_000 {
+        line.send(A, 1, numbered(n, 30_000));
+    }
+    let of = |line: &Line, on: u16| {
+        let got = line.sides[B].got.iter();
+        got.filter(|(_, stream, ..)| *stream == on).count()
+    };
+    line.run_for(ms(300));
+    let before = of(&line, 0);
+    line.run_for(ms(500));
+    let came = of(&line, 0) - before;
+    // Half of what the path carries, and a queue's worth less.
+    assert!(came >= 5, "{came}");
+}
+
 #[test]
 fn an_abort_is_told_at_once() {
     let mut line = Line::connected(7);
