@@ -252,6 +252,7 @@ pub(super) fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
             })
             .collect(),
         red: red_formats(description),
+        streams: description.msid.clone(),
         repair: Some(receiver_repair(description)),
         reduced_size: description
             .rtcp

@@ -9,10 +9,11 @@ use crate::error::Result;
 use crate::media::sending::SendingTrack;
 use crate::media::track::MediaStreamTrack;
 use crate::media::{Kind, RTCTrackDescription, red_payload_types, rtx_payload_types};
+use crate::rtp::MediaLabel;
 
 impl ConnectionState {
     /// Has the engine answer requests for packets of a track as its codecs say, and carry packets
-    /// twice. Video is always sent again on request; audio only where a codec for it is listed.
+    /// twice; and tells it what the track is. Video is always sent again on request; audio only where a codec for it is listed.
     pub(super) fn apply_repair(&mut self, key: u32) -> Result<()> {
         let Some(track) = self.track(key) else {
             return Ok(());
@@ -24,6 +25,12 @@ impl ConnectionState {
             carried: track.payload_type(),
             distance,
         });
+        let label = MediaLabel {
+            kind: track.source.kind().as_str(),
+            mid: track.mux_id.clone(),
+            streams: track.msid.clone(),
+        };
+        self.engine.label_sender(ssrc, label);
         self.engine.set_sender_red(ssrc, red);
         self.engine
             .set_sender_repair(Instant::now(), ssrc, resend, rtx)

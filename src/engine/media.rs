@@ -1,6 +1,7 @@
 //! RTP and RTCP inside the engine: declared receivers and senders, protection, statistics.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::redundancy::{RedFormat, RedSource, SenderRed};
@@ -12,8 +13,8 @@ use super::{Engine, EngineEvent};
 use crate::error::Result;
 use crate::rtp::extensions::{decode_text, decode_transport_cc, encode_audio_level};
 use crate::rtp::{
-    AudioLevel, Declaration, ExtensionMap, HeaderExtension, KeyframeRequest, ReceiverId, Reception,
-    Route, Router, RtpEvent, RtpHeader, RtpPacket, to_packet,
+    AudioLevel, Declaration, ExtensionMap, HeaderExtension, KeyframeRequest, MediaLabel,
+    ReceiverId, Reception, Route, Router, RtpEvent, RtpHeader, RtpPacket, to_packet,
 };
 
 /// Header extensions of a track beyond those the engine fills in.
@@ -66,9 +67,19 @@ pub(crate) struct ReceiverSpec {
     pub(crate) repair: Option<ReceiverRepair>,
     /// Whether the peer reads RTCP of reduced size.
     pub(crate) reduced_size: bool,
+    /// Ids of the streams it is in.
+    pub(crate) streams: Vec<String>,
 }
 
 impl ReceiverSpec {
+    fn label(&self) -> Arc<MediaLabel> {
+        Arc::new(MediaLabel {
+            kind: self.declaration.kind,
+            mid: self.declaration.mid.clone(),
+            streams: self.streams.clone(),
+        })
+    }
+
     pub(super) fn clock_rate(&self, payload_type: u8) -> u32 {
         self.clock_rates
             .iter()
@@ -80,6 +91,7 @@ impl ReceiverSpec {
 /// A declared receiver.
 pub(crate) struct Receiver {
     pub(super) spec: ReceiverSpec,
+    label: Arc<MediaLabel>,
     connected: bool,
     pub(super) ssrcs: Vec<u32>,
     pub(super) repair: ReceiverRepair,
@@ -146,6 +158,11 @@ impl Engine {
             sender.mid = mid.map(String::into_bytes);
             self.rtp.set_clock_rate(ssrc, clock_rate);
         }
+    }
+
+    /// Says what a sending SSRC carries: feedback on similar media of the peer goes out under it.
+    pub(crate) fn label_sender(&mut self, ssrc: u32, label: MediaLabel) {
+        self.rtp.label_sender(ssrc, label);
     }
 
     /// The RTP stream identifier of a sending SSRC (RFC 8852), where that extension has an id.
@@ -228,9 +245,10 @@ impl Engine {
         let repair = spec.repair.take();
         let id = self.router.declare(spec.declaration.clone())?;
         match self.receivers.get_mut(&id) {
-            Some(receiver) => receiver.spec = spec,
+            Some(_) => self.respecify(id, spec),
             None => {
                 let receiver = Receiver {
+                    label: spec.label(),
                     spec,
                     connected: false,
                     ssrcs: Vec::new(),
@@ -263,15 +281,23 @@ impl Engine {
     ) -> Result<()> {
         let repair = spec.repair.take();
         self.router.update(id, spec.declaration.clone())?;
-        if let Some(receiver) = self.receivers.get_mut(&id) {
-            receiver.spec = spec;
-        }
+        self.respecify(id, spec);
         self.apply_reduced_size();
         if let Some(repair) = repair {
             self.set_receiver_repair(id, repair);
         }
         self.replay_unknown(now);
         Ok(())
+    }
+
+    fn respecify(&mut self, id: ReceiverId, spec: ReceiverSpec) {
+        if let Some(receiver) = self.receivers.get_mut(&id) {
+            receiver.label = spec.label();
+            receiver.spec = spec;
+            for ssrc in &receiver.ssrcs {
+                self.rtp.label_source(*ssrc, &receiver.label);
+            }
+        }
     }
 
     /// One RTP session, one answer: RTCP of reduced size once all descriptions allow it.
@@ -409,8 +435,7 @@ impl Engine {
         let first = !receiver.ssrcs.contains(&packet.ssrc);
         if first {
             receiver.ssrcs.push(packet.ssrc);
-            let kind = receiver.spec.declaration.kind;
-            self.rtp.set_source_kind(packet.ssrc, kind);
+            self.rtp.label_source(packet.ssrc, &receiver.label);
             if receiver.repair.nack {
                 self.rtp.enable_nack(packet.ssrc);
             }
@@ -442,6 +467,8 @@ impl Engine {
 
     fn keep_unknown(&mut self, now: Instant, header: RtpHeader, packet: RtpPacket) {
         let ssrc = packet.ssrc;
+        self.rtp.check_collision(now, ssrc);
+        self.poll_rtp_events();
         let (kept, forgotten) = self.unknown.push(now, (header, packet));
         if kept != Verdict::Kept {
             self.counters.unknown_rtp += 1;

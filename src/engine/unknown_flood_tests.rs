@@ -85,6 +85,7 @@ fn declare(engine: &mut Engine, now: Instant, declaration: Declaration) -> Recei
         clock_rates: vec![(111, 48_000)],
         red: Vec::new(),
         reduced_size: false,
+        streams: Vec::new(),
         repair: None,
     };
     engine.add_receiver(now, spec).unwrap()

@@ -107,7 +107,9 @@ impl RTCTrack {
             track.check(|description| description.msid.clone_from(&msid))?;
             track.msid.clone_from(&msid);
             Ok(())
-        })
+        })?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
     }
 
     /// The codecs; the first supported one is used (row A72).

@@ -27,14 +27,10 @@ impl RtpSession {
         for packet in packets(compound) {
             match packet {
                 Rtcp::SenderReport(info, blocks) => {
-                    self.check_collision(info.ssrc);
                     self.heard_sender_report(now, info.ssrc, info.ntp, info.rtp_timestamp);
                     self.handle_blocks(now, blocks);
                 }
-                Rtcp::ReceiverReport(ssrc, blocks) => {
-                    self.check_collision(ssrc);
-                    self.handle_blocks(now, blocks);
-                }
+                Rtcp::ReceiverReport(blocks) => self.handle_blocks(now, blocks),
                 Rtcp::SourceDescription => {}
                 Rtcp::Bye(ssrcs, reason) => {
                     for ssrc in words(ssrcs) {

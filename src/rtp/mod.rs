@@ -8,6 +8,7 @@ mod header;
 mod history;
 mod incoming;
 mod interval;
+mod label;
 mod nack;
 mod outgoing;
 mod packet;
@@ -33,6 +34,8 @@ mod router_tests;
 #[cfg(test)]
 mod session_tests;
 #[cfg(test)]
+mod ssrc_tests;
+#[cfg(test)]
 mod transport_cc_tests;
 
 pub use extensions::{AudioLevel, HeaderExtension};
@@ -46,6 +49,7 @@ pub(crate) use extensions::{
 };
 pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
 pub(crate) use history::History;
+pub(crate) use label::MediaLabel;
 pub(crate) use outgoing::cname_from_random;
 pub(crate) use red::{
     MAX_RED_BLOCK, MAX_RED_OFFSET, RED_HEADER, RED_LAST_HEADER, parse_red, write_red_header,

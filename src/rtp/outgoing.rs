@@ -127,19 +127,13 @@ impl RtpSession {
     }
 
     /// Feedback goes out at once, in minimal compound packets (RFC 4585 section 3.1); where the
-    /// peer allows for it without report and CNAME (RFC 5506), once a regular compound, which
-    /// they all stay, has told the CNAME.
+    /// peer allows for it without report and CNAME (RFC 5506), once another compound has told the
+    /// CNAME.
     fn build_feedback(&mut self) {
-        let sending = self
-            .senders
-            .iter()
-            .find(|(_, sender)| sender.reports())
-            .map(|(ssrc, _)| *ssrc);
-        let from = sending.unwrap_or(self.reporter);
-        self.reporter_announced |= sending.is_none();
         let reduced = self.reduced_size && !self.timer.initial;
         let mut packets = Vec::new();
         for (ssrc, request) in std::mem::take(&mut self.requests) {
+            let from = self.speaker(ssrc);
             let Some(source) = self.sources.get_mut(&ssrc) else {
                 continue;
             };
@@ -151,32 +145,42 @@ impl RtpSession {
                     write_fir(&mut packet, from, ssrc, source.fir_sequence);
                 }
             }
-            packets.push(packet);
+            packets.push((from, packet));
         }
         for (ssrc, sequence_numbers) in std::mem::take(&mut self.nacks) {
+            let from = self.speaker(ssrc);
             for entries in nack::entries(&sequence_numbers).chunks(MAX_NACK_ENTRIES) {
                 let mut packet = Vec::new();
                 write_nack(&mut packet, from, ssrc, entries);
-                packets.push(packet);
+                packets.push((from, packet));
             }
         }
+        let media = self.transport.as_ref().map(|recorder| recorder.media);
         if std::mem::take(&mut self.transport_due)
+            && let Some(from) = media.map(|media| self.speaker(media))
             && let Some(recorder) = &mut self.transport
         {
             while let Some(body) = recorder.message() {
                 let mut packet = Vec::new();
                 write_transport(&mut packet, from, recorder.media, &body);
-                packets.push(packet);
+                packets.push((from, packet));
             }
         }
+        // One compound speaks for one SSRC.
+        packets.sort_by_key(|(from, _)| *from);
         let mut out = Vec::new();
-        for packet in packets {
-            if out.len().saturating_add(packet.len()) > MAX_COMPOUND {
+        let mut speaker = None;
+        for (from, packet) in packets {
+            let full = out.len().saturating_add(packet.len()) > MAX_COMPOUND;
+            if !out.is_empty() && (full || speaker != Some(from)) {
                 self.out.push_back(std::mem::take(&mut out));
             }
-            if out.is_empty() && !reduced {
+            speaker = Some(from);
+            let named = from != self.reporter || self.reporter_announced;
+            if out.is_empty() && !(reduced && named) {
                 write_receiver_report(&mut out, from, &[]);
                 write_cname(&mut out, &[from], &self.cname);
+                self.reporter_announced |= from == self.reporter;
             }
             out.extend_from_slice(&packet);
         }

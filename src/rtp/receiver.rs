@@ -1,7 +1,9 @@
 //! What is counted for one SSRC the peer sends from (RFC 3550 appendix A).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::label::MediaLabel;
 use super::nack::{Arrival, NackTracker};
 use super::reports::{ReportBlock, ntp_middle};
 
@@ -52,6 +54,7 @@ pub(crate) struct InboundStats {
 #[derive(Debug)]
 pub(super) struct SourceState {
     ssrc: u32,
+    pub(super) label: Option<Arc<MediaLabel>>,
     clock_rate: u32,
     pub(super) payload_type: u8,
     epoch: Instant,
@@ -97,6 +100,7 @@ impl SourceState {
     ) -> Self {
         Self {
             ssrc,
+            label: None,
             clock_rate,
             payload_type: 0,
             epoch: now,

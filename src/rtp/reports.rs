@@ -91,7 +91,7 @@ pub(super) struct SenderInfo {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Rtcp<'a> {
     SenderReport(SenderInfo, Blocks<'a>),
-    ReceiverReport(u32, Blocks<'a>),
+    ReceiverReport(Blocks<'a>),
     /// Chunks are not looked into: their only use would be the CNAME.
     SourceDescription,
     /// SSRCs as whole words, and the reason.
@@ -191,7 +191,7 @@ fn parse(count: u8, kind: u8, body: &[u8]) -> Option<Rtcp<'_>> {
             },
             Blocks(body.get(24..24 + blocks_len)?),
         ),
-        (RR, _) => Rtcp::ReceiverReport(u32_at(body, 0)?, Blocks(body.get(4..4 + blocks_len)?)),
+        (RR, _) => Rtcp::ReceiverReport(Blocks(body.get(4..4 + blocks_len)?)),
         (SDES, _) => Rtcp::SourceDescription,
         (BYE, _) => {
             let (ssrcs, rest) = body.split_at_checked(usize::from(count) * 4)?;

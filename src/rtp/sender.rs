@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::label::MediaLabel;
 use super::reports::{ReportBlock, ntp_after, ntp_middle};
 
 /// What the peer's last report block said about one of our SSRCs.
@@ -51,8 +52,9 @@ pub(super) struct SenderState {
     /// The newest timestamp, and when it was first sent.
     last_timestamp: u32,
     stamped_at: Option<Instant>,
-    /// Appeared on the wire, so its end is worth a BYE (RFC 3550 section 6.3.7).
-    pub(super) announced: bool,
+    pub(super) label: Option<Box<MediaLabel>>,
+    /// When it appeared on the wire; then its end is worth a BYE (RFC 3550 section 6.3.7).
+    pub(super) since: Option<Instant>,
     pub(super) last_keyframe_event: Option<Instant>,
     pub(super) keyframe_due: Option<Instant>,
     pub(super) last_fir: Option<u8>,
@@ -81,7 +83,8 @@ impl SenderState {
             },
             last_timestamp: 0,
             stamped_at: None,
-            announced: false,
+            label: None,
+            since: None,
             last_keyframe_event: None,
             keyframe_due: None,
             last_fir: None,
@@ -101,7 +104,11 @@ impl SenderState {
             self.last_timestamp = timestamp;
             self.stamped_at = Some(now);
         }
-        self.announced = true;
+        self.since.get_or_insert(now);
+    }
+
+    pub(super) fn announced(&self) -> bool {
+        self.since.is_some()
     }
 
     /// Whether it is due in sender reports. Also while nothing is sent (mute, DTX): the reports

@@ -26,6 +26,8 @@ const BYE_LINGER: Duration = Duration::from_secs(1);
 const FIXED_MINIMUM: Duration = Duration::from_secs(5);
 /// Least time between two `KeyframeRequested` of one SSRC.
 const KEYFRAME_INTERVAL: Duration = Duration::from_secs(1);
+/// A conflicting address is remembered for so many report intervals (RFC 3550 section 8.2).
+const CONFLICT_INTERVALS: u32 = 10;
 /// Configured times are brought into these bounds: no overflow, no spinning.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -66,6 +68,8 @@ pub(crate) struct RtpSession {
     pub(super) out: VecDeque<Vec<u8>>,
     events: VecDeque<RtpEvent>,
     pub(super) counters: RtcpCounters,
+    /// When the peer first and last used an SSRC of ours.
+    conflict: Option<(Instant, Instant)>,
     closed: bool,
 }
 
@@ -111,6 +115,7 @@ impl RtpSession {
             out: VecDeque::new(),
             events: VecDeque::new(),
             counters: RtcpCounters::default(),
+            conflict: None,
             closed: false,
         }
     }
@@ -154,7 +159,7 @@ impl RtpSession {
     /// conformance row G9).
     pub(crate) fn remove_sender(&mut self, ssrc: u32) {
         if let Some(sender) = self.senders.remove(&ssrc)
-            && sender.announced
+            && sender.announced()
         {
             self.byes.push(ssrc);
         }
@@ -202,7 +207,7 @@ impl RtpSession {
             self.nack_no_later_than(nack_at);
             return Reception::of(fresh);
         }
-        self.check_collision(ssrc);
+        self.check_collision(now, ssrc);
         if let Some(source) = self.sources.get(&ssrc)
             && let Some(left) = source.left_at
         {
@@ -257,15 +262,6 @@ impl RtpSession {
         self.nacks.retain(|(source, _)| *source != ssrc);
     }
 
-    /// A source that has been heard is of a track of this kind, which may have a timeout of its
-    /// own.
-    pub(crate) fn set_source_kind(&mut self, ssrc: u32, kind: &str) {
-        let mut timeouts = self.config.kind_timeouts.iter();
-        if let Some(&(_, timeout)) = timeouts.find(|(of, _)| *of == kind) {
-            self.set_source_timeout(ssrc, timeout);
-        }
-    }
-
     /// Another timeout than the configured one, for a source that has been heard.
     pub(crate) fn set_source_timeout(&mut self, ssrc: u32, timeout: Duration) {
         if let Some(source) = self.sources.get_mut(&ssrc) {
@@ -311,7 +307,7 @@ impl RtpSession {
         }
         self.closed = true;
         // Senders and sources stay for the statistics.
-        let announced = self.senders.iter().filter(|(_, sender)| sender.announced);
+        let announced = self.senders.iter().filter(|(_, sender)| sender.announced());
         self.byes.extend(announced.map(|(&ssrc, _)| ssrc));
         if self.reporter_announced {
             self.byes.push(self.reporter);
@@ -415,7 +411,7 @@ impl RtpSession {
         let window = self.interval.max(FIXED_MINIMUM) * 2;
         let recent = |at: Instant| now.saturating_duration_since(at) < window;
         let sent = |sender: &&SenderState| sender.stats.last_sent.is_some_and(recent);
-        let ours = self.senders.values().filter(|s| s.announced).count();
+        let ours = self.senders.values().filter(|s| s.announced()).count();
         let ours_sending = self.senders.values().filter(sent).count();
         let theirs = self.sources.values().filter(|s| s.left_at.is_none());
         let theirs_sending = theirs.clone().filter(|s| recent(s.last_rtp)).count();
@@ -489,16 +485,27 @@ impl RtpSession {
         true
     }
 
-    pub(super) fn check_collision(&mut self, ssrc: u32) {
+    /// RFC 3550 section 8.2 for an RTP packet that arrived. What a report says proves nothing: the
+    /// path is the peer's alone, and it may send its reports under the SSRC that they are about.
+    pub(crate) fn check_collision(&mut self, now: Instant, ssrc: u32) {
         if ssrc == self.reporter {
             self.new_reporter();
         }
-        if let Some(sender) = self.senders.get_mut(&ssrc)
-            && !sender.collided
-        {
+        let Some(sender) = self.senders.get_mut(&ssrc) else {
+            return;
+        };
+        let keep = self.interval.max(FIXED_MINIMUM) * CONFLICT_INTERVALS;
+        let known = self
+            .conflict
+            .filter(|(_, last)| now.saturating_duration_since(*last) < keep);
+        // Whoever takes up an SSRC that we began with after a collision returns our own packets:
+        // no number would please them.
+        let is_loop = known.is_some_and(|(first, _)| sender.since.is_some_and(|at| at > first));
+        if !sender.collided && !is_loop {
             sender.collided = true;
             self.events.push_back(RtpEvent::SsrcCollision { ssrc });
         }
+        self.conflict = Some((known.map_or(now, |(first, _)| first), now));
     }
 
     fn new_reporter(&mut self) {

@@ -13,8 +13,8 @@ use rtcp::source_description::SourceDescription;
 use super::reports::{self, ReportBlock, SenderInfo};
 use super::*;
 
-const OURS: u32 = 0x1000;
-const THEIRS: u32 = 0x2000;
+pub(super) const OURS: u32 = 0x1000;
+pub(super) const THEIRS: u32 = 0x2000;
 const NTP: u64 = 0xe000_7000_0000_0000;
 
 pub(super) fn ms(ms: u64) -> Duration {
@@ -40,16 +40,16 @@ pub(super) fn header(ssrc: u32, sequence_number: u16, timestamp: u32) -> RtpHead
     RtpHeader::parse(&out).unwrap()
 }
 
-fn events(session: &mut RtpSession) -> Vec<RtpEvent> {
+pub(super) fn events(session: &mut RtpSession) -> Vec<RtpEvent> {
     std::iter::from_fn(|| session.poll_event()).collect()
 }
 
-fn compounds(session: &mut RtpSession, now: Instant) -> Vec<Vec<u8>> {
+pub(super) fn compounds(session: &mut RtpSession, now: Instant) -> Vec<Vec<u8>> {
     std::iter::from_fn(|| session.poll_rtcp(now)).collect()
 }
 
 /// Runs the session's timers until `end` and returns what it sent, and when.
-fn run(session: &mut RtpSession, end: Instant) -> Vec<(Instant, Vec<u8>)> {
+pub(super) fn run(session: &mut RtpSession, end: Instant) -> Vec<(Instant, Vec<u8>)> {
     let mut sent = Vec::new();
     while let Some(at) = session.poll_timeout().filter(|at| *at <= end) {
         session.handle_timeout(at);
@@ -79,7 +79,7 @@ fn get<T: 'static>(packet: &Box<dyn Packet>) -> Option<&T> {
     packet.as_any().downcast_ref()
 }
 
-fn find<T: Clone + 'static>(compound: &[u8]) -> Vec<T> {
+pub(super) fn find<T: Clone + 'static>(compound: &[u8]) -> Vec<T> {
     decode(compound)
         .iter()
         .filter_map(get::<T>)
@@ -87,7 +87,7 @@ fn find<T: Clone + 'static>(compound: &[u8]) -> Vec<T> {
         .collect()
 }
 
-fn peer_sr(ssrc: u32, ntp: u64) -> Vec<u8> {
+pub(super) fn peer_sr(ssrc: u32, ntp: u64) -> Vec<u8> {
     let mut out = Vec::new();
     let info = SenderInfo {
         ssrc,
@@ -100,7 +100,7 @@ fn peer_sr(ssrc: u32, ntp: u64) -> Vec<u8> {
     out
 }
 
-fn peer_rr(blocks: &[ReportBlock]) -> Vec<u8> {
+pub(super) fn peer_rr(blocks: &[ReportBlock]) -> Vec<u8> {
     let mut out = Vec::new();
     reports::write_receiver_report(&mut out, 0x3000, blocks);
     out
@@ -118,7 +118,7 @@ fn peer_pli(media: u32) -> Vec<u8> {
     out
 }
 
-fn block(ssrc: u32) -> ReportBlock {
+pub(super) fn block(ssrc: u32) -> ReportBlock {
     ReportBlock {
         ssrc,
         fraction_lost: 64,
@@ -488,25 +488,6 @@ fn remote_report_measures_the_round_trip() {
 }
 
 #[test]
-fn collision_is_reported_once() {
-    let start = Instant::now();
-    let mut session = session(start, RtpConfig::default());
-    session.add_sender(OURS, 8_000).unwrap();
-    session.handle_rtcp(start, &peer_sr(OURS, 1));
-    session.received(start, &header(OURS, 1, 0), 1, 8_000);
-    assert_eq!(
-        events(&mut session),
-        [
-            RtpEvent::SsrcCollision { ssrc: OURS },
-            RtpEvent::SourceActive { ssrc: OURS }
-        ]
-    );
-    assert!(session.add_sender(OURS, 8_000).is_err());
-    session.remove_sender(OURS);
-    assert!(session.add_sender(OURS, 8_000).is_err(), "the peer has it");
-}
-
-#[test]
 fn the_reporting_ssrc_evades_collisions() {
     let start = Instant::now();
     let mut session = session(start, RtpConfig::default());
@@ -632,7 +613,11 @@ fn extreme_configurations_neither_overflow_nor_spin() {
             session.add_sender(OURS, 0).unwrap();
             session.sent(start, OURS, 0, 1);
             session.received(start, &header(THEIRS, 1, 0), 1, 0);
-            session.set_source_kind(THEIRS, "audio");
+            let label = MediaLabel {
+                kind: "audio",
+                ..MediaLabel::default()
+            };
+            session.label_source(THEIRS, &label.into());
             session.request_keyframe(start, THEIRS, KeyframeRequest::Pli);
             session.handle_rtcp(start, &peer_rr(&[block(OURS)]));
             let sent = run(&mut session, start + Duration::from_secs(60));

@@ -513,6 +513,7 @@ pub(super) fn receiver_spec(ssrcs: &[u32]) -> ReceiverSpec {
         clock_rates: vec![(PT, 90_000)],
         red: Vec::new(),
         reduced_size: false,
+        streams: Vec::new(),
         repair: None,
     }
 }
