@@ -306,30 +306,6 @@ async fn the_end_of_the_connection_ends_its_channels() {
     .await;
 }
 
-/// What was queued when the connection closed is told.
-#[tokio::test]
-async fn what_never_went_out_is_told() {
-    run(async {
-        let (a, _b, here, _there) = pair_with_channel().await;
-        for _ in 0..10 {
-            // Nothing is sent before this task waits.
-            here.try_send(vec![1; 100_000]).unwrap();
-        }
-        a.connection.close();
-        assert_eq!(
-            here.closed().await,
-            DataChannelCloseReason::ConnectionClosed
-        );
-        assert!(
-            here.buffered_amount() > 900_000,
-            "{}",
-            here.buffered_amount()
-        );
-        assert!(here.flush().await.is_err());
-    })
-    .await;
-}
-
 #[tokio::test]
 async fn buffers_are_bounded_and_tell_when_they_are_low() {
     run(async {

@@ -226,7 +226,7 @@ impl RTCDataChannel {
         let connection = self.connection()?;
         let outcome = {
             let mut state = connection.lock();
-            if let Some(reason) = state.closed {
+            if let Some(reason) = state.over() {
                 return Err(Error::Closed(reason));
             }
             let limit = state.peer_max_message_size();
@@ -254,14 +254,27 @@ impl RTCDataChannel {
     /// `InvalidState` when the channel is closed before.
     pub async fn flush(&self) -> Result<()> {
         loop {
-            let buffered = self.buffered_amount();
-            if buffered == 0 {
+            let changed = self.channel().changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.is_flushed()? {
                 return Ok(());
             }
-            if self.ready_state() == RTCDataChannelState::Closed {
-                return Err(Error::invalid_state("the data channel is closed"));
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            changed.await;
+        }
+    }
+
+    /// Whether nothing is queued; if something is, `changed` tells when that is over.
+    pub(super) fn is_flushed(&self) -> Result<bool> {
+        let connection = self.handle.connection.upgrade();
+        let key = self.channel().key;
+        if connection.is_some_and(|connection| connection.lock().engine.flush_channel(key)) {
+            return Ok(true);
+        }
+        match self.channel().unsent() {
+            None => Ok(false),
+            Some(0) => Ok(true),
+            Some(_) => Err(Error::invalid_state("the data channel is closed")),
         }
     }
 
@@ -416,7 +429,7 @@ impl ConnectionShared {
                         channel.opened(id);
                     }
                 }
-                DataEvent::Writable(key) => {
+                DataEvent::Writable(key) | DataEvent::Flushed(key) => {
                     if let Some(channel) = state.channels.get(&key) {
                         channel.changed.notify_waiters();
                     }

@@ -78,7 +78,7 @@ impl RTCDataChannelMessages {
 
     fn poll_flushed(&mut self, context: &mut Context<'_>) -> Poll<Result<()>> {
         ready!(self.poll_sent(context))?;
-        if self.channel.buffered_amount() == 0 {
+        if self.channel.is_flushed()? {
             return Poll::Ready(Ok(()));
         }
         let channel = self.channel.clone();

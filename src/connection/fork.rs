@@ -18,7 +18,7 @@ impl RTCConnection {
     ///
     /// `Closed` when this connection is closed; `InvalidState` when its socket is.
     pub fn fork(&self) -> Result<(Self, RTCConnectionEvents)> {
-        if let Some(reason) = self.shared().lock().closed {
+        if let Some(reason) = self.shared().lock().over() {
             return Err(Error::Closed(reason));
         }
         let (fork, events) = Self::new(self.handle.options.clone().socket(self.local_socket()))?;

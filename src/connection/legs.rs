@@ -226,7 +226,7 @@ impl RTCConnection {
             return Err(Error::invalid_state("a leg has one socket"));
         }
         let mut legs = lock(&self.handle.legs);
-        legs.retain(|leg| leg.shared().lock().closed.is_none());
+        legs.retain(|leg| leg.shared().lock().over().is_none());
         if legs.len() + 1 >= MAX_SOCKETS {
             return Err(Error::invalid_state("a connection has at most 16 sockets"));
         }
@@ -332,7 +332,7 @@ impl RTCConnection {
     /// The further legs that are open.
     pub(crate) fn legs(&self) -> Vec<Self> {
         let mut legs = lock(&self.handle.legs).clone();
-        legs.retain(|leg| leg.shared().lock().closed.is_none());
+        legs.retain(|leg| leg.shared().lock().over().is_none());
         legs
     }
 

@@ -45,6 +45,7 @@ pub struct RTCConnectionOptions {
     pub(crate) kind_timeouts: BTreeMap<Kind, Duration>,
     pub(crate) certificate: Option<RTCCertificate>,
     pub(crate) max_message_size: usize,
+    pub(crate) linger: Duration,
 }
 
 impl Default for RTCConnectionOptions {
@@ -70,6 +71,7 @@ impl Default for RTCConnectionOptions {
             kind_timeouts: BTreeMap::new(),
             certificate: None,
             max_message_size: DEFAULT_MAX_MESSAGE,
+            linger: Duration::from_secs(1),
         }
     }
 }
@@ -224,6 +226,15 @@ impl RTCConnectionOptions {
     #[doc(alias = "maxMessageSize")]
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.max_message_size = bytes.clamp(1, 1 << 30);
+        self
+    }
+
+    /// How long [`close`](crate::RTCConnection::close), or dropping the last handle, may take to
+    /// hand over what is queued on data channels. Default 1 s, at most 60 s; zero closes at once,
+    /// and what is queued is lost.
+    #[must_use]
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.linger = time.min(Duration::from_secs(60));
         self
     }
 

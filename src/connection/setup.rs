@@ -100,6 +100,7 @@ pub(super) fn build(
         channels: BTreeMap::new(),
         next_key: 0,
         closed: None,
+        linger: options.linger,
         remote_names: 0,
         ignored_candidates: 0,
         media_dropped: 0,

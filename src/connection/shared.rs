@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -60,6 +60,8 @@ pub(crate) struct ConnectionState {
     pub(crate) channels: Channels,
     pub(crate) next_key: u32,
     pub(crate) closed: Option<DisconnectReason>,
+    /// How long closing may take, for what is queued.
+    pub(crate) linger: Duration,
     pub(crate) remote_names: usize,
     pub(crate) ignored_candidates: u64,
     pub(crate) media_dropped: u64,
@@ -119,7 +121,7 @@ impl ConnectionShared {
     pub(crate) fn open<T>(&self, f: impl FnOnce(&mut ConnectionState) -> Result<T>) -> Result<T> {
         let result = {
             let mut state = self.lock();
-            if let Some(reason) = state.closed {
+            if let Some(reason) = state.over() {
                 return Err(Error::Closed(reason));
             }
             let result = f(&mut state);
@@ -133,15 +135,26 @@ impl ConnectionShared {
         result
     }
 
+    /// Closes this and its legs, once what is queued on data channels was handed over. From now on
+    /// every verb is refused.
     pub(crate) fn close(&self, reason: DisconnectReason) {
         {
             let mut state = self.lock();
-            if state.closed.is_some() {
+            if state.over().is_some() {
                 return;
             }
-            state.engine.close(Instant::now(), reason);
+            let linger = state.linger;
+            let now = Instant::now();
+            state.engine.close_after_data(now, reason, linger);
             self.publish(&mut state);
+            for channel in state.channels.values() {
+                channel.closing();
+            }
+            for leg in state.legs.iter().filter_map(Weak::upgrade) {
+                leg.close(reason);
+            }
         }
+        self.changed.notify_waiters();
         self.wake();
     }
 
@@ -248,7 +261,7 @@ impl ConnectionShared {
     /// Applies a discovered local candidate, or leaves that to the application (row G3).
     fn local_candidate(&self, now: Instant, candidate: &Candidate) {
         let mut state = self.lock();
-        if state.closed.is_some() {
+        if state.over().is_some() {
             return;
         }
         if state.policy == LocalCandidates::Auto {
@@ -261,6 +274,11 @@ impl ConnectionShared {
 }
 
 impl ConnectionState {
+    /// Why no verb is taken any more: the connection is closed, or is being closed.
+    pub(crate) fn over(&self) -> Option<DisconnectReason> {
+        self.closed.or_else(|| self.engine.closing())
+    }
+
     fn deliver_packets(&mut self) {
         let level_id = self.engine.extensions().csrc_audio_level;
         while let Some((id, packets)) = self.engine.poll_packets() {

@@ -2,6 +2,7 @@
 //! Nothing here knows tokio, a socket or the clock.
 
 pub(crate) mod certificate;
+mod closing;
 pub(crate) mod data;
 pub(crate) mod demux;
 pub(crate) mod dtls;
@@ -81,6 +82,7 @@ pub(crate) struct Engine {
     /// Scratch space for the header of the packet being sent.
     header: Vec<u8>,
     data: data::Data,
+    closing: Option<closing::Closing>,
     /// The latest time that was told, for what is made when the output is asked for.
     last_now: Instant,
 }
@@ -131,6 +133,7 @@ impl Engine {
             nacked: Vec::new(),
             header: Vec::new(),
             data: data::Data::default(),
+            closing: None,
             last_now: now,
         }
     }
@@ -179,6 +182,11 @@ impl Engine {
         if self.state == EngineState::Closed {
             return;
         }
+        // Whoever ends it first: this side had closed it before.
+        let reason = match self.closing() {
+            Some(own) if reason != DisconnectReason::Internal => own,
+            _ => reason,
+        };
         self.rtp.close();
         self.flush_rtcp(now);
         self.last_now = now;
@@ -225,7 +233,10 @@ impl Engine {
         if self.state == EngineState::Closed {
             return;
         }
-        let contained = guard::contain(|| self.dispatch(now, local, from, datagram));
+        let contained = guard::contain(|| {
+            self.dispatch(now, local, from, datagram);
+            self.close_if_due(now);
+        });
         if contained.is_err() {
             self.collapse(now);
         }
@@ -275,6 +286,7 @@ impl Engine {
             self.rtp.handle_timeout(now);
             self.handle_data_timeout(now);
             self.advance(now);
+            self.close_if_due(now);
         });
         if contained.is_err() {
             self.collapse(now);
@@ -291,10 +303,16 @@ impl Engine {
             Some(_) => self.rtp.poll_timeout(),
             None => None,
         };
-        [self.ice.poll_timeout(), dtls, rtp, self.data_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.ice.poll_timeout(),
+            dtls,
+            rtp,
+            self.data_timeout(),
+            self.closing_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     // ---- output ---------------------------------------------------------------------------
@@ -424,9 +442,10 @@ impl Engine {
         self.dtls_role
     }
 
-    /// Whether media may flow: the path is there, DTLS is done and the peer is accepted.
+    /// Whether media may flow: the path is there, DTLS is done, the peer is accepted, and nobody
+    /// has closed it.
     pub(crate) fn is_connected(&self) -> bool {
-        self.state == EngineState::Connected
+        self.state == EngineState::Connected && self.closing.is_none()
     }
 
     // ---- the machine ----------------------------------------------------------------------

@@ -226,8 +226,8 @@ impl RTCSocket {
     }
 
     /// Closes the port; every connection on it is disconnected with
-    /// [`DisconnectReason::SocketClosed`](crate::DisconnectReason::SocketClosed) (row B32).
-    /// Idempotent.
+    /// [`DisconnectReason::SocketClosed`](crate::DisconnectReason::SocketClosed) (row B32),
+    /// at once: what is queued on their data channels is lost. Idempotent.
     pub fn close(&self) {
         self.handle.shared.close_now.store(true, Ordering::Release);
         self.handle.shared.notify.notify_one();

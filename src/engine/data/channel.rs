@@ -54,6 +54,13 @@ pub(crate) enum ClosedBecause {
     Connection,
 }
 
+impl ClosedBecause {
+    /// Whether nothing more of the channel is wanted; else what still comes can be read.
+    pub(super) fn is_fault(self) -> bool {
+        matches!(self, Self::TooLarge | Self::Protocol | Self::NoStream)
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) key: ChannelKey,
@@ -68,6 +75,8 @@ pub(super) struct Channel {
     pub(super) low_threshold: usize,
     /// Somebody waits for room.
     pub(super) waited_for: bool,
+    /// Somebody waits until nothing is buffered.
+    pub(super) flush_awaited: bool,
     pub(super) outgoing_reset: Reset,
     pub(super) incoming_reset: bool,
     pub(super) reason: Option<ClosedBecause>,
@@ -100,6 +109,7 @@ impl Channel {
             buffered: 0,
             low_threshold: 0,
             waited_for: false,
+            flush_awaited: false,
             outgoing_reset: Reset::No,
             incoming_reset: false,
             reason: None,

@@ -56,6 +56,8 @@ pub(crate) enum DataEvent {
     },
     /// There is room again in the buffer of a channel that had none.
     Writable(ChannelKey),
+    /// All that was queued has gone out, which somebody waits for.
+    Flushed(ChannelKey),
     /// The buffered amount fell to the threshold.
     BufferedAmountLow(ChannelKey),
     /// The peer closes the channel; what is queued still goes out.
@@ -96,4 +98,6 @@ pub(crate) struct Data {
     /// Scratch space for the packet being sent.
     packet: Vec<u8>,
     failed: Option<ClosedBecause>,
+    /// The connection is being closed: no channel of the peer's is taken any more.
+    ending: bool,
 }

@@ -71,7 +71,7 @@ impl Data {
                     channel.outgoing_reset = Reset::Asked;
                     sctp.reset(now, id);
                 }
-                if reason != ClosedBecause::Local && reason != ClosedBecause::Peer {
+                if reason.is_fault() {
                     // Nothing of it is wanted any more, and the application knows why now.
                     self.events.push_back(DataEvent::Closing(key));
                 }
@@ -158,6 +158,10 @@ impl Data {
             channel.waited_for = false;
             self.events.push_back(DataEvent::Writable(key));
         }
+        if channel.flush_awaited && channel.buffered == 0 {
+            channel.flush_awaited = false;
+            self.events.push_back(DataEvent::Flushed(key));
+        }
         if before > channel.low_threshold && channel.buffered <= channel.low_threshold {
             self.events.push_back(DataEvent::BufferedAmountLow(key));
         }
@@ -192,10 +196,7 @@ impl Data {
         };
         // RFC 8832 section 6: any message shows that the peer knows the channel.
         channel.acked = true;
-        if channel
-            .reason
-            .is_some_and(|reason| reason != ClosedBecause::Peer)
-        {
+        if channel.reason.is_some_and(ClosedBecause::is_fault) {
             self.unread.read(data.len());
             return;
         }
@@ -260,6 +261,7 @@ impl Data {
     pub(super) fn incoming(&mut self, now: Instant, stream: u16, spec: ChannelSpec, even: bool) {
         let theirs = stream.is_multiple_of(2) != even;
         if !theirs
+            || self.ending
             || stream > MAX_STREAM
             || self.streams.contains_key(&stream)
             || self.incoming >= MAX_INCOMING

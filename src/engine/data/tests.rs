@@ -32,6 +32,9 @@ impl SctpTransport for Recorder {
     fn is_connected(&self) -> bool {
         true
     }
+    fn is_idle(&self) -> bool {
+        true
+    }
     fn streams(&self) -> u16 {
         65_535
     }

@@ -118,6 +118,16 @@ impl Engine {
         channel.map_or(0, |channel| channel.buffered)
     }
 
+    /// Whether all that was queued on an open channel has gone out; if not, `DataEvent::Flushed`
+    /// or `Closed` tells when that changes.
+    pub(crate) fn flush_channel(&mut self, key: ChannelKey) -> bool {
+        let Some(channel) = self.data.channels.get_mut(&key) else {
+            return false;
+        };
+        channel.flush_awaited = channel.buffered > 0;
+        !channel.flush_awaited
+    }
+
     pub(crate) fn set_low_threshold(&mut self, key: ChannelKey, threshold: usize) {
         if let Some(channel) = self.data.channels.get_mut(&key) {
             channel.low_threshold = threshold;
@@ -245,8 +255,33 @@ impl Engine {
         }
     }
 
+    /// Whether the peer has everything that was queued.
+    pub(in crate::engine) fn data_is_delivered(&self) -> bool {
+        self.data.sctp.as_ref().is_none_or(|sctp| sctp.is_idle())
+    }
+
+    /// Whether everything was handed over and all channels are closed at both ends.
+    pub(in crate::engine) fn channels_are_over(&self) -> bool {
+        self.data.channels.is_empty() && self.data_is_delivered()
+    }
+
+    /// Closes all channels, each once everything queued on it has gone out, and takes no more.
+    pub(in crate::engine) fn close_channels(&mut self, now: Instant) {
+        self.last_now = now;
+        self.data.ending = true;
+        let all: Vec<ChannelKey> = self.data.channels.keys().copied().collect();
+        for key in all {
+            self.data.close(now, key, ClosedBecause::Connection);
+        }
+        self.poll_data(now);
+    }
+
     /// Ends all channels with the connection.
     pub(in crate::engine) fn close_data(&mut self, now: Instant) {
+        if self.data.ending {
+            // The answers to what the peer has closed meanwhile.
+            self.flush_data();
+        }
         if let Some(sctp) = &mut self.data.sctp {
             sctp.abort(now);
             self.flush_data();

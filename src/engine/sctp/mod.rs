@@ -147,6 +147,8 @@ pub(crate) trait SctpTransport: Send {
     fn poll_event(&mut self) -> Option<SctpEvent>;
     /// Whether messages can be sent.
     fn is_connected(&self) -> bool;
+    /// Whether the peer has all that was to be sent to it.
+    fn is_idle(&self) -> bool;
     /// Streams that may be used in both directions, known once connected.
     fn streams(&self) -> u16;
     /// Takes a message; its size and the buffer are the caller's to watch.

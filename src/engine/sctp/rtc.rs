@@ -314,6 +314,10 @@ impl SctpTransport for RtcSctp {
         self.connected && !self.over
     }
 
+    fn is_idle(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+
     fn streams(&self) -> u16 {
         self.association
             .as_ref()

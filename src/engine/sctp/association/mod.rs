@@ -307,6 +307,10 @@ impl SctpTransport for Association {
         self.state == State::Established
     }
 
+    fn is_idle(&self) -> bool {
+        self.state == State::Over || self.outbox.is_empty()
+    }
+
     fn streams(&self) -> u16 {
         self.streams
     }

@@ -162,6 +162,11 @@ impl Outbox {
             .is_some_and(|state| !state.queue.is_empty())
     }
 
+    /// Nothing waits to be sent, and all that was sent is acknowledged.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_empty() && self.streams.values().all(|stream| stream.queue.is_empty())
+    }
+
     pub(super) fn has_work(&self) -> bool {
         !self.turns.is_empty() || !self.lost.is_empty()
     }
