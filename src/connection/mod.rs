@@ -171,7 +171,8 @@ impl RTCConnection {
     }
 
     /// Sets the remote side: before `connect`, and again when the peer has restarted ICE (rows
-    /// A15, A51, A52, G18).
+    /// A15, A51, A52, G18). The credentials of before its restart change nothing: they come from a
+    /// message that was late.
     ///
     /// # Errors
     ///
@@ -181,8 +182,14 @@ impl RTCConnection {
     pub fn set_remote(&self, side: RTCConnectionSide) -> Result<()> {
         side.validate()?;
         let shared = self.shared();
-        let ufrag = side.ice.username_frag.clone();
         shared.open(|state| {
+            let credentials = Credentials {
+                ufrag: side.ice.username_frag.clone(),
+                pwd: side.ice.password.clone(),
+            };
+            if state.engine.ice().is_former_remote(&credentials) {
+                return Ok(());
+            }
             let known = state
                 .remote
                 .as_mut()
@@ -207,18 +214,14 @@ impl RTCConnection {
             }
             let role = side.dtls.role.and_then(RTCDtlsRole::to_engine);
             state.engine.set_remote_dtls_role(role);
-            state.engine.set_remote_credentials(
-                Instant::now(),
-                Credentials {
-                    ufrag: side.ice.username_frag.clone(),
-                    pwd: side.ice.password.clone(),
-                },
-            );
+            state
+                .engine
+                .set_remote_credentials(Instant::now(), credentials);
             side.dtls.fingerprint = side.dtls.fingerprint.or(known);
             state.remote = Some(side);
             Ok(())
         })?;
-        shared.socket.set_remote_ufrag(shared.id, ufrag);
+        shared.update_route();
         Ok(())
     }
 
@@ -276,7 +279,8 @@ impl RTCConnection {
         self.shared().open(|state| {
             match candidate.to_engine() {
                 Ok(usable) => {
-                    state.engine.add_remote_candidate(Instant::now(), usable);
+                    let ufrag = candidate.username_frag.as_deref();
+                    state.add_remote_candidate(Instant::now(), usable, ufrag);
                 }
                 // A look-up would tell the peer's network where this side is.
                 Err(Skip::Resolve(_)) if self.shared().socket.relay_only() => {
@@ -364,22 +368,26 @@ impl RTCConnection {
         self.legs().iter().try_for_each(Self::update)
     }
 
-    /// ICE restart (row G8, RFC 8445 section 9): new local credentials, which must be signalled
-    /// to the peer, and new remote ones from it by `set_remote`. Media goes on over the old path
-    /// until a new one is found. Gathers again as well.
+    /// ICE restart (row G8, RFC 8445 section 9): new local credentials, under which all candidates
+    /// are gathered and announced again. What must be signalled is [`local`](Self::local) and what
+    /// the events give from now on, in any order. Media goes on over the old path until a new one
+    /// is found.
+    ///
+    /// The peer may restart in turn, at the same time too, and its new side is set with
+    /// [`set_remote`](Self::set_remote); one that does not needs to do nothing but to set this
+    /// side's.
     pub fn restart(&self) -> Result<()> {
         let shared = self.shared();
         shared.open(|_| Ok(()))?;
         let credentials = Credentials::generate()?;
-        // The route must be there before the peer can use the new fragment.
-        shared
-            .socket
-            .add_local_ufrag(shared.id, credentials.ufrag.clone());
         shared.open(|state| {
             state.credentials = credentials.clone();
+            state.announced.clear();
             state.engine.restart(Instant::now(), credentials);
             Ok(())
         })?;
+        // The peer cannot use the new fragment before this returns.
+        shared.update_route();
         self.update()
     }
 

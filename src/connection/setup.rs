@@ -92,6 +92,7 @@ pub(super) fn build(
     let mut state = ConnectionState {
         engine: Engine::new(now, config),
         credentials: shared.credentials.clone(),
+        announced: Vec::new(),
         remote: None,
         policy: options.local_candidates,
         sending: BTreeMap::new(),
@@ -251,7 +252,8 @@ pub(super) fn resolve_remote(
             match address {
                 Some(ip) => {
                     if let Ok(usable) = candidate.to_engine_at(ip) {
-                        state.engine.add_remote_candidate(Instant::now(), usable);
+                        let ufrag = candidate.username_frag.as_deref();
+                        state.add_remote_candidate(Instant::now(), usable, ufrag);
                     }
                 }
                 None => state.ignored_candidates += 1,

@@ -52,6 +52,8 @@ pub(crate) struct ConnectionShared {
 pub(crate) struct ConnectionState {
     pub(crate) engine: Engine,
     pub(crate) credentials: Credentials,
+    /// Local candidates that were announced under these credentials: address and base.
+    pub(crate) announced: Vec<(SocketAddr, SocketAddr)>,
     pub(crate) remote: Option<RTCConnectionSide>,
     pub(crate) policy: LocalCandidates,
     pub(crate) sending: BTreeMap<u32, SendingTrack>,
@@ -267,9 +269,29 @@ impl ConnectionShared {
         if state.policy == LocalCandidates::Auto {
             state.engine.add_local_candidate(now, candidate.clone());
         }
+        let key = (candidate.addr, candidate.base);
+        if state.announced.contains(&key) {
+            return;
+        }
+        state.announced.push(key);
+        let ufrag = state.credentials.ufrag.clone();
         self.events.push(RTCConnectionEvent::Candidate(
-            RTCIceCandidateDescription::from_engine(candidate, None),
+            RTCIceCandidateDescription::from_engine(candidate, Some(&ufrag)),
         ));
+        if ufrag != self.socket.credentials.ufrag {
+            self.socket
+                .tell(|| SocketNews::Restarted(candidate.clone(), ufrag));
+        }
+    }
+
+    /// Tells the socket which user name fragments lead here.
+    pub(super) fn update_route(&self) {
+        let (local, remote, undecided) = {
+            let state = self.lock();
+            let ice = state.engine.ice();
+            (ice.local_ufrags(), ice.remote_ufrags(), ice.awaits_remote())
+        };
+        self.socket.set_ufrags(self.id, local, remote, undecided);
     }
 }
 
@@ -277,6 +299,18 @@ impl ConnectionState {
     /// Why no verb is taken any more: the connection is closed, or is being closed.
     pub(crate) fn over(&self) -> Option<DisconnectReason> {
         self.closed.or_else(|| self.engine.closing())
+    }
+
+    pub(super) fn add_remote_candidate(
+        &mut self,
+        now: Instant,
+        candidate: Candidate,
+        ufrag: Option<&str>,
+    ) {
+        match ufrag {
+            Some(ufrag) => self.engine.add_remote_candidate_of(now, candidate, ufrag),
+            None => self.engine.add_remote_candidate(now, candidate),
+        }
     }
 
     fn deliver_packets(&mut self) {
@@ -382,11 +416,17 @@ impl Member for ConnectionShared {
         self.wake();
     }
 
-    fn remote_candidate(&self, now: Instant, candidate: Candidate) {
+    fn remote_candidate(&self, now: Instant, candidate: Candidate, ufrag: Option<&str>) {
         let _ = self.open(|state| {
-            state.engine.add_remote_candidate(now, candidate);
+            state.add_remote_candidate(now, candidate, ufrag);
             Ok(())
         });
+    }
+
+    fn base_gone(&self, now: Instant, base: SocketAddr) {
+        let mut state = self.lock();
+        state.announced.retain(|(_, of)| *of != base);
+        state.engine.remove_local_base(now, base);
     }
 
     fn socket_closed(&self, now: Instant) {

@@ -145,14 +145,33 @@ impl Engine {
         self.advance(now);
     }
 
+    /// A local address is no longer there.
+    pub(crate) fn remove_local_base(&mut self, now: Instant, base: SocketAddr) {
+        self.ice.remove_local_base(now, base);
+        self.advance(now);
+    }
+
     pub(crate) fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
         self.ice.add_remote_candidate(now, candidate);
         self.advance(now);
     }
 
-    pub(crate) fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) {
-        self.ice.set_remote_credentials(now, remote);
+    /// The same of one that names the peer's credentials, known or not.
+    pub(crate) fn add_remote_candidate_of(
+        &mut self,
+        now: Instant,
+        candidate: Candidate,
+        ufrag: &str,
+    ) {
+        self.ice.add_remote_candidate_of(now, candidate, ufrag);
         self.advance(now);
+    }
+
+    /// False for those of before a restart of the peer, which change nothing.
+    pub(crate) fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) -> bool {
+        let news = self.ice.set_remote_credentials(now, remote);
+        self.advance(now);
+        news
     }
 
     pub(crate) fn end_of_remote_candidates(&mut self, now: Instant) {

@@ -265,7 +265,8 @@ impl RTCTrack {
 /// 002's members of RTCSocket that a connection has in 001 (row C3).
 impl RTCSocket {
     /// A candidate of the peer of one of the socket's connections (rows B30, C3): the one whose
-    /// remote user name fragment the candidate names, or else the only one.
+    /// remote user name fragment the candidate names, or else the only one, which keeps it until it
+    /// gets a remote side of that fragment.
     ///
     /// # Errors
     ///

@@ -74,7 +74,8 @@ impl std::fmt::Debug for RTCSocketDescription {
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant)] // Few, and short-lived.
 pub enum RTCSocketEvent {
-    /// A candidate was discovered.
+    /// A candidate was discovered, or has a new user name fragment, since a connection on the
+    /// socket has restarted ICE.
     Candidate(RTCIceCandidateDescription),
     /// All discoveries have completed.
     CandidatesDone,
@@ -115,24 +116,28 @@ impl RTCSocketEvent {
 pub struct RTCSocketEvents {
     queue: Arc<Queue<SocketNews>>,
     socket_id: String,
+    username_frag: String,
 }
 
 impl RTCSocketEvents {
     /// The next event; `None` after the socket is closed and all are read. Cancel-safe.
     pub async fn next(&mut self) -> Option<RTCSocketEvent> {
-        let describe = |candidate| {
-            let mut description = RTCIceCandidateDescription::from_engine(candidate, None);
+        let describe = |candidate: &_, ufrag| {
+            let mut description = RTCIceCandidateDescription::from_engine(candidate, ufrag);
             description.socket_id = Some(self.socket_id.clone());
             description
         };
         Some(match self.queue.pop().await? {
             SocketNews::Gathered(Gathered::Candidate(found)) => {
-                RTCSocketEvent::Candidate(describe(&found))
+                RTCSocketEvent::Candidate(describe(&found, Some(&self.username_frag)))
+            }
+            SocketNews::Restarted(found, ufrag) => {
+                RTCSocketEvent::Candidate(describe(&found, Some(&ufrag)))
             }
             SocketNews::Gathered(Gathered::Complete) => RTCSocketEvent::CandidatesDone,
             SocketNews::Gathered(Gathered::Error(error)) => RTCSocketEvent::IceServerError(error),
             SocketNews::Active { local, remote } => RTCSocketEvent::ActiveCandidate {
-                local: describe(&local),
+                local: describe(&local, None),
                 remote: RTCIceCandidateDescription::from_engine(&remote, None),
             },
             SocketNews::Connected => RTCSocketEvent::Connected,
@@ -175,8 +180,12 @@ impl RTCSocket {
             news: Some(queue.clone()),
             ..SocketConfig::default()
         })?;
-        let socket_id = socket.id();
-        Ok((socket, RTCSocketEvents { queue, socket_id }))
+        let events = RTCSocketEvents {
+            queue,
+            socket_id: socket.id(),
+            username_frag: socket.handle.shared.credentials.ufrag.clone(),
+        };
+        Ok((socket, events))
     }
 
     /// The socket's `socket-id` (rows B43, B62).
@@ -190,7 +199,8 @@ impl RTCSocket {
         let shared = &self.handle.shared;
         let describe = |found: Gathered| match found {
             Gathered::Candidate(found) => {
-                let mut candidate = RTCIceCandidateDescription::from_engine(&found, None);
+                let ufrag = Some(shared.credentials.ufrag.as_str());
+                let mut candidate = RTCIceCandidateDescription::from_engine(&found, ufrag);
                 candidate.socket_id = Some(self.id());
                 Some(candidate)
             }

@@ -24,7 +24,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use crate::engine::certificate::Certificate;
-use crate::engine::ice::{Candidate, Credentials};
+use crate::engine::ice::{Candidate, CandidateKind, Credentials};
 use crate::engine::outgoing::Transmit;
 use crate::error::DisconnectReason;
 use crate::error::{Error, Result, TransportFault};
@@ -52,7 +52,10 @@ pub(crate) trait Member: Send + Sync {
     /// Whether datagrams other than STUN on this path are this connection's.
     fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool;
     fn gathered(&self, now: Instant, found: &Gathered);
-    fn remote_candidate(&self, now: Instant, candidate: Candidate);
+    /// `ufrag`: of the credentials that the candidate names.
+    fn remote_candidate(&self, now: Instant, candidate: Candidate, ufrag: Option<&str>);
+    /// A local address is no longer there.
+    fn base_gone(&self, now: Instant, base: SocketAddr);
     fn socket_closed(&self, now: Instant);
 }
 
@@ -104,7 +107,12 @@ pub(crate) struct SocketConfig {
 #[derive(Debug, Clone)]
 pub(crate) enum SocketNews {
     Gathered(Gathered),
-    Active { local: Candidate, remote: Candidate },
+    /// A candidate under the user name fragment that a connection has after an ICE restart.
+    Restarted(Candidate, String),
+    Active {
+        local: Candidate,
+        remote: Candidate,
+    },
     Connected,
     Disconnected(DisconnectReason),
 }
@@ -160,6 +168,8 @@ struct Gathering {
     gatherer: Option<Gatherer>,
     /// Everything found so far, for connections that come later.
     found: Vec<Gathered>,
+    /// What the present gatherer has found: address and base.
+    confirmed: Vec<(SocketAddr, SocketAddr)>,
     /// Names to look up, by server index of the current gatherer.
     lookups: Vec<(u64, usize, String, u16)>,
     generation: u64,
@@ -266,12 +276,15 @@ impl SocketShared {
         member
     }
 
-    pub(crate) fn set_remote_ufrag(&self, id: MemberId, ufrag: String) {
-        lock(&self.routes).set_remote_ufrag(id, ufrag);
-    }
-
-    pub(crate) fn add_local_ufrag(&self, id: MemberId, ufrag: String) {
-        lock(&self.routes).add_local_ufrag(id, ufrag);
+    /// Not with the connection's state locked: the driver locks the routes first.
+    pub(crate) fn set_ufrags(
+        &self,
+        id: MemberId,
+        local: Vec<String>,
+        remote: Vec<String>,
+        undecided: bool,
+    ) {
+        lock(&self.routes).set_ufrags(id, local, remote, undecided);
     }
 
     /// Row B40: whether tracks of this kind may use the socket.
@@ -292,16 +305,17 @@ impl SocketShared {
         }
     }
 
-    /// Gives a candidate of a peer to the connection that has this remote user name fragment;
-    /// without one, to the only connection. False when there is none, or no only one.
+    /// Gives a candidate of a peer to the connection that has this remote user name fragment, or
+    /// else to the only connection, which may yet get it. False when there is none, or no only one.
     pub(crate) fn remote_candidate(&self, ufrag: Option<&str>, candidate: Candidate) -> bool {
         let members = lock(&self.routes).members();
         let known = |id| lock(&self.routes).has_remote_ufrag(id, ufrag);
-        let mut found = members.iter().filter(|(id, _)| known(*id));
-        match (found.next(), found.next()) {
-            (Some((_, member)), None) => member.remote_candidate(Instant::now(), candidate),
+        let named: Vec<_> = members.iter().filter(|(id, _)| known(*id)).collect();
+        let member = match (&*named, &*members) {
+            ([(_, member)], _) | ([], [(_, member)]) => member,
             _ => return false,
-        }
+        };
+        member.remote_candidate(Instant::now(), candidate, ufrag);
         true
     }
 
@@ -344,13 +358,25 @@ impl SocketShared {
             servers.collect(),
             self.config.relay_only,
         );
-        {
+        let port = self.local_addr.port();
+        let gone: Vec<SocketAddr> = {
             let mut gathering = lock(&self.gathering);
             gathering.generation += 1;
             let generation = gathering.generation;
-            gathering
-                .found
-                .retain(|found| matches!(found, Gathered::Candidate(_)));
+            let mut gone = Vec::new();
+            gathering.found.retain(|found| match found {
+                Gathered::Candidate(found) if found.kind == CandidateKind::Relay => true,
+                Gathered::Candidate(found) => {
+                    let there =
+                        hosts.is_empty() || hosts.iter().any(|host| host.ip == found.base.ip());
+                    if !there && found.base.port() == port && !gone.contains(&found.base) {
+                        gone.push(found.base);
+                    }
+                    there
+                }
+                _ => false,
+            });
+            gathering.confirmed.clear();
             gathering.gatherer = Some(gatherer);
             gathering.lookups = self
                 .config
@@ -360,32 +386,56 @@ impl SocketShared {
                 .filter(|(_, server)| server.kind == ServerKind::Turn || !self.config.relay_only)
                 .map(|(index, server)| (generation, index, server.host.clone(), server.port))
                 .collect();
+            gone
+        };
+        let members = lock(&self.routes).members();
+        for (member, base) in members
+            .iter()
+            .flat_map(|(_, m)| gone.iter().map(move |b| (m, *b)))
+        {
+            member.base_gone(now, base);
         }
         self.poll_gathering(now);
         self.notify.notify_one();
     }
 
-    /// Tells every connection what gathering has found.
+    /// Tells every connection what gathering has found; each announces a candidate once for each
+    /// of its ICE generations.
     fn poll_gathering(&self, now: Instant) {
+        let mut news = Vec::new();
         let fresh = {
             let mut gathering = lock(&self.gathering);
             let mut fresh = Vec::new();
             while let Some(event) = gathering.gatherer.as_mut().and_then(Gatherer::poll_event) {
                 let found = match event {
                     GatherEvent::Candidate(candidate) => {
+                        gathering.confirmed.push((candidate.addr, candidate.base));
                         let known = gathering.found.iter().any(|found| {
                             matches!(found, Gathered::Candidate(known)
                                 if known.addr == candidate.addr && known.base == candidate.base)
                         });
+                        let found = Gathered::Candidate(candidate);
                         if known {
+                            fresh.push(found);
                             continue;
                         }
-                        Gathered::Candidate(candidate)
+                        found
                     }
                     GatherEvent::ServerError(error) => Gathered::Error(error),
-                    GatherEvent::Complete => Gathered::Complete,
+                    GatherEvent::Complete => {
+                        // What was not found again is not offered to connections to come.
+                        let Gathering {
+                            found, confirmed, ..
+                        } = &mut *gathering;
+                        found.retain(|found| match found {
+                            Gathered::Candidate(c) => confirmed.contains(&(c.addr, c.base)),
+                            _ => true,
+                        });
+                        Gathered::Complete
+                    }
                 };
                 gathering.found.push(found.clone());
+                news.push(found.clone());
                 fresh.push(found);
             }
             fresh
@@ -393,7 +443,7 @@ impl SocketShared {
         if fresh.is_empty() {
             return;
         }
-        for found in &fresh {
+        for found in &news {
             self.tell(|| SocketNews::Gathered(found.clone()));
         }
         let members = lock(&self.routes).members();

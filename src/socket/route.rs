@@ -13,8 +13,6 @@ use super::{Member, MemberId};
 
 /// Remote addresses remembered for one connection; ICE has at most 100 pairs.
 const MAX_ADDRESSES: usize = 512;
-/// Generations of ICE credentials of one connection whose fragments are remembered.
-const MAX_UFRAGS: usize = 4;
 
 #[derive(Default)]
 pub(crate) struct Routes {
@@ -28,8 +26,7 @@ pub(crate) struct Routes {
 struct Entry {
     member: Arc<dyn Member>,
     local_ufrags: Vec<String>,
-    /// The peer's fragments, the newest last: after an ICE restart it still checks the old path
-    /// with the old one.
+    /// The peer's fragments: after an ICE restart it still checks the old path with the old one.
     remote_ufrags: Vec<String>,
     /// The peer's current fragment is not known yet.
     undecided: bool,
@@ -85,31 +82,39 @@ impl Routes {
         Some(entry.member)
     }
 
-    pub(crate) fn set_remote_ufrag(&mut self, id: MemberId, ufrag: String) {
-        if let Some(entry) = self.members.get_mut(&id) {
-            entry.undecided = false;
-            if !entry.remote_ufrags.contains(&ufrag) {
-                if entry.remote_ufrags.len() >= MAX_UFRAGS {
-                    entry.remote_ufrags.remove(0);
+    /// The fragments in use on both sides, those of paths from before an ICE restart included.
+    /// `undecided`: the peer's present one is not known for sure.
+    pub(crate) fn set_ufrags(
+        &mut self,
+        id: MemberId,
+        local: Vec<String>,
+        remote: Vec<String>,
+        undecided: bool,
+    ) {
+        let Some(entry) = self.members.get_mut(&id) else {
+            return;
+        };
+        entry.undecided = undecided;
+        entry.remote_ufrags = remote;
+        let before = std::mem::replace(&mut entry.local_ufrags, local);
+        let entry = &*entry;
+        for old in before
+            .iter()
+            .filter(|old| !entry.local_ufrags.contains(old))
+        {
+            if let Some(ids) = self.by_ufrag.get_mut(old) {
+                ids.retain(|&other| other != id);
+                if ids.is_empty() {
+                    self.by_ufrag.remove(old);
                 }
-                entry.remote_ufrags.push(ufrag);
             }
         }
-    }
-
-    /// After an ICE restart both the old and the new fragment lead to the connection.
-    pub(crate) fn add_local_ufrag(&mut self, id: MemberId, ufrag: String) {
-        if let Some(entry) = self.members.get_mut(&id) {
-            entry.local_ufrags.push(ufrag.clone());
-            let surplus = entry.local_ufrags.len().saturating_sub(MAX_UFRAGS);
-            let old: Vec<_> = entry.local_ufrags.drain(..surplus).collect();
-            for ufrag in old {
-                if let Some(ids) = self.by_ufrag.get_mut(&ufrag) {
-                    ids.retain(|&other| other != id);
-                }
-            }
-            entry.undecided = true;
-            self.by_ufrag.entry(ufrag).or_default().push(id);
+        for new in entry
+            .local_ufrags
+            .iter()
+            .filter(|new| !before.contains(new))
+        {
+            self.by_ufrag.entry(new.clone()).or_default().push(id);
         }
     }
 
@@ -264,7 +269,8 @@ mod tests {
             false
         }
         fn gathered(&self, _: Instant, _: &Gathered) {}
-        fn remote_candidate(&self, _: Instant, _: crate::engine::ice::Candidate) {}
+        fn remote_candidate(&self, _: Instant, _: crate::engine::ice::Candidate, _: Option<&str>) {}
+        fn base_gone(&self, _: Instant, _: SocketAddr) {}
         fn socket_closed(&self, _: Instant) {}
     }
 
@@ -274,19 +280,24 @@ mod tests {
         id
     }
 
+    fn set(routes: &mut Routes, id: MemberId, local: &[&str], remote: &[&str], undecided: bool) {
+        let own = |ufrags: &[&str]| ufrags.iter().map(|&ufrag| ufrag.to_owned()).collect();
+        routes.set_ufrags(id, own(local), own(remote), undecided);
+    }
+
     #[test]
     fn both_fragments_tell_connections_on_one_socket_apart() {
         let mut routes = Routes::default();
         let (a, b) = (join(&mut routes, "own"), join(&mut routes, "own"));
         assert_eq!(routes.by_username("own", "x"), None, "two could be meant");
-        routes.set_remote_ufrag(a, "x".to_owned());
+        set(&mut routes, a, &["own"], &["x"], false);
         assert_eq!(routes.by_username("own", "x"), Some(a));
         assert_eq!(
             routes.by_username("own", "y"),
             Some(b),
             "the only undecided one"
         );
-        routes.set_remote_ufrag(b, "y".to_owned());
+        set(&mut routes, b, &["own"], &["y"], false);
         assert_eq!(routes.by_username("own", "y"), Some(b));
         assert_eq!(routes.by_username("own", "z"), None);
         assert_eq!(routes.by_username("other", "x"), None);
@@ -296,18 +307,20 @@ mod tests {
     fn a_restart_keeps_the_old_fragments_working() {
         let mut routes = Routes::default();
         let id = join(&mut routes, "own");
-        routes.set_remote_ufrag(id, "peer".to_owned());
-        routes.add_local_ufrag(id, "new".to_owned());
+        set(&mut routes, id, &["own"], &["peer"], false);
+        set(&mut routes, id, &["new", "own"], &["peer"], true);
         assert_eq!(routes.by_username("own", "peer"), Some(id));
         assert_eq!(routes.by_username("new", "early"), Some(id));
-        routes.set_remote_ufrag(id, "peer2".to_owned());
+        set(&mut routes, id, &["new", "own"], &["peer2", "peer"], false);
         assert_eq!(routes.by_username("own", "peer"), Some(id));
         assert_eq!(routes.by_username("new", "peer2"), Some(id));
         assert_eq!(routes.by_username("new", "stranger"), None);
+        // However often it restarts: the fragment of the path in use stays, the others go.
         for n in 0..100 {
-            routes.add_local_ufrag(id, format!("n{n}"));
+            set(&mut routes, id, &[&format!("n{n}"), "own"], &["peer"], true);
         }
-        assert!(routes.members.get(&id).unwrap().local_ufrags.len() <= MAX_UFRAGS);
+        assert_eq!(routes.by_username("own", "peer"), Some(id));
+        assert_eq!(routes.by_ufrag.len(), 2);
     }
 
     #[test]

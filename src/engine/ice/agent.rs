@@ -8,11 +8,17 @@ use std::time::{Duration, Instant};
 use super::inbound::EarlyCheck;
 use super::message::Crypto;
 use super::pair::{Pair, PairKey, PairState, Path, Purpose, Transaction};
-use super::{Candidate, Credentials, IceConfig, IceCounters, IceEvent, IceState, Role};
+use super::{
+    Candidate, CandidateKind, Credentials, IceConfig, IceCounters, IceEvent, IceState, Role,
+};
 
 /// Both queues are emptied after every call; the bounds are for a caller that does not.
 const MAX_TRANSMITS: usize = 256;
 const MAX_EVENTS: usize = 256;
+/// Candidates of credentials that are not known yet.
+const MAX_AHEAD: usize = 512;
+/// Credentials that the peer had before its restarts.
+const MAX_FORMER: usize = 16;
 
 /// How long the path before the last switch is still received on: the peer may switch later.
 const RETIRED_PATH: Duration = Duration::from_secs(30);
@@ -39,6 +45,14 @@ pub(crate) struct IceAgent {
     pub(super) generation: u64,
     pub(super) locals: Vec<Arc<Candidate>>,
     pub(super) remotes: Vec<Arc<Candidate>>,
+    /// Those of `remotes` that belong to the credentials in use and to no later ones.
+    pub(super) dated: Vec<SocketAddr>,
+    /// Candidates of credentials that are yet to come, with the user name fragment of these.
+    pub(super) ahead: VecDeque<(String, Candidate)>,
+    /// What the peer had before its restarts.
+    pub(super) former: VecDeque<Arc<Credentials>>,
+    /// This side has restarted, and the peer's answer to that is not known yet.
+    pub(super) undecided: bool,
     pub(super) remotes_done: bool,
     pub(super) pairs: Vec<Pair>,
     pub(super) triggered: VecDeque<PairKey>,
@@ -83,6 +97,10 @@ impl IceAgent {
             generation: 0,
             locals: Vec::new(),
             remotes: Vec::new(),
+            dated: Vec::new(),
+            ahead: VecDeque::new(),
+            former: VecDeque::new(),
+            undecided: false,
             remotes_done: false,
             pairs: Vec::new(),
             triggered: VecDeque::new(),
@@ -104,18 +122,32 @@ impl IceAgent {
     }
 
     /// The peer's credentials. Different ones than before begin a new generation, as `restart`
-    /// does on the other side.
-    pub(crate) fn set_remote_credentials(&mut self, now: Instant, credentials: Credentials) {
-        if self.state == IceState::Closed {
-            return;
+    /// does on the other side. False for those of before a restart of the peer, which change
+    /// nothing: credentials are never used twice (RFC 8445 section 9), so the message was late.
+    pub(crate) fn set_remote_credentials(
+        &mut self,
+        now: Instant,
+        credentials: Credentials,
+    ) -> bool {
+        if self.is_former_remote(&credentials) {
+            return false;
         }
-        if let Some(known) = &self.remote {
-            if **known == credentials {
-                return;
+        if self.state == IceState::Closed {
+            return true;
+        }
+        self.undecided = false;
+        if let Some(known) = self.remote.clone() {
+            if *known == credentials {
+                return true;
             }
-            let remotes = std::mem::take(&mut self.remotes);
             self.new_generation();
-            self.remotes = remotes;
+            if known.ufrag != credentials.ufrag {
+                let dated = std::mem::take(&mut self.dated);
+                self.remotes.retain(|r| !dated.contains(&r.addr));
+            }
+            self.former.push_back(known);
+            let surplus = self.former.len().saturating_sub(MAX_FORMER);
+            self.former.drain(..surplus);
         }
         if self.role.is_none() {
             // The drafts know no roles: the greater credentials control. Equal ones are left to
@@ -135,14 +167,62 @@ impl IceAgent {
             self.push_event(IceEvent::Role(role));
         }
         self.remote = Some(Arc::new(credentials));
+        self.pair_all(now);
+        self.patience_from = self.started.then_some(now);
+        self.take_candidates_ahead(now);
+        self.replay_early_checks(now);
+        self.drive(now);
+        true
+    }
+
+    /// A candidate that names its credentials: of those in use it is taken, of those of before a
+    /// restart of the peer refused, and of any other kept until they come.
+    pub(crate) fn add_remote_candidate_of(
+        &mut self,
+        now: Instant,
+        candidate: Candidate,
+        ufrag: &str,
+    ) {
+        if self.remote.as_ref().is_some_and(|r| r.ufrag == ufrag) {
+            let addr = candidate.addr;
+            self.add_remote_candidate(now, candidate);
+            if !self.dated.contains(&addr) && self.remotes.iter().any(|r| r.addr == addr) {
+                self.dated.push(addr);
+            }
+        } else if self.former.iter().any(|former| former.ufrag == ufrag) {
+            self.counters.candidates_refused += 1;
+        } else if self.state != IceState::Closed {
+            let known = |(of, one): &(String, Candidate)| of == ufrag && one.addr == candidate.addr;
+            if self.ahead.iter().any(known) {
+                return;
+            }
+            if self.ahead.len() >= MAX_AHEAD {
+                self.ahead.pop_front();
+                self.counters.candidates_refused += 1;
+            }
+            self.ahead.push_back((ufrag.to_owned(), candidate));
+        }
+    }
+
+    fn take_candidates_ahead(&mut self, now: Instant) {
+        let Some(ufrag) = self.remote.as_ref().map(|r| r.ufrag.clone()) else {
+            return;
+        };
+        for (of, candidate) in std::mem::take(&mut self.ahead) {
+            if of == ufrag {
+                self.add_remote_candidate_of(now, candidate, &ufrag);
+            } else {
+                self.ahead.push_back((of, candidate));
+            }
+        }
+    }
+
+    fn pair_all(&mut self, now: Instant) {
         for local in self.locals.clone() {
             for remote in self.remotes.clone() {
                 self.add_pair(now, &local, &remote);
             }
         }
-        self.patience_from = self.started.then_some(now);
-        self.replay_early_checks(now);
-        self.drive(now);
     }
 
     /// No more remote candidates are signalled. Peer-reflexive ones may still come, so nothing
@@ -163,22 +243,30 @@ impl IceAgent {
         self.drive(now);
     }
 
-    /// ICE restart (RFC 8445 section 9): the peer's new credentials must follow. The path in use
-    /// stays in use until a pair of the new generation is selected.
+    /// ICE restart (RFC 8445 section 9). The path in use stays in use until a pair of the new
+    /// generation is selected. The peer's credentials and candidates hold until it tells new ones,
+    /// which an agent must that restarts too: a peer that does not has nothing to tell.
     pub(crate) fn restart(&mut self, now: Instant, local: Credentials) {
         if self.state == IceState::Closed {
             return;
         }
         self.new_generation();
         self.local = Arc::new(local);
-        self.remote = None;
         self.early.clear();
+        self.undecided = self.remote.is_some();
+        if self.undecided {
+            // Those that name no credentials and come from now on may be of the new ones.
+            self.dated = self.remotes.iter().map(|r| r.addr).collect();
+            self.pair_all(now);
+            self.patience_from = self.started.then_some(now);
+        }
         self.drive(now);
     }
 
     fn new_generation(&mut self) {
         self.generation += 1;
-        self.remotes.clear();
+        self.remotes
+            .retain(|r| r.kind != CandidateKind::PeerReflexive);
         self.remotes_done = false;
         self.pairs.clear();
         self.triggered.clear();
@@ -199,6 +287,7 @@ impl IceAgent {
         self.triggered.clear();
         self.transactions.clear();
         self.early.clear();
+        self.ahead.clear();
         self.selected = None;
         self.retired = None;
         self.transmits.clear();
@@ -242,6 +331,34 @@ impl IceAgent {
     #[cfg(test)]
     pub(crate) fn selected(&self) -> Option<(&Candidate, &Candidate)> {
         self.selected.as_ref().map(|p| (&*p.local, &*p.remote))
+    }
+
+    /// The user name fragments of this side that the peer's checks may name: the present one, and
+    /// those of the paths that have outlived theirs.
+    pub(crate) fn local_ufrags(&self) -> Vec<String> {
+        let paths = self.paths().map(|p| &p.local_credentials);
+        ufrags(std::iter::once(&self.local).chain(paths))
+    }
+
+    /// The same of the peer.
+    pub(crate) fn remote_ufrags(&self) -> Vec<String> {
+        let paths = self.paths().map(|p| &p.remote_credentials);
+        ufrags(self.remote.iter().chain(paths))
+    }
+
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
+        let retired = self.retired.iter().map(|(path, _)| path);
+        self.selected.iter().chain(retired)
+    }
+
+    /// Whether the peer had these before a restart.
+    pub(crate) fn is_former_remote(&self, credentials: &Credentials) -> bool {
+        self.former.iter().any(|former| **former == *credentials)
+    }
+
+    /// Whether the peer's present credentials are not known for sure.
+    pub(crate) fn awaits_remote(&self) -> bool {
+        self.undecided || self.remote.is_none()
     }
 
     pub(crate) fn role(&self) -> Option<Role> {
@@ -331,4 +448,14 @@ impl IceAgent {
         self.rng ^= self.rng << 17;
         self.rng
     }
+}
+
+fn ufrags<'a>(of: impl Iterator<Item = &'a Arc<Credentials>>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for credentials in of {
+        if !all.contains(&credentials.ufrag) {
+            all.push(credentials.ufrag.clone());
+        }
+    }
+    all
 }

@@ -28,6 +28,20 @@ impl IceAgent {
         self.drive(now);
     }
 
+    /// Forgets an address that is no longer there, unless the path in use is there: it stays until
+    /// it is known to be lost, since the address may come back.
+    pub(crate) fn remove_local_base(&mut self, now: Instant, base: SocketAddr) {
+        if self.paths().any(|path| path.base == base) {
+            return;
+        }
+        self.locals.retain(|c| c.base != base);
+        let keys: Vec<PairKey> = self.pairs.iter().map(Pair::key).collect();
+        for key in keys.into_iter().filter(|key| key.0 == base) {
+            self.remove_pair(key);
+        }
+        self.drive(now);
+    }
+
     /// Adds a remote candidate at any time; one known already changes nothing (RFC 8838).
     pub(crate) fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
         if self.state == IceState::Closed {
@@ -38,6 +52,7 @@ impl IceAgent {
             return;
         }
         let remote = Arc::new(candidate);
+        self.dated.retain(|addr| *addr != remote.addr);
         let known = self.remotes.iter_mut().find(|r| r.addr == remote.addr);
         if let Some(known) = known {
             // A signalled candidate replaces the peer-reflexive one of its address, and of
@@ -96,6 +111,7 @@ impl IceAgent {
 
     pub(super) fn forget_remote(&mut self, addr: SocketAddr) {
         self.remotes.retain(|r| r.addr != addr);
+        self.dated.retain(|dated| *dated != addr);
         let gone: Vec<PairKey> = self
             .pairs
             .iter()

@@ -64,7 +64,7 @@ impl IceAgent {
             return false;
         };
         let credentials = match &session {
-            Session::Current => Arc::clone(&self.local),
+            Session::Current | Session::Early => Arc::clone(&self.local),
             Session::Earlier { local, .. } => Arc::clone(local),
         };
         let pwd = credentials.pwd.as_str();
@@ -102,7 +102,7 @@ impl IceAgent {
                 .role()
                 .is_none_or(|(role, _)| role == Role::Controlling);
 
-        if self.remote.is_none() {
+        if matches!(session, Session::Early) {
             if self.remember_early_check(key, sender, priority, nominate) {
                 self.answer(key, &request, pwd);
             }

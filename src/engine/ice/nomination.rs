@@ -166,10 +166,16 @@ impl IceAgent {
             local.ufrag == receiver && remote.is_none_or(|r| r.ufrag == sender)
         };
         if is(&self.local, self.remote.as_deref()) {
-            return Some(Session::Current);
+            return Some(match self.remote {
+                Some(_) => Session::Current,
+                None => Session::Early,
+            });
         }
-        let paths = self.selected.iter();
-        let mut paths = paths.chain(self.retired.iter().map(|(path, _)| path));
+        let former = || self.former.iter().any(|former| former.ufrag == sender);
+        if self.undecided && self.local.ufrag == receiver && !former() {
+            return Some(Session::Early);
+        }
+        let mut paths = self.paths();
         let path = paths.find(|p| is(&p.local_credentials, Some(&p.remote_credentials)))?;
         Some(Session::Earlier {
             key: path.key(),
@@ -181,6 +187,8 @@ impl IceAgent {
 /// Whose credentials a request uses.
 pub(super) enum Session {
     Current,
+    /// Perhaps those that the peer is yet to tell.
+    Early,
     /// Those of a path from before an ICE restart.
     Earlier {
         key: PairKey,

@@ -242,7 +242,9 @@ impl World {
         let Peer { engine, addr, .. } = &mut self.peers[side];
         match step {
             Step::Local => engine.add_local_candidate(now, host(*addr)),
-            Step::Credentials => engine.set_remote_credentials(now, credentials(1 - side, 0)),
+            Step::Credentials => {
+                engine.set_remote_credentials(now, credentials(1 - side, 0));
+            }
             Step::Candidate => engine.add_remote_candidate(now, host(theirs)),
             Step::Fingerprints => {
                 engine.set_remote_fingerprints(vec![fingerprint(1 - side, HashAlgorithm::Sha256)])

@@ -162,7 +162,11 @@ fn restart_keeps_the_old_path_until_the_new_one_is_selected() {
     let now = net.now;
     let old = net.agents[0].send_path().unwrap();
     net.agents[0].restart(now, credentials("leftnew"));
-    assert!(net.agents[0].remote_credentials().is_none());
+    assert_eq!(
+        net.agents[0].remote_credentials(),
+        Some(&credentials("rite")),
+        "the peer's hold until it tells new ones"
+    );
     // A long time passes until the peer restarts too; consent goes on with the old credentials.
     net.run_for(120 * SEC);
     assert!(net.both_connected() && net.agree());
@@ -189,6 +193,62 @@ fn restart_keeps_the_old_path_until_the_new_one_is_selected() {
     );
     net.run_for(31 * SEC);
     assert!(!net.agents[1].accepts(old.1, old.0));
+}
+
+/// The peer needs to learn the new credentials and nothing else, however late.
+#[test]
+fn g008_one_side_restarts_alone() {
+    for seed in 1..=50 {
+        let side = seed as usize % 2;
+        let mut net = connected(seed);
+        net.loss_percent = 20;
+        for generation in 1..=6 {
+            let now = net.now;
+            let new = credentials(&format!("new{generation}"));
+            net.agents[side].restart(now, new.clone());
+            net.run_for((seed as u32 * 131) % 3_000 * MS);
+            let now = net.now;
+            net.agents[1 - side].set_remote_credentials(now, new);
+            let current = |n: &Net| n.agents.iter().all(|a| a.current_selected_key().is_some());
+            let until = net.elapsed() + 10 * SEC;
+            assert!(net.run(until, |n| current(n) && n.agree()), "seed {seed}");
+            assert_eq!(net.states(0).len(), 2, "connected all the time");
+        }
+    }
+}
+
+/// Candidates name their credentials: those of before are refused, those to come are kept, and
+/// what was told before is told in vain.
+#[test]
+fn g008_r_b14_candidates_and_credentials_of_other_generations() {
+    let mut net = connected(1);
+    let now = net.now;
+    let agent = &mut net.agents[0];
+    let [old, new] = ["rite", "ritenew"].map(credentials);
+    agent.add_remote_candidate_of(now, host("10.0.0.2:3000", 1), &new.ufrag);
+    agent.add_remote_candidate_of(now, host("10.0.0.2:4000", 1), &old.ufrag);
+    agent.add_remote_candidate(now, host("10.0.0.2:5000", 1));
+    let addrs = |agent: &IceAgent| {
+        let mut ports: Vec<u16> = agent.remotes.iter().map(|r| r.addr.port()).collect();
+        ports.sort_unstable();
+        ports
+    };
+    assert_eq!(addrs(agent), [2000, 4000, 5000]);
+    assert!(agent.set_remote_credentials(now, new.clone()));
+    // Those that name none may be of either.
+    assert_eq!(addrs(agent), [2000, 3000, 5000]);
+    agent.add_remote_candidate_of(now, host("10.0.0.2:6000", 1), &old.ufrag);
+    assert_eq!(addrs(agent), [2000, 3000, 5000]);
+    assert_eq!(agent.counters().candidates_refused, 1);
+    assert!(!agent.set_remote_credentials(now, old));
+    assert_eq!(agent.remote_credentials(), Some(&new));
+    // What comes ahead is bounded, and the newest stay.
+    for port in 1..=2_000u16 {
+        let candidate = host(&format!("10.0.0.2:{port}"), 1);
+        agent.add_remote_candidate_of(now, candidate, "yettocome");
+    }
+    assert!(agent.ahead.len() <= 512);
+    assert_eq!(agent.ahead.back().unwrap().1.addr.port(), 2_000);
 }
 
 #[test]

@@ -123,7 +123,9 @@ fn apply(net: &mut Net, side: usize, step: Step) {
     match step {
         Step::Local => agent.add_local_candidate(now, host(own, 100)),
         Step::Remote => agent.add_remote_candidate(now, host(other, 100)),
-        Step::Credentials => agent.set_remote_credentials(now, credentials(peer)),
+        Step::Credentials => {
+            agent.set_remote_credentials(now, credentials(peer));
+        }
         Step::Start => agent.start(now),
         Step::Wait => net.run_for(300 * MS),
     }
