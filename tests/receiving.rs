@@ -512,3 +512,27 @@ async fn g024_an_ssrc_that_was_set_is_used_and_a_collision_is_repaired() {
     })
     .await;
 }
+
+/// A stream that begins without a key frame: the receiver asks by itself.
+#[tokio::test]
+async fn a_decoder_that_waits_for_a_key_frame_has_one_asked_for() {
+    run(async {
+        let (a, b) = ends().await;
+        let (camera, sending) = sent(&a, Kind::Video);
+        let track = b.connection.receive_track(sending.description().unwrap());
+        let track = track.unwrap();
+        // Vp8: the lowest bit of a key frame's first byte is clear.
+        camera.write_sample(vec![0x11; 900], FRAME).unwrap();
+        let first = within(5, track.recv_sample()).await.unwrap();
+        assert_eq!(first.keyframe, Some(false));
+        let asked = within(5, camera.next_event()).await;
+        assert_eq!(asked, Some(MediaStreamTrackEvent::KeyframeRequested));
+        camera.write_sample(vec![0x10; 900], FRAME).unwrap();
+        let second = within(5, track.recv_sample()).await.unwrap();
+        assert_eq!(second.keyframe, Some(true));
+        camera.write_sample(vec![0x11; 900], FRAME).unwrap();
+        within(5, track.recv_sample()).await.unwrap();
+        assert!(stays_pending(camera.next_event()).await);
+    })
+    .await;
+}

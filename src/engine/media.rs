@@ -442,11 +442,11 @@ impl Engine {
         }
         let fresh = receiver.note_arrival(&packet, first) && reception == Reception::Deliver;
         let is_red = receiver.spec.red_format(packet.payload_type).is_some();
-        if packet.payload.is_empty() || !(fresh || is_red) {
-            // Padding alone, as bandwidth probes are made of; or nothing new.
+        if !(fresh || is_red) {
             return;
         }
-        if !receiver.connected {
+        // Padding alone, as bandwidth probes are made of, is no media yet.
+        if !receiver.connected && !packet.payload.is_empty() {
             receiver.connected = true;
             self.events.push_back(EngineEvent::ReceiverConnected(id));
         }

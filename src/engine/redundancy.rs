@@ -205,6 +205,13 @@ impl Engine {
     /// Gives a packet to the layer above: as it is, or what it carries in the order of the
     /// numbers. `fresh`: it is not there already.
     pub(super) fn hand_on(&mut self, now: Instant, id: ReceiverId, packet: RtpPacket, fresh: bool) {
+        if packet.payload.is_empty() {
+            // Padding: the layer above needs its number, or it waits for a gap to close.
+            if fresh {
+                self.queue_packet(id, packet);
+            }
+            return;
+        }
         let Some(receiver) = self.receivers.get_mut(&id) else {
             return;
         };

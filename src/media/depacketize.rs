@@ -56,6 +56,17 @@ impl Depacketizer {
         self == Depacketizer::Audio
     }
 
+    /// Whether a payload holds nothing for a decoder: padding, or descriptors alone.
+    pub(crate) fn is_filler(self, payload: &[u8]) -> bool {
+        payload.is_empty()
+            || match self {
+                Depacketizer::Vp8 => vp8::is_filler(payload),
+                Depacketizer::Vp9 => vp9::is_filler(payload),
+                Depacketizer::Av1 => av1::is_filler(payload),
+                Depacketizer::Audio | Depacketizer::H264 | Depacketizer::H265 => false,
+            }
+    }
+
     /// Whether a payload is certain to be the first of a frame.
     pub(crate) fn starts_frame(self, payload: &[u8]) -> bool {
         match self {
@@ -65,6 +76,28 @@ impl Depacketizer {
             Depacketizer::H264 => h264::starts_frame(payload),
             Depacketizer::H265 => h265::starts_frame(payload),
             Depacketizer::Av1 => av1::starts_frame(payload),
+        }
+    }
+
+    /// Whether a payload can be the first of a frame, as far as it tells.
+    pub(crate) fn may_start_frame(self, payload: &[u8]) -> bool {
+        match self {
+            Depacketizer::H264 => h264::may_start_frame(payload),
+            Depacketizer::H265 => h265::may_start_frame(payload),
+            Depacketizer::Av1 => av1::may_start_frame(payload),
+            // These say it in every packet.
+            Depacketizer::Audio | Depacketizer::Vp8 | Depacketizer::Vp9 => {
+                self.starts_frame(payload)
+            }
+        }
+    }
+
+    /// Whether the payloads of a key frame have all that a decoder needs, parameter sets included.
+    pub(crate) fn has_parameters(self, packets: &[Bytes]) -> bool {
+        match self {
+            Depacketizer::H264 => h264::has_parameters(packets),
+            Depacketizer::H265 => h265::has_parameters(packets),
+            _ => true,
         }
     }
 

@@ -4,18 +4,13 @@
 //! then declared lost; a frame that lost a packet is dropped whole and counted.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod intake;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::{Depacketizer, JitterConfig, JitterStats, MediaSample, RTCCodec};
+use super::{Depacketizer, JitterConfig, JitterStats, KeyframeNeed, MediaSample, RTCCodec};
 use crate::rtp::RtpPacket;
-
-/// RFC 3550 appendix A.1: a jump of this many sequence numbers is not loss but a new sequence.
-const MAX_DROPOUT: i16 = 3000;
-/// Consecutive packets that prove a new sequence after a jump.
-const PROBATION: usize = 3;
-/// Consecutive late packets that prove a new sequence a little below the old one.
-const LATE_RUN: usize = 100;
 
 struct Slot {
     packet: RtpPacket,
@@ -59,6 +54,7 @@ pub(crate) struct JitterBuffer {
     late_run: (u16, usize),
     lost_before: u64,
     dropped_before: u64,
+    keyframe: KeyframeNeed,
     stats: JitterStats,
 }
 
@@ -92,6 +88,7 @@ impl JitterBuffer {
             late_run: (0, 0),
             lost_before: 0,
             dropped_before: 0,
+            keyframe: KeyframeNeed::default(),
             stats: JitterStats::default(),
         }
     }
@@ -109,152 +106,6 @@ impl JitterBuffer {
     /// Replaces the codecs, e.g. when the track's description is updated.
     pub(crate) fn set_codecs(&mut self, codecs: &[RTCCodec]) {
         self.formats = JitterBuffer::new(codecs, self.config).formats;
-    }
-
-    /// Takes a packet in. Call [`pop`](Self::pop) afterwards until it gives nothing.
-    pub(crate) fn push(&mut self, now: Instant, packet: RtpPacket) {
-        self.stats.received = self.stats.received.saturating_add(1);
-        if !self.started {
-            self.restart(now, packet.sequence_number);
-        }
-        let newest = self
-            .base
-            .wrapping_add(self.slots.len() as u16)
-            .wrapping_sub(1);
-        let ahead = packet.sequence_number.wrapping_sub(newest) as i16;
-        let offset = packet.sequence_number.wrapping_sub(self.base);
-        let inside = usize::from(offset) < self.slots.len();
-        if !inside && !(-MAX_DROPOUT..MAX_DROPOUT).contains(&ahead) {
-            self.push_far(now, packet);
-            return;
-        }
-        self.probation.clear();
-        // Less than half the number space ahead of the base means at or after it.
-        if offset < 0x8000 {
-            self.late_run.1 = 0;
-            self.insert(now, usize::from(offset), packet);
-        } else if self.startup.is_some_and(|until| now < until) && self.make_room_before(offset) {
-            self.insert(now, 0, packet);
-        } else {
-            self.push_late(now, packet);
-        }
-    }
-
-    fn insert(&mut self, now: Instant, offset: usize, packet: RtpPacket) {
-        let mut offset = offset;
-        while offset >= self.config.max_packets.max(1) {
-            self.drop_front();
-            offset = offset.saturating_sub(1);
-        }
-        if offset >= self.slots.len() {
-            self.slots.resize_with(offset.saturating_add(1), || None);
-        }
-        match self.slots.get_mut(offset) {
-            Some(slot @ None) => {
-                *slot = Some(Slot {
-                    packet,
-                    received: now,
-                });
-            }
-            _ => self.stats.duplicates = self.stats.duplicates.saturating_add(1),
-        }
-    }
-
-    /// Moves the base back to a packet that overtook none that was delivered.
-    fn make_room_before(&mut self, offset: u16) -> bool {
-        let missing = usize::from(offset.wrapping_neg());
-        let length = self.slots.len().saturating_add(missing);
-        if length > self.config.max_packets {
-            return false;
-        }
-        for _ in 0..missing {
-            self.slots.push_front(None);
-        }
-        self.base = self.base.wrapping_add(offset);
-        self.cursor = 0;
-        true
-    }
-
-    /// A sequence number far from the others: a stray, or the start of a new sequence.
-    fn push_far(&mut self, now: Instant, packet: RtpPacket) {
-        let follows = self.probation.last().is_some_and(|(_, last)| {
-            packet.sequence_number == last.sequence_number.wrapping_add(1)
-        });
-        self.stats.out_of_range = self.stats.out_of_range.saturating_add(1);
-        if !follows {
-            self.probation.clear();
-        }
-        self.probation.push((now, packet));
-        if self.probation.len() >= PROBATION {
-            let packets = std::mem::take(&mut self.probation);
-            self.resync(now, packets);
-        }
-    }
-
-    fn push_late(&mut self, now: Instant, packet: RtpPacket) {
-        self.stats.late = self.stats.late.saturating_add(1);
-        let sequence = packet.sequence_number;
-        let (last, run) = self.late_run;
-        let run = if sequence == last.wrapping_add(1) {
-            run.saturating_add(1)
-        } else {
-            1
-        };
-        self.late_run = (sequence, run);
-        if run >= LATE_RUN {
-            self.resync(now, vec![(now, packet)]);
-        }
-    }
-
-    fn resync(&mut self, now: Instant, packets: Vec<(Instant, RtpPacket)>) {
-        self.stats.resyncs = self.stats.resyncs.saturating_add(1);
-        while !self.slots.is_empty() {
-            self.drop_front();
-        }
-        if let Some((_, first)) = packets.first() {
-            self.restart(now, first.sequence_number);
-        }
-        for (received, packet) in packets {
-            let offset = usize::from(packet.sequence_number.wrapping_sub(self.base));
-            self.insert(received, offset, packet);
-        }
-    }
-
-    fn restart(&mut self, now: Instant, sequence: u16) {
-        self.started = true;
-        self.slots.clear();
-        self.base = sequence;
-        self.cursor = 0;
-        self.at_boundary = false;
-        self.discarding = None;
-        self.gap = None;
-        self.late_run = (0, 0);
-        self.startup = now.checked_add(self.config.max_wait);
-    }
-
-    /// Gives up the oldest slot because there is no room.
-    fn drop_front(&mut self) {
-        match self.pop_slot() {
-            Some(slot) => {
-                self.stats.overflow = self.stats.overflow.saturating_add(1);
-                let (timestamp, marker) = (slot.packet.timestamp, slot.packet.marker);
-                if self.discarding.is_none_or(|d| d.timestamp != timestamp) {
-                    self.count_dropped_frame();
-                }
-                // The marker ends the frame, so the next packet begins another.
-                self.at_boundary = marker;
-                self.discarding = (!marker).then_some(Discard {
-                    timestamp,
-                    contiguous: true,
-                });
-            }
-            None => {
-                self.count_lost(1);
-                self.lose_track();
-            }
-        }
-        self.startup = None;
-        self.cursor = 0;
     }
 
     /// Packets before the front are missing: whether a frame begins there is unknown.
@@ -275,11 +126,13 @@ impl JitterBuffer {
     fn count_lost(&mut self, packets: u64) {
         self.stats.lost = self.stats.lost.saturating_add(packets);
         self.lost_before = self.lost_before.saturating_add(packets);
+        self.keyframe.broken();
     }
 
     fn count_dropped_frame(&mut self) {
         self.stats.frames_dropped = self.stats.frames_dropped.saturating_add(1);
         self.dropped_before = self.dropped_before.saturating_add(1);
+        self.keyframe.broken();
     }
 
     fn format(&self, payload_type: u8) -> Option<&Format> {
@@ -290,7 +143,16 @@ impl JitterBuffer {
 
     /// A packet without media: padding, or of a payload type that is not ours.
     fn is_filler(&self, packet: &RtpPacket) -> bool {
-        packet.payload.is_empty() || self.format(packet.payload_type).is_none()
+        let format = self.format(packet.payload_type);
+        format.is_none_or(|format| format.depacketizer.is_filler(&packet.payload))
+    }
+
+    /// Whether to ask for a key frame now: frames are lost that later ones may refer to, or the
+    /// stream began without one. Paced, and never for audio.
+    pub(crate) fn wants_keyframe(&mut self, now: Instant) -> bool {
+        let mut formats = self.formats.iter();
+        let is_video = formats.any(|format| !format.depacketizer.is_frame_per_packet());
+        is_video && self.keyframe.ask(now)
     }
 
     /// When [`pop`](Self::pop) has something to do even if no packet comes; set by `pop`.
@@ -369,7 +231,12 @@ impl JitterBuffer {
         }
         let packet = &self.slots.front()?.as_ref()?.packet;
         let format = self.format(packet.payload_type)?;
-        if format.depacketizer.starts_frame(&packet.payload) {
+        // A stream that begins has the benefit of the doubt: nothing of it is known to be lost.
+        let doubted = self.startup.is_none();
+        let depacketizer = format.depacketizer;
+        if depacketizer.starts_frame(&packet.payload)
+            || !doubted && depacketizer.may_start_frame(&packet.payload)
+        {
             return None;
         }
         let timestamp = packet.timestamp;
@@ -458,7 +325,7 @@ impl JitterBuffer {
         }
         self.cursor = 0;
         self.at_boundary = true;
-        self.startup = None;
+        let opening = self.startup.take().is_some();
         let Some((packet, received)) = last else {
             return Step::Again;
         };
@@ -466,13 +333,20 @@ impl JitterBuffer {
             return Step::Again;
         };
         let clock_rate = format.clock_rate;
-        let frame = format.depacketizer.assemble(&packets);
+        let depacketizer = format.depacketizer;
+        let frame = depacketizer.assemble(&packets);
         let Some(frame) = frame.ok().filter(|_| !mixed) else {
             self.stats.frames_corrupt = self.stats.frames_corrupt.saturating_add(1);
             self.dropped_before = self.dropped_before.saturating_add(1);
+            self.keyframe.broken();
             return Step::Again;
         };
         self.stats.frames = self.stats.frames.saturating_add(1);
+        self.keyframe.delivered(frame.keyframe);
+        // What the first frame should have begun with may be lost after all.
+        if opening && frame.keyframe == Some(true) && !depacketizer.has_parameters(&packets) {
+            self.keyframe.broken();
+        }
         let keyframe = u64::from(frame.keyframe == Some(true));
         self.stats.keyframes = self.stats.keyframes.saturating_add(keyframe);
         Step::Sample(MediaSample {

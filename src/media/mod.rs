@@ -6,6 +6,7 @@ mod codec_facts;
 mod depacketize;
 pub(crate) mod description;
 mod jitter;
+mod keyframes;
 mod kind;
 mod packetize;
 mod red;
@@ -21,6 +22,8 @@ mod codec_tests;
 mod description_tests;
 #[cfg(test)]
 mod jitter_tests;
+#[cfg(test)]
+mod opening_tests;
 #[cfg(test)]
 mod packetize_tests;
 #[cfg(test)]
@@ -43,6 +46,7 @@ pub(crate) use codec_facts::{
 pub(crate) use depacketize::{Corrupt, Depacketizer, Frame};
 pub(crate) use description::{read_ssrc, write_ssrc};
 pub(crate) use jitter::JitterBuffer;
+pub(crate) use keyframes::KeyframeNeed;
 pub(crate) use packetize::{Packetizer, Payload, TimestampClock};
 pub(crate) use red::{red_payload_types, red_primary, red_to_send};
 pub(crate) use rtx::rtx_payload_types;

@@ -388,7 +388,7 @@ impl MediaStreamTrack {
         match &self.inner.end {
             End::Remote(remote) => loop {
                 let packet = remote.packets.pop().await?;
-                // The packet of a digit: it is there for its sequence number alone.
+                // Padding, or the packet of a digit: there for its sequence number alone.
                 if !packet.payload.is_empty() {
                     return Some(packet);
                 }
@@ -400,31 +400,39 @@ impl MediaStreamTrack {
     /// The next whole frame of a remote track: packets put in order, depacketised. `None` when
     /// the track has ended.
     ///
-    /// A frame that lost packets is never delivered; the next one's `lost_before` says so.
-    /// Cancel-safe.
+    /// A frame that lost packets is never delivered; the next one's `lost_before` says so. While
+    /// a decoder of video could not go on, because of that or since the stream began without one,
+    /// a key frame is asked for: at once, then after pauses of 0.5 to 4 s. Cancel-safe.
     pub async fn recv_sample(&self) -> Option<MediaSample> {
         let End::Remote(remote) = &self.inner.end else {
             return None;
         };
         loop {
-            let deadline = {
+            let (sample, deadline, wants_keyframe) = {
                 let mut jitter = lock(&remote.jitter);
                 let now = std::time::Instant::now();
-                loop {
+                let sample = loop {
                     if let Some(sample) = jitter.pop(now) {
-                        return Some(sample);
+                        break Some(sample);
                     }
                     match remote.packets.try_pop() {
                         Some(packet) => jitter.push(now, packet),
-                        None => break,
+                        None => break None,
                     }
-                }
-                if remote.packets.is_closed() {
+                };
+                if sample.is_none() && remote.packets.is_closed() {
                     // Nothing more comes: what is missing is lost.
                     return jitter.pop(now + AFTER_THE_END);
                 }
-                jitter.poll_timeout()
+                (sample, jitter.poll_timeout(), jitter.wants_keyframe(now))
             };
+            // The connection locks itself, and must not wait for the buffer.
+            if wants_keyframe {
+                self.request_keyframe();
+            }
+            if sample.is_some() {
+                return sample;
+            }
             let arrival = remote.packets.pop();
             let packet = match deadline {
                 Some(deadline) => tokio::time::timeout_at(deadline.into(), arrival)

@@ -48,7 +48,7 @@ impl DtlsTransport for Spy {
 }
 
 /// A session, and B's keys.
-fn with_keys(seed: u64) -> (World, KeyingMaterial) {
+pub(super) fn with_keys(seed: u64) -> (World, KeyingMaterial) {
     let mut world = World::new(seed, &Setup::default());
     world.signal_all();
     let handshaking = world.run_until(secs(1), |world| {

@@ -10,6 +10,7 @@ mod insider;
 mod legality;
 mod media;
 mod nat;
+mod padding;
 mod redundancy;
 mod repair;
 mod setup;

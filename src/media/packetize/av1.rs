@@ -14,6 +14,7 @@ const HAS_EXTENSION: u8 = 0x04;
 const HAS_SIZE: u8 = 0x02;
 const SEQUENCE_HEADER: u8 = 1;
 const TEMPORAL_DELIMITER: u8 = 2;
+const TILE_GROUP: u8 = 4;
 const TILE_LIST: u8 = 8;
 
 // The aggregation header: Z Y W(2) N and three reserved bits.
@@ -143,9 +144,22 @@ impl Packet {
     }
 }
 
+/// An aggregation header alone.
+pub(crate) fn is_filler(payload: &[u8]) -> bool {
+    payload.len() == 1
+}
+
 pub(crate) fn starts_frame(payload: &[u8]) -> bool {
     // N is set on the first packet of a coded video sequence only.
     payload.first().is_some_and(|header| header & (Z | N) == N)
+}
+
+/// A temporal unit can begin with any OBU but one that continues a frame (AV1 section 7.5).
+pub(crate) fn may_start_frame(payload: &[u8]) -> bool {
+    elements(payload).is_some_and(|(continues, _, elements)| {
+        let first = elements.first().and_then(|obu| obu.first());
+        !continues && first.is_some_and(|head| kind(*head) != TILE_GROUP)
+    })
 }
 
 /// The OBU elements of one payload, with the Z and Y flags.

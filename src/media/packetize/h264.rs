@@ -7,9 +7,16 @@ use super::super::{Corrupt, Frame};
 use super::{Cutter, Payload, nal};
 use crate::{Error, Result};
 
+const SLICE: u8 = 1;
+const PARTITION_A: u8 = 2;
 const IDR: u8 = 5;
+const SEI: u8 = 6;
 const SPS: u8 = 7;
+const PPS: u8 = 8;
 const AUD: u8 = 9;
+/// 14 to 18: a prefix, further parameter sets, reserved ones that begin an access unit as well.
+const PREFIX: u8 = 14;
+const LAST_BEGINNING: u8 = 18;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 const TYPE: u8 = 0x1F;
@@ -92,18 +99,52 @@ fn begins(kind: u8) -> bool {
     matches!(kind, AUD | SPS)
 }
 
-pub(crate) fn starts_frame(payload: &[u8]) -> bool {
-    let Some((&head, body)) = payload.split_first() else {
-        return false;
-    };
-    match head & TYPE {
-        FU_A => body
-            .first()
-            .is_some_and(|fu| fu & FU_START != 0 && begins(fu & TYPE)),
-        // The head of the first unit follows its 16-bit length.
-        STAP_A => body.get(2).is_some_and(|head| begins(head & TYPE)),
-        kind => begins(kind),
+/// Whether an access unit can begin with this unit (H.264 section 7.4.1.2.3), of which `rest` is
+/// what follows its header. A slice begins a picture when its first_mb_in_slice, an Exp-Golomb
+/// code (section 7.3.3), is 0: a bit that is set.
+fn may_begin(kind: u8, rest: &[u8]) -> bool {
+    match kind {
+        SLICE | PARTITION_A | IDR => rest.first().is_some_and(|byte| byte & 0x80 != 0),
+        SEI | SPS | PPS | AUD | PREFIX..=LAST_BEGINNING => true,
+        _ => false,
     }
+}
+
+/// The type of the first unit in a payload, and what follows its header; `None` for a fragment
+/// that is not the first of its unit.
+fn first_unit(payload: &[u8]) -> Option<(u8, &[u8])> {
+    let (&head, body) = payload.split_first()?;
+    match head & TYPE {
+        FU_A => {
+            let (&fu, rest) = body.split_first()?;
+            (fu & FU_START != 0).then_some((fu & TYPE, rest))
+        }
+        STAP_A => {
+            let (&head, rest) = body.get(2..)?.split_first()?;
+            Some((head & TYPE, rest))
+        }
+        kind => Some((kind, body)),
+    }
+}
+
+pub(crate) fn starts_frame(payload: &[u8]) -> bool {
+    first_unit(payload).is_some_and(|(kind, _)| begins(kind))
+}
+
+pub(crate) fn may_start_frame(payload: &[u8]) -> bool {
+    first_unit(payload).is_some_and(|(kind, rest)| may_begin(kind, rest))
+}
+
+/// Whether there are sequence parameters among the units.
+pub(crate) fn has_parameters(packets: &[Bytes]) -> bool {
+    packets.iter().any(|packet| match packet.split_first() {
+        Some((head, body)) if head & TYPE == STAP_A => {
+            let units = nal::aggregated(body).unwrap_or_default();
+            let mut heads = units.iter().filter_map(|unit| unit.first());
+            heads.any(|head| head & TYPE == SPS)
+        }
+        _ => first_unit(packet).is_some_and(|(kind, _)| kind == SPS),
+    })
 }
 
 pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {

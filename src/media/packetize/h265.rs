@@ -8,7 +8,10 @@ use super::{Cutter, Payload, nal};
 use crate::{Error, Result};
 
 const VPS: u8 = 32;
+const SPS: u8 = 33;
+const PPS: u8 = 34;
 const AUD: u8 = 35;
+const PREFIX_SEI: u8 = 39;
 const AP: u8 = 48;
 const FU: u8 = 49;
 const FU_START: u8 = 0x80;
@@ -90,18 +93,56 @@ fn begins(kind: u8) -> bool {
     matches!(kind, VPS | AUD)
 }
 
-pub(crate) fn starts_frame(payload: &[u8]) -> bool {
-    let Some((&[head, _], body)) = payload.split_first_chunk::<2>() else {
-        return false;
-    };
-    match kind(head) {
-        FU => body
-            .first()
-            .is_some_and(|fu| fu & FU_START != 0 && begins(fu & 0x3F)),
-        // The header of the first unit follows its 16-bit length.
-        AP => body.get(2).is_some_and(|head| begins(kind(*head))),
-        kind => begins(kind),
+/// Whether an access unit can begin with this unit (H.265 section 7.4.2.4.4), of which `rest` is
+/// what follows its header. The first bit of a slice segment is first_slice_segment_in_pic_flag
+/// (section 7.3.6.1).
+fn may_begin(kind: u8, rest: &[u8]) -> bool {
+    match kind {
+        0..VPS => rest.first().is_some_and(|byte| byte & 0x80 != 0),
+        // 41 to 44 are reserved for what begins an access unit as well.
+        VPS | SPS | PPS | AUD | PREFIX_SEI | 41..=44 => true,
+        _ => false,
     }
+}
+
+/// The type of the first unit in a payload, and what follows its header; `None` for a fragment
+/// that is not the first of its unit.
+fn first_unit(payload: &[u8]) -> Option<(u8, &[u8])> {
+    let (&[head, _], body) = payload.split_first_chunk::<2>()?;
+    match kind(head) {
+        FU => {
+            let (&fu, rest) = body.split_first()?;
+            (fu & FU_START != 0).then_some((fu & 0x3F, rest))
+        }
+        AP => {
+            // Its header follows its 16-bit length.
+            let (&[head, _], rest) = body.get(2..)?.split_first_chunk::<2>()?;
+            Some((kind(head), rest))
+        }
+        kind => Some((kind, body)),
+    }
+}
+
+pub(crate) fn starts_frame(payload: &[u8]) -> bool {
+    first_unit(payload).is_some_and(|(kind, _)| begins(kind))
+}
+
+pub(crate) fn may_start_frame(payload: &[u8]) -> bool {
+    first_unit(payload).is_some_and(|(kind, rest)| may_begin(kind, rest))
+}
+
+/// Whether there are sequence parameters among the units.
+pub(crate) fn has_parameters(packets: &[Bytes]) -> bool {
+    packets
+        .iter()
+        .any(|packet| match packet.split_at_checked(2) {
+            Some((&[head, _], body)) if kind(head) == AP => {
+                let units = nal::aggregated(body).unwrap_or_default();
+                let mut heads = units.iter().filter_map(|unit| unit.first());
+                heads.any(|head| kind(*head) == SPS)
+            }
+            _ => first_unit(packet).is_some_and(|(kind, _)| kind == SPS),
+        })
 }
 
 pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {

@@ -63,10 +63,15 @@ fn parse(payload: &[u8]) -> Option<Descriptor<'_>> {
     }
     // S is bit 4, the partition index the three low bits; bit 3 is reserved.
     let is_first = first & 0x10 != 0 && first & 0x07 == 0;
-    (!rest.is_empty()).then_some(Descriptor {
+    Some(Descriptor {
         is_first,
         data: rest,
     })
+}
+
+/// A descriptor alone, which begins nothing.
+pub(crate) fn is_filler(payload: &[u8]) -> bool {
+    parse(payload).is_some_and(|d| d.data.is_empty() && !d.is_first)
 }
 
 pub(crate) fn starts_frame(payload: &[u8]) -> bool {
@@ -75,21 +80,24 @@ pub(crate) fn starts_frame(payload: &[u8]) -> bool {
 
 pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {
     let mut data = BytesMut::new();
-    let mut keyframe = false;
+    let mut keyframe = None;
     for (i, packet) in packets.iter().enumerate() {
         let descriptor = parse(packet).ok_or(Corrupt("VP8 payload descriptor"))?;
         if descriptor.is_first != (i == 0) {
             return Err(Corrupt("VP8 frame boundary"));
         }
         if i == 0 {
-            // RFC 6386 section 9.1: the lowest bit of the frame tag is clear in key frames.
-            keyframe = descriptor.data.first().is_some_and(|byte| byte & 1 == 0);
             data.reserve(packets.iter().map(Bytes::len).sum());
         }
+        // RFC 6386 section 9.1: the lowest bit of the frame tag is clear in key frames.
+        keyframe = keyframe.or(descriptor.data.first().map(|byte| byte & 1 == 0));
         data.extend_from_slice(descriptor.data);
+    }
+    if keyframe.is_none() {
+        return Err(Corrupt("VP8 frame without data"));
     }
     Ok(Frame {
         data: data.freeze(),
-        keyframe: Some(keyframe),
+        keyframe,
     })
 }

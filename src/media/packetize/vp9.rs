@@ -89,7 +89,7 @@ fn parse(payload: &[u8]) -> Option<Descriptor<'_>> {
     if flags & V != 0 {
         rest = skip_scalability_structure(rest)?;
     }
-    (!rest.is_empty()).then_some(Descriptor {
+    Some(Descriptor {
         flags,
         spatial_layer,
         data: rest,
@@ -113,6 +113,11 @@ fn skip_scalability_structure(data: &[u8]) -> Option<&[u8]> {
     Some(rest)
 }
 
+/// A descriptor alone, which begins and ends nothing.
+pub(crate) fn is_filler(payload: &[u8]) -> bool {
+    parse(payload).is_some_and(|d| d.data.is_empty() && d.flags & (B | E) == 0)
+}
+
 pub(crate) fn starts_frame(payload: &[u8]) -> bool {
     // An upper spatial layer begins a layer frame, not the picture.
     parse(payload).is_some_and(|d| d.flags & B != 0 && d.spatial_layer == 0)
@@ -121,7 +126,7 @@ pub(crate) fn starts_frame(payload: &[u8]) -> bool {
 /// All layer frames of one picture, one after the other.
 pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {
     let mut data = BytesMut::with_capacity(packets.iter().map(Bytes::len).sum());
-    let mut keyframe = false;
+    let mut predicted = false;
     let mut inside = false;
     for (i, packet) in packets.iter().enumerate() {
         let descriptor = parse(packet).ok_or(Corrupt("VP9 payload descriptor"))?;
@@ -129,7 +134,7 @@ pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt>
             return Err(Corrupt("VP9 frame boundary"));
         }
         if i == 0 {
-            keyframe = descriptor.flags & P == 0 && is_keyframe(descriptor.data);
+            predicted = descriptor.flags & P != 0;
         }
         inside = descriptor.flags & E == 0;
         data.extend_from_slice(descriptor.data);
@@ -137,8 +142,11 @@ pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt>
     if inside {
         return Err(Corrupt("VP9 frame without its end"));
     }
+    if data.is_empty() {
+        return Err(Corrupt("VP9 frame without data"));
+    }
     Ok(Frame {
+        keyframe: Some(!predicted && is_keyframe(&data)),
         data: data.freeze(),
-        keyframe: Some(keyframe),
     })
 }
