@@ -15,7 +15,7 @@ use common::{
 use ortc::{
     ErrorName, IceServerError, IceServerErrorKind, Kind, MediaStreamTrack, RTCConnection,
     RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCIceCandidateDescription,
-    RTCIceServer, RTCInboundRtpStats,
+    RTCIceServer, RTCIceState, RTCInboundRtpStats,
 };
 use serde_json::json;
 
@@ -508,4 +508,155 @@ async fn film(source: &MediaStreamTrack, received: &MediaStreamTrack, end: Insta
         }
     }
     seen
+}
+
+/// What providers hand out: every transport of the same server, of which not all can be used.
+#[tokio::test]
+async fn g017_r_f4_servers_that_cannot_be_used_are_an_error_each_and_the_others_are_used() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let at = server.v4();
+        let unusable = [
+            format!("turn:{at}?transport=tcp"),
+            format!("turns:{at}?transport=tcp"),
+            format!("turns:{at}"),
+            format!("turns:{at}?transport=udp"),
+            format!("stuns:{at}"),
+        ];
+        let with = |urls: &[String]| RTCIceServer {
+            urls: urls.to_vec(),
+            ..turn(at)
+        };
+        let mut urls = unusable.to_vec();
+        // Before, between and after, and more of them than there may be servers.
+        urls.insert(2, format!("turn:{at}?transport=udp"));
+        urls.extend((0..20).map(|i| format!("turns:h{i}.example")));
+        urls.push(format!("stun:{at}"));
+        for relay_only in [false, true] {
+            let options = loopback().relay_only(relay_only);
+            let found = gather(options.ice_servers([with(&urls)])).await;
+            assert!(found.types().contains(&"relay"), "{:?}", found.errors);
+            assert_eq!(found.errors.len(), unusable.len() + 20);
+            for error in &found.errors {
+                assert_eq!(error.kind, IceServerErrorKind::Unsupported);
+                assert!(error.message.contains("not supported"), "{error}");
+                assert!(urls.contains(&error.url));
+            }
+            found.connection.close();
+        }
+        // None that can be used.
+        let found = gather(loopback().ice_servers([with(&unusable)])).await;
+        assert_eq!((found.types(), found.errors.len()), (vec!["host"], 5));
+        found.connection.close();
+        let options = loopback().relay_only(true);
+        let error = RTCConnection::new(options.ice_servers([with(&unusable)])).unwrap_err();
+        assert_eq!(error.name(), ErrorName::NotSupported);
+        assert!(error.to_string().contains("TCP"), "{error}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r_s20_a_server_that_sends_its_clients_to_another_one_gives_a_relay_there() {
+    run(async {
+        let second = Coturn::start(&[]);
+        let to = second.v4();
+        let first = Coturn::start(&[&format!("--alternate-server={to}")]);
+        let options = || relay_only([turn(first.v4())]);
+        let (a, b) = connected_pair_with(options(), options()).await;
+        media_both_ways(&a, &b).await;
+        close(&a, &b);
+        drop(first);
+    })
+    .await;
+}
+
+/// How long it takes until something that is written from now on is heard.
+async fn heard_after(source: &MediaStreamTrack, received: &MediaStreamTrack, mark: u8) -> Duration {
+    let watch = Watch::start();
+    let mut tick = tokio::time::interval(FRAME);
+    within(60, async {
+        loop {
+            tokio::select! {
+                _ = tick.tick() => {
+                    let _ = source.write_sample(vec![mark; 80], FRAME);
+                }
+                packet = received.recv_rtp() => {
+                    if packet.unwrap().payload.first() == Some(&mark) {
+                        return watch.took();
+                    }
+                }
+            }
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn r_f3_a_call_goes_on_through_new_relays_of_a_server_that_was_restarted() {
+    run(async {
+        let mut server = Coturn::start(&[]);
+        let options = || relay_only([turn(server.v4())]);
+        let (a, b) = connected_pair_with(options(), options()).await;
+        let (source, _, received) = send_track(&a.connection, &b.connection, Kind::Audio);
+        heard_after(&source, &received, 1).await;
+        let before = [relay_port(&a), relay_port(&b)];
+        server.kill();
+        server.start_again();
+        let took = heard_after(&source, &received, 2).await;
+        println!("heard again after {took:?}");
+        assert!(took < Duration::from_secs(30), "{took:?}");
+        for (peer, before) in [(&a, before[0]), (&b, before[1])] {
+            let found: Vec<_> = peer.events().iter().filter_map(candidate).collect();
+            assert_eq!(found.len(), 2, "{found:?}");
+            assert!(found.iter().all(|c| c.typ == "relay"));
+            assert_eq!(found[0].connection_port, before);
+            // None was for good.
+            let ends: Vec<_> = peer.events().iter().filter_map(reason).collect();
+            assert!(ends.iter().all(|reason| reason.is_transient()), "{ends:?}");
+        }
+        close(&a, &b);
+    })
+    .await;
+}
+
+/// The server stays away: a restart once it is back brings all of it back. With `ORTC_SOAK` it stays
+/// away until the call has failed, which is told in time.
+#[tokio::test]
+async fn r_f3_a_dead_server_fails_the_call_in_30_s_and_a_restart_mends_it_in_10_s() {
+    run(async {
+        let mut server = Coturn::start(&[]);
+        let options = || relay_only([turn(server.v4())]);
+        let (a, b) = connected_pair_with(options(), options()).await;
+        let (source, _, received) = send_track(&a.connection, &b.connection, Kind::Audio);
+        heard_after(&source, &received, 1).await;
+        server.kill();
+        let dead = Watch::start();
+        let full = std::env::var_os("ORTC_SOAK").is_some();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        within(40, async {
+            let failed = |e: &RTCConnectionEvent| {
+                matches!(e, RTCConnectionEvent::IceStateChange(RTCIceState::Failed))
+            };
+            let both = || [&a, &b].iter().all(|peer| peer.events().iter().any(failed));
+            while full && !both() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        println!("failed after {:?}", dead.took());
+        assert!(dead.took() < Duration::from_secs(31) + dead.lost());
+
+        server.start_again();
+        let back = Watch::start();
+        a.connection.restart().unwrap();
+        b.connection.restart().unwrap();
+        a.connection.set_remote(b.connection.local()).unwrap();
+        b.connection.set_remote(a.connection.local()).unwrap();
+        heard_after(&source, &received, 2).await;
+        println!("mended after {:?}", back.took());
+        assert!(back.took() < Duration::from_secs(10) + back.lost());
+        close(&a, &b);
+    })
+    .await;
 }

@@ -77,12 +77,12 @@ impl RTCIceServer {
     }
 }
 
-/// Checks the servers of a connection: every URL well-formed and supported, at most 64.
+/// Checks the servers of a connection: every URL well-formed, at most 64. Those that cannot be used
+/// are among them: lists of providers name every transport.
 pub(crate) fn parse_servers(servers: &[RTCIceServer]) -> Result<Vec<ParsedServer>> {
     let mut all = Vec::new();
     for server in servers {
         for parsed in server.parse()? {
-            parsed.check_supported()?;
             if all.len() >= MAX_URLS {
                 return Err(Error::invalid_parameters("more than 64 ICE servers"));
             }

@@ -60,7 +60,7 @@ use candidate::{RTCIceCandidateDescription, Skip};
 use event::RTCConnectionEvents;
 use options::RTCConnectionOptions;
 use roles::{RTCDtlsRole, RTCIceRole};
-pub(crate) use setup::server_addresses;
+pub(crate) use setup::{needs_relay, server_addresses};
 use shared::ConnectionShared;
 use side::{RTCConnectionSide, RTCSctpConnectionInfo};
 use state::RTCConnectionState;

@@ -119,15 +119,14 @@ impl ParsedServer {
         })
     }
 
-    /// Only UDP without TLS is there yet; saying so beats ignoring the server silently.
-    pub(crate) fn check_supported(&self) -> Result<()> {
+    /// Why it cannot be used. Only UDP without TLS is there yet; saying so beats ignoring the
+    /// server silently, and refusing the others with it.
+    pub(crate) fn unsupported(&self) -> Option<&'static str> {
         if self.scheme.is_secure() {
-            return Err(Error::not_supported("ICE servers over TLS (stuns, turns)"));
+            return Some("ICE servers over TLS (stuns, turns) are not supported");
         }
-        if self.transport == ServerTransport::Tcp {
-            return Err(Error::not_supported("TURN servers over TCP"));
-        }
-        Ok(())
+        let tcp = self.transport == ServerTransport::Tcp;
+        tcp.then_some("TURN servers over TCP are not supported")
     }
 }
 

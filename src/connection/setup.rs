@@ -132,11 +132,8 @@ fn local_socket(
     servers: Option<Vec<ServerAddress>>,
 ) -> Result<RTCSocket> {
     let Some(socket) = &options.socket else {
-        let mut all = servers.iter().flatten();
-        if options.relay_only && !all.any(|server| server.kind == ServerKind::Turn) {
-            return Err(Error::invalid_parameters(
-                "relay_only without a TURN server can never connect",
-            ));
+        if options.relay_only {
+            needs_relay(servers.as_deref().unwrap_or_default())?;
         }
         return RTCSocket::new(SocketConfig {
             bind: options.bind,
@@ -193,8 +190,25 @@ pub(crate) fn server_addresses(servers: &[RTCIceServer]) -> Result<Vec<ServerAdd
     Ok(servers.into_iter().map(server_address).collect())
 }
 
+/// Refuses servers of which no relay can come.
+pub(crate) fn needs_relay(servers: &[ServerAddress]) -> Result<()> {
+    if servers.iter().any(ServerAddress::gives_relays) {
+        return Ok(());
+    }
+    let turn = servers.iter().find(|s| s.kind == ServerKind::Turn);
+    match turn.and_then(|server| server.unsupported) {
+        Some(why) => Err(Error::not_supported(format!(
+            "relay_only, and no TURN server that can be used: {why}"
+        ))),
+        None => Err(Error::invalid_parameters(
+            "relay_only without a TURN server can never connect",
+        )),
+    }
+}
+
 fn server_address(server: ParsedServer) -> ServerAddress {
     ServerAddress {
+        unsupported: server.unsupported(),
         kind: if server.scheme.is_turn() {
             ServerKind::Turn
         } else {

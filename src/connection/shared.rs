@@ -416,6 +416,15 @@ impl Member for ConnectionShared {
         self.wake();
     }
 
+    fn withdrawn(&self, now: Instant, base: SocketAddr) {
+        let _ = self.open(|state| {
+            state.engine.withdraw_local_base(now, base);
+            // Should it come back, it is news.
+            state.announced.retain(|(_, known)| *known != base);
+            Ok(())
+        });
+    }
+
     fn remote_candidate(&self, now: Instant, candidate: Candidate, ufrag: Option<&str>) {
         let _ = self.open(|state| {
             state.add_remote_candidate(now, candidate, ufrag);

@@ -140,6 +140,11 @@ impl Engine {
 
     // ---- verbs ----------------------------------------------------------------------------
 
+    pub(crate) fn withdraw_local_base(&mut self, now: Instant, base: SocketAddr) {
+        self.ice.withdraw_local_base(now, base);
+        self.advance(now);
+    }
+
     pub(crate) fn add_local_candidate(&mut self, now: Instant, candidate: Candidate) {
         self.ice.add_local_candidate(now, candidate);
         self.advance(now);

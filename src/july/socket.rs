@@ -10,14 +10,12 @@ use crate::connection::candidate::RTCIceCandidateDescription;
 use crate::connection::certificate::RTCCertificate;
 use crate::connection::fingerprint::CertificateFingerprint;
 use crate::connection::ice_server::RTCIceServer;
-use crate::connection::server_addresses;
+use crate::connection::{needs_relay, server_addresses};
 use crate::error::DisconnectReason;
 use crate::error::{Error, Result};
 use crate::media::Kind;
 use crate::queue::Queue;
-use crate::socket::{
-    Gathered, IceServerError, RTCSocket, ServerAddress, ServerKind, SocketConfig, SocketNews,
-};
+use crate::socket::{Gathered, IceServerError, RTCSocket, SocketConfig, SocketNews};
 
 /// Events that wait for the application; when full the oldest is dropped.
 const MAX_WAITING: usize = 1_024;
@@ -164,11 +162,8 @@ impl RTCSocket {
         options.validate()?;
         let queue = Arc::new(Queue::new(MAX_WAITING));
         let servers = server_addresses(&servers.into_iter().collect::<Vec<_>>())?;
-        let turn = |server: &ServerAddress| server.kind == ServerKind::Turn;
-        if options.relay_only && !servers.iter().any(turn) {
-            return Err(Error::invalid_parameters(
-                "relay_only without a TURN server can never connect",
-            ));
+        if options.relay_only {
+            needs_relay(&servers)?;
         }
         let socket = Self::new(SocketConfig {
             bind: options.bind,

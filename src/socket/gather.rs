@@ -48,7 +48,7 @@ static FOUNDATION_SALT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 pub(crate) enum GatherEvent {
     Candidate(Candidate),
     ServerError(IceServerError),
-    /// Emitted once; no event follows.
+    /// Emitted once. Only a relay in the place of one that was lost may follow.
     Complete,
 }
 
@@ -75,6 +75,7 @@ pub(crate) struct Gatherer {
     events: VecDeque<GatherEvent>,
     transmits: VecDeque<GatherTransmit>,
     relay_only: bool,
+    asked: usize,
     wanted_relays: VecDeque<WantedRelay>,
     unwanted_relays: VecDeque<TransactionId>,
 }
@@ -158,6 +159,7 @@ impl Gatherer {
             events: VecDeque::new(),
             transmits: VecDeque::new(),
             relay_only,
+            asked: 0,
             wanted_relays: VecDeque::new(),
             unwanted_relays: VecDeque::new(),
         };
@@ -204,11 +206,19 @@ impl Gatherer {
             deadline: self.deadline,
             error: None,
         });
-        if index >= MAX_SERVERS {
+        if let Some(message) = server.unsupported {
+            self.note_error(index, IceServerErrorKind::Unsupported, message.to_owned());
+            self.close_server(index);
+            return;
+        }
+        if self.relay_only && server.kind == ServerKind::Stun {
+            self.close_server(index);
+            return;
+        }
+        self.asked += 1;
+        if self.asked > MAX_SERVERS {
             let message = format!("more than {MAX_SERVERS} servers");
             self.note_error(index, IceServerErrorKind::Unsupported, message);
-            self.close_server(index);
-        } else if self.relay_only && server.kind == ServerKind::Stun {
             self.close_server(index);
         } else if let Some(addrs) = server.addrs {
             self.plan(now, index, addrs);

@@ -22,6 +22,7 @@ fn stun_server(url: &str, addrs: &[&str]) -> GatherServer {
     GatherServer {
         url: url.into(),
         kind: ServerKind::Stun,
+        unsupported: None,
         addrs: Some(Ok(addrs.iter().map(|a| addr(a)).collect())),
     }
 }
@@ -683,6 +684,7 @@ async fn a042_reflexive_candidates_are_gathered_on_the_socket_that_will_use_them
     let servers = vec![GatherServer {
         url: format!("stun:{server}"),
         kind: ServerKind::Stun,
+        unsupported: None,
         addrs: Some(Ok(vec![server])),
     }];
     let mut gatherer = Gatherer::new(Instant::now(), &hosts, endpoint.port(), servers);

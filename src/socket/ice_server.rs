@@ -52,6 +52,8 @@ pub(crate) enum ServerKind {
 pub(crate) struct GatherServer {
     pub(crate) url: String,
     pub(crate) kind: ServerKind,
+    /// Why this crate cannot use it.
+    pub(crate) unsupported: Option<&'static str>,
     /// `None` while its name is being resolved: see `Gatherer::add_server_addrs`.
     pub(crate) addrs: Option<Result<Vec<SocketAddr>, String>>,
 }

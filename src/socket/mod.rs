@@ -56,6 +56,8 @@ pub(crate) trait Member: Send + Sync {
     fn remote_candidate(&self, now: Instant, candidate: Candidate, ufrag: Option<&str>);
     /// A local address is no longer there.
     fn base_gone(&self, now: Instant, base: SocketAddr);
+    /// The candidates of this base are no more, though they were in use.
+    fn withdrawn(&self, now: Instant, base: SocketAddr);
     fn socket_closed(&self, now: Instant);
 }
 
@@ -83,6 +85,15 @@ pub(crate) struct ServerAddress {
     pub(crate) port: u16,
     /// Of TURN servers.
     pub(crate) credentials: Option<Arc<TurnCredentials>>,
+    /// Why it cannot be used; it is then an error of its own and nothing more.
+    pub(crate) unsupported: Option<&'static str>,
+}
+
+impl ServerAddress {
+    /// Whether relays may come of it.
+    pub(crate) fn gives_relays(&self) -> bool {
+        self.kind == ServerKind::Turn && self.unsupported.is_none()
+    }
 }
 
 /// How a socket is made.
@@ -170,6 +181,8 @@ struct Gathering {
     found: Vec<Gathered>,
     /// What the present gatherer has found: address and base.
     confirmed: Vec<(SocketAddr, SocketAddr)>,
+    /// Bases that are gone, not told yet.
+    withdrawn: Vec<SocketAddr>,
     /// Names to look up, by server index of the current gatherer.
     lookups: Vec<(u64, usize, String, u16)>,
     generation: u64,
@@ -349,6 +362,7 @@ impl SocketShared {
         let servers = self.config.servers.iter().map(|server| GatherServer {
             url: server.url.clone(),
             kind: server.kind,
+            unsupported: server.unsupported,
             addrs: None,
         });
         let gatherer = Gatherer::with_policy(
@@ -383,7 +397,8 @@ impl SocketShared {
                 .servers
                 .iter()
                 .enumerate()
-                .filter(|(_, server)| server.kind == ServerKind::Turn || !self.config.relay_only)
+                .filter(|(_, server)| server.unsupported.is_none())
+                .filter(|(_, server)| server.gives_relays() || !self.config.relay_only)
                 .map(|(index, server)| (generation, index, server.host.clone(), server.port))
                 .collect();
             gone
@@ -403,8 +418,9 @@ impl SocketShared {
     /// of its ICE generations.
     fn poll_gathering(&self, now: Instant) {
         let mut news = Vec::new();
-        let fresh = {
+        let (withdrawn, fresh) = {
             let mut gathering = lock(&self.gathering);
+            let withdrawn = std::mem::take(&mut gathering.withdrawn);
             let mut fresh = Vec::new();
             while let Some(event) = gathering.gatherer.as_mut().and_then(Gatherer::poll_event) {
                 let found = match event {
@@ -438,9 +454,9 @@ impl SocketShared {
                 news.push(found.clone());
                 fresh.push(found);
             }
-            fresh
+            (withdrawn, fresh)
         };
-        if fresh.is_empty() {
+        if fresh.is_empty() && withdrawn.is_empty() {
             return;
         }
         for found in &news {
@@ -448,6 +464,9 @@ impl SocketShared {
         }
         let members = lock(&self.routes).members();
         for (_, member) in members {
+            for base in &withdrawn {
+                member.withdrawn(now, *base);
+            }
             for found in &fresh {
                 member.gathered(now, found);
             }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use ::stun::message::TransactionId;
 
 use super::turn::{RelayOutcome, RelayRequest};
-use super::{Gathered, ServerKind, SocketShared};
+use super::{Gathered, ServerAddress, SocketShared};
 use crate::engine::ice::CandidateKind;
 use crate::queue::lock;
 
@@ -30,8 +30,7 @@ impl SocketShared {
     }
 
     pub(super) fn has_turn(&self) -> bool {
-        let mut servers = self.config.servers.iter();
-        servers.any(|server| server.kind == ServerKind::Turn)
+        self.config.servers.iter().any(ServerAddress::gives_relays)
     }
 
     /// The relays that gathering no longer waits for, and the next that it wants.
@@ -71,6 +70,18 @@ impl SocketShared {
                 gathering.found.retain(|found| {
                     !matches!(found, Gathered::Candidate(candidate) if candidate.base == relayed)
                 });
+                gathering.withdrawn.push(relayed);
+                return;
+            }
+            RelayOutcome::Renewed {
+                base,
+                server,
+                relayed,
+                mapped,
+            } => {
+                if let Some(gatherer) = &mut gathering.gatherer {
+                    gatherer.relay_renewed(base, server, relayed, mapped);
+                }
                 return;
             }
         };

@@ -271,6 +271,7 @@ mod tests {
         fn gathered(&self, _: Instant, _: &Gathered) {}
         fn remote_candidate(&self, _: Instant, _: crate::engine::ice::Candidate, _: Option<&str>) {}
         fn base_gone(&self, _: Instant, _: SocketAddr) {}
+        fn withdrawn(&self, _: Instant, _: SocketAddr) {}
         fn socket_closed(&self, _: Instant) {}
     }
 

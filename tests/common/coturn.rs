@@ -1,7 +1,7 @@
 //! A real TURN server (coturn) of the test's own, on loopback, and a lossy way to it.
 
 use std::net::{SocketAddr, UdpSocket};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,7 @@ pub(crate) struct Coturn {
     server: Child,
     port: u16,
     dir: PathBuf,
+    options: Vec<String>,
 }
 
 impl Coturn {
@@ -34,11 +35,35 @@ impl Coturn {
     }
 
     fn try_start(options: &[&str]) -> Option<Self> {
-        let program = std::env::var("ORTC_TURNSERVER").unwrap_or_else(|_| "turnserver".into());
         let port = free_port();
         let dir = std::env::temp_dir().join(format!("ortc-turn-{}-{port}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
-        let server = Command::new("setpriv")
+        let options: Vec<String> = options.iter().map(|option| (*option).to_owned()).collect();
+        let started = Self {
+            server: Self::spawn(port, &dir, &options),
+            port,
+            dir,
+            options,
+        };
+        let answers = started.v4_and_v6().into_iter().all(answers);
+        answers.then_some(started)
+    }
+
+    /// Dies without a word, as of SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.server.kill().unwrap();
+        self.server.wait().unwrap();
+    }
+
+    /// Comes back on the same port after `kill`, and remembers nothing.
+    pub(crate) fn start_again(&mut self) {
+        self.server = Self::spawn(self.port, &self.dir, &self.options);
+        assert!(self.v4_and_v6().into_iter().all(answers));
+    }
+
+    fn spawn(port: u16, dir: &Path, options: &[String]) -> Child {
+        let program = std::env::var("ORTC_TURNSERVER").unwrap_or_else(|_| "turnserver".into());
+        Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program)
             .args(["-n", "--no-tcp", "--no-tls", "--no-dtls", "--no-cli"])
@@ -56,10 +81,7 @@ impl Coturn {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("setpriv (util-linux) and turnserver (coturn, or ORTC_TURNSERVER)");
-        let started = Self { server, port, dir };
-        let answers = started.v4_and_v6().into_iter().all(answers);
-        answers.then_some(started)
+            .expect("setpriv (util-linux) and turnserver (coturn, or ORTC_TURNSERVER)")
     }
 
     fn v4_and_v6(&self) -> [SocketAddr; 2] {

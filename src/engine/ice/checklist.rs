@@ -42,6 +42,22 @@ impl IceAgent {
         self.drive(now);
     }
 
+    /// Takes back the local candidates of a base that is no more: a relay that its server lost. A
+    /// path over it is called silent at once.
+    pub(crate) fn withdraw_local_base(&mut self, now: Instant, base: SocketAddr) {
+        self.locals.retain(|local| local.base != base);
+        let gone = |key: &PairKey| key.0 == base;
+        let keys: Vec<PairKey> = self.pairs.iter().map(Pair::key).filter(gone).collect();
+        for key in keys {
+            self.remove_pair(key);
+        }
+        if self.selected_key().as_ref().is_some_and(gone) && self.state == IceState::Connected {
+            self.set_state(IceState::Disconnected);
+            self.search_again();
+        }
+        self.drive(now);
+    }
+
     /// Adds a remote candidate at any time; one known already changes nothing (RFC 8838).
     pub(crate) fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
         if self.state == IceState::Closed {

@@ -92,7 +92,7 @@ impl IceAgent {
     }
 
     /// The path is silent: every pair gets another chance, this one included.
-    fn search_again(&mut self) {
+    pub(super) fn search_again(&mut self) {
         let selected = self.current_selected_key();
         for pair in &mut self.pairs {
             // The peer nominated it since, and it was not the better one then.

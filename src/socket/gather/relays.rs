@@ -52,6 +52,25 @@ impl Gatherer {
         }
     }
 
+    /// A relay that came in the place of one that was lost.
+    pub(crate) fn relay_renewed(
+        &mut self,
+        base: SocketAddr,
+        remote: SocketAddr,
+        relayed: SocketAddr,
+        mapped: Option<SocketAddr>,
+    ) {
+        let same =
+            |t: &&Transaction| t.kind == ServerKind::Turn && t.base == base && t.remote == remote;
+        let Some(host) = self.transactions.iter().find(same).map(|t| t.host) else {
+            return;
+        };
+        self.add_relay(host, base, remote, relayed, mapped);
+        if let Some(mapped) = mapped.filter(|_| !self.relay_only) {
+            self.add_reflexive(host, base, remote, mapped);
+        }
+    }
+
     /// RFC 8445 section 5.1.1.2: the base of a relayed candidate is the candidate itself.
     pub(super) fn add_relay(
         &mut self,

@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::frame::Frame;
 use super::peers::Way;
-use super::{Allocation, Incoming, Phase, wire};
+use super::wire::Ask;
+use super::{Allocation, Incoming, Phase, SILENCE, wire};
 
 impl Allocation {
     /// Wraps a train of datagrams of `segment` bytes (the last may be shorter) for `peer`.
@@ -18,6 +19,7 @@ impl Allocation {
         contents: &[u8],
         segment: usize,
     ) -> Option<(Vec<u8>, usize)> {
+        self.ask_after_silence(now);
         let data = contents.first().is_some_and(|first| *first > 3);
         let (way, ask) = self.peers.way(now, peer, data);
         if let Some(ask) = ask {
@@ -61,19 +63,29 @@ impl Allocation {
         Some((out, size))
     }
 
+    /// A server that was restarted drops what it does not know without a word, and the refreshes
+    /// that find that out are minutes apart.
+    fn ask_after_silence(&mut self, now: Instant) {
+        let silent = |since: Option<Instant>| since.is_some_and(|at| now >= at + SILENCE);
+        if silent(self.last_data) && (self.asked_after.is_none() || silent(self.asked_after)) {
+            self.asked_after = Some(now);
+            self.ask(now, Ask::Refresh { release: false });
+        }
+    }
+
     /// Takes a datagram that came from the server's address.
     pub(super) fn handle_datagram(&mut self, now: Instant, data: &[u8]) -> Incoming {
         if self.phase == Phase::Gone {
             return Incoming::Other;
         }
         if data.first().is_some_and(|first| (64..=79).contains(first)) {
-            return self.channel_data(data);
+            return self.channel_data(now, data);
         }
         let Some(frame) = Frame::parse(data) else {
             return Incoming::Other;
         };
         if frame.is_data_indication() {
-            return self.data_indication(frame);
+            return self.data_indication(now, frame);
         }
         let Some(at) = self.transactions.iter().position(|t| t.id == frame.id) else {
             return Incoming::Other;
@@ -82,13 +94,14 @@ impl Allocation {
         Incoming::Taken
     }
 
-    fn channel_data(&mut self, data: &[u8]) -> Incoming {
+    fn channel_data(&mut self, now: Instant, data: &[u8]) -> Incoming {
         let Some((number, payload)) = wire::channel_data(data) else {
             self.counters.malformed += 1;
             return Incoming::Taken;
         };
         match self.peers.by_number(number) {
             Some(peer) if self.phase == Phase::Ready && self.peers.permits(peer.ip()) => {
+                self.last_data = Some(now);
                 Incoming::Data(peer, payload)
             }
             _ => {
@@ -98,13 +111,14 @@ impl Allocation {
         }
     }
 
-    fn data_indication(&mut self, frame: Frame<'_>) -> Incoming {
+    fn data_indication(&mut self, now: Instant, frame: Frame<'_>) -> Incoming {
         let Some((peer, payload)) = frame.data_indication() else {
             self.counters.malformed += 1;
             return Incoming::Taken;
         };
         // RFC 8656 section 11.3: check that there is a permission.
         if self.phase == Phase::Ready && self.peers.permits(peer.ip()) {
+            self.last_data = Some(now);
             Incoming::Data(peer, payload)
         } else {
             self.counters.unpermitted += 1;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ::stun::addr::MappedAddress;
 use ::stun::attributes::*;
 use ::stun::error_code::{ErrorCode, ErrorCodeAttribute};
 use ::stun::integrity::MessageIntegrity;
@@ -29,6 +30,12 @@ pub(crate) struct FakeServer {
     pub(crate) refuse: Option<(Method, u16)>,
     /// Errors are not authenticated.
     pub(crate) forged_errors: bool,
+    /// The answer to requests about an allocation that there is not.
+    pub(crate) no_allocation: u16,
+    /// Sends clients away before they are authenticated, as coturn does.
+    pub(crate) redirects: bool,
+    /// What a 300 names.
+    pub(crate) alternate: Option<SocketAddr>,
     pub(crate) allocated_until: Option<Instant>,
     pub(crate) permissions: HashMap<IpAddr, Instant>,
     pub(crate) channels: HashMap<u16, (SocketAddr, Instant)>,
@@ -54,6 +61,9 @@ impl FakeServer {
             silent: false,
             refuse: None,
             forged_errors: false,
+            no_allocation: 437,
+            redirects: false,
+            alternate: None,
             allocated_until: None,
             permissions: HashMap::new(),
             channels: HashMap::new(),
@@ -123,6 +133,9 @@ impl FakeServer {
         }
         self.requests += 1;
         assert_eq!(request.typ.class, CLASS_REQUEST);
+        if self.redirects {
+            return Some(self.error(&request, 300, None, false));
+        }
         let nonce = self.nonce(now);
         if !request.contains(ATTR_MESSAGE_INTEGRITY) {
             return Some(self.error(&request, 401, Some(&nonce), false));
@@ -145,8 +158,13 @@ impl FakeServer {
         if self.allocated_until.is_some_and(|until| until <= now) {
             self.allocated_until = None;
         }
-        if (method == METHOD_ALLOCATE) == self.allocated_until.is_some() {
+        let allocated = self.allocated_until.is_some();
+        if method == METHOD_ALLOCATE && allocated {
             return Some(self.error(&request, 437, None, true));
+        }
+        if method != METHOD_ALLOCATE && !allocated {
+            let signed = !self.forged_errors;
+            return Some(self.error(&request, self.no_allocation, None, signed));
         }
         self.granted.push((now, method));
         Some(self.grant(now, &request))
@@ -208,6 +226,13 @@ impl FakeServer {
         answer.raw
     }
 
+    /// An error that anybody could make, for this request.
+    pub(crate) fn forge(&self, request: &[u8], code: u16) -> Vec<u8> {
+        let mut message = Message::new();
+        message.unmarshal_binary(request).unwrap();
+        self.error(&message, code, Some("forged"), false)
+    }
+
     fn error(&self, request: &Message, code: u16, nonce: Option<&str>, signed: bool) -> Vec<u8> {
         let mut answer = answer_to(request, CLASS_ERROR_RESPONSE);
         let code = ErrorCode(code);
@@ -218,6 +243,11 @@ impl FakeServer {
         if let Some(nonce) = nonce {
             answer.add(ATTR_NONCE, nonce.as_bytes());
             answer.add(ATTR_REALM, REALM.as_bytes());
+        }
+        if let Some(alternate) = self.alternate.filter(|_| code == ErrorCode(300)) {
+            let (ip, port) = (alternate.ip(), alternate.port());
+            let value = MappedAddress { ip, port };
+            value.add_to_as(&mut answer, ATTR_ALTERNATE_SERVER).unwrap();
         }
         if signed {
             sign(&mut answer, &Self::key());

@@ -15,6 +15,7 @@ const NONCE: u16 = 0x0015;
 const XOR_RELAYED_ADDRESS: u16 = 0x0016;
 const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const ERROR_CODE: u16 = 0x0009;
+const ALTERNATE_SERVER: u16 = 0x8023;
 const MESSAGE_INTEGRITY: u16 = 0x0008;
 const DATA_INDICATION: u16 = 0x0017;
 const HEADER: usize = 20;
@@ -150,6 +151,11 @@ impl<'a> Frame<'a> {
         self.address(XOR_MAPPED_ADDRESS)
     }
 
+    /// Where an error 300 sends the client (RFC 8489 section 14.15).
+    pub(super) fn alternate_server(&self) -> Option<SocketAddr> {
+        self.plain_address(ALTERNATE_SERVER)
+    }
+
     /// The peer and the place of the payload, if this is a Data indication (RFC 8656
     /// section 11.3).
     pub(super) fn data_indication(&self) -> Option<(SocketAddr, Range<usize>)> {
@@ -163,8 +169,19 @@ impl<'a> Frame<'a> {
         self.kind == DATA_INDICATION
     }
 
-    /// A transport address, never one that cannot be sent to.
+    /// An XORed transport address, never one that cannot be sent to.
     fn address(&self, wanted: u16) -> Option<SocketAddr> {
+        let (ip, port) = self.raw_address(wanted)?;
+        usable(xor_ip(ip, &self.id.0), xor_port(port))
+    }
+
+    /// One that is not XORed.
+    fn plain_address(&self, wanted: u16) -> Option<SocketAddr> {
+        let (ip, port) = self.raw_address(wanted)?;
+        usable(ip, port)
+    }
+
+    fn raw_address(&self, wanted: u16) -> Option<(IpAddr, u16)> {
         let [_, family, p0, p1, ip @ ..] = self.get(wanted)? else {
             return None;
         };
@@ -173,9 +190,12 @@ impl<'a> Frame<'a> {
             2 => IpAddr::from(<[u8; 16]>::try_from(ip).ok()?),
             _ => return None,
         };
-        let ip = xor_ip(ip, &self.id.0).to_canonical();
-        let port = xor_port(u16::from_be_bytes([*p0, *p1]));
-        let usable = port != 0 && !ip.is_unspecified() && !ip.is_multicast();
-        usable.then(|| SocketAddr::new(ip, port))
+        Some((ip, u16::from_be_bytes([*p0, *p1])))
     }
+}
+
+fn usable(ip: IpAddr, port: u16) -> Option<SocketAddr> {
+    let ip = ip.to_canonical();
+    let usable = port != 0 && !ip.is_unspecified() && !ip.is_multicast();
+    usable.then(|| SocketAddr::new(ip, port))
 }

@@ -12,6 +12,7 @@ mod data;
 mod fake_server;
 mod frame;
 mod peers;
+mod refusals;
 mod relays;
 mod requests;
 mod timers;
@@ -35,6 +36,9 @@ use wire::{Ask, Auth};
 const RTO: Duration = Duration::from_millis(500);
 /// A failed refresh is tried again after this while the allocation lasts.
 const REFRESH_RETRY: Duration = Duration::from_secs(5);
+/// Silence of an allocation that was in use, after which the server is asked for it. The peer's
+/// consent checks (RFC 7675) come every 6 s at the latest.
+const SILENCE: Duration = Duration::from_secs(7);
 /// RFC 8445 section 11: Tr, for the NAT between here and the server.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 
@@ -77,8 +81,10 @@ enum Event {
     },
     /// There is no allocation.
     Failed(IceServerErrorKind, String),
-    /// There was one.
-    Lost(String),
+    /// There was one. `Ready` may follow: see `Allocation::lose`.
+    Lost(Option<SocketAddr>, String),
+    /// The server sends us to another one: `redirect` or `close`.
+    Redirected(SocketAddr),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,11 +105,15 @@ struct Transaction {
     sent: u32,
     rto: Duration,
     next: Instant,
+    /// An error came that is not authentic: it counts unless something better comes.
+    refusal: Option<(u16, String)>,
 }
 
 /// One relayed address on one server, asked for from one local address.
 struct Allocation {
     base: SocketAddr,
+    /// The server as it was named, and the one it sent us to, which are mostly the same.
+    asked: SocketAddr,
     server: SocketAddr,
     credentials: Arc<TurnCredentials>,
     /// Own addresses, which cannot be a relay's.
@@ -120,8 +130,17 @@ struct Allocation {
     last_sent: Instant,
     close_by: Option<Instant>,
     verifying: bool,
-    mismatches: u32,
-    /// When to ask again after a 437.
+    /// Some request was refused as if there were no allocation; the next Refresh tells.
+    doubted: bool,
+    last_data: Option<Instant>,
+    /// When it was last asked for because nothing came any more.
+    asked_after: Option<Instant>,
+    /// Somebody got its address.
+    offered: bool,
+    /// When it was made again, the last time.
+    renewed: Option<Instant>,
+    attempts: u32,
+    /// When to ask again after a 437 or 500.
     allocate_at: Option<Instant>,
     out: VecDeque<Vec<u8>>,
     events: VecDeque<Event>,
@@ -148,6 +167,7 @@ impl Allocation {
     ) -> Self {
         let mut allocation = Self {
             base,
+            asked: server,
             server,
             credentials,
             reserved,
@@ -163,7 +183,12 @@ impl Allocation {
             last_sent: now,
             close_by: None,
             verifying: false,
-            mismatches: 0,
+            doubted: false,
+            last_data: None,
+            asked_after: None,
+            offered: false,
+            renewed: None,
+            attempts: 0,
             allocate_at: None,
             out: VecDeque::new(),
             events: VecDeque::new(),
@@ -171,6 +196,11 @@ impl Allocation {
         };
         allocation.ask(now, Ask::Allocate);
         allocation
+    }
+
+    /// Whether this is what a relay of that server comes from.
+    fn serves(&self, base: SocketAddr, server: SocketAddr) -> bool {
+        self.base == base && (self.asked == server || self.server == server)
     }
 
     /// The relayed address while it can be used.
@@ -181,7 +211,7 @@ impl Allocation {
     /// Makes sure that the server still knows the allocation: `Ready` again, or `Lost`.
     fn verify(&mut self, now: Instant) {
         self.verifying = true;
-        self.ask(now, Ask::Refresh { release: false });
+        self.ask_anew(now, Ask::Refresh { release: false });
     }
 
     /// Gives the allocation back (RFC 8656 section 8.1); over after `patience` at the latest.
@@ -210,3 +240,5 @@ impl Allocation {
 
 #[cfg(test)]
 mod allocation_tests;
+#[cfg(test)]
+mod refusal_tests;

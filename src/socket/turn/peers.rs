@@ -20,6 +20,8 @@ const CHANNEL_RETIRED: Duration = Duration::from_secs(300);
 const IDLE: Duration = Duration::from_secs(300);
 /// How long after a refusal the server is asked again.
 const REFUSED: Duration = Duration::from_secs(60);
+/// The same after an error that may pass, and after none at all.
+const NOT_NOW: Duration = Duration::from_secs(3);
 /// The same for a refresh of what is still granted.
 const RETRY: Duration = Duration::from_secs(10);
 /// Permissions and channels at once. Datagrams to further peers are dropped.
@@ -63,6 +65,15 @@ pub(super) enum Way {
     Hold,
     /// Refused by the server, or over a bound.
     Drop,
+}
+
+/// What a server said to a request, or that it said nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Granted,
+    Refused,
+    /// It may be otherwise before long.
+    NotNow,
 }
 
 pub(super) struct Peers {
@@ -208,8 +219,9 @@ impl Peers {
         &mut self,
         now: Instant,
         ask: Ask,
-        granted: bool,
+        verdict: Verdict,
     ) -> Vec<(SocketAddr, Vec<u8>)> {
+        let granted = verdict == Verdict::Granted;
         match ask {
             Ask::Permission(ip) => {
                 let refresh = self.permission_refresh();
@@ -217,7 +229,7 @@ impl Peers {
                 let Some(permission) = self.permissions.get_mut(&ip) else {
                     return Vec::new();
                 };
-                let new = standing(now, granted, PERMISSION, refresh);
+                let new = standing(now, verdict, PERMISSION, refresh);
                 settle(&mut permission.standing, now, new);
                 let held = std::mem::take(&mut permission.held);
                 if granted { held } else { Vec::new() }
@@ -226,7 +238,7 @@ impl Peers {
                 let refresh = self.channel_refresh();
                 self.note_check(now + if granted { refresh } else { RETRY });
                 if let Some(channel) = self.channels.get_mut(&peer) {
-                    let new = standing(now, granted, CHANNEL, refresh);
+                    let new = standing(now, verdict, CHANNEL, refresh);
                     settle(&mut channel.standing, now, new);
                 }
                 Vec::new()
@@ -291,16 +303,18 @@ impl Peers {
     }
 }
 
-fn standing(now: Instant, granted: bool, lasts: Duration, refresh: Duration) -> Standing {
-    if granted {
-        Standing::Granted {
+fn standing(now: Instant, verdict: Verdict, lasts: Duration, refresh: Duration) -> Standing {
+    match verdict {
+        Verdict::Granted => Standing::Granted {
             until: now + lasts,
             refresh: now + refresh,
-        }
-    } else {
-        Standing::Refused {
+        },
+        Verdict::Refused => Standing::Refused {
             until: now + REFUSED,
-        }
+        },
+        Verdict::NotNow => Standing::Refused {
+            until: now + NOT_NOW,
+        },
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use ::stun::message::TransactionId;
 
+use super::wire::Ask;
 use super::{Allocation, Event, Incoming, Phase, TurnCounters, TurnCredentials};
 use crate::engine::outgoing::Transmit;
 use crate::socket::ice_server::IceServerErrorKind;
@@ -46,6 +47,14 @@ pub(in crate::socket) enum RelayOutcome {
     },
     /// This relayed address is gone.
     Lost(SocketAddr),
+    /// What a server gave that nobody waits for: another one in the place of one that was lost,
+    /// or the same once more.
+    Renewed {
+        base: SocketAddr,
+        server: SocketAddr,
+        relayed: SocketAddr,
+        mapped: Option<SocketAddr>,
+    },
 }
 
 /// What a received datagram was.
@@ -85,10 +94,12 @@ impl Relays {
 
     /// Asks for a relay. One that there is already is verified and given again.
     pub(in crate::socket) fn request(&mut self, now: Instant, request: RelayRequest) {
-        let same = |a: &Allocation| a.base == request.base && a.server == request.server;
+        let same = |a: &Allocation| a.serves(request.base, request.server);
         if let Some(known) = self.allocations.iter_mut().find(|a| same(a)) {
             if known.phase == Phase::Ready {
                 known.verify(now);
+            } else if known.phase == Phase::Allocating && known.allocate_at.is_none() {
+                known.ask_anew(now, Ask::Allocate);
             } else if known.phase == Phase::Closing && known.relayed.is_none() {
                 // It was given up before it came about: begin again.
                 known.phase = Phase::Gone;
@@ -124,12 +135,12 @@ impl Relays {
             return;
         };
         let request = self.waiting.swap_remove(at);
-        let same = |base, server| base == request.base && server == request.server;
-        if self.waiting.iter().any(|r| same(r.base, r.server)) {
-            return;
-        }
         for allocation in &mut self.allocations {
-            if same(allocation.base, allocation.server) && allocation.phase == Phase::Allocating {
+            let wanted = |r: &RelayRequest| allocation.serves(r.base, r.server);
+            if wanted(&request)
+                && !self.waiting.iter().any(wanted)
+                && allocation.phase == Phase::Allocating
+            {
                 allocation.close(now, ABANDONED);
             }
         }
@@ -244,13 +255,10 @@ impl Relays {
         }
         let freed = self.remove_gone();
         // Who asked while a former allocation was on its way out, or with other credentials.
-        for (base, server) in freed {
-            let next = self
-                .waiting
-                .iter()
-                .find(|r| r.base == base && r.server == server)
-                .cloned();
-            if let Some(next) = next {
+        for (base, asked, server) in freed {
+            let mut waiting = self.waiting.iter();
+            let next = waiting.find(|r| r.base == base && [asked, server].contains(&r.server));
+            if let Some(next) = next.cloned() {
                 self.allocate(now, &next);
             }
         }
@@ -261,8 +269,17 @@ impl Relays {
             let mut others = self.allocations.iter().enumerate();
             others.any(|(other, a)| other != at && a.usable() == Some(relayed))
         };
+        let occupied = |base: SocketAddr, server: SocketAddr| {
+            let mut others = self.allocations.iter().enumerate();
+            others.any(|(other, a)| other != at && a.serves(base, server))
+        };
+        let base = self.allocations.get(at).map(|a| a.base);
         // A server that lies must not get what belongs to another one.
         let event = match event {
+            Event::Redirected(to) if base.is_some_and(|base| occupied(base, to)) => Event::Failed(
+                IceServerErrorKind::Refused(300),
+                "TURN error 300: it names a server that is asked already".to_owned(),
+            ),
             Event::Ready { relayed, .. } if taken(relayed) => Event::Failed(
                 IceServerErrorKind::Malformed,
                 "the relayed address is another server's".to_owned(),
@@ -272,13 +289,13 @@ impl Relays {
         let Some(allocation) = self.allocations.get_mut(at) else {
             return;
         };
-        let (base, server) = (allocation.base, allocation.server);
         match event {
+            Event::Redirected(to) => allocation.redirect(now, to),
             Event::Ready { relayed, mapped } => {
                 let mut wanted = false;
                 let outcomes = &mut self.outcomes;
                 self.waiting.retain(|r| {
-                    let same = r.base == base && r.server == server;
+                    let same = allocation.serves(r.base, r.server);
                     if same {
                         wanted = true;
                         outcomes.push_back(RelayOutcome::Relayed {
@@ -289,7 +306,16 @@ impl Relays {
                     }
                     !same
                 });
-                if !wanted {
+                if !wanted && allocation.offered {
+                    outcomes.push_back(RelayOutcome::Renewed {
+                        base: allocation.base,
+                        server: allocation.asked,
+                        relayed,
+                        mapped,
+                    });
+                } else if wanted {
+                    allocation.offered = true;
+                } else {
                     allocation.close(now, ABANDONED);
                 }
             }
@@ -299,7 +325,7 @@ impl Relays {
                 let failed = allocation.credentials.clone();
                 let outcomes = &mut self.outcomes;
                 self.waiting.retain(|r| {
-                    let same = r.base == base && r.server == server && r.credentials == failed;
+                    let same = allocation.serves(r.base, r.server) && r.credentials == failed;
                     if same {
                         outcomes.push_back(RelayOutcome::Failed {
                             ticket: r.ticket,
@@ -310,16 +336,15 @@ impl Relays {
                     !same
                 });
             }
-            Event::Lost(why) => {
+            Event::Lost(relayed, why) => {
                 tracing::debug!(why, "a relay is lost");
-                let relayed = allocation.relayed;
                 self.outcomes.extend(relayed.map(RelayOutcome::Lost));
             }
         }
     }
 
-    /// The places (base and server) that are free now.
-    fn remove_gone(&mut self) -> Vec<(SocketAddr, SocketAddr)> {
+    /// The places (base, server as asked, server) that are free now.
+    fn remove_gone(&mut self) -> Vec<(SocketAddr, SocketAddr, SocketAddr)> {
         let mut freed = Vec::new();
         let gone = &mut self.gone;
         self.allocations.retain(|a| {
@@ -330,7 +355,7 @@ impl Relays {
             gone.malformed += a.counters.malformed;
             gone.unpermitted += a.counters.unpermitted;
             gone.unsent += a.counters.unsent;
-            freed.push((a.base, a.server));
+            freed.push((a.base, a.asked, a.server));
             false
         });
         freed

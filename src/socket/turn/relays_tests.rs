@@ -313,5 +313,113 @@ fn r_f3_a_lost_relay_is_told_and_nothing_leaves_from_it() {
     rig.run(601 * SECOND);
     assert_eq!(rig.outcomes, [RelayOutcome::Lost(Rig::relayed(1))]);
     assert!(!rig.send(Rig::relayed(1)));
+    // Another one is asked for once.
+    rig.run(40 * SECOND);
+    assert_eq!(rig.outcomes.len(), 1);
     assert!(rig.relays.is_empty());
+}
+
+#[test]
+fn r_f3_a_relay_that_a_restarted_server_forgot_is_made_again_though_nobody_asks() {
+    let mut rig = Rig::ready(1);
+    rig.send(Rig::relayed(1));
+    let server = rig.servers.get_mut(&Rig::server(1)).unwrap();
+    server.restart();
+    server.relayed = addr("192.0.2.1:50001");
+    // The permission for another peer is asked for.
+    let transmit = Transmit {
+        local: Rig::relayed(1),
+        remote: addr("198.51.100.8:5000"),
+        contents: DATA.to_vec(),
+        segment_size: DATA.len(),
+    };
+    assert!(rig.relays.wrap(rig.now, transmit).is_ok());
+    rig.run(SECOND);
+    let renewed = RelayOutcome::Renewed {
+        base: base(),
+        server: Rig::server(1),
+        relayed: addr("192.0.2.1:50001"),
+        mapped: Some(addr("203.0.113.9:4000")),
+    };
+    assert_eq!(rig.outcomes, [RelayOutcome::Lost(Rig::relayed(1)), renewed]);
+    assert!(!rig.send(Rig::relayed(1)));
+    let before = rig.servers[&Rig::server(1)].relays.len();
+    assert!(rig.send(addr("192.0.2.1:50001")));
+    assert_eq!(rig.servers[&Rig::server(1)].relays.len(), before + 1);
+}
+
+/// A server that refuses with 300 and names `to`, without credentials or with.
+fn redirecting(rig: &mut Rig, server: u8, to: SocketAddr, early: bool) {
+    let server = rig.servers.get_mut(&Rig::server(server)).unwrap();
+    server.redirects = early;
+    server.refuse = Some((::stun::message::METHOD_ALLOCATE, 300));
+    server.alternate = Some(to);
+}
+
+#[test]
+fn r_s20_another_server_that_a_300_names_is_asked_in_its_place() {
+    let mut rig = Rig::new(2);
+    redirecting(&mut rig, 1, Rig::server(2), true);
+    rig.ask(1, 1, PASSWORD);
+    assert_eq!(rig.relayed_for(1), [Rig::relayed(2)]);
+
+    let mut rig = Rig::new(2);
+    redirecting(&mut rig, 1, Rig::server(2), false);
+    rig.ask(1, 1, PASSWORD);
+    assert_eq!(rig.relayed_for(1), [Rig::relayed(2)]);
+    assert!(rig.send(Rig::relayed(2)));
+    assert_eq!(rig.servers[&Rig::server(2)].relays.len(), 1);
+    // It is the same relay for whoever asks either of them, and given back where it is.
+    rig.ask(2, 1, PASSWORD);
+    rig.ask(3, 2, PASSWORD);
+    assert_eq!(rig.relayed_for(2), [Rig::relayed(2)]);
+    assert_eq!(rig.relayed_for(3), [Rig::relayed(2)]);
+    rig.relays.release(rig.now);
+    rig.run(SECOND);
+    assert!(rig.relays.is_empty());
+    assert!(rig.servers[&Rig::server(2)].allocated_until.is_none());
+}
+
+#[test]
+fn r_s20_a_300_that_leads_nowhere_is_an_error_at_once() {
+    // To itself, back and forth, on and on, to us, to another family, to no address, nowhere.
+    for to in [
+        "192.0.2.1:3478",
+        "192.0.2.2:3478",
+        "10.0.0.1:9",
+        "[2001:db8::2]:3478",
+        "0.0.0.0:3478",
+        "192.0.2.2:0",
+        "224.0.0.1:3478",
+    ] {
+        for (next, early) in [(1, false), (3, false), (1, true), (3, true)] {
+            let mut rig = Rig::new(3);
+            redirecting(&mut rig, 1, addr(to), early);
+            redirecting(&mut rig, 2, Rig::server(next), early);
+            rig.ask(1, 1, PASSWORD);
+            assert!(rig.failed(1, IceServerErrorKind::Refused(300)), "{to}");
+            assert!(rig.relays.is_empty());
+            assert_eq!(rig.servers[&Rig::server(3)].requests, 0);
+        }
+    }
+    // To one that is asked already.
+    let mut rig = Rig::ready(2);
+    rig.servers
+        .insert(Rig::server(3), FakeServer::new("192.0.2.3:50000"));
+    redirecting(&mut rig, 3, Rig::server(2), false);
+    rig.ask(3, 3, PASSWORD);
+    assert!(rig.failed(3, IceServerErrorKind::Refused(300)));
+    assert!(rig.send(Rig::relayed(2)));
+}
+
+/// RFC 8489 section 14.8: MESSAGE-INTEGRITY comes before the redirection.
+#[test]
+fn r_s20_a_300_that_is_not_authentic_leads_nowhere() {
+    let mut rig = Rig::new(2);
+    redirecting(&mut rig, 1, Rig::server(2), false);
+    rig.servers.get_mut(&Rig::server(1)).unwrap().forged_errors = true;
+    rig.ask(1, 1, PASSWORD);
+    rig.run(30 * SECOND);
+    assert!(rig.failed(1, IceServerErrorKind::Refused(300)));
+    assert_eq!(rig.servers[&Rig::server(2)].requests, 0);
 }

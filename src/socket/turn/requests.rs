@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::frame::{Answer, Frame};
+use super::peers::Verdict;
 use super::wire::{self, Ask, Auth, DEFAULT_LIFETIME};
-use super::{Allocation, Event, Phase, REFRESH_RETRY, RTO, Transaction, TurnCredentials};
+use super::{Allocation, Event, Phase, RTO, Transaction, TurnCredentials};
 use crate::socket::ice_server::IceServerErrorKind;
 use crate::socket::stun::new_transaction_id;
 
@@ -15,10 +16,6 @@ use crate::socket::stun::new_transaction_id;
 const MAX_NONCES: u32 = 3;
 /// RFC 8656 section 3.3: a server's maximum should be an hour.
 const MAX_LIFETIME: u32 = 3_600;
-/// RFC 8656 section 7.4 wants three tries from three ports after 437. There is one port only, so
-/// they are spread in time: servers keep what was given back for a second or so.
-const MAX_MISMATCHES: u32 = 2;
-const AFTER_MISMATCH: Duration = Duration::from_millis(1_200);
 /// Messages that wait to be sent to the server; the driver takes them after every call.
 const MAX_OUT: usize = 1_024;
 
@@ -28,6 +25,12 @@ impl Allocation {
         if !self.transactions.iter().any(|t| t.ask == ask) {
             self.send_request(now, ask, 0);
         }
+    }
+
+    /// The same at once, though one that is under way would be repeated in a while only.
+    pub(super) fn ask_anew(&mut self, now: Instant, ask: Ask) {
+        self.transactions.retain(|t| t.ask != ask || t.sent < 2);
+        self.ask(now, ask);
     }
 
     fn send_request(&mut self, now: Instant, ask: Ask, nonces: u32) {
@@ -46,6 +49,7 @@ impl Allocation {
             sent: 1,
             rto: RTO,
             next: now + RTO,
+            refusal: None,
         });
     }
 
@@ -68,26 +72,33 @@ impl Allocation {
             self.counters.malformed += 1;
             return;
         };
-        if let Answer::Error(code @ (401 | 438), reason) = answer {
+        if let Answer::Error(code @ (401 | 438), _) = answer
+            && let Some(auth) = self.new_auth(code, ask, authenticated, nonces, &frame)
+        {
             self.transactions.swap_remove(at);
-            match self.new_auth(code, ask, authenticated, nonces, &frame) {
-                Some(auth) => {
-                    self.auth = Some(auth);
-                    self.send_request(now, ask, nonces + 1);
-                }
-                None => self.refused(now, ask, code, &reason),
-            }
+            self.auth = Some(auth);
+            self.send_request(now, ask, nonces + 1);
             return;
         }
-        // RFC 8489 section 9.2.5: discarded as if it had never been received.
-        if authenticated && !self.auth.as_ref().is_some_and(|auth| auth.verifies(data)) {
-            self.counters.malformed += 1;
-            return;
-        }
-        self.transactions.swap_remove(at);
+        let proven = !authenticated || self.auth.as_ref().is_some_and(|auth| auth.verifies(data));
         match answer {
-            Answer::Success => self.granted(now, ask, &frame),
-            Answer::Error(code, reason) => self.refused(now, ask, code, &reason),
+            Answer::Success if proven => {
+                self.transactions.swap_remove(at);
+                self.granted(now, ask, &frame);
+            }
+            // RFC 8489 section 9.2.5: discarded as if it had never been received.
+            Answer::Success => self.counters.malformed += 1,
+            // Also before anybody could authenticate anything, which is how coturn does it.
+            Answer::Error(300, _) if proven && self.may_follow(ask, &frame) => {
+                self.transactions.swap_remove(at);
+                self.events
+                    .extend(frame.alternate_server().map(Event::Redirected));
+            }
+            Answer::Error(code, reason) if proven => {
+                self.transactions.swap_remove(at);
+                self.refused(now, ask, code, &reason, true);
+            }
+            Answer::Error(code, reason) => self.refused_by_whom(now, at, code, reason),
         }
     }
 
@@ -147,57 +158,23 @@ impl Allocation {
                 }
             }
             Ask::Refresh { release: true } => self.released(now),
-            Ask::Refresh { release: false } if lifetime == 0 => self.lose("the server ended it"),
+            Ask::Refresh { release: false } if lifetime == 0 => {
+                self.lose(now, "the server ended it");
+            }
             Ask::Refresh { release: false } => {
+                self.doubted = false;
                 self.set_lifetime(now, lifetime);
                 if std::mem::take(&mut self.verifying) {
                     self.tell_ready();
                 }
             }
             Ask::Permission(_) | Ask::Channel(..) => {
-                for (peer, datagram) in self.peers.answered(now, ask, true) {
+                for (peer, datagram) in self.peers.answered(now, ask, Verdict::Granted) {
                     let mut message = Vec::new();
                     wire::push_send_indication(&mut message, peer, &datagram);
                     self.send(now, message);
                 }
             }
-        }
-    }
-
-    pub(super) fn refused(&mut self, now: Instant, ask: Ask, code: u16, reason: &str) {
-        tracing::debug!(code, reason, ?ask, "a TURN server refused");
-        match ask {
-            Ask::Allocate
-                if code == 437
-                    && self.phase == Phase::Allocating
-                    && self.mismatches < MAX_MISMATCHES =>
-            {
-                // What is left of an earlier allocation on this port is given back first.
-                self.mismatches += 1;
-                self.ask(now, Ask::Refresh { release: true });
-            }
-            Ask::Allocate => self.fail(
-                IceServerErrorKind::Refused(code),
-                &format!("TURN error {code}: {reason}"),
-            ),
-            Ask::Refresh { release: true } => self.released(now),
-            // RFC 8656 section 5: 437 says that there is no allocation.
-            _ if code == 437 => self.lose("the server no longer knows it"),
-            Ask::Refresh { release: false } if code >= 500 => {
-                self.refresh_at = now + REFRESH_RETRY;
-            }
-            Ask::Refresh { release: false } => self.lose("the server refuses to refresh it"),
-            Ask::Permission(_) | Ask::Channel(..) => {
-                self.peers.answered(now, ask, false);
-            }
-        }
-    }
-
-    pub(super) fn released(&mut self, now: Instant) {
-        if self.phase == Phase::Allocating {
-            self.allocate_at = Some(now + AFTER_MISMATCH);
-        } else {
-            self.phase = Phase::Gone;
         }
     }
 
@@ -220,13 +197,6 @@ impl Allocation {
         if self.phase == Phase::Allocating {
             self.events
                 .push_back(Event::Failed(kind, message.to_owned()));
-        }
-        self.phase = Phase::Gone;
-    }
-
-    pub(super) fn lose(&mut self, why: &str) {
-        if self.phase == Phase::Ready {
-            self.events.push_back(Event::Lost(why.to_owned()));
         }
         self.phase = Phase::Gone;
     }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::peers::Verdict;
 use super::wire::{self, Ask};
 use super::{Allocation, KEEPALIVE, Phase, REFRESH_RETRY};
 use crate::socket::ice_server::IceServerErrorKind;
@@ -46,7 +47,7 @@ impl Allocation {
             return;
         }
         if self.expires <= now {
-            self.lose("it was not refreshed in time");
+            self.lose(now, "it was not refreshed in time");
             return;
         }
         if self.refresh_at <= now {
@@ -67,6 +68,21 @@ impl Allocation {
     fn run_transactions(&mut self, now: Instant) {
         let mut resend = Vec::new();
         let mut expired = Vec::new();
+        let mut refused = Vec::new();
+        for at in (0..self.transactions.len()).rev() {
+            let due = self
+                .transactions
+                .get(at)
+                .is_some_and(|t| t.next <= now && self.believed(t.refusal.as_ref(), t.sent));
+            if due {
+                let transaction = self.transactions.swap_remove(at);
+                refused.extend(
+                    transaction
+                        .refusal
+                        .map(|refusal| (transaction.ask, refusal)),
+                );
+            }
+        }
         // Closing waits for an answer to Allocate, but does not ask again.
         let silent = self.phase == Phase::Closing;
         self.transactions.retain_mut(|t| {
@@ -99,9 +115,12 @@ impl Allocation {
                 Ask::Refresh { release: true } => self.released(now),
                 Ask::Refresh { release: false } => self.refresh_at = now + REFRESH_RETRY,
                 Ask::Permission(_) | Ask::Channel(..) => {
-                    self.peers.answered(now, ask, false);
+                    self.peers.answered(now, ask, Verdict::NotNow);
                 }
             }
+        }
+        for (ask, (code, reason)) in refused {
+            self.refused(now, ask, code, &reason, false);
         }
     }
 }
