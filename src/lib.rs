@@ -95,12 +95,16 @@ mod connection;
 mod dtmf;
 mod engine;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod july;
 mod media;
 mod queue;
 mod random;
 mod rtp;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[allow(dead_code, unused_imports)]
 mod simnet;
 mod socket;
 

@@ -19,6 +19,8 @@ pub(crate) mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;
 mod fork;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod ice_server;
 #[cfg(test)]
 mod ice_server_tests;

@@ -7,6 +7,8 @@ mod receiver;
 mod tone;
 pub(crate) mod track;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod loss_tests;
 #[cfg(test)]

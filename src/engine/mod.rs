@@ -6,7 +6,19 @@ mod closing;
 pub(crate) mod data;
 pub(crate) mod demux;
 pub(crate) mod dtls;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod guard;
+#[cfg(any(test, fuzzing))]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+#[path = "tests/harness.rs"]
+mod harness;
 pub(crate) mod ice;
 mod media;
 mod model;

@@ -20,6 +20,8 @@ pub(crate) mod track;
 mod codec_tests;
 #[cfg(test)]
 mod description_tests;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod jitter_tests;
 #[cfg(test)]

@@ -24,7 +24,7 @@ fn packet(count: u8, kind: u8, words: &[u32]) -> Vec<u8> {
 }
 
 /// One of each kind of reliability.md's row A4.
-fn corpus() -> Vec<Vec<u8>> {
+pub(super) fn corpus() -> Vec<Vec<u8>> {
     let block = [OURS, 0x0100_0002, 3, 4, 5, 6];
     let sr = [&[0x2000, 1, 2, 3, 4, 5][..], &block].concat();
     vec![

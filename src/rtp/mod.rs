@@ -23,6 +23,8 @@ mod session;
 mod transport_cc;
 mod wire;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod fuzz_tests;
 #[cfg(test)]

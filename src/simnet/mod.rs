@@ -8,6 +8,7 @@ mod nat;
 #[cfg(test)]
 mod nat_tests;
 pub(crate) mod rng;
+pub(crate) mod script;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 pub(crate) use link::{Burst, Link};
 pub(crate) use nat::NatKind;
 pub(crate) use rng::Rng;
+pub(crate) use script::Script;
 
 /// A datagram that reached a host.
 #[derive(Debug, Clone, PartialEq, Eq)]

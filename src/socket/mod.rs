@@ -1,6 +1,8 @@
 //! RTCSocket: one UDP port, shared by any number of connections.
 
 pub(crate) mod driver;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod gather;
 mod ice_server;
 mod interfaces;

@@ -5,6 +5,8 @@ use std::future::Future;
 use std::sync::{LazyLock, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage, setrlimit};
+use nix::sys::time::{TimeVal, TimeValLike};
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 
 /// How long after the end of a test everything must be gone.
@@ -64,6 +66,26 @@ pub(crate) fn rss_kib() -> u64 {
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let words = line.unwrap().split_whitespace().nth(1);
     words.unwrap().parse().unwrap()
+}
+
+/// What the process has used of the processors; `RUSAGE_THREAD`: what this thread has.
+pub(crate) fn cpu_time_of(who: UsageWho) -> Duration {
+    let usage = getrusage(who).unwrap();
+    let time = |time: TimeVal| Duration::from_micros(time.num_microseconds() as u64);
+    time(usage.user_time()) + time(usage.system_time())
+}
+
+/// What the process has used of the processors.
+pub(crate) fn cpu_time() -> Duration {
+    cpu_time_of(UsageWho::RUSAGE_SELF)
+}
+
+/// Lets the process have so many files open.
+pub(crate) fn many_files(count: u64) {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    if soft < count {
+        setrlimit(Resource::RLIMIT_NOFILE, count, hard.max(count)).unwrap();
+    }
 }
 
 /// Tasks of the current runtime.

@@ -31,6 +31,11 @@ pub(crate) async fn within<T>(seconds: u64, future: impl Future<Output = T>) -> 
     result
 }
 
+/// Whether tests run in their full size, which takes minutes (`tests/soak`).
+pub(crate) fn full_size() -> bool {
+    std::env::var_os("ORTC_SOAK").is_some()
+}
+
 /// Options that stay on loopback.
 pub(crate) fn loopback() -> RTCConnectionOptions {
     RTCConnectionOptions::default().bind(SocketAddr::from(([127, 0, 0, 1], 0)))

@@ -7,6 +7,8 @@ mod reassembly;
 mod record;
 mod rtc;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;
 

@@ -265,7 +265,7 @@ pub(super) fn error(
     )
 }
 
-fn seal(
+pub(super) fn seal(
     kind: MessageType,
     transaction: TransactionId,
     attributes: Vec<Box<dyn Setter>>,

@@ -23,6 +23,8 @@ mod nomination;
 mod pair;
 mod responses;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,

@@ -4,12 +4,10 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use super::super::certificate::{Certificate, HashAlgorithm, digest};
-use super::super::dtls::DtlsRole;
-use super::super::ice::{Candidate, CandidateKind, Credentials, IceConfig, Role};
-use super::super::{
-    Engine, EngineConfig, EngineEvent, Identity, OutgoingRtp, ReceiverSpec, SendOutcome,
-};
+use super::certificate::{Certificate, HashAlgorithm, digest};
+use super::dtls::DtlsRole;
+use super::ice::{Candidate, CandidateKind, Credentials, IceConfig, Role};
+use super::{Engine, EngineConfig, EngineEvent, Identity, OutgoingRtp, ReceiverSpec, SendOutcome};
 use crate::error::DisconnectReason;
 use crate::rtp::{Declaration, ExtensionMap, ReceiverId, RtpConfig, RtpPacket};
 use crate::simnet::{Rng, SimNet};

@@ -3,7 +3,6 @@
 mod closing;
 mod consent;
 mod data;
-mod harness;
 mod hostile;
 mod identity;
 mod insider;
@@ -14,3 +13,6 @@ mod padding;
 mod redundancy;
 mod repair;
 mod setup;
+mod soak;
+
+use super::harness;

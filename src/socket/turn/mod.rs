@@ -8,9 +8,12 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod data;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+#[cfg_attr(fuzzing, allow(dead_code))]
 mod fake_server;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod peers;
 mod refusals;
 mod relays;
