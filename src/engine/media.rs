@@ -426,11 +426,25 @@ impl Engine {
         let reception = self
             .rtp
             .receive(now, header, packet.payload.len(), clock_rate);
-        if reception == Reception::Refused {
+        match reception {
+            Reception::Deliver | Reception::Repeat => {}
             // Overtaken by its own BYE, or one too many: no source of the receiver's.
-            self.router.unbind(packet.ssrc);
-            self.poll_rtp_events();
-            return;
+            Reception::Refused => {
+                self.router.unbind(packet.ssrc);
+                self.poll_rtp_events();
+                return;
+            }
+            Reception::Held => {
+                self.router.unbind(packet.ssrc);
+                self.held.push(now, header.clone(), packet);
+                return;
+            }
+            Reception::Resumed => {
+                for (header, packet) in self.held.take(packet.ssrc) {
+                    self.deliver(now, &header, packet);
+                }
+                return self.deliver(now, header, packet);
+            }
         }
         let first = !receiver.ssrcs.contains(&packet.ssrc);
         if first {

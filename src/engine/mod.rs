@@ -19,6 +19,7 @@ pub(crate) mod guard;
 )]
 #[path = "tests/harness.rs"]
 mod harness;
+mod held;
 pub(crate) mod ice;
 mod media;
 mod model;
@@ -76,6 +77,7 @@ pub(crate) struct Engine {
     senders: media::Senders,
     receivers: BTreeMap<ReceiverId, media::Receiver>,
     unknown: unknown::UnknownSources,
+    held: held::Held,
     /// What is read and sent of the configured header extensions.
     extensions_in: ExtensionMap,
     extensions_out: ExtensionMap,
@@ -131,6 +133,7 @@ impl Engine {
             senders: BTreeMap::new(),
             receivers: BTreeMap::new(),
             unknown: unknown::UnknownSources::default(),
+            held: held::Held::default(),
             extensions_in,
             extensions_out,
             extension_limits: Default::default(),

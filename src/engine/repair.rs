@@ -273,7 +273,12 @@ impl Engine {
         let media = receiver.repaired(packet.ssrc);
         let clock_rate = receiver.spec.clock_rate(payload_type);
         let len = packet.payload.len();
-        if self.rtp.receive(now, header, len, clock_rate) == Reception::Refused {
+        let mut reception = self.rtp.receive(now, header, len, clock_rate);
+        if reception == Reception::Resumed {
+            reception = self.rtp.receive(now, header, len, clock_rate);
+        }
+        // What is held of media is not worth it here: it will be asked for again.
+        if !matches!(reception, Reception::Deliver | Reception::Repeat) {
             self.router.unbind(packet.ssrc);
             return None;
         }

@@ -142,10 +142,14 @@ impl Packetizer {
     }
 }
 
-/// RFC 7587 section 4.2: one Opus packet per RTP packet, never split. The marker bit stays clear:
+/// The table of contents and the longest frame (RFC 6716 sections 3.1 and 3.2.1).
+const MAX_OPUS: usize = 1_276;
+
+/// RFC 7587 section 4.2: one Opus packet per RTP packet, never split, so that the longest frame
+/// goes out whole: with all headers it is still below the 1,500 bytes of Ethernet. The marker bit stays clear:
 /// there is no sender here that knows where a talkspurt begins.
 fn opus(frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) -> Result<()> {
-    if frame.len() > max_payload {
+    if frame.len() > max_payload.max(MAX_OPUS) {
         return Err(Error::invalid_parameters(format!(
             "an opus packet of {} bytes does not fit one RTP packet",
             frame.len()

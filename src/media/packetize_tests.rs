@@ -177,12 +177,70 @@ fn bad_samples_are_refused() {
     refused(&av1, &[0x12, 0]); // only a temporal delimiter
     refused(&av1, &[0x32, 200, 1]); // size beyond the end
     refused(&av1, &[0x36]); // no extension byte
-    refused(&RTCCodec::opus(96), &[7; 1201]);
+    refused(&RTCCodec::opus(96), &[7; 1277]);
     assert!(Packetizer::for_codec(&RTCCodec::dtmf(101)).is_err());
     assert!(Packetizer::for_codec(&RTCCodec::new("xyz", 101)).is_err());
     let mut vp8 = Packetizer::for_codec(&RTCCodec::vp8(97)).unwrap();
     let frame = Bytes::from_static(&[1; 100]);
     assert!(vp8.packetize(&frame, MIN, &mut Vec::new()).is_err());
+}
+
+/// Lengths before the units look like a start code from 256 to 511: refused like all others, and
+/// three-byte start codes are not mistaken for them.
+#[test]
+fn length_prefixed_samples_are_refused_whatever_their_lengths() {
+    let unit = |head: &[u8], len: usize| {
+        let mut unit = head.to_vec();
+        unit.resize(len, 0x55);
+        unit
+    };
+    let cases: [(RTCCodec, [&[u8]; 3]); 2] = [
+        (
+            RTCCodec::h264(98),
+            [&[0x65, 0x88], &[0x41, 0x9a], &[0x67, 0x42]],
+        ),
+        (
+            RTCCodec::new("h265", 100),
+            [&[0x26, 1], &[2, 1], &[0x40, 1]],
+        ),
+    ];
+    for (codec, heads) in cases {
+        for first in (3..700).chain(65_300..65_800) {
+            for second in [0usize, 20, 256, 300, 511, 600] {
+                let units = [unit(heads[0], first), unit(heads[1], second.max(3))];
+                let units = &units[..if second == 0 { 1 } else { 2 }];
+                let prefixed = units.iter().flat_map(|unit| {
+                    let length = (unit.len() as u32).to_be_bytes();
+                    [length.to_vec(), unit.clone()].concat()
+                });
+                let frame = Bytes::from_iter(prefixed);
+                let mut out = Vec::new();
+                let mut packetizer = Packetizer::for_codec(&codec).unwrap();
+                let result = packetizer.packetize(&frame, 1_100, &mut out);
+                let name = result.err().map(|error| error.name());
+                let expected = Some(crate::ErrorName::InvalidParameters);
+                assert_eq!(name, expected, "{} {first} {second}", codec.name);
+            }
+        }
+        for head in heads {
+            for len in 3..700 {
+                let frame = Bytes::from([&[0, 0, 1][..], &unit(head, len)].concat());
+                let mut packetizer = Packetizer::for_codec(&codec).unwrap();
+                let result = packetizer.packetize(&frame, 1_100, &mut Vec::new());
+                assert!(result.is_ok(), "{} {head:?} {len}", codec.name);
+            }
+        }
+    }
+}
+
+/// RFC 6716 section 3.2.1: a frame has up to 1,275 bytes, after the table of contents.
+#[test]
+fn the_longest_opus_packet_goes_out_whole() {
+    for len in [1, 1_100, 1_101, 1_201, 1_275, 1_276] {
+        let frame = Bytes::from(vec![5; len]);
+        let out = packetize(&RTCCodec::opus(96), &frame, 1_100);
+        assert_eq!(payloads(&out), [frame]);
+    }
 }
 
 const MIN: usize = super::packetize::MIN_PAYLOAD - 1;

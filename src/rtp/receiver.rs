@@ -5,11 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::label::MediaLabel;
 use super::nack::{Arrival, NackTracker};
+use super::repair::Reception;
 use super::reports::{ReportBlock, ntp_middle};
 
 /// RFC 3550 appendix A.1.
 const MAX_DROPOUT: u16 = 3_000;
 const MAX_MISORDER: u16 = 100;
+/// So long after a BYE, packets newer than any before it may be strays that it overtook.
+const STRAYS: Duration = Duration::from_millis(200);
+/// Unless so many came, each newer than the one before it.
+const RESUMING: u8 = 3;
 
 /// A peer's clock mapping from its last sender report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +82,8 @@ pub(super) struct SourceState {
     pub(super) timeout: Duration,
     pub(super) active: bool,
     pub(super) left_at: Option<Instant>,
+    /// Newer packets since the BYE: the last one, and how many in order.
+    resuming: Option<(u16, u8)>,
     pub(super) heard_since_report: bool,
     pub(super) clock: Option<SenderClock>,
     pub(super) last_request: Option<Instant>,
@@ -120,6 +127,7 @@ impl SourceState {
             timeout,
             active: false,
             left_at: None,
+            resuming: None,
             heard_since_report: false,
             clock: None,
             last_request: None,
@@ -130,6 +138,27 @@ impl SourceState {
             restored: 0,
             restored_bytes: 0,
         }
+    }
+
+    /// What a packet is that comes after the BYE of its source: one that the BYE overtook, or the
+    /// first of those with which the peer goes on under the same SSRC.
+    pub(super) fn after_bye(&mut self, now: Instant, left: Instant, number: u16) -> Reception {
+        if self.max_seq.wrapping_sub(number) < MAX_MISORDER {
+            return Reception::Refused;
+        }
+        let in_order = match self.resuming {
+            Some((last, count)) if (1..=MAX_MISORDER).contains(&number.wrapping_sub(last)) => {
+                count.saturating_add(1)
+            }
+            _ => 1,
+        };
+        self.resuming = Some((number, in_order));
+        if in_order < RESUMING && now.saturating_duration_since(left) < STRAYS {
+            return Reception::Held;
+        }
+        self.left_at = None;
+        self.resuming = None;
+        Reception::Resumed
     }
 
     /// False for a packet that was here before, as far as that is known.

@@ -12,8 +12,13 @@ pub(crate) enum Reception {
     Deliver,
     /// It was here before: it is counted, and not delivered twice.
     Repeat,
-    /// Its source is one too many, or has just said BYE.
+    /// Its source is one too many, or it was overtaken by its BYE.
     Refused,
+    /// It came right after the BYE of its source, and may be of a source that goes on: to be kept
+    /// until that is known.
+    Held,
+    /// Its source goes on after a BYE: what was held comes first, then this packet, all anew.
+    Resumed,
 }
 
 impl Reception {

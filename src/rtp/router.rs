@@ -35,6 +35,8 @@ pub(crate) enum Route {
 struct Binding {
     receiver: ReceiverId,
     declared: bool,
+    /// Its source ended, as the how manieth: it may go on, and makes room if it does not.
+    ended: Option<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +44,7 @@ pub(crate) struct Router {
     receivers: Vec<(ReceiverId, Declaration)>,
     ssrcs: BTreeMap<u32, Binding>,
     next: u32,
+    ends: u64,
     refused: u64,
 }
 
@@ -108,10 +111,30 @@ impl Router {
         self.ssrcs.retain(|_, binding| binding.receiver != id);
     }
 
-    /// Forgets an SSRC that was learnt, e.g. after its BYE; a declared one stays.
+    /// The source of an SSRC ended, e.g. with a BYE. If it was learnt, it is bound anew by what its
+    /// packets say, or without a word to the same receiver, and makes room for others.
     pub(crate) fn unbind(&mut self, ssrc: u32) {
-        self.ssrcs
-            .retain(|other, binding| *other != ssrc || binding.declared);
+        if let Some(binding) = self.ssrcs.get_mut(&ssrc)
+            && !binding.declared
+        {
+            self.ends = self.ends.wrapping_add(1);
+            binding.ended = Some(self.ends);
+        }
+    }
+
+    /// Makes room for new SSRCs; false if the others are all in use.
+    fn make_room(&mut self, needed: usize) -> bool {
+        while self.ssrcs.len().saturating_add(needed) > MAX_SSRCS {
+            let ended = self
+                .ssrcs
+                .iter()
+                .filter_map(|(ssrc, b)| Some((b.ended?, *ssrc)));
+            let Some((_, oldest)) = ended.min() else {
+                return false;
+            };
+            self.ssrcs.remove(&oldest);
+        }
+        true
     }
 
     /// Finds the receiver. A match by anything but the SSRC binds the SSRC from then on.
@@ -124,13 +147,15 @@ impl Router {
         mid: Option<&str>,
         rid: Option<&str>,
     ) -> Route {
-        if let Some(binding) = self.ssrcs.get(&ssrc) {
+        let known = self.ssrcs.get(&ssrc).copied();
+        if let Some(binding) = known.filter(|binding| binding.ended.is_none()) {
             return Route::Receiver(binding.receiver);
         }
-        let Some(receiver) = self.find(payload_type, mid, rid) else {
+        let found = self.find(payload_type, mid, rid);
+        let Some(receiver) = found.or(known.map(|binding| binding.receiver)) else {
             return Route::Unknown;
         };
-        if self.ssrcs.len() >= MAX_SSRCS {
+        if known.is_none() && !self.make_room(1) {
             self.refused = self.refused.wrapping_add(1);
             return Route::Unknown;
         }
@@ -139,6 +164,7 @@ impl Router {
             Binding {
                 receiver,
                 declared: false,
+                ended: None,
             },
         );
         Route::Receiver(receiver)
@@ -155,7 +181,7 @@ impl Router {
     pub(crate) fn ssrcs_of(&self, id: ReceiverId) -> impl Iterator<Item = u32> + '_ {
         self.ssrcs
             .iter()
-            .filter(move |(_, binding)| binding.receiver == id)
+            .filter(move |(_, binding)| binding.receiver == id && binding.ended.is_none())
             .map(|(ssrc, _)| *ssrc)
     }
 
@@ -203,12 +229,15 @@ impl Router {
     }
 
     fn bind_declared(&mut self, receiver: ReceiverId, declaration: &Declaration) {
+        let new = declaration.ssrcs.iter();
+        self.make_room(new.filter(|ssrc| !self.ssrcs.contains_key(ssrc)).count());
         for ssrc in &declaration.ssrcs {
             self.ssrcs.insert(
                 *ssrc,
                 Binding {
                     receiver,
                     declared: true,
+                    ended: None,
                 },
             );
         }
@@ -239,7 +268,8 @@ impl Router {
                 None => added = added.saturating_add(1),
             }
         }
-        if self.ssrcs.len().saturating_add(added) > MAX_SSRCS {
+        let in_use = self.ssrcs.values().filter(|b| b.ended.is_none()).count();
+        if in_use.saturating_add(added) > MAX_SSRCS {
             return Err(Error::invalid_parameters(format!(
                 "more than {MAX_SSRCS} SSRCs on one connection"
             )));

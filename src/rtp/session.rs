@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 const MAX_SOURCES: usize = 1_000;
 /// Bound on the events that a peer can cause at will; the newest are dropped and counted.
 const MAX_EVENTS: usize = 1_000;
-/// For so long after a BYE, packets that were overtaken by it do not bring its source back
-/// (RFC 3550 section 6.2.1 delays the removal for the same reason).
+/// For so long after a BYE a source is remembered, so that packets that were overtaken by it do not
+/// bring it back (RFC 3550 section 6.2.1 delays the removal for the same reason).
 const BYE_LINGER: Duration = Duration::from_secs(1);
 /// A peer that does not know of our reduced minimum reports this seldom; timeouts of members go
 /// by it (RFC 3550 section 6.2).
@@ -208,11 +208,11 @@ impl RtpSession {
             return Reception::of(fresh);
         }
         self.check_collision(now, ssrc);
-        if let Some(source) = self.sources.get(&ssrc)
+        if let Some(source) = self.sources.get_mut(&ssrc)
             && let Some(left) = source.left_at
         {
             if now.saturating_duration_since(left) < BYE_LINGER {
-                return Reception::Refused;
+                return source.after_bye(now, left, sequence_number);
             }
             self.sources.remove(&ssrc);
         }
@@ -252,7 +252,10 @@ impl RtpSession {
         payload_len: usize,
         clock_rate: u32,
     ) -> bool {
-        self.receive(now, header, payload_len, clock_rate) != Reception::Refused
+        matches!(
+            self.receive(now, header, payload_len, clock_rate),
+            Reception::Deliver | Reception::Repeat
+        )
     }
 
     /// Forgets a source, without an event.

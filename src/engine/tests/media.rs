@@ -160,6 +160,100 @@ fn a116_a_packet_after_its_bye_leaves_nothing_behind() {
     }
 }
 
+/// libwebrtc says BYE when it renegotiates, and goes on under the same SSRC.
+#[test]
+fn a116_a_source_goes_on_after_its_bye() {
+    // Milliseconds from the BYE to the next packet, and from each packet to the next; how far the
+    // numbers are ahead: packets may be lost, or the numbers begin anew.
+    for (pause, every) in [
+        (0, 0),
+        (0, 5),
+        (1, 20),
+        (30, 1),
+        (59, 20),
+        (200, 33),
+        (900, 20),
+    ] {
+        for jump in [1u16, 2, 40, 5_000, 30_000, 0x8000, 60_000] {
+            for declared in [false, true] {
+                let mut world = World::connected(1, &Setup::default());
+                world.add_sender(A, 100);
+                let now = world.now;
+                let ssrcs: &[u32] = if declared { &[100] } else { &[] };
+                let spec = receiver_spec(ssrcs);
+                let id = world.peers[B].engine.add_receiver(now, spec).unwrap();
+                for n in 0..20 {
+                    world.send(A, 100, 1_000 + n, 0);
+                }
+                world.run_for(ms(100));
+                let now = world.now;
+                world.peers[A].engine.remove_sender(now, 100);
+                world.add_sender(A, 100);
+                world.run_for(ms(pause));
+                let mut last = world.now;
+                for n in 0..20 {
+                    last = world.now;
+                    world.send(A, 100, 1_019u16.wrapping_add(jump).wrapping_add(n), 0);
+                    world.run_for(ms(every));
+                }
+                world.run_for(ms(100));
+                let label = format!("{pause} {every} {jump} {declared}");
+                // SRTP itself takes numbers far back for replays: the sender refuses them.
+                let sent = world.peers[A].engine.rtp().outbound_stats(100).unwrap();
+                let sent = sent.packets_sent as usize;
+                let numbers = world.peers[B].packets.iter().map(|p| p.2.sequence_number);
+                let numbers: Vec<u16> = numbers.skip(20).collect();
+                assert_eq!(numbers.len(), sent, "{label} {numbers:?}");
+                let in_order = numbers.windows(2).all(|w| w[1] == w[0].wrapping_add(1));
+                assert!(in_order, "{label} {numbers:?}");
+                let late = world.peers[B].packets.last().unwrap().0 - last;
+                assert!(late <= ms(20), "{label} {late:?}");
+                assert_eq!(world.peers[B].count(disconnected(id)), 1, "{label}");
+                assert_eq!(world.peers[B].count(connected(id)), 2, "{label}");
+            }
+        }
+    }
+}
+
+/// Some, in any order, that the BYE overtook: newer than all before it, or late ones.
+#[test]
+fn a116_strays_that_their_bye_overtook_bring_nothing_back() {
+    for strays in [
+        &[21u16][..],
+        &[22, 21],
+        &[21, 23],
+        &[10, 21, 22],
+        &[22, 21, 19, 23],
+    ] {
+        let mut world = World::connected(2, &Setup::default());
+        let id = world.add_receiver(B, 100);
+        world.add_sender(A, 100);
+        let mut held = Vec::new();
+        for n in 1..=23u16 {
+            world.tap = Some(Vec::new());
+            let lost = strays.contains(&n) || n > 20;
+            world.filter = Some(Box::new(move |from, _, data| {
+                from == B || !is_media(data[0]) || !lost
+            }));
+            world.send(A, 100, n, 0);
+            held.push(world.tap.take().unwrap().remove(0).data);
+        }
+        world.filter = None;
+        world.run_for(ms(10));
+        let now = world.now;
+        world.peers[A].engine.remove_sender(now, 100);
+        world.run_for(ms(10));
+        for n in strays {
+            world.inject(B, &held[usize::from(*n) - 1]);
+            world.run_for(ms(10));
+        }
+        world.run_for(secs(15));
+        assert_eq!(world.peers[B].count(disconnected(id)), 1, "{strays:?}");
+        assert_eq!(world.peers[B].count(connected(id)), 1, "{strays:?}");
+        assert!(world.peers[B].engine.rtp().inbound_stats(100).is_none());
+    }
+}
+
 #[test]
 fn a114_g033_ten_seconds_of_silence_disconnect_once_and_the_next_packet_connects() {
     let mut world = World::connected(1, &Setup::default());

@@ -36,7 +36,10 @@ pub(super) fn packetize(
         .iter()
         .map(|unit| unit.first().map_or(0, |b| b & TYPE));
     // RFC 6184 table 1: 24 and up are packet types, not units.
-    if units.is_empty() || !types.into_iter().all(|kind| (1..STAP_A).contains(&kind)) {
+    if units.is_empty()
+        || !types.into_iter().all(|kind| (1..STAP_A).contains(&kind))
+        || nal::is_length_prefixed(frame, has_header)
+    {
         return Err(Error::invalid_parameters(
             "the sample is not an H.264 Annex B byte stream",
         ));
@@ -61,6 +64,18 @@ pub(super) fn packetize(
         }
     }
     Ok(())
+}
+
+/// Whether this is the beginning of a unit that may stand between lengths: a slice, an extension
+/// of one, or what is not coded (H.264 table 7-1), an IDR slice never of no importance. Without
+/// data partitions and prefixes, which no peer takes: the byte after the header of a parameter set
+/// looks like one.
+fn has_header(unit: &[u8]) -> bool {
+    unit.first().is_some_and(|head| {
+        let kind = head & TYPE;
+        let known = matches!(kind, SLICE | IDR..=12 | 20);
+        head & FORBIDDEN == 0 && known && (kind != IDR || head & NRI != 0)
+    })
 }
 
 /// STAP-A (RFC 6184 section 5.7.1): F is the OR and NRI the maximum of the units'.

@@ -34,8 +34,12 @@ fn is_key(kind: u8) -> bool {
 
 pub(super) fn packetize(frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) -> Result<()> {
     let units = nal::split(frame);
-    let valid = |unit: &Bytes| unit.len() > 2 && unit.first().is_some_and(|h| kind(*h) < AP);
-    if units.is_empty() || !units.iter().all(valid) {
+    // A temporal id of 0 is forbidden: then it is no header (H.265 section 7.4.2.2).
+    let valid = |unit: &Bytes| match unit.split_first_chunk::<2>() {
+        Some((&[head, low], rest)) => !rest.is_empty() && kind(head) < AP && low & 7 != 0,
+        None => false,
+    };
+    if units.is_empty() || !units.iter().all(valid) || nal::is_length_prefixed(frame, has_header) {
         return Err(Error::invalid_parameters(
             "the sample is not an H.265 Annex B byte stream",
         ));
@@ -49,6 +53,12 @@ pub(super) fn packetize(frame: &Bytes, max_payload: usize, out: &mut Vec<Payload
         }
     }
     Ok(())
+}
+
+/// Whether this is the beginning of a unit that an encoder makes (H.265 section 7.3.1.2): F is
+/// clear, the layer is below 32, the temporal id is counted from 1.
+fn has_header(unit: &[u8]) -> bool {
+    matches!(unit, [head, low, ..] if head & 0x81 == 0 && kind(*head) < AP && low & 7 != 0)
 }
 
 /// Aggregation packet (RFC 7798 section 4.4.2): the lowest layer and temporal id of its units.

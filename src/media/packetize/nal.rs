@@ -6,6 +6,24 @@ use bytes::Bytes;
 
 pub(super) const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
+/// Whether a frame has lengths of four bytes before its units (AVCC, ISO/IEC 14496-15), also where
+/// the first looks like a start code, as 256 to 511 do. It is so when the lengths lead exactly to
+/// the end and each unit has a header that `valid` takes.
+pub(super) fn is_length_prefixed(frame: &[u8], valid: impl Fn(&[u8]) -> bool) -> bool {
+    if frame.first() != Some(&0) || frame.starts_with(&START_CODE) {
+        return false;
+    }
+    let mut rest = frame;
+    while let Some((length, after)) = rest.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        match after.split_at_checked(length) {
+            Some((unit, after)) if valid(unit) => rest = after,
+            _ => return false,
+        }
+    }
+    rest.is_empty()
+}
+
 /// The NAL units of a frame, without start codes. A frame without any start code is one unit.
 pub(super) fn split(frame: &Bytes) -> Vec<Bytes> {
     let mut units = Vec::new();

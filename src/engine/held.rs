@@ -1,0 +1,36 @@
+//! Packets of sources that have just said BYE and may go on: their order is kept until that is
+//! known.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::rtp::{RtpHeader, RtpPacket};
+
+/// Packets of all sources of a connection; the oldest gives way.
+const MAX_HELD: usize = 64;
+/// Then nothing came after it: a stray.
+const MAX_AGE: Duration = Duration::from_secs(1);
+
+#[derive(Default)]
+pub(super) struct Held {
+    packets: VecDeque<(Instant, RtpHeader, RtpPacket)>,
+}
+
+impl Held {
+    pub(super) fn push(&mut self, now: Instant, header: RtpHeader, packet: RtpPacket) {
+        self.packets
+            .retain(|(at, ..)| now.saturating_duration_since(*at) < MAX_AGE);
+        if self.packets.len() >= MAX_HELD {
+            self.packets.pop_front();
+        }
+        self.packets.push_back((now, header, packet));
+    }
+
+    /// What is held of a source, in the order of arrival.
+    pub(super) fn take(&mut self, ssrc: u32) -> Vec<(RtpHeader, RtpPacket)> {
+        let packets = std::mem::take(&mut self.packets).into_iter();
+        let (taken, kept): (VecDeque<_>, _) = packets.partition(|p| p.1.ssrc == ssrc);
+        self.packets = kept;
+        taken.into_iter().map(|(_, h, p)| (h, p)).collect()
+    }
+}
