@@ -7,11 +7,13 @@ use crate::media::description::MAX_ENCODINGS;
 use crate::media::{CodecFacts, CodecId, Kind, RTCCodec, lookup, primary_codecs, red_primary};
 use crate::rtp::{ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, HeaderExtension, MID, RID};
 
+crate::json::wire_object! {
+"capabilities: an object with audioCodecs and videoCodecs", RawCapabilities:
 /// What a side can send and receive. Signal it to let the peer choose, see [`negotiate`].
 ///
 /// JSON: `{"audioCodecs":[..],"videoCodecs":[..],"headerExtensions":[..]}`; a member that is
 /// absent on input is empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RTCCapabilities {
     /// Audio codecs in order of preference, `dtmf` and `red` among them.
@@ -30,9 +32,12 @@ pub struct RTCCapabilities {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_encodings: Option<u8>,
 }
+}
 
+crate::json::wire_object! {
+"a kind of RTCP feedback", RawFeedback:
 /// A kind of RTCP feedback, as in an SDP `rtcp-fb` line (RFC 4585 section 4.2).
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RTCRtcpFeedback {
     /// `type` in JSON: "nack", "ccm", ...
     #[serde(rename = "type")]
@@ -41,9 +46,12 @@ pub struct RTCRtcpFeedback {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub parameter: String,
 }
+}
 
+crate::json::wire_object! {
+"a header extension with its preferred id", RawExtension:
 /// An RTP header extension that a side understands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RTCHeaderExtensionCapability {
     /// What it means.
@@ -56,6 +64,7 @@ pub struct RTCHeaderExtensionCapability {
     /// Whether it is sent, received or both.
     #[serde(default, skip_serializing_if = "RTCDirection::is_both")]
     pub direction: RTCDirection,
+}
 }
 
 /// Which ways something can go, seen from the side that says it.

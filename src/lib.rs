@@ -98,6 +98,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod json;
 mod july;
 mod media;
 mod queue;

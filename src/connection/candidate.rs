@@ -9,12 +9,15 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::lenient::{Text, TextOrNumber, is_ice_chars};
 use crate::engine::ice::{Candidate, CandidateKind};
+use crate::error::Error;
+use crate::json;
 
 /// An ICE candidate, as it is signalled.
 ///
 /// JSON has the draft's names (`connectionAddress`, `relPort`, `type`, ...). Accepted as well:
 /// `address` and `ip`, `port`, `protocol`, `relatedAddress`, `relatedPort`, a number as
-/// `foundation`, and `usernameFragment` or `ufrag`. Unknown fields are ignored.
+/// `foundation`, and `usernameFragment` or `ufrag`; and a candidate as browsers signal it, an object
+/// with the line as `candidate`, or the line alone. Unknown fields are ignored.
 ///
 /// What this crate cannot use (TCP, another component, an unknown type) is a valid description all
 /// the same: it can be read, passed on and set, and is then ignored. The end of candidates is not
@@ -236,6 +239,21 @@ struct Raw {
     ufrag: Option<Text>,
 }
 
+/// What a candidate looks like, for those who have another thing.
+const WANTED: &str = "a candidate: an object with foundation, priority, connectionAddress, \
+                      connectionPort, transport and type, or with the line in its candidate";
+
+/// As browsers signal it, `RTCIceCandidate.toJSON()`: there is one medium, so that its place does
+/// not count.
+fn from_browser(
+    line: &str,
+    username_frag: Option<String>,
+) -> Result<RTCIceCandidateDescription, Error> {
+    let mut candidate = RTCIceCandidateDescription::parse_candidate_line(line)?;
+    candidate.username_frag = candidate.username_frag.or(username_frag);
+    Ok(candidate)
+}
+
 /// A number, or the name browsers give it.
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "a component: a number, \"rtp\" or \"rtcp\"")]
@@ -253,7 +271,13 @@ enum ComponentName {
 
 impl<'de> Deserialize<'de> for RTCIceCandidateDescription {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Raw::deserialize(deserializer)?;
+        let value = match json::candidate(deserializer, WANTED)? {
+            json::CandidateForm::Object(value) => value,
+            json::CandidateForm::Line(line, username_frag) => {
+                return from_browser(&line, username_frag).map_err(de::Error::custom);
+            }
+        };
+        let raw = Raw::deserialize(value).map_err(de::Error::custom)?;
         let missing = <D::Error as de::Error>::missing_field;
         let text = |text: Option<Text>| text.map(|text| text.0);
         let foundation = raw.foundation.ok_or_else(|| missing("foundation"))?.0;

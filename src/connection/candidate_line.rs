@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::candidate::{RTCIceCandidateDescription, is_foundation};
 use crate::error::{Error, Result};
+use crate::json;
 
 /// Longer lines are refused.
 const MAX_LINE: usize = 2048;
@@ -18,7 +19,15 @@ impl RTCIceCandidateDescription {
     /// `InvalidParameters`: not the grammar of RFC 8839 section 5.1. The empty line, which some
     /// APIs use for the end of candidates, is not a candidate either.
     pub fn parse_candidate_line(line: &str) -> Result<Self> {
-        parse(line).ok_or_else(|| Error::invalid_parameters("malformed candidate line"))
+        if line.trim().is_empty() {
+            return Err(Error::invalid_parameters(
+                "an empty candidate is the end of candidates, which is none: nothing is to be set",
+            ));
+        }
+        parse(line).ok_or_else(|| match json::foreign_text(line) {
+            Some(foreign) => Error::invalid_parameters(format!("{foreign}; wanted is a candidate")),
+            None => Error::invalid_parameters("malformed candidate line"),
+        })
     }
 
     /// The candidate line of RFC 8839 section 5.1, without `a=`.

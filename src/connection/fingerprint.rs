@@ -249,8 +249,8 @@ impl<'de> Visitor<'de> for Forms {
             if entries.len() >= CertificateFingerprint::MAX {
                 return Err(de::Error::custom("more than 20 fingerprints"));
             }
-            let values: OneOrMany<{ CertificateFingerprint::MAX }> = map.next_value()?;
-            entries.push((key, values.0));
+            let values: Option<OneOrMany<{ CertificateFingerprint::MAX }>> = map.next_value()?;
+            entries.extend(values.map(|values| (key, values.0)));
         }
         let of = |name: &str| entries.iter().find(|(key, _)| key == name);
         if let (Some((_, algorithm)), Some((_, value))) = (of("algorithm"), of("value")) {

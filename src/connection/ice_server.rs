@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::lenient::OneOrMany;
 use super::server_url::{ParsedServer, without_user};
 use crate::error::{Error, Result};
+use crate::json::object;
 
 /// At most this many URLs in one server, and in one connection.
 pub(crate) const MAX_URLS: usize = 64;
@@ -180,7 +181,10 @@ struct Raw {
 
 impl<'de> Deserialize<'de> for RTCIceServer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let raw = Raw::deserialize(deserializer)?;
+        let raw: Raw = object(
+            deserializer,
+            "a server: an object with url, username and credential",
+        )?;
         let credential = raw.credential.or(raw.password);
         match (raw.url.or(raw.urls), raw.server) {
             (Some(urls), _) => Ok(Self {

@@ -7,43 +7,39 @@ use super::shared::ConnectionState;
 use super::stats::srtp_name;
 use crate::engine::dtls::SrtpProfile;
 use crate::error::{Error, Result};
-use crate::media::{Kind, RTCCodec, RTCMediaAttributes, RTCTrackDescription, null_is_default};
+use crate::media::{Kind, RTCCodec, RTCMediaAttributes, RTCTrackDescription};
 
+crate::json::wire_object! {
+"options: an object with codecs, required and optional", RawRestrictions:
 /// 002's `RTCConnectionOptionsDictionary`: limits on the tracks of one direction. The default
 /// limits nothing.
 ///
 /// JSON: `{"codecs":[..],"required":{"video":{..}},"optional":{"video":{..}}}`; the limits may
 /// also be an array of such objects, or of objects with a `kind` (row G39), and `maxWidth`,
 /// `maxWdith` and `maxHeight` are read (row B26).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[serde(default)]
 #[doc(alias = "RTCConnectionOptionsDictionary")]
 pub struct RTCRestrictions {
     /// The codecs to use, in order of preference; of a kind that is not listed any.
-    #[serde(deserialize_with = "null_is_default")]
     pub codecs: Vec<RTCCodec>,
     /// Limits that must hold: a track that declares more is refused.
-    #[serde(deserialize_with = "null_is_default")]
     pub required: RTCMediaLimits,
     /// Limits to keep to if possible: nothing is refused.
-    #[serde(deserialize_with = "null_is_default")]
     pub optional: RTCMediaLimits,
     /// The SRTP profiles that may protect media, by the names of
     /// [`RTCTransportStats::srtp_cipher`](crate::RTCTransportStats::srtp_cipher); empty: all. One
     /// profile serves both directions, so the restrictions of both apply. Fixed by `connect`.
-    #[serde(
-        deserialize_with = "null_is_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub encryption: Vec<String>,
     /// The URIs of the header extensions that are read or sent, of those that the connection has;
     /// empty: all.
     #[serde(
         rename = "headerExtensions",
-        deserialize_with = "null_is_default",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub header_extensions: Vec<String>,
+}
 }
 
 /// Limits by kind of track.

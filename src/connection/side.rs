@@ -11,6 +11,7 @@ use super::lenient::Text;
 use super::roles::RTCDtlsRole;
 use crate::engine::ice::Credentials;
 use crate::error::{Error, Result};
+use crate::json::object;
 
 /// The port that every WebRTC peer uses (RFC 8831 section 6.3 leaves it open).
 const SCTP_PORT: u16 = 5000;
@@ -39,8 +40,10 @@ pub struct RTCConnectionSide {
     pub sctp: Option<RTCSctpConnectionInfo>,
 }
 
+crate::json::wire_object! {
+"an object with port and maxMessageSize", RawSctp:
 /// What one side takes over data channels (row G40).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RTCSctpConnectionInfo {
     /// The SCTP port, 5000.
@@ -50,6 +53,10 @@ pub struct RTCSctpConnectionInfo {
     #[serde(default = "sctp_message")]
     pub max_message_size: u64,
 }
+}
+
+/// What a side looks like, for those who have another thing.
+const SIDE: &str = "a connection side: {\"ice\":{\"usernameFrag\":..,\"password\":..},\"dtls\":{\"fingerprint\":..}}";
 
 fn sctp_port() -> u16 {
     SCTP_PORT
@@ -235,19 +242,19 @@ struct RawSide {
 
 impl<'de> Deserialize<'de> for RTCIceConnectionInfo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        RawIce::deserialize(deserializer)?.build()
+        object::<D, RawIce>(deserializer, SIDE)?.build()
     }
 }
 
 impl<'de> Deserialize<'de> for RTCDtlsConnectionInfo {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        RawDtls::deserialize(deserializer).map(Self::from)
+        object::<D, RawDtls>(deserializer, "an object with fingerprint and role").map(Self::from)
     }
 }
 
 impl<'de> Deserialize<'de> for RTCConnectionSide {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let raw = RawSide::deserialize(deserializer)?;
+        let raw: RawSide = object(deserializer, SIDE)?;
         let mut dtls = raw.dtls.unwrap_or_default();
         dtls.fingerprint = dtls
             .fingerprint

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serializer};
 
 use super::payload::event_of;
 use crate::error::{Error, Misuse, Result};
@@ -19,11 +19,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Tones and pauses that wait to be played.
 pub(super) const MAX_STEPS: usize = 1_024;
 
+crate::json::wire_object! {
+"a tone: an object with digits", RawTone:
 /// One or several digits with the same length (draft `DTMFTone`, row A101).
 ///
 /// JSON: `{"digits":"12#","duration":100,"interToneGap":70}`, times in milliseconds; `duration`
 /// and `interToneGap` may be left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct DTMFTone {
     /// `0` to `9`, `*`, `#`, `A` to `D` in either case, and `,` for a pause of two seconds. Each
@@ -45,6 +47,7 @@ pub struct DTMFTone {
         deserialize_with = "gap_from_millis"
     )]
     pub inter_tone_gap: Duration,
+}
 }
 
 impl DTMFTone {

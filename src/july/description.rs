@@ -1,20 +1,22 @@
 //! The descriptions of 002's streams and tracks (rows B56 to B58, B61 to B65).
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::Serializer;
 
 use crate::connection::restrictions::RTCRestrictions;
 use crate::error::{Error, Result};
 use crate::media::stream::MediaStream;
 use crate::media::track::MediaStreamTrack;
-use crate::media::{Kind, RTCTrackDescription, null_is_default, read_ssrc, write_ssrc};
+use crate::media::{Kind, RTCTrackDescription, read_ssrc, write_ssrc};
 
 const MAX_ID: usize = 255;
 
+crate::json::wire_object! {
+"a stream description: an object with stream-id and tracks", RawStream:
 /// 002's description of a stream.
 ///
 /// JSON: `{"stream-id":..,"tracks":[..]}`; the draft has no `stream-id`, absent means: one stream
 /// without a name.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[serde(default)]
 #[doc(alias = "RTCMediaStreamDescriptionDictionary")]
 pub struct RTCMediaStreamDescription {
@@ -22,15 +24,17 @@ pub struct RTCMediaStreamDescription {
     #[serde(rename = "stream-id", skip_serializing_if = "Option::is_none")]
     pub stream_id: Option<String>,
     /// The descriptions of its tracks: a dictionary cannot hold live objects.
-    #[serde(deserialize_with = "null_is_default")]
     pub tracks: Vec<RTCMediaStreamTrackDescription>,
 }
+}
 
+crate::json::wire_object! {
+"the description of a track in a stream", RawStreamTrack:
 /// 002's description of a track.
 ///
 /// JSON: `{"track-id":..,"socket-id":..,"ssrc":"1234","kind":["audio"],"options":{..}}`; `ssrc`
 /// may be a number and `kind` a string.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 #[doc(alias = "RTCMediaStreamTrackDescriptionDictionary")]
 pub struct RTCMediaStreamTrackDescription {
     /// The track's identity.
@@ -61,8 +65,9 @@ pub struct RTCMediaStreamTrackDescription {
     #[serde(serialize_with = "as_sequence")]
     pub kind: Kind,
     /// Its codecs and limits.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub options: RTCRestrictions,
+}
 }
 
 /// Row B64: a sequence, with one element.

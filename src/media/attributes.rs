@@ -1,13 +1,13 @@
 //! The draft's `RTCMediaAttributes`, completed.
 
-use serde::{Deserialize, Serialize};
-
 use crate::{Error, Result};
 
+crate::json::wire_object! {
+"limits of an encoding", RawAttributes:
 /// Limits and layering of one encoding of a track; entry i of a list belongs to encoding i.
 ///
 /// All members are optional; unknown JSON members are ignored.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RTCMediaAttributes {
     /// Greatest width in pixels. `maxWidth` and `maxWdith` are accepted on input.
@@ -41,6 +41,7 @@ pub struct RTCMediaAttributes {
     /// Share of the bandwidth relative to other encodings; greater than 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<f64>,
+}
 }
 
 pub(super) fn is_rid(rid: &str) -> bool {

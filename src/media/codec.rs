@@ -1,17 +1,23 @@
 //! The draft's `RTCCodec`.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::{CodecFacts, CodecId, Kind, lookup};
 use crate::{Error, Result};
 
+crate::json::wire_object! {
+"a codec, e.g. {\"payload-id\":96,\"name\":\"opus\"}", RawCodec after take_mime_type:
 /// A codec and the payload type that stands for it on the wire.
 ///
 /// JSON follows the draft: `{"payload-id":96,"name":"opus","clockRate":48000,"numChannels":2}`.
 /// On input `payloadId`, `payloadType` and `preferredPayloadType` are accepted for `payload-id`,
-/// `hzRate` for `clockRate` and `channels` for `numChannels`; unknown members are ignored.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// `hzRate` for `clockRate`, `channels` for `numChannels`, and as in the final specification and
+/// its libraries `parameters`, an object, for `params`, and a `mimeType` for `name` and `kind`;
+/// unknown members are ignored.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RTCCodec {
     /// RTP payload type: 0 to 127 but not 64 to 95, which RTCP occupies (RFC 5761).
     #[serde(
@@ -46,10 +52,12 @@ pub struct RTCCodec {
     /// Format parameters, as in an SDP `fmtp` line.
     #[serde(
         default,
-        deserialize_with = "null_is_default",
+        alias = "parameters",
+        deserialize_with = "read_params",
         skip_serializing_if = "Vec::is_empty"
     )]
     pub params: Vec<RTCCodecParam>,
+}
 }
 
 /// A format parameter of a codec, e.g. `packetization-mode` = `1`.
@@ -60,36 +68,68 @@ pub struct RTCCodecParam {
     /// Value; None for a parameter that is only a flag. Numbers are accepted on input.
     #[serde(
         default,
-        deserialize_with = "string_or_number",
+        deserialize_with = "read_text",
         skip_serializing_if = "Option::is_none"
     )]
     pub value: Option<String>,
 }
 
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> std::result::Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Default,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
-}
-
-fn string_or_number<'de, D>(deserializer: D) -> std::result::Result<Option<String>, D::Error>
+/// An array of names and values, or an object of them. A name without value is a flag.
+fn read_params<'de, D>(deserializer: D) -> std::result::Result<Vec<RTCCodecParam>, D::Error>
 where
     D: Deserializer<'de>,
 {
     #[derive(Deserialize)]
-    #[serde(untagged)]
+    #[serde(
+        untagged,
+        expecting = "params: an array of {name, value}, or an object of names and values"
+    )]
     enum Input {
-        Text(String),
-        Number(serde_json::Number),
+        Array(Vec<RTCCodecParam>),
+        Object(serde_json::Map<String, Value>),
     }
-    Ok(
-        Option::<Input>::deserialize(deserializer)?.map(|input| match input {
-            Input::Text(text) => text,
-            Input::Number(number) => number.to_string(),
-        }),
-    )
+    let members = match Input::deserialize(deserializer)? {
+        Input::Array(params) => return Ok(params),
+        Input::Object(members) => members,
+    };
+    let param = |(name, value)| {
+        let value = text_of(value).map_err(D::Error::custom)?;
+        Ok(RTCCodecParam { name, value })
+    };
+    members.into_iter().map(param).collect()
+}
+
+fn read_text<'de, D>(deserializer: D) -> std::result::Result<Option<String>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    text_of(Value::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// The value of a parameter as an fmtp line has it.
+fn text_of(value: Value) -> std::result::Result<Option<String>, &'static str> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) => Ok(Some(text)),
+        Value::Number(number) => Ok(Some(number.to_string())),
+        Value::Bool(flag) => Ok(Some(u8::from(flag).to_string())),
+        Value::Array(_) | Value::Object(_) => Err("the value of a parameter is a text or number"),
+    }
+}
+
+/// The final specification's libraries have `"mimeType":"video/VP8"`.
+fn take_mime_type(codec: &mut Value) {
+    let Some(members) = codec.as_object_mut() else {
+        return;
+    };
+    let mime = members.get("mimeType").and_then(Value::as_str);
+    let parts = mime.and_then(|mime| mime.split_once('/'));
+    if let Some((kind, name)) = parts.map(|(kind, name)| (kind.to_lowercase(), name.to_owned())) {
+        members.entry("name").or_insert(name.into());
+        if ["audio", "video"].contains(&kind.as_str()) {
+            members.entry("kind").or_insert(kind.into());
+        }
+    }
 }
 
 impl RTCCodecParam {

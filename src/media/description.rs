@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::attributes::is_rid;
-use super::codec::null_is_default;
 use super::{Kind, RTCCodec, RTCMediaAttributes};
 pub use crate::rtp::HeaderExtension as RTCHeaderExtension;
 use crate::{Error, Result};
 
+crate::json::wire_object! {
+"a track description: an object with kind, ssrc and codecs", RawTrack:
 /// Everything the peer must know to receive a track.
 ///
 /// JSON follows the draft: `ssrc` is a string (a number is accepted too), members that are None
 /// or empty are left out, unknown members are ignored.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct RTCTrackDescription {
     /// What the track carries.
@@ -36,32 +37,28 @@ pub struct RTCTrackDescription {
     )]
     pub socket_id: Option<String>,
     /// Ids of the streams the track belongs to.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub msid: Vec<String>,
     /// The codecs to be ready for, in order of preference.
-    #[serde(default, deserialize_with = "null_is_default")]
+    #[serde(default)]
     pub codecs: Vec<RTCCodec>,
     /// Limits and layering, one entry per encoding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_attributes: Option<Vec<RTCMediaAttributes>>,
     /// RTP header extension values by name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "read_values",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub rtp_ext_headers: Option<BTreeMap<String, String>>,
     /// Header extensions in use and their ids. Receiving the track takes them over where the
     /// connection has mapped neither the URI nor the id, but for those that stamp or number packets
     /// (abs-send-time, transport-wide numbers): these are for the connection's options.
-    #[serde(
-        default,
-        deserialize_with = "null_is_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub header_extensions: Vec<RTCHeaderExtension>,
     /// Simulcast encodings.
-    #[serde(
-        default,
-        deserialize_with = "null_is_default",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub encodings: Vec<RTCRtpEncoding>,
     /// Retransmission (RFC 4588).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,9 +77,12 @@ pub struct RTCTrackDescription {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cname: Option<String>,
 }
+}
 
+crate::json::wire_object! {
+"an encoding", RawEncoding:
 /// One encoding of a simulcast track.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RTCRtpEncoding {
     /// Synchronisation source of this encoding.
@@ -116,6 +116,7 @@ pub struct RTCRtpEncoding {
         skip_serializing_if = "Option::is_none"
     )]
     pub resolution_scale: Option<f64>,
+}
 }
 
 /// More encodings of one track than this are refused.
@@ -211,6 +212,19 @@ pub struct RTCRtcpParameters {
     /// RTP and RTCP on one port (RFC 5761); only true is supported, None means true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mux: Option<bool>,
+}
+
+type ExtensionValues = BTreeMap<String, String>;
+
+fn read_values<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<ExtensionValues>, D::Error> {
+    let values = BTreeMap::<String, Option<String>>::deserialize(deserializer)?;
+    let said = values.into_iter();
+    Ok(Some(
+        said.filter_map(|(uri, value)| Some((uri, value?)))
+            .collect(),
+    ))
 }
 
 pub(crate) fn write_ssrc<S: Serializer>(

@@ -40,7 +40,6 @@ pub use description::{
 pub use kind::Kind;
 pub use sample::MediaSample;
 
-pub(crate) use codec::null_is_default;
 pub(crate) use codec_facts::{
     CodecFacts, CodecId, default_codecs, first_supported, lookup, primary_codecs,
     static_payload_type,
