@@ -137,11 +137,17 @@ impl Engine {
     /// Sends BYE for the SSRC and forgets it (conformance row G9).
     pub(crate) fn remove_sender(&mut self, now: Instant, ssrc: u32) {
         if let Some(sender) = self.senders.remove(&ssrc) {
-            self.rtp.remove_sender(ssrc);
-            if let Some(rtx) = sender.repair.rtx_ssrc() {
-                self.rtp.remove_sender(rtx);
+            for ssrc in [Some(ssrc), sender.repair.rtx_ssrc()].into_iter().flatten() {
+                self.forget_sender(ssrc);
             }
             self.advance(now);
+        }
+    }
+
+    fn forget_sender(&mut self, ssrc: u32) {
+        self.rtp.remove_sender(ssrc);
+        if let Some(srtp) = &mut self.srtp {
+            srtp.end_sending(ssrc);
         }
     }
 
@@ -430,12 +436,12 @@ impl Engine {
             Reception::Deliver | Reception::Repeat => {}
             // Overtaken by its own BYE, or one too many: no source of the receiver's.
             Reception::Refused => {
-                self.router.unbind(packet.ssrc);
+                self.turn_away(packet.ssrc);
                 self.poll_rtp_events();
                 return;
             }
             Reception::Held => {
-                self.router.unbind(packet.ssrc);
+                self.turn_away(packet.ssrc);
                 self.held.push(now, header.clone(), packet);
                 return;
             }
@@ -471,6 +477,14 @@ impl Engine {
         }
     }
 
+    /// Leaves no trace of a packet that is of no source in use.
+    pub(super) fn turn_away(&mut self, ssrc: u32) {
+        self.router.unbind(ssrc);
+        if let Some(srtp) = &mut self.srtp {
+            srtp.forget_source(ssrc);
+        }
+    }
+
     pub(super) fn queue_packet(&mut self, id: ReceiverId, packet: RtpPacket) {
         if self.packets.len() < MAX_PACKETS {
             self.packets.push_back((id, packet));
@@ -490,8 +504,11 @@ impl Engine {
         // What is not remembered here must not take the place of a declared track in SRTP either.
         let refused = (kept == Verdict::Refused).then_some(ssrc);
         if let Some(srtp) = &mut self.srtp {
-            for ssrc in [refused, forgotten].into_iter().flatten() {
+            if let Some(ssrc) = refused {
                 srtp.forget_source(ssrc);
+            }
+            if let Some(ssrc) = forgotten {
+                srtp.end_source(ssrc);
             }
         }
     }
@@ -534,6 +551,9 @@ impl Engine {
     /// A receiver is disconnected when the last of its sources is gone.
     fn source_lost(&mut self, ssrc: u32) {
         self.router.unbind(ssrc);
+        if let Some(srtp) = &mut self.srtp {
+            srtp.end_source(ssrc);
+        }
         for (&id, receiver) in &mut self.receivers {
             let before = receiver.ssrcs.len();
             receiver.ssrcs.retain(|&known| known != ssrc);

@@ -150,6 +150,9 @@ impl Engine {
             }
             if let Some(before) = before {
                 self.rtp.remove_sender(before);
+                if let Some(srtp) = &mut self.srtp {
+                    srtp.end_sending(before);
+                }
             }
             repair.retired = std::mem::replace(&mut repair.rtx, rtx);
         } else if let (Some(known), Some(rtx)) = (&mut repair.rtx, rtx) {
@@ -279,7 +282,7 @@ impl Engine {
         }
         // What is held of media is not worth it here: it will be asked for again.
         if !matches!(reception, Reception::Deliver | Reception::Repeat) {
-            self.router.unbind(packet.ssrc);
+            self.turn_away(packet.ssrc);
             return None;
         }
         if len == 0 {

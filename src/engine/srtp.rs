@@ -1,32 +1,42 @@
-//! SRTP and SRTCP (RFC 3711, RFC 7714). AES-GCM media, the hot path, is sealed and opened in
-//! place; AES-CM and SRTCP go through rtc-srtp behind a guard.
+//! SRTP and SRTCP (RFC 3711, RFC 7714). Media is sealed and opened in place; SRTCP goes through
+//! rtc-srtp behind a guard.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod cm;
 mod gcm;
 mod index;
+mod sources;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use webrtc_srtp::context::Context;
-use webrtc_srtp::option::{srtcp_replay_protection, srtp_replay_protection};
 use webrtc_srtp::protection_profile::ProtectionProfile;
 
+use self::cm::Cm;
 use self::gcm::Gcm;
-use self::index::{Source, WINDOW};
+use self::index::Source;
+use self::sources::Sources;
 use super::certificate::provider;
 use super::dtls::{KeyingMaterial, SrtpProfile};
 use super::guard::contain;
 use crate::error::{Error, Result};
 
-/// Sources remembered when sending, and of RTCP; more are refused.
+/// Sources in use at once when sending; more are refused.
 const MAX_SOURCES: usize = 1_000;
-/// Sources remembered when receiving: 1,000 that may be declared, 1,000 unknown ones, and one to
-/// be looked at; more are refused.
+/// Sources in use at once when receiving: 1,000 that may be declared, 1,000 unknown ones, and one
+/// to be looked at; more are refused.
 const MAX_RECEIVED_SOURCES: usize = 2_001;
-const CM_TAG: usize = 10;
+/// Sources of SRTCP over the life of the keys: like those that ended.
+const MAX_RTCP_SOURCES: usize = 65_536;
+/// SRTCP packets that may be overtaken.
+const RTCP_WINDOW: u32 = 64;
+/// Rollovers that a new source may have behind it, because all packets before were lost; and one
+/// that comes back, since it ended for us.
+const NEW_ROLLOVERS: u64 = 1;
+const RESUMED_ROLLOVERS: u64 = 3;
 const RTP_HEADER: usize = 12;
 const RTCP_HEADER: usize = 8;
 const SRTCP_INDEX: usize = 4;
@@ -42,7 +52,7 @@ pub(crate) enum SrtpDrop {
     Replayed,
     /// The tag does not match.
     Forged,
-    /// There are [`MAX_RECEIVED_SOURCES`] authentic sources already, or [`MAX_SOURCES`] of RTCP.
+    /// There are [`MAX_RECEIVED_SOURCES`] authentic sources already, or too many ended.
     TooManySources,
     /// SRTCP with the E bit clear; a DTLS-SRTP peer always encrypts.
     NotEncrypted,
@@ -61,12 +71,21 @@ pub(crate) struct HeaderFields {
 pub(crate) struct Srtp {
     local: Keys,
     remote: Keys,
-    sender: Sender,
-    receiver: Receiver,
+    sender: Half,
+    receiver: Half,
+    /// A packet as it came, for a second try.
+    copy: Vec<u8>,
     send_rtcp: Context,
     sent_rtcp: u32,
     receive_rtcp: Context,
-    rtcp_sources: BTreeSet<u32>,
+    rtcp_sources: BTreeMap<u32, RtcpWindow>,
+}
+
+/// Highest index accepted of an SRTCP source, and which of the 64 up to it were.
+#[derive(Default)]
+struct RtcpWindow {
+    highest: u32,
+    seen: u64,
 }
 
 struct Keys {
@@ -75,22 +94,33 @@ struct Keys {
     salt: Vec<u8>,
 }
 
-struct Sender {
-    cipher: SendCipher,
-    sources: BTreeMap<u32, Source>,
+/// RTP in one direction.
+struct Half {
+    cipher: Cipher,
+    sources: Sources,
 }
 
-#[allow(clippy::large_enum_variant)] // one per session
-enum SendCipher {
+#[allow(clippy::large_enum_variant)] // two per session
+enum Cipher {
     Gcm(Gcm),
-    Cm(Context),
+    Cm(Cm),
 }
 
-#[allow(clippy::large_enum_variant)] // one per session
-enum Receiver {
-    Gcm(Gcm, BTreeMap<u32, Source>),
-    /// A context each: one that was tried on a forgery must not be kept.
-    Cm(BTreeMap<u32, Context>),
+impl Cipher {
+    fn tag_len(&self) -> usize {
+        match self {
+            Self::Gcm(_) => gcm::TAG,
+            Self::Cm(_) => cm::TAG,
+        }
+    }
+
+    fn open(&mut self, header: HeaderFields, index: u64, packet: &mut [u8]) -> Option<usize> {
+        let (ssrc, header_len) = (header.ssrc, header.header_len);
+        match self {
+            Self::Gcm(gcm) => gcm.open(ssrc, index, packet, header_len),
+            Self::Cm(cm) => cm.open(ssrc, index, packet, header_len),
+        }
+    }
 }
 
 impl fmt::Debug for Srtp {
@@ -113,26 +143,14 @@ impl Srtp {
             key: material.remote_key.clone(),
             salt: material.remote_salt.clone(),
         };
-        let (cipher, receiver) = match material.profile {
-            SrtpProfile::Aes128CmHmacSha1_80 => (
-                SendCipher::Cm(local.context()?),
-                Receiver::Cm(BTreeMap::new()),
-            ),
-            SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => (
-                SendCipher::Gcm(local.gcm()?),
-                Receiver::Gcm(remote.gcm()?, BTreeMap::new()),
-            ),
-        };
         Ok(Self {
-            sender: Sender {
-                cipher,
-                sources: BTreeMap::new(),
-            },
-            receiver,
+            sender: local.half()?,
+            receiver: remote.half()?,
+            copy: Vec::new(),
             send_rtcp: local.context()?,
             sent_rtcp: 0,
             receive_rtcp: remote.context()?,
-            rtcp_sources: BTreeSet::new(),
+            rtcp_sources: BTreeMap::new(),
             local,
             remote,
         })
@@ -150,37 +168,40 @@ impl Srtp {
         let packet = out.get_mut(start..).unwrap_or_default();
         let header = fields(packet, header_len)
             .ok_or_else(|| Error::invalid_parameters("not an RTP packet"))?;
-        let Sender { cipher, sources } = &mut self.sender;
-        if sources.len() >= MAX_SOURCES && !sources.contains_key(&header.ssrc) {
-            return Err(Error::invalid_state("too many sources"));
+        let Half { cipher, sources } = &mut self.sender;
+        if sources.get_mut(header.ssrc).is_none() {
+            let new = || Source::new(u64::from(header.sequence_number));
+            let source = sources.resumed(header.ssrc).unwrap_or_else(new);
+            if !sources.insert(header.ssrc, source, MAX_SOURCES) {
+                return Err(Error::invalid_state("too many sources"));
+            }
         }
         let source = sources
-            .entry(header.ssrc)
-            .or_insert_with(|| Source::new(header.sequence_number));
+            .get_mut(header.ssrc)
+            .ok_or_else(|| Error::invalid_state("too many sources"))?;
         let index = source
             .index(header.sequence_number)
             .filter(|index| source.is_new(*index))
             .ok_or_else(|| Error::invalid_state("the sequence number was used before"))?;
+        let failed = || Error::crypto("SRTP");
         match cipher {
-            SendCipher::Gcm(cipher) => {
-                let tag = cipher
-                    .seal(header.ssrc, index, packet, header_len)
-                    .ok_or_else(|| Error::crypto("SRTP"))?;
+            Cipher::Gcm(cipher) => {
+                let tag = cipher.seal(header.ssrc, index, packet, header_len);
                 source.accept(index);
-                out.extend_from_slice(tag.as_ref());
+                out.extend_from_slice(tag.ok_or_else(failed)?.as_ref());
             }
-            SendCipher::Cm(context) => {
-                let plain: &[u8] = packet;
-                let sealed =
-                    contain(|| context.encrypt_rtp_with_header(plain, &dummy_header(header)))
-                        .map_err(|_| Error::crypto("internal fault"))?
-                        .map_err(Error::crypto)?;
+            Cipher::Cm(cipher) => {
+                let tag = cipher.seal(header.ssrc, index, packet, header_len);
                 source.accept(index);
-                out.truncate(start);
-                out.extend_from_slice(&sealed);
+                out.extend_from_slice(&tag.ok_or_else(failed)?);
             }
         }
         Ok(())
+    }
+
+    /// A sending source ended. If it begins again, its index goes on.
+    pub(crate) fn end_sending(&mut self, ssrc: u32) {
+        self.sender.sources.end(ssrc);
     }
 
     /// Appends the protected form of the compound packet `plain` to `out`.
@@ -208,25 +229,27 @@ impl Srtp {
         packet: &mut [u8],
         header: HeaderFields,
     ) -> std::result::Result<usize, SrtpDrop> {
-        let tag = match self.receiver {
-            Receiver::Gcm(..) => gcm::TAG,
-            Receiver::Cm(_) => CM_TAG,
-        };
-        if header.header_len < RTP_HEADER || packet.len() < header.header_len.saturating_add(tag) {
+        let Half { cipher, sources } = &mut self.receiver;
+        let least = header.header_len.saturating_add(cipher.tag_len());
+        if header.header_len < RTP_HEADER || packet.len() < least {
             return Err(SrtpDrop::TooShort);
         }
-        match &mut self.receiver {
-            Receiver::Gcm(cipher, sources) => open_gcm(cipher, sources, packet, header),
-            Receiver::Cm(sources) => open_cm(&self.remote, sources, packet, header),
+        match sources.get_mut(header.ssrc) {
+            Some(source) => open_known(cipher, source, &mut self.copy, packet, header),
+            None => open_new(cipher, sources, &mut self.copy, packet, header),
         }
     }
 
-    /// Forgets a received source; what comes of it then counts as the first of a new one.
+    /// A received source ended and makes room. If it comes back, only what is newer than all it
+    /// had is taken.
+    pub(crate) fn end_source(&mut self, ssrc: u32) {
+        self.receiver.sources.end(ssrc);
+    }
+
+    /// Forgets a received source of whose packets no use was made; what comes of it then counts as
+    /// the first of a new one.
     pub(crate) fn forget_source(&mut self, ssrc: u32) {
-        match &mut self.receiver {
-            Receiver::Gcm(_, sources) => drop(sources.remove(&ssrc)),
-            Receiver::Cm(sources) => drop(sources.remove(&ssrc)),
-        }
+        self.receiver.sources.forget(ssrc);
     }
 
     /// As [`Self::unprotect_rtp`], for SRTCP.
@@ -235,7 +258,11 @@ impl Srtp {
         packet: &mut [u8],
     ) -> std::result::Result<usize, SrtpDrop> {
         let gcm = self.remote.profile != SrtpProfile::Aes128CmHmacSha1_80;
-        let (tag, after_index) = if gcm { (gcm::TAG, 0) } else { (CM_TAG, CM_TAG) };
+        let (tag, after_index) = if gcm {
+            (gcm::TAG, 0)
+        } else {
+            (cm::TAG, cm::TAG)
+        };
         let least = RTCP_HEADER.saturating_add(SRTCP_INDEX).saturating_add(tag);
         let index_at = packet
             .len()
@@ -243,32 +270,71 @@ impl Srtp {
             .filter(|_| packet.len() >= least)
             .ok_or(SrtpDrop::TooShort)?;
         // rtc-srtp takes a packet of the AES-CM profiles without the E bit unauthenticated.
-        if packet.get(index_at).is_none_or(|byte| byte & 0x80 == 0) {
-            return Err(SrtpDrop::NotEncrypted);
-        }
+        let index = packet
+            .get(index_at..)
+            .and_then(|rest| rest.first_chunk())
+            .map(|bytes| u32::from_be_bytes(*bytes))
+            .filter(|index| index >> 31 == 1)
+            .ok_or(SrtpDrop::NotEncrypted)?
+            & MAX_SRTCP_PACKETS;
         let ssrc = packet
             .get(4..)
             .and_then(|rest| rest.first_chunk())
             .map(|bytes| u32::from_be_bytes(*bytes))
             .ok_or(SrtpDrop::TooShort)?;
-        // A forgery leaves a mark in the state of its source: try the unknown elsewhere first.
-        if !self.rtcp_sources.contains(&ssrc) {
-            let mut probe = self.remote.context().map_err(|_| SrtpDrop::Forged)?;
-            opened(|| probe.decrypt_rtcp(packet))?;
-            if self.rtcp_sources.len() >= MAX_SOURCES {
-                return Err(SrtpDrop::TooManySources);
+        // A forgery leaves a mark in the context: try the unknown elsewhere first.
+        match self.rtcp_sources.get(&ssrc) {
+            Some(window) if !window.is_new(index) => return Err(SrtpDrop::Replayed),
+            Some(_) => {}
+            None => {
+                let mut probe = self.remote.context().map_err(|_| SrtpDrop::Forged)?;
+                opened(|| probe.decrypt_rtcp(packet))?;
+                if self.rtcp_sources.len() >= MAX_RTCP_SOURCES {
+                    return Err(SrtpDrop::TooManySources);
+                }
             }
-            self.rtcp_sources.insert(ssrc);
         }
         let context = &mut self.receive_rtcp;
         let plain = opened(|| context.decrypt_rtcp(packet))?;
+        self.rtcp_sources.entry(ssrc).or_default().accept(index);
         put(packet, &plain)
     }
 }
 
+impl RtcpWindow {
+    fn is_new(&self, index: u32) -> bool {
+        match self.highest.checked_sub(index) {
+            None => true,
+            Some(behind) => behind < RTCP_WINDOW && self.seen >> behind & 1 == 0,
+        }
+    }
+
+    fn accept(&mut self, index: u32) {
+        if let Some(ahead) = index.checked_sub(self.highest) {
+            self.seen = self.seen.checked_shl(ahead).unwrap_or(0) | 1;
+            self.highest = index;
+        } else if let Some(behind) = self.highest.checked_sub(index) {
+            self.seen |= 1u64.checked_shl(behind).unwrap_or(0);
+        }
+    }
+}
+
 impl Keys {
-    fn gcm(&self) -> Result<Gcm> {
-        Gcm::from_master(provider()?.crypto(), &self.key, &self.salt)
+    fn half(&self) -> Result<Half> {
+        let provider = provider()?;
+        let crypto = provider.crypto();
+        let cipher = match self.profile {
+            SrtpProfile::Aes128CmHmacSha1_80 => {
+                Cipher::Cm(Cm::from_master(crypto, &self.key, &self.salt)?)
+            }
+            SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => {
+                Cipher::Gcm(Gcm::from_master(crypto, &self.key, &self.salt)?)
+            }
+        };
+        Ok(Half {
+            cipher,
+            sources: Sources::default(),
+        })
     }
 
     fn context(&self) -> Result<Context> {
@@ -281,8 +347,8 @@ impl Keys {
             &self.key,
             &self.salt,
             profile,
-            Some(srtp_replay_protection(WINDOW as usize)),
-            Some(srtcp_replay_protection(WINDOW as usize)),
+            None,
+            None,
             provider()?.crypto(),
         )
         .map_err(Error::crypto)
@@ -290,77 +356,83 @@ impl Keys {
 }
 
 /// RFC 3711 section 3.3: index guess, replay check, authentication, and only then the state moves.
-fn open_gcm(
-    cipher: &Gcm,
-    sources: &mut BTreeMap<u32, Source>,
+fn open_known(
+    cipher: &mut Cipher,
+    source: &mut Source,
+    copy: &mut Vec<u8>,
     packet: &mut [u8],
     header: HeaderFields,
 ) -> std::result::Result<usize, SrtpDrop> {
-    let HeaderFields {
-        ssrc,
-        sequence_number,
-        header_len,
-    } = header;
-    if let Some(source) = sources.get_mut(&ssrc) {
-        let doubtful = source
-            .doubtful_index(sequence_number)
-            .map(|index| (index, packet.to_vec()));
-        let likely = source
-            .index(sequence_number)
-            .filter(|index| source.is_new(*index))
-            .ok_or(SrtpDrop::Replayed);
-        let opened = likely.and_then(|index| {
-            let plain = cipher.open(ssrc, index, packet, header_len);
-            plain.map(|n| (index, n)).ok_or(SrtpDrop::Forged)
-        });
-        let opened = opened.or_else(|drop| {
-            let (index, copy) = doubtful.ok_or(drop)?;
-            packet.copy_from_slice(&copy);
-            let plain = cipher.open(ssrc, index, packet, header_len);
-            plain.map(|n| (index, n)).ok_or(drop)
-        });
-        return match opened {
-            Ok((index, plain)) => {
-                source.accept(index);
-                Ok(plain)
-            }
-            Err(drop) => {
-                source.refuse();
-                Err(drop)
-            }
-        };
+    let number = header.sequence_number;
+    let doubtful = source.doubtful_index(number);
+    if doubtful.is_some() {
+        keep(copy, packet);
     }
-    let index = u64::from(sequence_number);
-    let plain = cipher
-        .open(ssrc, index, packet, header_len)
-        .ok_or(SrtpDrop::Forged)?;
-    if sources.len() >= MAX_RECEIVED_SOURCES {
-        return Err(SrtpDrop::TooManySources);
+    let mut drop = SrtpDrop::Replayed;
+    if let Some(index) = source.index(number).filter(|index| source.is_new(*index)) {
+        if let Some(plain) = cipher.open(header, index, packet) {
+            source.accept(index);
+            return Ok(plain);
+        }
+        drop = SrtpDrop::Forged;
     }
-    let mut source = Source::new(sequence_number);
-    source.accept(index);
-    sources.insert(ssrc, source);
-    Ok(plain)
+    if let Some(index) = doubtful {
+        packet.copy_from_slice(copy);
+        if let Some(plain) = cipher.open(header, index, packet) {
+            source.accept(index);
+            return Ok(plain);
+        }
+    }
+    source.refuse();
+    Err(drop)
 }
 
-fn open_cm(
-    keys: &Keys,
-    sources: &mut BTreeMap<u32, Context>,
+/// The first packet of a source: only authentication settles its rollover counter. Sequence
+/// numbers begin anywhere (RFC 3711 section 3.3.1 has them begin in the lower half because of
+/// that), so that the first to arrive may have passed the wrap already.
+fn open_new(
+    cipher: &mut Cipher,
+    sources: &mut Sources,
+    copy: &mut Vec<u8>,
     packet: &mut [u8],
     header: HeaderFields,
 ) -> std::result::Result<usize, SrtpDrop> {
-    let dummy = dummy_header(header);
-    if let Some(context) = sources.get_mut(&header.ssrc) {
-        let plain = opened(|| context.decrypt_rtp_with_header(packet, &dummy))?;
-        return put(packet, &plain);
+    let number = header.sequence_number;
+    let mut source = sources
+        .resumed(header.ssrc)
+        .unwrap_or_else(|| Source::new(u64::from(number)));
+    keep(copy, packet);
+    let mut drop = SrtpDrop::Replayed;
+    let most = match source.is_resumed() {
+        true => RESUMED_ROLLOVERS,
+        false => NEW_ROLLOVERS,
+    };
+    for rollovers in 0..=most {
+        let index = source.ahead(number, rollovers);
+        let Some(index) = index.filter(|index| source.is_new(*index)) else {
+            continue;
+        };
+        if drop == SrtpDrop::Forged {
+            packet.copy_from_slice(copy);
+        }
+        drop = SrtpDrop::Forged;
+        if let Some(plain) = cipher.open(header, index, packet) {
+            if !source.is_resumed() {
+                source = Source::new(index);
+            }
+            source.accept(index);
+            return match sources.insert(header.ssrc, source, MAX_RECEIVED_SOURCES) {
+                true => Ok(plain),
+                false => Err(SrtpDrop::TooManySources),
+            };
+        }
     }
-    let mut context = keys.context().map_err(|_| SrtpDrop::Forged)?;
-    let plain = opened(|| context.decrypt_rtp_with_header(packet, &dummy))?;
-    if sources.len() >= MAX_RECEIVED_SOURCES {
-        return Err(SrtpDrop::TooManySources);
-    }
-    sources.insert(header.ssrc, context);
-    put(packet, &plain)
+    Err(drop)
+}
+
+fn keep(copy: &mut Vec<u8>, packet: &[u8]) {
+    copy.clear();
+    copy.extend_from_slice(packet);
 }
 
 fn opened<T>(
@@ -382,19 +454,6 @@ fn put(packet: &mut [u8], plain: &[u8]) -> std::result::Result<usize, SrtpDrop> 
         .ok_or(SrtpDrop::TooShort)?
         .copy_from_slice(plain);
     Ok(plain.len())
-}
-
-/// rtc-srtp takes the payload's offset from the size the header would have if it were written
-/// anew, which differs from the size it has on the wire when an extension is padded unusually.
-/// Only size, SSRC and sequence number are read, so any header of the right size serves.
-fn dummy_header(header: HeaderFields) -> rtp::Header {
-    let words = header.header_len.saturating_sub(RTP_HEADER) / 4;
-    rtp::Header {
-        ssrc: header.ssrc,
-        sequence_number: header.sequence_number,
-        csrc: vec![0; words],
-        ..rtp::Header::default()
-    }
 }
 
 fn fields(packet: &[u8], header_len: usize) -> Option<HeaderFields> {

@@ -11,24 +11,51 @@ const HALF: u16 = 0x8000;
 const MAX_INDEX: u64 = 0xffff_ffff_ffff;
 
 /// So many packets in a row were refused that the rollover counter may be behind the peer's.
-const DOUBT: u8 = 16;
+const DOUBT: u16 = 16;
+/// Rollovers beyond the likely one that are tried then, one for each packet in turn.
+const MAX_AHEAD: u16 = 16;
 
 /// Highest index accepted, and which of the [`WINDOW`] before it were.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
     highest: u64,
     seen: [u64; WORDS],
-    refused: u8,
+    refused: u16,
+    resumed: bool,
 }
 
 impl Source {
-    /// A source whose first packet has this sequence number; its rollover counter is 0.
-    pub(super) fn new(sequence_number: u16) -> Self {
+    /// A source whose first packet has this index.
+    pub(super) fn new(index: u64) -> Self {
         Self {
-            highest: u64::from(sequence_number),
+            highest: index,
             seen: [0; WORDS],
             refused: 0,
+            resumed: false,
         }
+    }
+
+    /// A source that comes back: nothing up to its highest index is new.
+    pub(super) fn resumed(highest: u64) -> Self {
+        let mut seen = [u64::MAX; WORDS];
+        if let Some(bits) = seen.get_mut(word(highest)) {
+            // Those above it are new.
+            *bits >>= 63 - (highest & 63);
+        }
+        Self {
+            highest,
+            seen,
+            refused: 0,
+            resumed: true,
+        }
+    }
+
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    pub(super) fn highest(&self) -> u64 {
+        self.highest
     }
 
     /// The index a packet most likely has (RFC 3711 section 3.3.1 and appendix A), or `None` when
@@ -52,21 +79,27 @@ impl Source {
         (index <= MAX_INDEX).then_some(index)
     }
 
-    /// The index one rollover after the likely one, when that was wrong for a while: after a gap
+    /// An index some rollovers after the likely one, when that was wrong for a while: after a gap
     /// of half the sequence numbers, as a fast stream has after some 20 s without a path, the
-    /// guess of RFC 3711 is wrong for ever. `None` while there is no doubt, so that a forged
-    /// packet costs no second try.
+    /// guess of RFC 3711 is wrong until the numbers come round. `None` while there is no doubt, so
+    /// that a forged packet costs no second try.
     pub(super) fn doubtful_index(&self, sequence_number: u16) -> Option<u64> {
         if self.refused < DOUBT {
             return None;
         }
-        let index = self.index(sequence_number)?.saturating_add(1 << 16);
+        let ahead = self.refused.saturating_sub(DOUBT) % MAX_AHEAD;
+        self.ahead(sequence_number, u64::from(ahead).saturating_add(1))
+    }
+
+    /// The index so many rollovers after the likely one.
+    pub(super) fn ahead(&self, sequence_number: u16, rollovers: u64) -> Option<u64> {
+        let index = self.index(sequence_number)?.saturating_add(rollovers << 16);
         (index <= MAX_INDEX).then_some(index)
     }
 
     /// The packet was not accepted.
     pub(super) fn refuse(&mut self) {
-        self.refused = self.refused.saturating_add(1);
+        self.refused = self.refused.checked_add(1).unwrap_or(DOUBT);
     }
 
     /// Whether a packet of this index was not accepted yet and is inside the window.
