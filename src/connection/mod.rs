@@ -70,7 +70,7 @@ use state::RTCConnectionState;
 use {fingerprint::CertificateFingerprint, ice_server::RTCIceServer};
 
 /// Names of the peer's candidates (`.local`) that may be looked up for one connection.
-const MAX_NAMES: usize = 64;
+const MAX_NAMES: usize = 256;
 
 /// A connection to one peer (rows A1 to A41): ICE, DTLS, and the media and data inside.
 ///

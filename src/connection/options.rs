@@ -30,6 +30,7 @@ pub struct RTCConnectionOptions {
     pub(crate) bind: Option<SocketAddr>,
     pub(crate) include_loopback: bool,
     pub(crate) relay_only: bool,
+    pub(crate) max_candidate_pairs: usize,
     pub(crate) role: Option<RTCIceRole>,
     pub(crate) dtls_role: RTCDtlsRole,
     pub(crate) identity: PeerIdentity,
@@ -56,6 +57,7 @@ impl Default for RTCConnectionOptions {
             bind: None,
             include_loopback: false,
             relay_only: false,
+            max_candidate_pairs: 100,
             role: None,
             dtls_role: RTCDtlsRole::Auto,
             identity: PeerIdentity::Pinned,
@@ -121,6 +123,15 @@ impl RTCConnectionOptions {
     #[doc(alias = "iceTransportPolicy")]
     pub fn relay_only(mut self, relay_only: bool) -> Self {
         self.relay_only = relay_only;
+        self
+    }
+
+    /// How many pairs of candidates ICE checks at once (RFC 8445 section 6.1.2.5). Further ones
+    /// wait, and take the places of those that were tried in vain. Default 100; at least 4, at most
+    /// 1,000.
+    #[must_use]
+    pub fn max_candidate_pairs(mut self, pairs: usize) -> Self {
+        self.max_candidate_pairs = pairs.clamp(4, 1_000);
         self
     }
 

@@ -66,6 +66,7 @@ pub(super) fn build(
         },
         ice: IceConfig {
             rng_seed: crate::random::u64(),
+            max_pairs: options.max_candidate_pairs,
             ..IceConfig::default()
         },
         rtp: RtpConfig {

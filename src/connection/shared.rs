@@ -405,6 +405,10 @@ impl Member for ConnectionShared {
         self.lock().engine.ice().accepts(local, from)
     }
 
+    fn remotes(&self) -> Vec<SocketAddr> {
+        self.lock().engine.ice().remote_addresses()
+    }
+
     fn gathered(&self, now: Instant, found: &Gathered) {
         match found {
             Gathered::Candidate(candidate) => self.local_candidate(now, candidate),

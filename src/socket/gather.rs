@@ -35,7 +35,8 @@ const STRAGGLERS: Duration = Duration::from_secs(3);
 const MAX_SEND_ERRORS: u32 = 3;
 /// Servers beyond this many are refused with an error each.
 pub(crate) const MAX_SERVERS: usize = 16;
-/// Local addresses from which servers are asked; the rest give host candidates only.
+/// Local addresses from which each server is asked; the others, which are less likely to lead out,
+/// follow as long as none of these has had an answer from a STUN server. Relays are few.
 const MAX_BASES: usize = 8;
 /// Host addresses beyond this many are ignored.
 const MAX_HOSTS: usize = super::interfaces::MAX_ADDRESSES;
@@ -255,7 +256,11 @@ impl Gatherer {
                 return;
             }
         };
-        let bases = self.hosts.iter().take(MAX_BASES).enumerate();
+        let bases = match self.servers.get(index).map(|server| server.kind) {
+            Some(ServerKind::Turn) => MAX_BASES,
+            _ => MAX_HOSTS,
+        };
+        let bases = self.hosts.iter().take(bases).enumerate();
         let planned: Vec<Planned> = bases
             .filter_map(|(host, Host { base, .. })| {
                 let remote = *usable.iter().find(|a| a.is_ipv4() == base.is_ipv4())?;
@@ -473,6 +478,8 @@ impl Gatherer {
         let (server_index, host, base, remote) = (t.server, t.host, t.base, t.remote);
         match outcome {
             Ok(obtained) => {
+                self.queue
+                    .retain(|p| p.server != server_index || p.host < MAX_BASES);
                 // Those that still wait for their turn get theirs first.
                 let queued = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
                 let patience = STRAGGLERS.saturating_add(TA.saturating_mul(queued));

@@ -474,6 +474,34 @@ fn an_address_without_way_to_the_server_does_not_hold_up_the_end() {
     assert_eq!(log.completed_at(), 20 * MS + TA + STRAGGLERS);
 }
 
+/// Whichever of many addresses leads out; and those behind the likely ones are left alone where
+/// one of these does.
+#[test]
+fn r_c14_a_server_is_asked_from_every_address_until_it_answers() {
+    let hosts: Vec<_> = (0..20u16)
+        .map(|n| host(&format!("172.16.{n}.1"), 65_535 - n))
+        .collect();
+    for way_out in [0u8, 7, 8, 19] {
+        let start = Instant::now();
+        let servers = vec![stun_server("stun:a", &["192.0.2.1:3478"])];
+        let mut gatherer = Gatherer::new(start, &hosts, PORT, servers);
+        let base = IpAddr::from([172, 16, way_out, 1]);
+        let log = run(&mut gatherer, start, LIMIT, &|t, id| {
+            (t.local_ip == base).then(|| nat(t, id)).flatten()
+        });
+        let bases: Vec<_> = log.reflexive().iter().map(|(_, base)| base.ip()).collect();
+        assert_eq!(bases, [base]);
+        assert!(log.errors().is_empty());
+        let asked: std::collections::HashSet<_> = log.sent.iter().map(|s| s.1.local_ip).collect();
+        let expected = if way_out < 8 {
+            8
+        } else {
+            usize::from(way_out) + 1
+        };
+        assert_eq!(asked.len(), expected, "{way_out}");
+    }
+}
+
 #[test]
 fn servers_over_the_bound_are_refused() {
     let start = Instant::now();

@@ -1,9 +1,14 @@
 //! The addresses of this host that may become host candidates.
 
+mod way_out;
+
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// More addresses than this (container hosts have hundreds of bridges) are ignored.
+use way_out::WayOut;
+
+/// More addresses than this (container hosts have hundreds of bridges) are ignored: the ones that
+/// are the least likely to lead out.
 pub(crate) const MAX_ADDRESSES: usize = 32;
 
 /// An address of this host.
@@ -32,7 +37,7 @@ pub(crate) fn usable_addresses(
 ) -> io::Result<Vec<InterfaceAddress>> {
     if !bound.is_unspecified() {
         return Ok(select(
-            vec![(bound, String::new())],
+            vec![Found::new(bound, String::new(), WayOut::Default)],
             bound,
             InterfaceOptions {
                 include_loopback: true,
@@ -40,37 +45,59 @@ pub(crate) fn usable_addresses(
             },
         ));
     }
+    let defaults = way_out::default_addresses();
     let up = if_addrs::get_if_addrs()?
         .into_iter()
         .filter(|interface| interface.is_oper_up() || interface.is_loopback())
-        .map(|interface| (interface.ip(), interface.name))
+        .map(|interface| {
+            let way = if defaults.contains(&interface.ip()) {
+                WayOut::Default
+            } else {
+                way_out::classify(&interface.name, interface.index)
+            };
+            Found::new(interface.ip(), interface.name, way)
+        })
         .collect();
     Ok(select(up, bound, options))
 }
 
+struct Found {
+    ip: IpAddr,
+    name: String,
+    way: WayOut,
+}
+
+impl Found {
+    fn new(ip: IpAddr, name: String, way: WayOut) -> Self {
+        Self { ip, name, way }
+    }
+
+    /// Real interfaces before loopback, what leads out before what does not, then by name and
+    /// address: the same host gives the same order each time.
+    fn order(&self) -> (bool, WayOut, &str, IpAddr) {
+        (self.ip.is_loopback(), self.way, &self.name, self.ip)
+    }
+}
+
 fn select(
-    mut found: Vec<(IpAddr, String)>,
+    mut found: Vec<Found>,
     bound: IpAddr,
     options: InterfaceOptions,
 ) -> Vec<InterfaceAddress> {
-    found.retain(|(ip, _)| {
+    found.retain(|Found { ip, .. }| {
         is_candidate_address(*ip)
             && (bound.is_ipv6() || ip.is_ipv4())
             && (options.include_link_local || !is_v6_link_local(*ip))
     });
-    if !options.include_loopback && found.iter().any(|(ip, _)| !ip.is_loopback()) {
-        found.retain(|(ip, _)| !ip.is_loopback());
+    if !options.include_loopback && found.iter().any(|one| !one.ip.is_loopback()) {
+        found.retain(|one| !one.ip.is_loopback());
     }
-    // Real interfaces before loopback, then by name and address: the same host gives the same
-    // order each time.
-    found.sort_by(|(a_ip, a), (b_ip, b)| {
-        (a_ip.is_loopback(), a, a_ip).cmp(&(b_ip.is_loopback(), b, b_ip))
-    });
-    found.dedup_by_key(|(ip, _)| *ip);
+    found.sort_by(|a, b| a.order().cmp(&b.order()));
+    found.dedup_by_key(|one| one.ip);
 
     // RFC 8421 section 4: one family must not be exhausted before the other is tried, so they
     // alternate, IPv6 first.
-    let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(|(ip, _)| ip.is_ipv6());
+    let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| one.ip.is_ipv6());
     let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
     let mut order = Vec::new();
     loop {
@@ -85,9 +112,9 @@ fn select(
         .into_iter()
         .take(MAX_ADDRESSES)
         .zip((0..=u16::MAX).rev())
-        .map(|((ip, name), local_preference)| InterfaceAddress {
-            ip,
-            name,
+        .map(|(one, local_preference)| InterfaceAddress {
+            ip: one.ip,
+            name: one.name,
             local_preference,
         })
         .collect()
@@ -119,11 +146,12 @@ mod tests {
 
     const ANY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-    fn list(addresses: &[(&str, &str)]) -> Vec<(IpAddr, String)> {
-        addresses
-            .iter()
-            .map(|(ip, name)| (ip.parse().unwrap(), (*name).to_owned()))
-            .collect()
+    fn list(addresses: &[(&str, &str)]) -> Vec<Found> {
+        let found = |(ip, name): &(&str, &str)| {
+            let way = way_out::classify(name, None);
+            Found::new(ip.parse().unwrap(), (*name).to_owned(), way)
+        };
+        addresses.iter().map(found).collect()
     }
 
     fn ips(selected: &[InterfaceAddress]) -> Vec<String> {
@@ -132,7 +160,7 @@ mod tests {
 
     #[test]
     fn unusable_addresses_are_left_out() {
-        let found = list(&[
+        let found = [
             ("127.0.0.1", "lo"),
             ("::1", "lo"),
             ("fe80::1", "eth0"),
@@ -143,40 +171,40 @@ mod tests {
             ("224.0.0.1", "eth0"),
             ("0.0.0.0", "eth0"),
             ("10.0.0.1", "eth0"),
-        ]);
-        let selected = select(found.clone(), ANY, InterfaceOptions::default());
+        ];
+        let selected = select(list(&found), ANY, InterfaceOptions::default());
         assert_eq!(ips(&selected), ["10.0.0.1"]);
         let all = InterfaceOptions {
             include_loopback: true,
             include_link_local: true,
         };
-        let selected = select(found, ANY, all);
+        let selected = select(list(&found), ANY, all);
         assert_eq!(ips(&selected), ["fe80::1", "10.0.0.1", "::1", "127.0.0.1"]);
     }
 
     #[test]
     fn loopback_is_the_last_resort() {
-        let found = list(&[("127.0.0.1", "lo"), ("::1", "lo"), ("fe80::1", "eth0")]);
-        let selected = select(found.clone(), ANY, InterfaceOptions::default());
+        let found = [("127.0.0.1", "lo"), ("::1", "lo"), ("fe80::1", "eth0")];
+        let selected = select(list(&found), ANY, InterfaceOptions::default());
         assert_eq!(ips(&selected), ["::1", "127.0.0.1"]);
         let v4 = "0.0.0.0".parse().unwrap();
-        let selected = select(found, v4, InterfaceOptions::default());
+        let selected = select(list(&found), v4, InterfaceOptions::default());
         assert_eq!(ips(&selected), ["127.0.0.1"]);
     }
 
     #[test]
     fn families_alternate_and_the_order_is_stable() {
-        let found = list(&[
+        let found = [
             ("10.0.1.1", "wlan0"),
             ("2001:db8::2", "wlan0"),
             ("10.0.0.1", "eth0"),
             ("2001:db8::1", "eth0"),
             ("10.0.0.1", "eth0"),
             ("10.0.2.1", "wlan1"),
-        ]);
-        let mut reversed = found.clone();
+        ];
+        let mut reversed = found;
         reversed.reverse();
-        let selected = select(found, ANY, InterfaceOptions::default());
+        let selected = select(list(&found), ANY, InterfaceOptions::default());
         assert_eq!(
             ips(&selected),
             [
@@ -189,13 +217,35 @@ mod tests {
         );
         assert_eq!(selected[0].local_preference, 65535);
         assert_eq!(selected[4].local_preference, 65531);
-        assert_eq!(select(reversed, ANY, InterfaceOptions::default()), selected);
+        let reversed = select(list(&reversed), ANY, InterfaceOptions::default());
+        assert_eq!(reversed, selected);
+    }
+
+    /// The default route first, then network cards, then bridges and tunnels.
+    #[test]
+    fn r_c14_what_leads_out_comes_first_and_is_never_left_out() {
+        let bridges = (0..100u8).map(|i| (format!("172.16.{i}.1"), format!("br-{i:02}")));
+        let others = [
+            ("10.8.0.2", "tun0"),
+            ("10.0.0.9", "wlan0"),
+            ("10.0.0.5", "zeth0"),
+        ];
+        let others = others.map(|(ip, name)| (ip.to_owned(), name.to_owned()));
+        let all: Vec<_> = bridges.chain(others).collect();
+        let all: Vec<_> = all.iter().map(|(ip, name)| (&**ip, &**name)).collect();
+        let mut found = list(&all);
+        for one in found.iter_mut().filter(|one| one.name == "zeth0") {
+            one.way = WayOut::Default;
+        }
+        let selected = select(found, ANY, InterfaceOptions::default());
+        assert_eq!(ips(&selected)[..3], ["10.0.0.5", "10.0.0.9", "172.16.0.1"]);
+        assert_eq!(selected.len(), MAX_ADDRESSES);
     }
 
     #[test]
     fn the_number_of_addresses_is_bounded() {
         let found = (0..=255u8)
-            .map(|i| (IpAddr::from([10, 0, 0, i]), format!("br{i}")))
+            .map(|i| Found::new([10, 0, 0, i].into(), format!("br{i}"), WayOut::Inner))
             .collect();
         assert_eq!(
             select(found, ANY, InterfaceOptions::default()).len(),

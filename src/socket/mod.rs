@@ -53,6 +53,8 @@ pub(crate) trait Member: Send + Sync {
     fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced;
     /// Whether datagrams other than STUN on this path are this connection's.
     fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool;
+    /// Where it may yet send to.
+    fn remotes(&self) -> Vec<SocketAddr>;
     fn gathered(&self, now: Instant, found: &Gathered);
     /// `ufrag`: of the credentials that the candidate names.
     fn remote_candidate(&self, now: Instant, candidate: Candidate, ufrag: Option<&str>);

@@ -9,6 +9,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a peer's name waits for its turn: as long as ICE has patience (RFC 8863).
+const TURN: Duration = Duration::from_millis(39_500);
 /// Look-ups of one kind that run at once in the process.
 const CONCURRENT: usize = 8;
 /// Addresses taken of one name.
@@ -37,17 +39,17 @@ pub(crate) async fn resolve_server(host: &str, port: u16) -> Result<Vec<SocketAd
     if let Ok(ip) = bare.parse::<IpAddr>() {
         return Ok(vec![(ip.to_canonical(), port).into()]);
     }
-    lookup(&LOOKUPS.servers, bare, port, TIMEOUT).await
+    lookup(&LOOKUPS.servers, bare, port, TIMEOUT, TIMEOUT).await
 }
 
-/// The address behind the `.local` name of a remote candidate, within 5 s, or `None`: such a
+/// The address behind the `.local` name of a remote candidate, within 5 s once it is its turn, or `None`: such a
 /// candidate is skipped, never fatal. Any other name is refused without asking anybody, since a
 /// peer could learn from a DNS query what signalling does not tell it. Cancel-safe.
 pub(crate) async fn resolve_mdns(name: &str) -> Option<IpAddr> {
     if !is_mdns_name(name) {
         return None;
     }
-    let addresses = lookup(&LOOKUPS.peers, name, 0, TIMEOUT).await.ok()?;
+    let addresses = lookup(&LOOKUPS.peers, name, 0, TURN, TIMEOUT).await.ok()?;
     addresses
         .iter()
         .map(|addr| addr.ip())
@@ -70,13 +72,15 @@ async fn lookup(
     pool: &Arc<Semaphore>,
     host: &str,
     port: u16,
+    turn: Duration,
     patience: Duration,
 ) -> Result<Vec<SocketAddr>, String> {
+    // Names that lead nowhere must not use up the time of those behind them.
+    let permit = timeout(turn, Arc::clone(pool).acquire_owned())
+        .await
+        .map_err(|_| format!("not looked up within {turn:?}"))?
+        .map_err(|e| e.to_string())?;
     let found = timeout(patience, async {
-        let permit = Arc::clone(pool)
-            .acquire_owned()
-            .await
-            .map_err(|e| e.to_string())?;
         let query = (host.to_owned(), port);
         // The system's resolver cannot be interrupted: its thread outlives our patience. The task
         // keeps the permit until it is really over, so threads are capped too.
@@ -164,7 +168,9 @@ mod tests {
         let waiting: Vec<_> = (0..1_000)
             .map(|i| {
                 let pool = Arc::clone(&pool);
-                tokio::spawn(async move { lookup(&pool, &format!("{i}.local"), 0, patience).await })
+                tokio::spawn(async move {
+                    lookup(&pool, &format!("{i}.local"), 0, patience, patience).await
+                })
             })
             .collect();
         for one in waiting {

@@ -11,7 +11,8 @@ use std::time::Instant;
 
 use super::{Member, MemberId};
 
-/// Remote addresses remembered for one connection; ICE has at most 100 pairs.
+/// Remote addresses remembered for one connection. When full, those go that ICE no longer has:
+/// networks change, and what is new must find its way.
 const MAX_ADDRESSES: usize = 512;
 
 #[derive(Default)]
@@ -124,13 +125,33 @@ impl Routes {
         if known.contains(&id) {
             return;
         }
-        if let Some(entry) = self.members.get_mut(&id)
-            && entry.addresses.len() < MAX_ADDRESSES
-        {
-            known.push(id);
-            entry.addresses.push(remote);
-        } else if known.is_empty() {
-            self.by_addr.remove(&remote);
+        let Some(entry) = self.members.get_mut(&id) else {
+            if known.is_empty() {
+                self.by_addr.remove(&remote);
+            }
+            return;
+        };
+        known.push(id);
+        entry.addresses.push(remote);
+        if entry.addresses.len() <= MAX_ADDRESSES {
+            return;
+        }
+        let kept = entry.member.remotes();
+        let (mut stay, mut gone): (Vec<_>, Vec<_>) = entry
+            .addresses
+            .drain(..)
+            .partition(|addr| *addr == remote || kept.contains(addr));
+        // More than ever are in use: the oldest go.
+        let surplus = stay.len().saturating_sub(MAX_ADDRESSES);
+        gone.extend(stay.drain(..surplus));
+        entry.addresses = stay;
+        for address in gone {
+            if let Some(ids) = self.by_addr.get_mut(&address) {
+                ids.retain(|&other| other != id);
+                if ids.is_empty() {
+                    self.by_addr.remove(&address);
+                }
+            }
         }
     }
 
@@ -268,6 +289,9 @@ mod tests {
         fn accepts(&self, _: SocketAddr, _: SocketAddr) -> bool {
             false
         }
+        fn remotes(&self) -> Vec<SocketAddr> {
+            vec![SocketAddr::from(([127, 0, 0, 1], 9))]
+        }
         fn gathered(&self, _: Instant, _: &Gathered) {}
         fn remote_candidate(&self, _: Instant, _: crate::engine::ice::Candidate, _: Option<&str>) {}
         fn base_gone(&self, _: Instant, _: SocketAddr) {}
@@ -337,6 +361,23 @@ mod tests {
         assert!(routes.timers.is_empty() && routes.is_empty());
         routes.learn(remote, id);
         assert!(routes.by_addr.is_empty(), "nothing is learned for nobody");
+    }
+
+    /// A session that goes through many networks finds its way to the last one.
+    #[test]
+    fn r_d13_addresses_that_are_no_longer_in_use_make_room() {
+        let mut routes = Routes::default();
+        let id = join(&mut routes, "own");
+        for port in 1..=5_000 {
+            let remote = SocketAddr::from(([127, 0, 0, 1], port));
+            routes.learn(remote, id);
+            assert_eq!(routes.by_address(remote), [id]);
+            assert!(routes.by_addr.len() <= MAX_ADDRESSES);
+            let in_use = SocketAddr::from(([127, 0, 0, 1], 9));
+            assert!(port < 9 || routes.by_address(in_use) == [id]);
+        }
+        routes.remove(id);
+        assert!(routes.by_addr.is_empty());
     }
 
     #[test]

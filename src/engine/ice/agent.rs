@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::inbound::EarlyCheck;
 use super::message::Crypto;
 use super::pair::{Pair, PairKey, PairState, Path, Purpose, Transaction};
+use super::spares::Spare;
 use super::{
     Candidate, CandidateKind, Credentials, IceConfig, IceCounters, IceEvent, IceState, Role,
 };
@@ -55,6 +56,11 @@ pub(crate) struct IceAgent {
     pub(super) undecided: bool,
     pub(super) remotes_done: bool,
     pub(super) pairs: Vec<Pair>,
+    /// Pairs beyond the limit of the checklist.
+    pub(super) spares: Vec<Spare>,
+    /// Ordinary checks so far by type of pair, and since a type had its turn.
+    pub(super) tries: [u32; 16],
+    pub(super) in_order: u32,
     pub(super) triggered: VecDeque<PairKey>,
     pub(super) transactions: Vec<Transaction>,
     pub(super) early: Vec<EarlyCheck>,
@@ -103,6 +109,9 @@ impl IceAgent {
             undecided: false,
             remotes_done: false,
             pairs: Vec::new(),
+            spares: Vec::new(),
+            tries: [0; 16],
+            in_order: 0,
             triggered: VecDeque::new(),
             transactions: Vec::new(),
             early: Vec::new(),
@@ -269,6 +278,8 @@ impl IceAgent {
             .retain(|r| r.kind != CandidateKind::PeerReflexive);
         self.remotes_done = false;
         self.pairs.clear();
+        self.spares.clear();
+        self.tries = [0; 16];
         self.triggered.clear();
         self.transactions.retain(|t| t.purpose == Purpose::Consent);
         self.nominating = None;
@@ -284,6 +295,7 @@ impl IceAgent {
     pub(crate) fn close(&mut self) {
         self.set_state(IceState::Closed);
         self.pairs.clear();
+        self.spares.clear();
         self.triggered.clear();
         self.transactions.clear();
         self.early.clear();
@@ -349,6 +361,12 @@ impl IceAgent {
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         let retired = self.retired.iter().map(|(path, _)| path);
         self.selected.iter().chain(retired)
+    }
+
+    /// Where this side may send to.
+    pub(crate) fn remote_addresses(&self) -> Vec<SocketAddr> {
+        let paths = self.paths().map(|p| p.remote.addr);
+        self.remotes.iter().map(|r| r.addr).chain(paths).collect()
     }
 
     /// Whether the peer had these before a restart.

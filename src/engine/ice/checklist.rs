@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pair::{Pair, PairKey, PairState, PairStats, Purpose, can_pair, is_usable};
+use super::spares::Spare;
 use super::{Candidate, CandidateKind, IceAgent, IceState};
 
 impl IceAgent {
@@ -15,9 +16,12 @@ impl IceAgent {
         if self.state == IceState::Closed || self.locals.iter().any(known) {
             return;
         }
-        if candidate.base.port() == 0 || self.locals.len() >= self.config.max_local_candidates {
+        if candidate.base.port() == 0 {
             self.counters.candidates_refused += 1;
             return;
+        }
+        if self.locals.len() >= self.config.max_local_candidates {
+            self.drop_local();
         }
         let local = Arc::new(candidate);
         self.locals.push(Arc::clone(&local));
@@ -35,11 +39,16 @@ impl IceAgent {
             return;
         }
         self.locals.retain(|c| c.base != base);
+        self.remove_local_base_pairs(base);
+        self.drive(now);
+    }
+
+    fn remove_local_base_pairs(&mut self, base: SocketAddr) {
         let keys: Vec<PairKey> = self.pairs.iter().map(Pair::key).collect();
         for key in keys.into_iter().filter(|key| key.0 == base) {
             self.remove_pair(key);
         }
-        self.drive(now);
+        self.spares.retain(|s| s.local.base != base);
     }
 
     /// Takes back the local candidates of a base that is no more: a relay that its server lost. A
@@ -85,6 +94,11 @@ impl IceAgent {
                     pair.remote = Arc::clone(&remote);
                 }
             }
+            for spare in &mut self.spares {
+                if spare.remote.addr == remote.addr {
+                    spare.remote = Arc::clone(&remote);
+                }
+            }
         } else {
             self.remotes.push(Arc::clone(&remote));
             self.bound_remotes();
@@ -96,6 +110,24 @@ impl IceAgent {
             self.candidate_arrived(now);
         }
         self.drive(now);
+    }
+
+    /// The oldest that nothing came of: networks come and go.
+    fn drop_local(&mut self) {
+        let works = |base| {
+            self.paths().any(|path| path.base == base)
+                || self
+                    .pairs
+                    .iter()
+                    .any(|p| p.local.base == base && (p.heard || p.state == PairState::Succeeded))
+        };
+        if let Some(oldest) = self.locals.iter().position(|c| !works(c.base)) {
+            let base = self.locals.remove(oldest).base;
+            if !self.locals.iter().any(|c| c.base == base) {
+                self.remove_local_base_pairs(base);
+            }
+        }
+        self.counters.candidates_refused += 1;
     }
 
     fn bound_remotes(&mut self) {
@@ -112,12 +144,21 @@ impl IceAgent {
                     .iter()
                     .any(|p| p.remote.addr == addr && (p.heard || p.state == PairState::Succeeded))
         };
+        let untried = |addr: SocketAddr| {
+            let mut pairs = self.pairs.iter().filter(|p| p.remote.addr == addr);
+            let mut spares = self.spares.iter().filter(|s| s.remote.addr == addr);
+            let none = pairs.clone().next().is_none() && spares.clone().next().is_none();
+            none || pairs.any(|p| p.timeouts == 0 && p.state != PairState::Failed)
+                || spares.any(|s| s.timeouts == 0)
+        };
+        let of_kind = |kind| self.remotes.iter().filter(|r| r.kind == kind).count();
+        // What was tried in vain goes first, then the worst of the type that there is most of.
         let worst = self
             .remotes
             .iter()
             .filter(signalled)
             .filter(|r| !in_use(r.addr))
-            .min_by_key(|r| r.priority)
+            .min_by_key(|r| (untried(r.addr), usize::MAX - of_kind(r.kind), r.priority))
             .map(|r| r.addr);
         if let Some(worst) = worst {
             self.forget_remote(worst);
@@ -137,6 +178,7 @@ impl IceAgent {
         for key in gone {
             self.remove_pair(key);
         }
+        self.spares.retain(|s| s.remote.addr != addr);
     }
 
     pub(super) fn remove_pair(&mut self, key: PairKey) {
@@ -166,23 +208,22 @@ impl IceAgent {
             }
             return;
         }
-        self.pairs
-            .push(Pair::new(now, Arc::clone(local), Arc::clone(remote)));
-        if self.pairs.len() <= self.config.max_pairs {
+        if let Some(spare) = self.spares.iter_mut().find(|s| s.key() == key) {
+            if local.priority > spare.local.priority {
+                spare.local = Arc::clone(local);
+            }
             return;
         }
-        let role = self.effective_role();
-        let selected = self.selected_key();
-        let worst = self
-            .pairs
-            .iter()
-            .filter(|p| p.state != PairState::Succeeded && Some(p.key()) != selected)
-            .min_by_key(|p| (p.heard, p.priority(role)))
-            .map(Pair::key);
-        if let Some(worst) = worst {
-            self.remove_pair(worst);
+        let (local, remote) = (Arc::clone(local), Arc::clone(remote));
+        if self.pairs.len() < self.config.max_pairs {
+            self.pairs.push(Pair::new(now, local, remote));
+        } else {
+            self.spare(Spare {
+                local,
+                remote,
+                timeouts: 0,
+            });
         }
-        self.counters.pairs_dropped += 1;
     }
 
     /// A new candidate is a new chance, so the RFC 8863 timer starts again.

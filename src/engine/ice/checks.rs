@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::message::Check;
 use super::pair::{Pair, PairKey, PairState, Purpose, Transaction};
+use super::spares::{Rank, pair_type};
 use super::{CandidateKind, IceAgent, IceState, Role};
 
 /// RFC 8489 section 6.2.1: Rc and Rm.
@@ -22,6 +23,8 @@ pub(super) const FRESH_CHECK: Duration = Duration::from_millis(150);
 /// How long the response to a transaction that was given up still counts.
 const REMEMBER: Duration = Duration::from_secs(30);
 const MAX_TRANSACTIONS: usize = 256;
+/// Checks in the order of priorities between two of the type that was tried least.
+const IN_ORDER: u32 = 3;
 
 impl IceAgent {
     /// Does everything that is due.
@@ -63,8 +66,8 @@ impl IceAgent {
                     t.next_at
                 });
             }
-            if self.next_pair().is_some() {
-                earlier(self.next_check.max(self.next_request));
+            if let Some(at) = self.next_check_at() {
+                earlier(at);
             }
             if let Some(at) = self.nomination_timeout() {
                 earlier(at);
@@ -190,8 +193,9 @@ impl IceAgent {
         }
     }
 
-    /// RFC 8445 section 6.1.4.2: triggered checks first, then Waiting pairs; those that were
-    /// tried less often first, so that a hopeless pair delays none.
+    /// RFC 8445 section 6.1.4.2: triggered checks first, then Waiting pairs by their rank, those
+    /// outside of the checklist among them. Each so often the type that was tried least has a
+    /// turn: the one that works need not be the one that there is most of.
     fn next_pair(&self) -> Option<PairKey> {
         if let Some(key) = self.triggered.front() {
             return Some(*key);
@@ -202,13 +206,41 @@ impl IceAgent {
             .filter(|_| self.state == IceState::Connected)
             .and_then(|key| self.pairs.iter().find(|p| p.key() == key))
             .map(|p| p.priority(role));
-        self.pairs
-            .iter()
-            .filter(|p| p.state == PairState::Waiting)
-            // RFC 8445 section 8.1.2: once settled, only better pairs are of interest.
-            .filter(|p| settled.is_none_or(|settled| p.priority(role) > settled))
-            .max_by_key(|p| (p.heard, u32::MAX - p.timeouts, p.priority(role)))
-            .map(Pair::key)
+        // RFC 8445 section 8.1.2: once settled, only better pairs are of interest.
+        let wanted = |rank: Rank| settled.is_none_or(|settled| rank.2 > settled);
+        let pairs = self.pairs.iter().filter(|p| p.state == PairState::Waiting);
+        let pairs = pairs.map(|p| {
+            (
+                p.heard,
+                p.rank(role),
+                p.key(),
+                pair_type(&p.local, &p.remote),
+            )
+        });
+        let spares = self.spares.iter();
+        let spares = spares.map(|s| (false, s.rank(role), s.key(), pair_type(&s.local, &s.remote)));
+        let tries = |of: usize| self.tries.get(of).copied().unwrap_or(0);
+        let turn = self.in_order >= IN_ORDER;
+        pairs
+            .chain(spares)
+            .filter(|(_, rank, ..)| wanted(*rank))
+            .max_by_key(|&(heard, rank, _, of)| {
+                let rested = if turn { u32::MAX - tries(of) } else { 0 };
+                (heard, rank.0, rested, rank)
+            })
+            .map(|(_, _, key, _)| key)
+    }
+
+    fn next_check_at(&self) -> Option<Instant> {
+        let at = self.next_check.max(self.next_request);
+        let key = self.next_pair()?;
+        match self.spares.iter().find(|s| s.key() == key) {
+            Some(spare) => {
+                let room = self.room_at(spare.timeouts)?;
+                Some(room.map_or(at, |room| at.max(room)))
+            }
+            None => Some(at),
+        }
     }
 
     fn run_checks(&mut self, now: Instant) {
@@ -216,10 +248,35 @@ impl IceAgent {
             return;
         }
         while let Some(key) = self.next_pair() {
+            let triggered = self.triggered.front() == Some(&key);
             self.triggered.retain(|k| *k != key);
+            if self.pair_mut(key).is_none() && !self.admit(now, key, false) {
+                if triggered {
+                    continue;
+                }
+                return;
+            }
+            if !triggered {
+                self.count_try(key);
+            }
             if self.send_check(now, key, false) {
                 return;
             }
+        }
+    }
+
+    fn count_try(&mut self, key: PairKey) {
+        let Some(of) = self.pairs.iter().find(|p| p.key() == key) else {
+            return;
+        };
+        let of = pair_type(&of.local, &of.remote);
+        self.in_order = if self.in_order >= IN_ORDER {
+            0
+        } else {
+            self.in_order + 1
+        };
+        if let Some(tries) = self.tries.get_mut(of) {
+            *tries = tries.saturating_add(1);
         }
     }
 
@@ -256,6 +313,7 @@ impl IceAgent {
             }
             pair.traffic.requests_sent += 1;
             if !nominate {
+                pair.started = Some(now);
                 pair.state = PairState::InProgress;
             }
         }

@@ -61,10 +61,11 @@ pub(crate) struct IceConfig {
     pub(crate) request_spacing: Duration,
     /// RFC 8445 section 14.3: never below 500 ms.
     pub(crate) rto: Duration,
-    /// RFC 8445 section 6.1.2.5.
+    /// RFC 8445 section 6.1.2.5; further pairs take the places of those that failed.
     pub(crate) max_pairs: usize,
+    /// The oldest that nothing came of goes first.
     pub(crate) max_local_candidates: usize,
-    /// Signalled remote candidates kept; the lowest priority goes first.
+    /// Signalled remote candidates kept; those that were tried in vain go first.
     pub(crate) max_remote_candidates: usize,
     /// Peer-reflexive remote candidates kept at once.
     pub(crate) max_peer_reflexive: usize,
@@ -87,9 +88,9 @@ impl Default for IceConfig {
             request_spacing: Duration::from_millis(20),
             rto: Duration::from_millis(500),
             max_pairs: 100,
-            max_local_candidates: 32,
-            max_remote_candidates: 100,
-            max_peer_reflexive: 16,
+            max_local_candidates: 128,
+            max_remote_candidates: 256,
+            max_peer_reflexive: 32,
             nomination_wait: Duration::from_millis(200),
             consent_interval: Duration::from_secs(5),
             consent_timeout: Duration::from_secs(30),

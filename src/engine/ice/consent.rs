@@ -104,6 +104,9 @@ impl IceAgent {
             }
             pair.timeouts = 0;
         }
+        for spare in &mut self.spares {
+            spare.timeouts = 0;
+        }
     }
 
     fn send_consent(&mut self, now: Instant) {

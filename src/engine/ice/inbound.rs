@@ -12,9 +12,9 @@ use super::nomination::Session;
 use super::pair::{Pair, PairKey, PairState, is_usable};
 use super::{Candidate, CandidateKind, IceAgent, IceEvent, IceState, Role};
 
-const MAX_EARLY_CHECKS: usize = 16;
+const MAX_EARLY_CHECKS: usize = 100;
 /// A peer-reflexive candidate that leads nowhere makes room after this.
-const PEER_REFLEXIVE_CHANCE: Duration = Duration::from_secs(5);
+const PEER_REFLEXIVE_CHANCE: Duration = Duration::from_secs(2);
 
 /// An authenticated request that came before the peer's credentials did.
 pub(super) struct EarlyCheck {
@@ -218,6 +218,9 @@ impl IceAgent {
                 return false;
             };
             self.add_pair(now, &local, &remote);
+            if self.pair_mut(key).is_none() {
+                self.admit(now, key, true);
+            }
         }
         let revive = self.state == IceState::Failed && !self.consent_lost;
         let failed = self.state == IceState::Failed && self.consent_lost;

@@ -22,6 +22,7 @@ mod message;
 mod nomination;
 mod pair;
 mod responses;
+mod spares;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;

@@ -38,6 +38,8 @@ pub(super) struct Pair {
     pub(super) nominate_on_success: bool,
     pub(super) last_success: Option<Instant>,
     pub(super) created: Instant,
+    /// When its latest check was first sent.
+    pub(super) started: Option<Instant>,
     pub(super) traffic: Traffic,
 }
 
@@ -64,6 +66,7 @@ impl Pair {
             nominate_on_success: false,
             last_success: None,
             created: now,
+            started: None,
             traffic: Traffic::default(),
         }
     }
@@ -72,20 +75,21 @@ impl Pair {
         (self.local.base, self.remote.addr)
     }
 
-    /// RFC 8445 section 6.1.2.3.
     pub(super) fn priority(&self, role: Role) -> u64 {
-        let (local, remote) = (
-            u64::from(self.local.priority),
-            u64::from(self.remote.priority),
-        );
-        let (g, d) = match role {
-            Role::Controlling => (local, remote),
-            Role::Controlled => (remote, local),
-        };
-        (g.min(d) << 32)
-            .saturating_add(g.max(d).saturating_mul(2))
-            .saturating_add(u64::from(g > d))
+        priority(self.local.priority, self.remote.priority, role)
     }
+}
+
+/// RFC 8445 section 6.1.2.3.
+pub(super) fn priority(local: u32, remote: u32, role: Role) -> u64 {
+    let (local, remote) = (u64::from(local), u64::from(remote));
+    let (g, d) = match role {
+        Role::Controlling => (local, remote),
+        Role::Controlled => (remote, local),
+    };
+    (g.min(d) << 32)
+        .saturating_add(g.max(d).saturating_mul(2))
+        .saturating_add(u64::from(g > d))
 }
 
 /// RFC 8445 section 6.1.2.2: one family, and link-local only with link-local.

@@ -91,6 +91,10 @@ impl IceAgent {
             }
             return;
         }
+        if self.pair_mut(key).is_none() {
+            // It had to make room before the answer came.
+            self.admit(now, key, true);
+        }
         let mapped = self.mapped_candidate(key, mapped);
         let Some(pair) = self.pair_mut(key) else {
             return;

@@ -2,6 +2,7 @@
 
 mod hostile;
 mod life;
+mod limits;
 mod net;
 mod rtc_ice_faults;
 mod setup;
