@@ -25,6 +25,12 @@ async fn pages_call_each_other() {
     assert!(script("pages.mjs").await);
 }
 
+/// What a page takes as JSON, and how it refuses what it does not.
+#[tokio::test]
+async fn g001_g026_forms_of_json_in_a_page() {
+    assert!(script("forms.mjs").await);
+}
+
 /// Every codec between two tabs.
 #[tokio::test]
 async fn pages_in_every_codec() {

@@ -44,6 +44,23 @@ const word = (value, what) => {
   return text;
 };
 
+/** What people pass that know WebRTC with session descriptions is called by its name. */
+function refuseForeign(raw, wanted, ...read) {
+  const text = typeof raw === "string" ? raw.trim() : null;
+  const candidate = /^(a=)?candidate:/.test(text ?? raw?.candidate ?? "");
+  let found = null;
+  if (text?.startsWith("v=0")) found = "a session description in SDP, and this API has no SDP";
+  else if (typeof raw?.sdp === "string" || ["offer", "answer", "pranswer", "rollback"].includes(raw?.type)) {
+    found = `an RTCSessionDescription (${raw.type ?? "no type"}), and this API has no SDP`;
+  } else if (candidate && !read.includes("candidate")) found = "an ICE candidate as browsers signal it";
+  else if (typeof raw?.candidate === "object" && raw.candidate) found = "a message around its member 'candidate'";
+  else if (typeof raw?.track === "object" && raw.track && !raw.kind) found = "a message around its member 'track'";
+  else if (typeof raw !== "object" || raw === null) {
+    if (!(candidate && read.includes("candidate"))) found = raw === null ? "null" : `a ${typeof raw}`;
+  }
+  if (found) throw fail("InvalidAccessError", `this is ${found}; wanted is ${wanted}`);
+}
+
 // ---------------------------------------------------------------------------------------------
 // Events
 
@@ -127,14 +144,19 @@ function readCodec(raw) {
   if (!Number.isInteger(id) || id < 0 || id > 127 || (id >= 64 && id <= 95)) {
     throw fail("InvalidAccessError", "payload-id must be 0 to 127 and not 64 to 95");
   }
-  const name = word(raw.name, "codec name");
+  const [, mimeKind, mimeName] = /^(audio|video)\/(.+)$/i.exec(raw.mimeType ?? "") ?? [];
+  const name = word(raw.name ?? mimeName, "codec name");
   const codec = { "payload-id": id, name };
-  if (raw.kind) codec.kind = String(raw.kind);
+  const kind = raw.kind ?? mimeKind?.toLowerCase();
+  if (kind) codec.kind = String(kind);
   const rate = raw.clockRate ?? raw.hzRate;
   if (rate) codec.clockRate = Number(rate);
   const channels = raw.numChannels ?? raw.channels;
   if (channels) codec.numChannels = Number(channels);
-  const params = list(raw.params).map((param) => ({
+  // The final specification has an object; a flag has no value there.
+  const given = raw.params ?? raw.parameters ?? [];
+  const pairs = Array.isArray(given) ? given : Object.entries(given).map(([name, value]) => ({ name, value: typeof value === "boolean" ? Number(value) : value }));
+  const params = pairs.map((param) => ({
     name: word(param.name, "codec parameter"),
     ...(param.value === undefined || param.value === null ? {} : { value: word(param.value, "codec parameter") }),
   }));
@@ -275,6 +297,8 @@ function readFingerprints(raw) {
 /** Any accepted spelling of a side; members that are not known yet are null. */
 function readSide(raw) {
   const ice = raw?.ice ?? raw?.iceInfo ?? raw ?? {};
+  const most = raw?.sctp?.maxMessageSize ?? (raw?.sctp ? 65536 : 262144);
+  if (!Number.isSafeInteger(most) || most < 0) throw fail("InvalidAccessError", "sctp.maxMessageSize must be a number of bytes");
   const pick = (...values) => values.find((value) => value !== undefined && value !== null && value !== "") ?? null;
   return {
     ufrag: pick(ice.usernameFrag, ice.iceUsernameFrag, ice.usernameFragment, ice.ufrag, ice["context-id"]),
@@ -283,6 +307,8 @@ function readSide(raw) {
       pick(raw?.dtls?.fingerprint, raw?.dtls?.fingerprints, raw?.fingerprint, raw?.fingerprints),
     ),
     role: pick(raw?.dtls?.role),
+    // RFC 8841 section 6: 0 stands for any.
+    maxMessageSize: most,
   };
 }
 
@@ -299,9 +325,31 @@ function checkSide(side) {
 // ---------------------------------------------------------------------------------------------
 // Candidates
 
+/** The members of a line of RFC 8839 section 5.1. */
+function parseCandidateLine(line) {
+  if (!line.trim()) throw fail("InvalidAccessError", "an empty candidate is the end of candidates: call endOfRemoteCandidates");
+  const tokens = line.trim().replace(/^a=/, "").replace(/^candidate:/, "").split(/\s+/);
+  const [foundation, component, transport, priority, connectionAddress, connectionPort, typ, type] = tokens;
+  const numbers = [component, priority, connectionPort].every((text) => /^\d{1,10}$/.test(text ?? ""));
+  if (!numbers || typ !== "typ" || !type || tokens.length % 2) throw fail("InvalidAccessError", "malformed candidate line");
+  const more = {};
+  for (let at = 8; at < tokens.length; at += 2) more[tokens[at]] = tokens[at + 1];
+  return {
+    foundation, component: Number(component), transport, priority: Number(priority), connectionAddress,
+    connectionPort: Number(connectionPort), type, relAddress: more.raddr,
+    relPort: more.rport === undefined ? undefined : Number(more.rport), tcpType: more.tcptype,
+  };
+}
+
+const readUfrag = (line, raw) => / ufrag (\S+)/.exec(line)?.[1] ?? raw.usernameFragment ?? raw.usernameFrag ?? raw.ufrag;
+
 /** An ICE candidate as it is signalled; plain data with the draft's names. */
 export class RTCIceCandidateDescription {
+  /** Of its members, of a browser's `RTCIceCandidate.toJSON()`, or of the line alone. */
   constructor(raw) {
+    refuseForeign(raw, "a candidate: { foundation, priority, connectionAddress, connectionPort, transport, type }", "candidate");
+    const line = typeof raw === "string" ? raw : raw.candidate;
+    if (typeof line === "string") raw = { ...parseCandidateLine(line), ...(raw.dtls && { dtls: raw.dtls }), usernameFrag: readUfrag(line, raw) };
     const pick = (...values) => values.find((value) => value !== undefined && value !== null);
     this.foundation = String(pick(raw.foundation, ""));
     const component = pick(raw.component, 1);
@@ -728,6 +776,7 @@ export class RTCTrack {
 /** The track description that signalling carries: plain data, every accepted spelling read. */
 export class RTCTrackDescription {
   constructor(raw) {
+    refuseForeign(raw, "a track description: { kind, ssrc, codecs }");
     const kind = Array.isArray(raw.kind) && raw.kind.length === 1 ? raw.kind[0] : raw.kind;
     if (kind !== "audio" && kind !== "video") throw fail("NotSupportedError", `a track of kind ${kind}`);
     this.kind = kind;
@@ -783,6 +832,20 @@ class Receiver {
 // ---------------------------------------------------------------------------------------------
 // Data
 
+const sizeOf = (data) => (typeof data === "string" ? new TextEncoder().encode(data).length : data?.size ?? data?.byteLength ?? 0);
+
+/** A message that the peer does not take ends the channel in some browsers; here it is an error of `send`. */
+function limitMessages(channel, most) {
+  const send = channel.send.bind(channel);
+  channel.send = (data) => {
+    const limit = most();
+    const size = sizeOf(data);
+    if (size > limit) throw new TypeError(`a message of ${size} bytes, and the peer takes ${limit}`);
+    send(data);
+  };
+  return channel;
+}
+
 /**
  * A data channel that is asked for before the DTLS role is agreed. The ids of channels follow from
  * the role (RFC 8832 section 6), and Chromium guesses it wrongly in half of the cases; so the
@@ -804,9 +867,9 @@ class EarlyChannel extends Target {
     }
   }
 
-  _start(pc) {
+  _start(pc, most) {
     if (this.#closed) return;
-    this.#native = pc.createDataChannel(this.#label, this.#init);
+    this.#native = limitMessages(pc.createDataChannel(this.#label, this.#init), most);
     Object.assign(this.#native, this.#settings);
     for (const name of ["open", "message", "close", "closing", "error", "bufferedamountlow"]) {
       this.#native.addEventListener(name, (event) => this.dispatchEvent(new event.constructor(event.type, event)));
@@ -863,6 +926,8 @@ export class RTCConnection extends Target {
   #remote = { ice: { usernameFrag: null, password: null }, dtls: { fingerprint: null } };
   #connect = false;
   #applied = null; // the peer's side as the browser knows it
+  /** The largest message that the peer and this browser take. */
+  #most = () => Math.min(this.#applied?.maxMessageSize || Infinity, this.#pc.sctp?.maxMessageSize || Infinity);
   #setup = null; // the peer's DTLS role in answers
   #state = "new";
   #reason = null;
@@ -918,6 +983,7 @@ export class RTCConnection extends Target {
 
   setRemote(side) {
     this.#alive();
+    refuseForeign(side, "a connection side: { ice: { usernameFrag, password }, dtls: { fingerprint } }");
     const read = readSide(side);
     if (read.ufrag === null || read.pwd === null) throw fail("InvalidAccessError", "usernameFrag and password are missing");
     checkSide(read);
@@ -928,6 +994,8 @@ export class RTCConnection extends Target {
       ...(read.role && { role: read.role }),
     };
     if (!read.fingerprints && !known) this.#remote.dtls.fingerprint = null;
+    if (side.sctp) this.#remote.sctp = { maxMessageSize: read.maxMessageSize };
+    else delete this.#remote.sctp;
     this.#reconcile();
   }
 
@@ -1079,7 +1147,7 @@ export class RTCConnection extends Target {
 
   createDataChannel(label = "", init = {}) {
     this.#alive();
-    if (this.#applied) return this.#pc.createDataChannel(label, init);
+    if (this.#applied) return limitMessages(this.#pc.createDataChannel(label, init), this.#most);
     if (this.#channels.length >= MAX_EARLY_CHANNELS) throw fail("OperationError", "too many data channels before the connection");
     const channel = new EarlyChannel(label, init);
     this.#channels.push(channel);
@@ -1172,7 +1240,7 @@ export class RTCConnection extends Target {
       this._emit("candidate", { candidate: described });
     };
     pc.onconnectionstatechange = () => this.#follow();
-    pc.ondatachannel = ({ channel }) => this._emit("datachannel", { channel });
+    pc.ondatachannel = ({ channel }) => this._emit("datachannel", { channel: limitMessages(channel, this.#most) });
     pc.ontrack = ({ transceiver, track, streams }) => {
       const receiver = this.#receivers.find((one) => one.mid === transceiver.mid && one.mid !== null);
       if (!receiver) return;
@@ -1445,7 +1513,7 @@ export class RTCConnection extends Target {
     this.#applied = side;
     for (const channel of this.#channels.splice(0)) {
       try {
-        channel._start(this.#pc);
+        channel._start(this.#pc, this.#most);
       } catch (error) {
         channel.close();
         this.#failed(error);
@@ -1627,7 +1695,7 @@ export class RTCConnection extends Target {
           "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
           ...transport(mid),
           "a=sctp-port:5000",
-          "a=max-message-size:262144",
+          `a=max-message-size:${side.maxMessageSize}`,
         ];
       }
       const receiver = this.#receivers.find((one) => one.mid === mid);
