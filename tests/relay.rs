@@ -660,3 +660,92 @@ async fn r_f3_a_dead_server_fails_the_call_in_30_s_and_a_restart_mends_it_in_10_
     })
     .await;
 }
+
+/// The way to the server alone is cut, for longer than a path may be silent, and comes back.
+#[tokio::test]
+async fn r_f3_a_call_goes_on_when_the_way_to_its_server_was_cut() {
+    run(async {
+        let server = Coturn::start(&[]);
+        let ways = [1, 2].map(|seed| LossyWay::to(server.v4(), 0, seed));
+        let options = |way: &LossyWay| relay_only([turn(way.address)]);
+        let (a, b) = connected_pair_with(options(&ways[0]), options(&ways[1])).await;
+        let (source, _, received) = send_track(&a.connection, &b.connection, Kind::Audio);
+        heard_after(&source, &received, 1).await;
+        ways.iter().for_each(|way| way.cut(true));
+        let cut = tokio::time::sleep(Duration::from_secs(11));
+        tokio::pin!(cut);
+        let mut tick = tokio::time::interval(FRAME);
+        loop {
+            tokio::select! {
+                () = &mut cut => break,
+                _ = tick.tick() => {
+                    let _ = source.write_sample(vec![1; 80], FRAME);
+                }
+            }
+        }
+        ways.iter().for_each(|way| way.cut(false));
+        let took = heard_after(&source, &received, 2).await;
+        println!("heard again after {took:?}");
+        assert!(took < Duration::from_secs(19), "{took:?}");
+        for peer in [&a, &b] {
+            // The allocations were kept.
+            assert_eq!(peer.events().iter().filter_map(candidate).count(), 1);
+        }
+        close(&a, &b);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn r_f4_of_five_servers_four_are_dead_and_hosts_come_at_once() {
+    run(async {
+        let (live, full) = (Coturn::start(&[]), Coturn::start(&["--user-quota=1"]));
+        let taken = gather(relay_only([turn(full.v4())])).await;
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let options = loopback().ice_servers([
+            turn(silent.local_addr().unwrap()),
+            RTCIceServer::new("stun:nowhere.invalid"),
+            turn(full.v4()),
+            RTCIceServer::new(format!("turns:{}", live.v4())).with_credential(USER, PASSWORD),
+            turn(live.v4()),
+        ]);
+        let start = Watch::start();
+        let (connection, mut events) = RTCConnection::new(options).unwrap();
+        let first = within(5, events.next()).await.unwrap();
+        let took = start.took();
+        // Nothing but the errors that need no network comes before.
+        let host = |event: &RTCConnectionEvent| candidate(event).is_some_and(|c| c.typ == "host");
+        let mut all = vec![first];
+        if !host(&all[0]) {
+            all.push(within(5, events.next()).await.unwrap());
+        }
+        assert!(all.iter().any(host), "{all:?}");
+        assert!(took < Duration::from_millis(100) + start.lost(), "{took:?}");
+        within(12, async {
+            while !all.contains(&RTCConnectionEvent::EndOfCandidates) {
+                all.push(events.next().await.unwrap());
+            }
+        })
+        .await;
+        assert!(start.took() < Duration::from_secs(10) + start.lost());
+        let errors = all.iter().filter_map(|event| match event {
+            RTCConnectionEvent::IceServerError(error) => Some(error.kind),
+            _ => None,
+        });
+        let errors: Vec<_> = errors.collect();
+        for kind in [
+            IceServerErrorKind::Timeout,
+            IceServerErrorKind::Resolve,
+            IceServerErrorKind::Refused(486),
+            IceServerErrorKind::Unsupported,
+        ] {
+            assert!(errors.contains(&kind), "{kind:?}: {errors:?}");
+        }
+        assert_eq!(errors.len(), 4);
+        let relay = |event: &RTCConnectionEvent| candidate(event).is_some_and(|c| c.typ == "relay");
+        assert_eq!(all.iter().filter(|event| relay(event)).count(), 1);
+        connection.close();
+        taken.connection.close();
+    })
+    .await;
+}

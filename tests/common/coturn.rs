@@ -169,6 +169,7 @@ pub(crate) struct LossyWay {
 #[derive(Default)]
 struct Seen {
     stop: AtomicBool,
+    cut: AtomicBool,
     lost: AtomicU64,
     in_channels: AtomicU64,
     in_indications: AtomicU64,
@@ -227,6 +228,11 @@ impl LossyWay {
         }
     }
 
+    /// Nothing passes while it is cut.
+    pub(crate) fn cut(&self, cut: bool) {
+        self.seen.cut.store(cut, Ordering::Relaxed);
+    }
+
     /// RTP packets that were lost here.
     pub(crate) fn lost(&self) -> u64 {
         self.seen.lost.load(Ordering::Relaxed)
@@ -250,6 +256,9 @@ impl LossyWay {
 
 impl Seen {
     fn passes(&self, datagram: &[u8], percent: u64, random: &mut Random) -> bool {
+        if self.cut.load(Ordering::Relaxed) {
+            return false;
+        }
         let counter = match datagram {
             // The success of a Refresh that left no lifetime.
             [1, 4, ..] => {

@@ -482,6 +482,16 @@ fn r_f7_a_relayed_address_that_is_ours_or_unusable_is_refused() {
             "{relayed}"
         );
     }
+    // A lie about the mapped address is nobody's address, and takes nothing else along.
+    for mapped in ["0.0.0.0:5", "198.51.100.1:0", "224.0.0.1:5", "[::]:5"] {
+        let mut rig = Rig::new(server());
+        rig.server.mapped = addr(mapped);
+        rig.run(SECOND);
+        assert!(
+            matches!(rig.only_event(), Event::Ready { mapped: None, .. }),
+            "{mapped}"
+        );
+    }
     let mut server = server();
     server.lifetime = Duration::ZERO;
     let mut rig = Rig::new(server);
