@@ -4,6 +4,7 @@
 
 mod channel;
 mod dcep;
+mod early;
 mod rules;
 mod transport;
 
@@ -19,6 +20,7 @@ use bytes::Bytes;
 
 use channel::{Channel, ppid};
 pub(crate) use channel::{ChannelSpec, ChannelState, ClosedBecause, MessageKind};
+use early::Early;
 pub(crate) use transport::SendData;
 
 use super::sctp::{Reliability, SctpCounters, SctpTransport, Unread};
@@ -94,7 +96,11 @@ pub(crate) struct Data {
     /// Channels that the peer opened.
     incoming: usize,
     events: VecDeque<DataEvent>,
-    early: Vec<(u16, u32, Bytes)>,
+    early: Early,
+    /// No stream of this side's is free below.
+    free_from: u16,
+    /// There are more events of the association than are taken at once.
+    more: bool,
     unread: Unread,
     counters: DataCounters,
     /// Scratch space for the packet being sent.

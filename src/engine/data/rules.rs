@@ -6,9 +6,10 @@ use bytes::Bytes;
 
 use super::channel::Reset;
 use super::dcep;
+use super::early::Early;
 use super::{
-    Channel, ChannelKey, ChannelSpec, ChannelState, ClosedBecause, Data, DataEvent,
-    MAX_EARLY_BYTES, MAX_INCOMING, MAX_STREAM, MessageKind, Reliability, Unread, ppid,
+    Channel, ChannelKey, ChannelSpec, ChannelState, ClosedBecause, Data, DataEvent, MAX_INCOMING,
+    MAX_STREAM, MessageKind, Reliability, ppid,
 };
 use crate::engine::data::transport::MAX_BUFFERED;
 use crate::engine::sctp::Outbound;
@@ -30,15 +31,23 @@ impl Data {
         let Some(streams) = self.sctp.as_ref().map(|sctp| sctp.streams()) else {
             return;
         };
-        let free = self.free_stream(even, streams);
-        let Some(channel) = self.channels.get_mut(&key) else {
+        let Some(id) = self
+            .channels
+            .get(&key)
+            .filter(|channel| channel.state == ChannelState::Connecting)
+            .map(|channel| channel.id)
+        else {
             return;
         };
-        if channel.state != ChannelState::Connecting {
-            return;
-        }
-        let Some(id) = channel.id.or(free).filter(|&id| id < streams) else {
+        let id = match id {
+            Some(id) => (id < streams && self.is_usable(id)).then_some(id),
+            None => self.free_stream(even, streams),
+        };
+        let Some(id) = id else {
             return self.finish(key, ClosedBecause::NoStream);
+        };
+        let Some(channel) = self.channels.get_mut(&key) else {
+            return;
         };
         channel.id = Some(id);
         channel.state = ChannelState::Open;
@@ -53,10 +62,18 @@ impl Data {
     }
 
     /// RFC 8832 section 6: the DTLS client uses even streams, the server odd ones.
-    pub(super) fn free_stream(&self, even: bool, streams: u16) -> Option<u16> {
-        (u16::from(!even)..streams.min(MAX_STREAM.saturating_add(1)))
+    pub(super) fn free_stream(&mut self, even: bool, streams: u16) -> Option<u16> {
+        let begin = self.free_from;
+        let begin = begin.saturating_add(u16::from(begin.is_multiple_of(2) != even));
+        let free = (begin..streams.min(MAX_STREAM.saturating_add(1)))
             .step_by(2)
-            .find(|id| !self.streams.contains_key(id))
+            .find(|&id| !self.streams.contains_key(&id) && self.is_usable(id));
+        self.free_from = free.unwrap_or(u16::MAX);
+        free
+    }
+
+    fn is_usable(&self, stream: u16) -> bool {
+        self.sctp.as_ref().is_none_or(|sctp| sctp.is_usable(stream))
     }
 
     pub(super) fn close(&mut self, now: Instant, key: ChannelKey, reason: ClosedBecause) {
@@ -88,6 +105,7 @@ impl Data {
                 && self.streams.get(&id) == Some(&key)
             {
                 self.streams.remove(&id);
+                self.free_from = self.free_from.min(id);
             }
             let reason = channel.reason.unwrap_or(reason);
             self.events.push_back(DataEvent::Closed {
@@ -101,7 +119,7 @@ impl Data {
     pub(super) fn end(&mut self, reason: ClosedBecause) {
         self.failed = Some(reason);
         self.sctp = None;
-        self.early = Vec::new();
+        self.early = Early::default();
         let all: Vec<ChannelKey> = self.channels.keys().copied().collect();
         for key in all {
             self.finish(key, reason);
@@ -110,7 +128,9 @@ impl Data {
 
     pub(super) fn incoming_reset(&mut self, now: Instant, stream: u16) {
         let Some(key) = self.streams.get(&stream).copied() else {
-            self.early.retain(|(early, _, _)| *early != stream);
+            for (_, data) in self.early.take(stream) {
+                self.unread.read(data.len());
+            }
             if let Some(sctp) = &mut self.sctp {
                 sctp.reset(now, stream);
             }
@@ -227,20 +247,14 @@ impl Data {
 
     /// The peer may use a negotiated channel before this side has made it.
     pub(super) fn keep_early(&mut self, stream: u16, kind: u32, data: Bytes) {
-        let cost = |data: &Bytes| Unread::cost(data.len());
-        let held: usize = self.early.iter().map(|(_, _, data)| cost(data)).sum();
-        if held.saturating_add(cost(&data)) > MAX_EARLY_BYTES {
-            return self.drop_message(data.len());
+        let len = data.len();
+        if !self.early.keep(stream, kind, data) {
+            self.drop_message(len);
         }
-        self.early.push((stream, kind, data));
     }
 
     pub(super) fn replay_early(&mut self, now: Instant, stream: u16) {
-        let (ours, others) = std::mem::take(&mut self.early)
-            .into_iter()
-            .partition(|(early, _, _)| *early == stream);
-        self.early = others;
-        for (_, kind, data) in ours {
+        for (kind, data) in self.early.take(stream) {
             self.message(now, stream, kind, data, false, usize::MAX);
         }
     }

@@ -17,6 +17,8 @@ use crate::error::{Error, Result};
 pub(super) const MAX_BUFFERED: usize = 2 << 20;
 /// Packets made before they are sent: one batch of the socket.
 const PACKETS_AT_ONCE: usize = 60;
+/// Events of the association that are taken before others have their turn.
+const EVENTS_AT_ONCE: u32 = 2_048;
 
 /// What became of a message that was to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -237,6 +239,9 @@ impl Engine {
     }
 
     pub(in crate::engine) fn data_timeout(&self) -> Option<Instant> {
+        if self.data.more {
+            return Some(self.last_now);
+        }
         self.data.sctp.as_ref()?.poll_timeout()
     }
 
@@ -345,7 +350,12 @@ impl Engine {
     }
 
     fn poll_data(&mut self, now: Instant) {
+        self.data.more = false;
+        let mut taken = 0;
         while let Some(event) = self.data.sctp.as_mut().and_then(|sctp| sctp.poll_event()) {
+            // One packet may set free what thousands have brought: others have their turn between.
+            taken += 1;
+            self.data.more = taken == EVENTS_AT_ONCE;
             match event {
                 SctpEvent::Connected => {
                     let waiting: Vec<ChannelKey> = self.data.channels.keys().copied().collect();
@@ -374,6 +384,9 @@ impl Engine {
                     self.flush_data();
                     self.data.end(ClosedBecause::Association);
                 }
+            }
+            if self.data.more {
+                return;
             }
         }
     }

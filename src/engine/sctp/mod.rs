@@ -112,8 +112,10 @@ pub(crate) struct SctpCounters {
 pub(crate) struct Unread(Arc<AtomicUsize>);
 
 impl Unread {
-    /// What a message occupies: many small ones are not free.
-    const OVERHEAD: usize = 96;
+    /// What a message occupies: many small ones are not free. It takes about half of this on its
+    /// way to the application; the rest keeps so many from waiting that one packet, which sets
+    /// them free at once, costs long.
+    const OVERHEAD: usize = 256;
 
     pub(crate) fn cost(len: usize) -> usize {
         len.saturating_add(Self::OVERHEAD)
@@ -157,6 +159,11 @@ pub(crate) trait SctpTransport: Send {
     fn send(&mut self, now: Instant, message: Outbound);
     /// Ends the outgoing side of a stream once everything queued on it has been sent (RFC 6525).
     fn reset(&mut self, now: Instant, stream: u16);
+    /// Whether a stream can begin (again): not where the peer cannot have it end.
+    fn is_usable(&self, stream: u16) -> bool {
+        let _ = stream;
+        true
+    }
     /// The application has read: the window may be open again.
     fn window_opened(&mut self, now: Instant);
     /// The path is back after a pause: what waits for a timer need not wait longer.

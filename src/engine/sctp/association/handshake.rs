@@ -25,6 +25,41 @@ const SECRET: usize = 16;
 /// The secret, and the peer's INIT: tag, window, streams out and in, TSN, flags.
 const COOKIE: usize = SECRET + 17;
 
+/// INITs that go unanswered before what is optional is left out: old ones take what they do not
+/// know for malformed.
+const UNANSWERED: u32 = 2;
+/// A peer that repeats its cookie so often does not take the answer.
+const MAX_ECHOES: u32 = 2;
+
+/// The optional parameters of an INIT or INIT ACK.
+#[derive(Debug, Clone, Copy, Default)]
+struct Options {
+    zero_checksum: bool,
+    forward_tsn: bool,
+    /// The list of extensions.
+    extensions: bool,
+}
+
+/// With everything; without what is newest, which old ones fail at (RFC 9653 is of 2024); and with
+/// nothing but what RFC 9260 has.
+const OFFERS: [Options; 3] = [
+    Options {
+        zero_checksum: true,
+        forward_tsn: true,
+        extensions: true,
+    },
+    Options {
+        zero_checksum: false,
+        forward_tsn: true,
+        extensions: true,
+    },
+    Options {
+        zero_checksum: false,
+        forward_tsn: false,
+        extensions: false,
+    },
+];
+
 /// What is said while the association is made.
 pub(super) struct Handshake {
     /// What every packet to us must carry.
@@ -35,6 +70,11 @@ pub(super) struct Handshake {
     cookie: Vec<u8>,
     pub(super) due: Option<Instant>,
     interval: Duration,
+    /// INITs sent, and those that the peer has refused.
+    inits: u32,
+    refused: usize,
+    /// Cookies of the peer that is met already.
+    echoes: u32,
 }
 
 /// The peer's INIT or INIT ACK.
@@ -45,8 +85,12 @@ struct Peer {
     outbound: u16,
     inbound: u16,
     initial_tsn: u32,
+    /// What it named, itself or in the list.
     forward_tsn: bool,
+    reconfig: bool,
     zero_checksum: bool,
+    /// The parameters that it knows, since it sent them.
+    knows: Options,
 }
 
 impl Handshake {
@@ -58,11 +102,14 @@ impl Handshake {
             cookie: Vec::new(),
             due: None,
             interval: RETRY,
+            inits: 0,
+            refused: 0,
+            echoes: 0,
         }
     }
 
     /// The fixed part and the parameters of our INIT or INIT ACK.
-    fn init(&self, window: u32, cookie: Option<&[u8]>) -> Vec<u8> {
+    fn init(&self, window: u32, cookie: Option<&[u8]>, options: Options) -> Vec<u8> {
         let mut body = self.tag.to_be_bytes().to_vec();
         body.extend_from_slice(&window.to_be_bytes());
         body.extend_from_slice(&STREAMS.to_be_bytes());
@@ -71,10 +118,16 @@ impl Handshake {
         if let Some(cookie) = cookie {
             wire::put_parameter(&mut body, STATE_COOKIE, cookie);
         }
-        wire::put_parameter(&mut body, ZERO_CHECKSUM, &DTLS_METHOD.to_be_bytes());
-        wire::put_parameter(&mut body, FORWARD_TSN_SUPPORTED, &[]);
-        let extensions = [wire::RECONFIG, wire::FORWARD_TSN];
-        wire::put_parameter(&mut body, SUPPORTED_EXTENSIONS, &extensions);
+        if options.zero_checksum {
+            wire::put_parameter(&mut body, ZERO_CHECKSUM, &DTLS_METHOD.to_be_bytes());
+        }
+        if options.forward_tsn {
+            wire::put_parameter(&mut body, FORWARD_TSN_SUPPORTED, &[]);
+        }
+        if options.extensions {
+            let extensions = [wire::RECONFIG, wire::FORWARD_TSN];
+            wire::put_parameter(&mut body, SUPPORTED_EXTENSIONS, &extensions);
+        }
         body
     }
 
@@ -85,7 +138,8 @@ impl Handshake {
         cookie.extend_from_slice(&peer.outbound.to_be_bytes());
         cookie.extend_from_slice(&peer.inbound.to_be_bytes());
         cookie.extend_from_slice(&peer.initial_tsn.to_be_bytes());
-        cookie.push(u8::from(peer.forward_tsn) | u8::from(peer.zero_checksum) << 1);
+        let flags = [peer.forward_tsn, peer.zero_checksum, peer.reconfig];
+        cookie.push(flags.iter().fold(0, |all, flag| all << 1 | u8::from(*flag)));
         cookie
     }
 
@@ -99,8 +153,10 @@ impl Handshake {
             outbound: wire::u16_at(rest, 8)?,
             inbound: wire::u16_at(rest, 10)?,
             initial_tsn: wire::u32_at(rest, 12)?,
-            forward_tsn: flags & 1 != 0,
+            forward_tsn: flags & 4 != 0,
             zero_checksum: flags & 2 != 0,
+            reconfig: flags & 1 != 0,
+            knows: Options::default(),
         })
     }
 }
@@ -115,17 +171,31 @@ impl Peer {
             inbound: wire::u16_at(body, 10)?,
             initial_tsn: wire::u32_at(body, 12)?,
             forward_tsn: false,
+            // Without a list nothing is known.
+            reconfig: true,
             zero_checksum: false,
+            knows: Options::default(),
         };
         let mut cookie = None;
         for parameter in wire::parameters(body.get(16..)?) {
             let (kind, value) = parameter.ok()?;
             match kind {
                 STATE_COOKIE => cookie = Some(value.to_vec()),
-                FORWARD_TSN_SUPPORTED => peer.forward_tsn = true,
-                ZERO_CHECKSUM => peer.zero_checksum = wire::u32_at(value, 0) == Some(DTLS_METHOD),
-                // Many do not name FORWARD-TSN but in the list.
-                SUPPORTED_EXTENSIONS => peer.forward_tsn |= value.contains(&wire::FORWARD_TSN),
+                FORWARD_TSN_SUPPORTED => {
+                    peer.forward_tsn = true;
+                    peer.knows.forward_tsn = true;
+                }
+                ZERO_CHECKSUM => {
+                    peer.zero_checksum = wire::u32_at(value, 0) == Some(DTLS_METHOD);
+                    peer.knows.zero_checksum = true;
+                }
+                SUPPORTED_EXTENSIONS => {
+                    // Many do not name FORWARD-TSN but in the list.
+                    peer.forward_tsn |= value.contains(&wire::FORWARD_TSN);
+                    peer.reconfig = value.contains(&wire::RECONFIG);
+                    peer.knows.forward_tsn |= peer.forward_tsn;
+                    peer.knows.extensions = true;
+                }
                 _ => {}
             }
         }
@@ -144,14 +214,25 @@ impl Association {
         let window = self.config.receive_window;
         match self.state {
             State::CookieWait => {
-                let body = self.handshake.init(window, None);
-                let chunk = wire::chunk(wire::INIT, 0, &body);
-                self.control.push_back(Control::Alone { tag: 0, chunk });
+                // All at once from then on, since the silence may have been the path's: of those
+                // that it understands a peer hears the best first.
+                self.handshake.inits = self.handshake.inits.saturating_add(1);
+                let less = self.handshake.inits > UNANSWERED;
+                let offers = match (less, self.handshake.refused) {
+                    (false, _) => OFFERS.get(..1),
+                    (true, 0) => OFFERS.get(..),
+                    (true, _) => OFFERS.get(1..),
+                };
+                for options in offers.unwrap_or_default() {
+                    let body = self.handshake.init(window, None, *options);
+                    let chunk = wire::chunk(wire::INIT, 0, &body);
+                    self.push(Control::Alone { tag: 0, chunk });
+                }
             }
             State::CookieEchoed => {
                 let chunk = wire::chunk(wire::COOKIE_ECHO, 0, &self.handshake.cookie);
                 let tag = self.peer_tag;
-                self.control.push_back(Control::Alone { tag, chunk });
+                self.push(Control::Alone { tag, chunk });
             }
             _ => {
                 self.handshake.due = None;
@@ -166,6 +247,16 @@ impl Association {
         self.say(now);
     }
 
+    /// The peer has refused an INIT: whether it may take one with less.
+    pub(super) fn offer_less(&mut self, now: Instant) -> bool {
+        self.handshake.refused = self.handshake.refused.saturating_add(1);
+        if self.handshake.refused == 1 {
+            self.handshake.inits = self.handshake.inits.max(UNANSWERED);
+            self.say(now);
+        }
+        self.handshake.refused < OFFERS.len()
+    }
+
     /// Section 5.1 and, when this side has begun too, 5.2.1: the answer repeats our own tag.
     pub(super) fn on_init(&mut self, body: &[u8]) -> Option<()> {
         let (peer, _) = Peer::parse(body)?;
@@ -176,12 +267,10 @@ impl Association {
         let cookie = self.handshake.bake(&peer);
         let body = self
             .handshake
-            .init(self.config.receive_window, Some(&cookie));
+            .init(self.config.receive_window, Some(&cookie), peer.knows);
         let chunk = wire::chunk(wire::INIT_ACK, 0, &body);
-        if self.control.len() < super::MAX_CONTROL {
-            let tag = peer.tag;
-            self.control.push_back(Control::Alone { tag, chunk });
-        }
+        let tag = peer.tag;
+        self.push(Control::Alone { tag, chunk });
         Some(())
     }
 
@@ -211,11 +300,16 @@ impl Association {
                 }
                 self.establish();
             }
-            State::Established if peer.tag == self.peer_tag => {}
+            State::Established if peer.tag == self.peer_tag => {
+                self.handshake.echoes = self.handshake.echoes.saturating_add(1);
+                self.peer_takes_zero_checksum &= self.handshake.echoes <= MAX_ECHOES;
+            }
             State::Established | State::Over => return None,
         }
-        self.control
-            .push_front(Control::Bundled(wire::chunk(wire::COOKIE_ACK, 0, &[])));
+        if self.control.len() < super::MAX_CONTROL {
+            self.control
+                .push_front(Control::Bundled(wire::chunk(wire::COOKIE_ACK, 0, &[])));
+        }
         Some(())
     }
 
@@ -224,7 +318,7 @@ impl Association {
         self.peer_takes_zero_checksum = peer.zero_checksum;
         self.streams = peer.outbound.min(peer.inbound);
         self.inbound.begin(peer.initial_tsn);
-        self.resets.begin(peer.initial_tsn);
+        self.resets.begin(peer.initial_tsn, peer.reconfig);
         self.outbox.begin(peer.window, peer.forward_tsn);
     }
 

@@ -1,14 +1,19 @@
 //! An SCTP association of our own (RFC 9260, 3758, 6525, 9653), for one path that ICE keeps alive
-//! and DTLS protects: no multi-homing, no heartbeats but to probe the path's MTU, and it never
-//! gives up by itself.
+//! and DTLS protects: no multi-homing, no heartbeats but to probe the path's MTU and whether a silent
+//! peer lives, and it never gives up by itself.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod congestion;
+mod forward;
+mod gaps;
 mod handshake;
 mod inbound;
+mod ordering;
 mod outbound;
 mod output;
 mod path_mtu;
+mod reassembly;
+mod received;
 mod recovery;
 mod reset;
 mod rtt;
@@ -31,6 +36,7 @@ use super::{Outbound, SctpConfig, SctpCounters, SctpEvent, SctpFailure, SctpTran
 const ACK_DELAY: Duration = Duration::from_millis(20);
 /// Control chunks that wait to be sent; the peer repeats what it gets no answer to.
 const MAX_CONTROL: usize = 64;
+const MAX_CONTROL_BYTES: usize = 64 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -50,6 +56,13 @@ enum Control {
         chunk: Vec<u8>,
     },
     Bundled(Vec<u8>),
+}
+
+impl Control {
+    fn len(&self) -> usize {
+        let (Self::Alone { chunk, .. } | Self::Bundled(chunk)) = self;
+        chunk.len()
+    }
 }
 
 /// [`SctpTransport`] of our own.
@@ -113,8 +126,15 @@ impl Association {
     }
 
     fn push_control(&mut self, chunk: Vec<u8>) {
+        self.push(Control::Bundled(chunk));
+    }
+
+    fn push(&mut self, control: Control) {
         if self.control.len() < MAX_CONTROL {
-            self.control.push_back(Control::Bundled(chunk));
+            let held: usize = self.control.iter().map(Control::len).sum();
+            if held.saturating_add(control.len()) <= MAX_CONTROL_BYTES {
+                self.control.push_back(control);
+            }
         }
     }
 
@@ -134,6 +154,10 @@ impl Association {
             return None;
         }
         let first = list.first().copied()?;
+        // RFC 9260 section 3: never with others in one packet. It has a tag of its own.
+        if first == wire::INIT && wire::chunks(list).nth(1).is_some() {
+            return None;
+        }
         if !self.checksum_holds(packet, header.checksum, first) {
             return None;
         }
@@ -156,7 +180,8 @@ impl Association {
                 data |= self.data(&chunk);
                 continue;
             }
-            if self.chunk(now, &chunk).is_none() {
+            let strayed = chunk.kind == wire::INIT && first != wire::INIT;
+            if strayed || self.chunk(now, &chunk).is_none() {
                 self.drop_packet();
             }
             // RFC 9260 section 3.2: the high bit of an unknown type says whether to go on.
@@ -209,8 +234,10 @@ impl Association {
                 Some(())
             }
             wire::HEARTBEAT_ACK if self.state == State::Established => {
+                self.resets.on_heartbeat(chunk.body);
                 self.path_mtu.on_answer(chunk.body)
             }
+            wire::ABORT if self.state == State::CookieWait && self.offer_less(now) => Some(()),
             wire::ABORT => {
                 self.fail(SctpFailure::PeerAborted);
                 Some(())
@@ -263,6 +290,9 @@ impl SctpTransport for Association {
             self.detect_losses(now);
         }
         if is_due(self.outbox.rto_at) {
+            // A peer that drops what it said to take, packets without a checksum, hears nothing.
+            self.peer_takes_zero_checksum &=
+                self.outbox.acked_order.is_some() || self.rtt.timeouts() == 0;
             self.retransmission_timeout(now);
         }
         if is_due(self.path_mtu.due()) {
@@ -322,8 +352,14 @@ impl SctpTransport for Association {
     }
 
     fn reset(&mut self, now: Instant, stream: u16) {
-        self.resets.ask(stream);
-        self.send_reset(now);
+        if self.state != State::Over {
+            self.resets.ask(stream);
+            self.send_reset(now);
+        }
+    }
+
+    fn is_usable(&self, stream: u16) -> bool {
+        !self.resets.is_retired(stream)
     }
 
     fn window_opened(&mut self, now: Instant) {
@@ -363,7 +399,7 @@ impl SctpTransport for Association {
 
     fn counters(&self) -> SctpCounters {
         SctpCounters {
-            dropped: self.counters.dropped,
+            dropped: self.counters.dropped.saturating_add(self.inbound.broken()),
             retransmitted: self.outbox.retransmitted,
             abandoned: self.outbox.abandoned_messages,
         }

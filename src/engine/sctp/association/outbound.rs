@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::forward::Forward;
+use super::gaps::Acknowledged;
 use super::pop_front_if;
 use crate::engine::sctp::wire;
 use crate::engine::sctp::{MAX_PACKET, Outbound, Reliability};
@@ -62,6 +64,17 @@ struct Stream {
     /// Bytes it may still send in this turn; below 0 when its last message was longer.
     credit: i64,
     queue: VecDeque<Queued>,
+    /// It is among those that take turns; maybe with nothing left to send.
+    in_turns: bool,
+    /// To be told of once nothing waits to be sent.
+    ending: bool,
+}
+
+impl Stream {
+    /// Whether it ends now, since nothing waits to be sent any more.
+    fn ends(&mut self) -> bool {
+        self.queue.is_empty() && std::mem::take(&mut self.ending)
+    }
 }
 
 pub(super) struct Outbox {
@@ -84,8 +97,10 @@ pub(super) struct Outbox {
     pub(super) flight: usize,
     pub(super) peer_window: usize,
     peer_forwards: bool,
-    /// What the peer has beyond its cumulative TSN, as it told last.
-    pub(super) sacked: Vec<(u32, u32)>,
+    pub(super) sacked: Acknowledged,
+    pub(super) forward: Forward,
+    /// Streams that were to be told of, with nothing left to send.
+    pub(super) ended: Vec<u16>,
     /// Bytes by stream that need no buffer any more.
     pub(super) released: Vec<(u16, usize)>,
     pub(super) loss_at: Option<Instant>,
@@ -117,7 +132,9 @@ impl Outbox {
             flight: 0,
             peer_window: 0,
             peer_forwards: false,
-            sacked: Vec::new(),
+            sacked: Acknowledged::new(initial_tsn),
+            forward: Forward::default(),
+            ended: Vec::new(),
             released: Vec::new(),
             loss_at: None,
             rto_at: None,
@@ -150,16 +167,24 @@ impl Outbox {
             ssn: 0,
         };
         let state = self.streams.entry(stream).or_default();
-        if state.queue.is_empty() {
+        if !std::mem::replace(&mut state.in_turns, true) {
             self.turns.push_back(stream);
         }
         state.queue.push_back(queued);
     }
 
-    pub(super) fn has_queued(&self, stream: u16) -> bool {
-        self.streams
-            .get(&stream)
-            .is_some_and(|state| !state.queue.is_empty())
+    /// Whether nothing waits to be sent on the stream. If something does, it will be among `ended`
+    /// once that is no longer so.
+    pub(super) fn has_ended(&mut self, stream: u16) -> bool {
+        let Some(state) = self.streams.get_mut(&stream) else {
+            return true;
+        };
+        state.ending = !state.queue.is_empty();
+        !state.ending
+    }
+
+    pub(super) fn known_streams(&self) -> Vec<u16> {
+        self.streams.keys().copied().collect()
     }
 
     /// Nothing waits to be sent, and all that was sent is acknowledged.
@@ -173,8 +198,12 @@ impl Outbox {
 
     /// The stream begins anew: its next message has number 0 (RFC 6525 section 5.1.2).
     pub(super) fn forget_stream(&mut self, stream: u16) {
-        self.streams.remove(&stream);
-        self.turns.retain(|turn| *turn != stream);
+        match self.streams.get_mut(&stream) {
+            Some(state) if state.in_turns => state.next_ssn = 0,
+            _ => {
+                self.streams.remove(&stream);
+            }
+        }
     }
 
     pub(super) fn last_tsn(&self) -> u32 {
@@ -190,8 +219,13 @@ impl Outbox {
     pub(super) fn next_new(&mut self, now: Instant) -> Option<(usize, usize)> {
         loop {
             let stream = *self.turns.front()?;
-            let state = self.streams.get_mut(&stream)?;
+            let Some(state) = self.streams.get_mut(&stream) else {
+                self.turns.pop_front();
+                continue;
+            };
             let Some(first) = state.queue.front() else {
+                state.in_turns = false;
+                state.credit = 0;
                 self.turns.pop_front();
                 continue;
             };
@@ -199,6 +233,9 @@ impl Outbox {
             if first.offset == 0 && first.expires.is_some_and(|at| at <= now) {
                 release(&mut self.released, stream, first.message.data.len());
                 state.queue.pop_front();
+                if state.ends() {
+                    self.ended.push(stream);
+                }
                 self.abandoned_messages = self.abandoned_messages.saturating_add(1);
                 continue;
             }
@@ -278,7 +315,11 @@ impl Outbox {
             state.credit = state.credit.saturating_sub(cost as i64);
             if state.queue.is_empty() {
                 state.credit = 0;
+                state.in_turns = false;
                 self.turns.pop_front();
+                if state.ends() {
+                    self.ended.push(stream);
+                }
             } else if state.credit <= 0 {
                 self.turns.rotate_left(1);
             }
@@ -376,63 +417,11 @@ impl Outbox {
         {
             let left = first.message.data.len().saturating_sub(first.offset);
             release(&mut self.released, stream, left);
-            self.turns.retain(|turn| *turn != stream);
-            if !state.queue.is_empty() {
-                self.turns.push_back(stream);
+            if state.ends() {
+                self.ended.push(stream);
             }
         }
         self.forward();
-    }
-
-    /// Moves on what the peer must be told to forget (RFC 3758 section 3.5, C1 to C5).
-    pub(super) fn forward(&mut self) {
-        let abandoned = self
-            .sent
-            .iter()
-            .take_while(|sent| matches!(sent.fate, Fate::Abandoned | Fate::Acked))
-            .count();
-        let any = self
-            .sent
-            .iter()
-            .take(abandoned)
-            .any(|sent| sent.fate == Fate::Abandoned);
-        let count = u32::try_from(abandoned).unwrap_or(0);
-        let to = (any && count > 0).then(|| self.first_tsn.wrapping_add(count).wrapping_sub(1));
-        if to.is_some() && to != self.forward_to {
-            self.forward_due = true;
-        }
-        self.forward_to = to;
-    }
-
-    /// Appends a FORWARD-TSN of at most `room` bytes.
-    pub(super) fn put_forward(&mut self, out: &mut Vec<u8>, room: usize) {
-        let Some(to) = self.forward_to else {
-            self.forward_due = false;
-            return;
-        };
-        let count = usize::try_from(to.wrapping_sub(self.first_tsn)).unwrap_or(0);
-        let mut streams: Vec<(u16, u16)> = Vec::new();
-        for sent in self.sent.iter().take(count.saturating_add(1)) {
-            if sent.fate != Fate::Abandoned || sent.flags & wire::FLAG_UNORDERED != 0 {
-                continue;
-            }
-            match streams
-                .iter_mut()
-                .find(|(stream, _)| *stream == sent.stream)
-            {
-                Some((_, ssn)) => *ssn = sent.ssn,
-                None => streams.push((sent.stream, sent.ssn)),
-            }
-        }
-        streams.truncate(room.saturating_sub(8) / 4);
-        wire::put_chunk(out, wire::FORWARD_TSN, 0, |out| {
-            out.extend_from_slice(&to.to_be_bytes());
-            for (stream, ssn) in streams {
-                out.extend_from_slice(&stream.to_be_bytes());
-                out.extend_from_slice(&ssn.to_be_bytes());
-            }
-        });
-        self.forward_due = false;
     }
 
     /// How long a chunk may be late before it counts as lost.

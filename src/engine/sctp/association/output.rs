@@ -14,6 +14,9 @@ const MIN_FILL: usize = 128;
 /// The most user data of a chunk: it fits the packet that every path carries, so that it can
 /// always be sent again.
 const MAX_PIECE: usize = MAX_PACKET - wire::COMMON_HEADER - wire::DATA_HEADER;
+/// Chunks in flight. A SACK speaks of no more (RFC 9260 section 3.3.4), and a peer that acknowledges
+/// all but the first has them all kept.
+const MAX_SENT: usize = 1 << 16;
 /// How long the pacer rests.
 const PACE: Duration = Duration::from_millis(1);
 
@@ -45,7 +48,8 @@ impl Association {
         }) {
             out.extend_from_slice(&chunk);
         }
-        if self.state == State::Established {
+        // The answer to a great heartbeat is as great as that, and no greater.
+        if self.state == State::Established && out.len() <= MAX_PACKET {
             self.send_reset(now);
             self.put_chunks(now, out);
         }
@@ -59,7 +63,7 @@ impl Association {
         true
     }
 
-    /// RFC 8899 section 6.2.1.2: nothing but HEARTBEAT and PAD.
+    /// A packet with nothing but the HEARTBEAT.
     fn write_probe(&mut self, now: Instant, size: usize, out: &mut Vec<u8>) {
         wire::begin_packet(out, PORT, self.peer_tag);
         self.path_mtu.put_probe(now, self.rtt.rto(), size, out);
@@ -111,7 +115,9 @@ impl Association {
                     break;
                 }
                 tsn
-            } else if let Some((left, whole)) = self.outbox.next_new(now) {
+            } else if self.outbox.sent.len() < MAX_SENT
+                && let Some((left, whole)) = self.outbox.next_new(now)
+            {
                 let room = room.min(MAX_PIECE);
                 let least = match whole {
                     _ if limit == MAX_PACKET => left.min(MIN_PIECE),

@@ -1,8 +1,12 @@
 //! Greater packets on paths that have shown to carry them: datagram packetization layer path MTU
 //! discovery (RFC 8899; section 6.2.3 for SCTP over DTLS, RFC 8261 section 5).
 //!
-//! A probe is a packet of its own, HEARTBEAT and PAD, that nothing else counts: one that is lost
-//! says nothing of congestion (RFC 8899 section 3). No chunk is greater than fits the packet that
+//! A probe is a packet of its own, a HEARTBEAT, that nothing else counts: one that is lost says
+//! nothing of congestion (RFC 8899 section 3). It is its information that is long, which every peer
+//! must return as it came (RFC 9260 sections 3.3.5 and 8.3). A PAD chunk (RFC 4820) would spare the
+//! way back, but there are peers that drop the packet for it, or die of it. So the answer is as long
+//! as the probe, and what is shown is that both directions carry the size: where the way back is the
+//! narrower one, or the peer sends nothing so long, packets stay as they are. No chunk is greater than fits the packet that
 //! every path carries, a greater packet only has more of them. So nothing need be cut again, which
 //! SCTP cannot, when a path turns out to be narrower than it was.
 
@@ -37,7 +41,7 @@ const BLACK_HOLE: u32 = 4;
 const HEARTBEAT_INFO: u16 = 1;
 /// Nonce and size.
 const INFO: usize = 12;
-const HEARTBEAT: usize = wire::CHUNK_HEADER + 4 + INFO;
+const HEARTBEAT: usize = wire::CHUNK_HEADER + 4;
 
 /// The SCTP packet whose chunks are whole words that makes a datagram of so many bytes.
 const fn packet_of(datagram: usize) -> usize {
@@ -112,7 +116,7 @@ impl PathMtu {
         LADDER.get(self.rung).copied()
     }
 
-    /// Appends the chunks of a probe of `size` bytes to a packet that is begun.
+    /// Appends the chunk of a probe of `size` bytes to a packet that is begun.
     pub(super) fn put_probe(
         &mut self,
         now: Instant,
@@ -121,17 +125,13 @@ impl PathMtu {
         out: &mut Vec<u8>,
     ) {
         let nonce = crate::random::u64();
-        let padding = size
-            .saturating_sub(out.len())
-            .saturating_sub(HEARTBEAT + wire::CHUNK_HEADER);
+        let len = size.saturating_sub(out.len()).saturating_sub(HEARTBEAT);
         wire::put_chunk(out, wire::HEARTBEAT, 0, |out| {
             let mut info = nonce.to_be_bytes().to_vec();
             let told = u32::try_from(size).unwrap_or(u32::MAX);
             info.extend_from_slice(&told.to_be_bytes());
+            info.resize(len.max(INFO), 0);
             wire::put_parameter(out, HEARTBEAT_INFO, &info);
-        });
-        wire::put_chunk(out, wire::PAD, 0, |out| {
-            out.resize(out.len().saturating_add(padding), 0);
         });
         self.suspected = None;
         let due = now.checked_add(rto.max(MIN_WAIT)).unwrap_or(now);

@@ -12,7 +12,7 @@ const MAX_PATIENCE: u32 = 16;
 
 /// What one SACK newly acknowledges.
 #[derive(Default)]
-struct News {
+pub(super) struct News {
     bytes: usize,
     /// The latest transmission among it: its number, when it was, and whether it was the first.
     latest: Option<(u64, Instant, bool)>,
@@ -80,54 +80,6 @@ impl Association {
         self.detect_losses(now);
         self.arm(now);
         Some(())
-    }
-
-    fn acknowledge_gaps(&mut self, sack: &Sack<'_>, news: &mut News) {
-        let outbox = &mut self.outbox;
-        let base = sack.cumulative;
-        let limit = outbox.last_tsn().wrapping_sub(base);
-        let mut blocks: Vec<(u32, u32)> = Vec::new();
-        for (start, end) in sack.gaps() {
-            let (start, end) = (u32::from(start), u32::from(end).min(limit));
-            // In order and apart, as they should be; anything else is left out.
-            let after = blocks
-                .last()
-                .is_none_or(|(_, last)| start > last.wrapping_sub(base));
-            if start > end || !after {
-                continue;
-            }
-            blocks.push((base.wrapping_add(start), base.wrapping_add(end)));
-        }
-        let known = std::mem::take(&mut outbox.sacked);
-        let mut known = known.iter().peekable();
-        for &(start, end) in &blocks {
-            let mut tsn = start;
-            while wire::before_or_at(tsn, end) {
-                while known
-                    .next_if(|(_, last)| wire::before(*last, tsn))
-                    .is_some()
-                {}
-                if let Some((first, last)) = known.peek()
-                    && wire::before_or_at(*first, tsn)
-                {
-                    tsn = last.wrapping_add(1);
-                    continue;
-                }
-                let mut freed = 0;
-                if let Some(sent) = outbox.get_mut(tsn)
-                    && matches!(sent.fate, Fate::InFlight | Fate::Lost)
-                {
-                    if sent.fate == Fate::InFlight {
-                        freed = sent.data.len();
-                    }
-                    sent.fate = Fate::Acked;
-                    news.note(sent);
-                }
-                outbox.flight = outbox.flight.saturating_sub(freed);
-                tsn = tsn.wrapping_add(1);
-            }
-        }
-        outbox.sacked = blocks;
     }
 
     /// A chunk is lost when one sent later has come and it is late by more than reordering does.
@@ -249,7 +201,7 @@ impl Association {
     /// Also what the peer has told to have: it may have thrown it away (RFC 9260 section 6.2).
     fn lose_all(&mut self) {
         self.outbox.lost.clear();
-        self.outbox.sacked.clear();
+        self.outbox.forget_acknowledged();
         for at in (0..self.outbox.sent.len()).rev() {
             let given_up = self
                 .outbox
@@ -279,7 +231,7 @@ impl Association {
 }
 
 impl News {
-    fn note(&mut self, sent: &Sent) {
+    pub(super) fn note(&mut self, sent: &Sent) {
         self.bytes = self.bytes.saturating_add(sent.data.len());
         if sent.greater {
             self.greater = self.greater.max(Some(sent.order));

@@ -1,5 +1,6 @@
 //! Streams that end, so that their ids can be used again (RFC 6525).
 
+use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::Association;
@@ -14,6 +15,7 @@ const RESPONSE: u16 = 16;
 const NOTHING_TO_DO: u32 = 0;
 const PERFORMED: u32 = 1;
 const DENIED: u32 = 2;
+const ANOTHER_IN_PROGRESS: u32 = 4;
 const BAD_SEQUENCE: u32 = 5;
 const IN_PROGRESS: u32 = 6;
 
@@ -21,6 +23,11 @@ const IN_PROGRESS: u32 = 6;
 const MAX_STREAMS: usize = 200;
 const RETRY: Duration = Duration::from_millis(400);
 const MAX_RETRY: Duration = Duration::from_secs(2);
+/// A peer that has answered so many heartbeats beside a request, and not the request, does not know
+/// what it is: it is skipped in silence (RFC 9260 section 3.2).
+const UNANSWERED: u32 = 4;
+/// In the heartbeats beside requests, before the number of the request.
+const HEARTBEAT_NAME: [u8; 4] = *b"rset";
 
 struct Deferred {
     request: u32,
@@ -29,8 +36,16 @@ struct Deferred {
 }
 
 pub(super) struct Resets {
-    /// Streams of ours to be ended.
-    waiting: Vec<u16>,
+    /// Streams of ours to be ended, until the peer knows.
+    asked: HashSet<u16>,
+    /// Those of them that are not asked for yet, and have nothing to send.
+    ready: VecDeque<u16>,
+    /// Not every peer can have a stream end.
+    supported: bool,
+    /// Streams that have ended here, and can not be used again.
+    retired: HashSet<u16>,
+    /// Heartbeats answered since the request.
+    heartbeats: u32,
     next_request: u32,
     outstanding: Option<(u32, Vec<u16>)>,
     pub(super) due: Option<Instant>,
@@ -44,7 +59,11 @@ pub(super) struct Resets {
 impl Resets {
     pub(super) fn new(initial_tsn: u32) -> Self {
         Self {
-            waiting: Vec::new(),
+            asked: HashSet::new(),
+            ready: VecDeque::new(),
+            supported: true,
+            retired: HashSet::new(),
+            heartbeats: 0,
             next_request: initial_tsn,
             outstanding: None,
             due: None,
@@ -56,47 +75,83 @@ impl Resets {
     }
 
     /// Section 5.1.1: the numbers of requests begin with the initial TSN.
-    pub(super) fn begin(&mut self, initial_tsn: u32) {
+    pub(super) fn begin(&mut self, initial_tsn: u32, supported: bool) {
         self.peer_next = initial_tsn;
         self.last_response = (initial_tsn.wrapping_sub(1), NOTHING_TO_DO);
+        self.supported = supported;
     }
 
     pub(super) fn ask(&mut self, stream: u16) {
-        let known = self.waiting.contains(&stream)
-            || self
-                .outstanding
-                .as_ref()
-                .is_some_and(|(_, streams)| streams.contains(&stream));
-        if !known {
-            self.waiting.push(stream);
+        if self.asked.insert(stream) {
+            self.ready.push_back(stream);
         }
     }
+
+    pub(super) fn is_retired(&self, stream: u16) -> bool {
+        self.retired.contains(&stream)
+    }
+
+    /// The peer has answered a heartbeat.
+    pub(super) fn on_heartbeat(&mut self, body: &[u8]) {
+        let answered = self.outstanding.as_ref().is_some_and(|(request, _)| {
+            wire::parameters(body).flatten().next() == Some((1, &heartbeat(*request)[..]))
+        });
+        self.heartbeats = self.heartbeats.saturating_add(answered.into());
+    }
+}
+
+/// What a heartbeat beside a request says.
+fn heartbeat(request: u32) -> [u8; 8] {
+    let mut info = [0; 8];
+    let (name, number) = info.split_at_mut(4);
+    name.copy_from_slice(&HEARTBEAT_NAME);
+    number.copy_from_slice(&request.to_be_bytes());
+    info
 }
 
 impl Association {
     /// Asks for the end of the streams on which nothing waits to be sent.
     pub(super) fn send_reset(&mut self, now: Instant) {
+        for stream in self.outbox.ended.drain(..) {
+            self.resets.ready.push_back(stream);
+        }
         if self.state != State::Established
             || self.resets.outstanding.is_some()
-            || self.resets.waiting.is_empty()
+            || self.resets.ready.is_empty()
         {
             return;
         }
         let mut streams = Vec::new();
-        let outbox = &self.outbox;
-        self.resets.waiting.retain(|&stream| {
-            let ready = streams.len() < MAX_STREAMS && !outbox.has_queued(stream);
-            if ready {
+        while (streams.len() < MAX_STREAMS || !self.resets.supported)
+            && let Some(stream) = self.resets.ready.pop_front()
+        {
+            // One that has not comes again when it has.
+            if self.outbox.has_ended(stream) {
                 streams.push(stream);
             }
-            !ready
-        });
+        }
         if streams.is_empty() {
             return;
         }
+        if !self.resets.supported {
+            return self.retire(streams);
+        }
         self.resets.outstanding = Some((self.resets.next_request, streams));
         self.resets.interval = RETRY.min(self.rtt.rto());
+        self.resets.heartbeats = 0;
         self.put_request(now);
+    }
+
+    /// Streams end here without the peer's knowing: nothing more goes out on them or comes in.
+    fn retire(&mut self, streams: Vec<u16>) {
+        for stream in streams {
+            self.resets.asked.remove(&stream);
+            if self.resets.retired.insert(stream) {
+                self.inbound.retire_stream(stream);
+                self.events.push_back(SctpEvent::IncomingReset(stream));
+                self.events.push_back(SctpEvent::OutgoingReset(stream));
+            }
+        }
     }
 
     fn put_request(&mut self, now: Instant) {
@@ -118,20 +173,39 @@ impl Association {
 
     pub(super) fn resend_reset(&mut self, now: Instant) {
         self.resets.interval = self.resets.interval.saturating_mul(2).min(MAX_RETRY);
+        if self.resets.heartbeats >= UNANSWERED {
+            tracing::debug!("the peer does not answer requests to end a stream");
+            self.resets.supported = false;
+            self.resets.due = None;
+            if let Some((_, streams)) = self.resets.outstanding.take() {
+                self.retire(streams);
+            }
+            return self.send_reset(now);
+        }
         self.put_request(now);
+        if let Some((request, _)) = self.resets.outstanding {
+            let mut body = Vec::new();
+            wire::put_parameter(&mut body, 1, &heartbeat(request));
+            self.push_control(wire::chunk(wire::HEARTBEAT, 0, &body));
+        }
     }
 
     pub(super) fn on_reconfig(&mut self, now: Instant, body: &[u8]) -> Option<()> {
         if !wire::well_formed(body) {
             return None;
         }
+        // Whatever it listed, it speaks of it.
+        self.resets.supported = true;
         for (kind, value) in wire::parameters(body).flatten() {
             match kind {
                 OUTGOING_RESET => self.on_request(value, 12)?,
                 INCOMING_RESET => {
                     let request = wire::u32_at(value, 0)?;
                     if request == self.resets.peer_next {
-                        for stream in ids(value.get(4..)?) {
+                        let list = value.get(4..)?;
+                        // Section 4.2: none means all.
+                        let all = list.is_empty().then(|| self.outbox.known_streams());
+                        for stream in ids(list).chain(all.into_iter().flatten()) {
                             self.resets.ask(stream);
                         }
                         self.respond_new(request, PERFORMED);
@@ -222,7 +296,8 @@ impl Association {
 
     fn on_response(&mut self, now: Instant, request: u32, result: u32) {
         let ours = |(number, _): &mut (u32, Vec<u16>)| *number == request;
-        if result == IN_PROGRESS {
+        if matches!(result, IN_PROGRESS | ANOTHER_IN_PROGRESS) {
+            self.resets.heartbeats = 0;
             return;
         }
         let Some((_, streams)) = self.resets.outstanding.take_if(ours) else {
@@ -230,7 +305,13 @@ impl Association {
         };
         self.resets.due = None;
         self.resets.next_request = request.wrapping_add(1);
+        if !matches!(result, NOTHING_TO_DO | PERFORMED) {
+            // The peer goes on counting: the stream can not begin anew.
+            self.retire(streams);
+            return self.send_reset(now);
+        }
         for stream in streams {
+            self.resets.asked.remove(&stream);
             self.outbox.forget_stream(stream);
             self.events.push_back(SctpEvent::OutgoingReset(stream));
         }

@@ -3,12 +3,15 @@
 use super::super::wire;
 use super::*;
 
-/// The tag that packets to B carry, seen on the line.
+/// The tag that packets to B carry, and A's first TSN, seen on the line.
 fn connected_with_tag(seed: u64) -> (Line, u32, u32) {
+    tagged(Line::new(seed))
+}
+
+pub(super) fn tagged(mut line: Line) -> (Line, u32, u32) {
     use std::sync::{Arc, Mutex};
     let seen = Arc::new(Mutex::new((0, 0)));
     let into = seen.clone();
-    let mut line = Line::new(seed);
     line.filter = Some(Box::new(move |from, packet| {
         if from == A {
             let tag = wire::u32_at(packet, 4).unwrap();
@@ -27,7 +30,7 @@ fn connected_with_tag(seed: u64) -> (Line, u32, u32) {
     (line, tag, tsn)
 }
 
-fn packet(tag: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn packet(tag: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
     let mut out = Vec::new();
     wire::begin_packet(&mut out, 5000, tag);
     for chunk in chunks {
@@ -37,7 +40,7 @@ fn packet(tag: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-fn data(tsn: u32, stream: u16, ssn: u16, flags: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn data(tsn: u32, stream: u16, ssn: u16, flags: u8, payload: &[u8]) -> Vec<u8> {
     let mut body = tsn.to_be_bytes().to_vec();
     body.extend_from_slice(&stream.to_be_bytes());
     body.extend_from_slice(&ssn.to_be_bytes());
@@ -248,9 +251,6 @@ fn r_c09_a_peer_that_minds_no_window_gets_no_more_than_two() {
         // The sixth message of a stream that has no first.
         (Some((5, WHOLE)), WHOLE, 1_000),
         (Some((5, WHOLE)), WHOLE, 1),
-        // Nothing but beginnings.
-        (None, wire::FLAG_BEGIN, 1_000),
-        (None, wire::FLAG_BEGIN, 1),
     ];
     for (case, (first, flags, size)) in cases.into_iter().enumerate() {
         let (mut line, tag, mut tsn) = connected_with_tag(38);
@@ -285,6 +285,32 @@ fn r_c09_a_peer_that_minds_no_window_gets_no_more_than_two() {
         assert!(taken * cost <= most + cost, "case {case}: {}", taken * cost);
         assert!(taken * cost >= WINDOW as usize / 2, "case {case}");
         assert!(side.is_connected());
+    }
+}
+
+/// Chunks that cannot become a message whatever comes: nothing but beginnings, ends, or middles.
+#[test]
+fn r_c09_what_cannot_become_a_message_is_not_kept() {
+    for flags in [wire::FLAG_BEGIN, wire::FLAG_END, 0] {
+        let (mut line, tag, tsn) = connected_with_tag(39);
+        line.sides[B].reads = false;
+        let whole = wire::FLAG_BEGIN | wire::FLAG_END;
+        hit(&mut line, &packet(tag, &[data(tsn, 3, 0, whole, b"x")]));
+        let before = line.sides[B].sctp.counters().dropped;
+        for n in 1..20_000 {
+            let chunk = data(tsn.wrapping_add(n), 3, 1, flags, &[7; 1_000]);
+            hit(&mut line, &packet(tag, &[chunk]));
+        }
+        let dropped = line.sides[B].sctp.counters().dropped - before;
+        assert!(dropped >= 19_998, "{flags}: {dropped}");
+        // They were 20 MB, more than the window has.
+        let next = tsn.wrapping_add(20_000);
+        hit(&mut line, &packet(tag, &[data(next, 4, 0, whole, &[1; 9])]));
+        // At most the one before it, which can end no more.
+        let now = line.sides[B].sctp.counters().dropped - before;
+        assert!(now <= dropped + 1, "{flags}");
+        let heard = line.sides[B].unread.get();
+        assert_eq!(heard, Unread::cost(1) + Unread::cost(9), "{flags}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! The association alone: two of them over a simulated network on a virtual clock.
 
 mod attack;
+mod cost;
 mod foreign;
 mod loss;
+mod options;
 mod order;
 mod path_mtu;
 
@@ -13,7 +15,9 @@ use bytes::Bytes;
 
 use super::association::Association;
 use super::wire;
-use super::{Outbound, Reliability, SctpConfig, SctpEvent, SctpTransport, Unread};
+use super::{
+    MAX_PACKET, Outbound, Reliability, SctpConfig, SctpEvent, SctpFailure, SctpTransport, Unread,
+};
 use crate::simnet::{Link, Rng, SimNet};
 
 const A: usize = 0;
@@ -49,6 +53,16 @@ struct Side {
     reads: bool,
     sent: u64,
     released: usize,
+    seen: Seen,
+}
+
+/// The numbers of a side's chunks, as the line sees them.
+#[derive(Default)]
+struct Seen {
+    first_tsn: u32,
+    last_tsn: u32,
+    /// The other side has told to have all before.
+    acked: u32,
 }
 
 /// What both sides are joined by. May change or lose a packet.
@@ -60,6 +74,8 @@ struct Line {
     net: SimNet,
     sides: [Side; 2],
     filter: Option<Filter>,
+    /// Whether `Side::seen` is kept.
+    observes: bool,
     /// The number of the next message of `bulk`.
     next: u32,
 }
@@ -82,6 +98,7 @@ impl Line {
             reads: true,
             sent: 0,
             released: 0,
+            seen: Seen::default(),
         };
         Self {
             seed,
@@ -89,6 +106,7 @@ impl Line {
             net: SimNet::new(seed, start),
             sides: [side(a, ua, 1), side(b, ub, 2)],
             filter: None,
+            observes: false,
             next: 0,
         }
     }
@@ -198,6 +216,9 @@ impl Line {
                     packet.len()
                 );
                 self.sides[at].sent += 1;
+                if self.observes {
+                    self.observe(at, &packet);
+                }
                 let mut data = packet.clone();
                 if self
                     .filter
@@ -207,6 +228,23 @@ impl Line {
                     let (from, to) = (self.sides[at].addr, self.sides[1 - at].addr);
                     self.net.send(self.now, from, to, data);
                 }
+            }
+        }
+    }
+
+    fn observe(&mut self, from: usize, packet: &[u8]) {
+        let [a, b] = &mut self.sides;
+        let (this, other) = if from == A { (a, b) } else { (b, a) };
+        for chunk in wire::chunks(&packet[wire::COMMON_HEADER..]).flatten() {
+            match chunk.kind {
+                wire::INIT | wire::INIT_ACK => {
+                    this.seen.first_tsn = wire::u32_at(chunk.body, 12).unwrap();
+                }
+                wire::DATA => this.seen.last_tsn = wire::u32_at(chunk.body, 0).unwrap(),
+                wire::SACK => {
+                    other.seen.acked = wire::u32_at(chunk.body, 0).unwrap().wrapping_add(1);
+                }
+                _ => {}
             }
         }
     }
@@ -257,13 +295,13 @@ impl Line {
     }
 }
 
-/// HEARTBEAT and PAD (RFC 8899 section 6.2.1.2).
+/// A HEARTBEAT that is as long as the packet is to be, or its answer.
 fn is_probe(packet: &[u8]) -> bool {
     let kinds: Vec<u8> = wire::chunks(&packet[wire::COMMON_HEADER..])
         .flatten()
         .map(|chunk| chunk.kind)
         .collect();
-    kinds == [wire::HEARTBEAT, wire::PAD]
+    packet.len() > MAX_PACKET && matches!(kinds[..], [wire::HEARTBEAT | wire::HEARTBEAT_ACK])
 }
 
 /// A message that says which one it is.

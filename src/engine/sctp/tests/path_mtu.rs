@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::super::{MAX_PACKET, wire};
+use super::super::wire;
 use super::*;
 
 /// IPv4 and UDP, which the simulated network adds.
