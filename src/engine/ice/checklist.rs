@@ -55,12 +55,9 @@ impl IceAgent {
     /// path over it is called silent at once.
     pub(crate) fn withdraw_local_base(&mut self, now: Instant, base: SocketAddr) {
         self.locals.retain(|local| local.base != base);
-        let gone = |key: &PairKey| key.0 == base;
-        let keys: Vec<PairKey> = self.pairs.iter().map(Pair::key).filter(gone).collect();
-        for key in keys {
-            self.remove_pair(key);
-        }
-        if self.selected_key().as_ref().is_some_and(gone) && self.state == IceState::Connected {
+        self.remove_local_base_pairs(base);
+        let in_use = self.selected_key().is_some_and(|key| key.0 == base);
+        if in_use && self.state == IceState::Connected {
             self.set_state(IceState::Disconnected);
             self.search_again();
         }

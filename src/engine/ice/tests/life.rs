@@ -141,6 +141,45 @@ fn a_second_path_takes_over_when_the_first_dies() {
     }
 }
 
+/// A relay that its server lost: the path moves on without waiting for its silence, to what there is
+/// or to what comes in its place.
+#[test]
+fn r_f3_a_path_whose_local_address_is_withdrawn_moves_on() {
+    for roles in [[A, B], [B, A]] {
+        for late in [false, true] {
+            let mut net = Net::new(5, roles);
+            net.exchange();
+            net.start_both();
+            assert!(net.connect(SEC));
+            let (lost, new) = (addr(Net::LEFT), "10.0.9.1:1000");
+            let add = |net: &mut Net| {
+                let now = net.now;
+                net.agents[0].add_local_candidate(now, host(new, 50));
+                net.agents[1].add_remote_candidate(now, host(new, 50));
+            };
+            if !late {
+                add(&mut net);
+            }
+            net.run_for(20 * SEC);
+            assert_eq!(net.agents[0].send_path().unwrap().0, lost);
+            net.filter = Some(Box::new(move |_, _, from, to| from != lost && to != lost));
+            let now = net.now;
+            net.agents[0].withdraw_local_base(now, lost);
+            net.run_for(SEC);
+            if late {
+                add(&mut net);
+            }
+            // The peer takes the old path for good until it is silent.
+            let moved = |n: &Net| n.agree() && n.agents[0].send_path().unwrap().0 == addr(new);
+            let until = net.elapsed() + 12 * SEC;
+            assert!(net.run(until, moved), "{roles:?}, late: {late}");
+            net.run_for(60 * SEC);
+            assert!(net.both_connected() && moved(&net));
+            assert!(!net.agents[0].locals.iter().any(|local| local.base == lost));
+        }
+    }
+}
+
 fn restart_both(net: &mut Net) {
     let now = net.now;
     let generation = net.agents[0].generation + 1;
