@@ -536,3 +536,30 @@ async fn a_decoder_that_waits_for_a_key_frame_has_one_asked_for() {
     })
     .await;
 }
+
+/// What the declaration of one track costs does not grow with their number: 500 that have 500
+/// before them take about as long as the first 500 did.
+#[tokio::test]
+async fn many_tracks_are_declared_in_no_time() {
+    use nix::sys::resource::{UsageWho, getrusage};
+    use nix::sys::time::TimeValLike;
+    let cpu = || {
+        let usage = getrusage(UsageWho::RUSAGE_THREAD).unwrap();
+        usage.user_time().num_microseconds()
+    };
+    run(async {
+        let end = End::loopback();
+        let mut taken = Vec::new();
+        for half in 0..2u32 {
+            let before = cpu();
+            for n in 0..490 {
+                let ssrc = 1_000 * (half + 1) + n;
+                let id = format!("stream {ssrc}");
+                end.connection.receive_track(opus(ssrc, &[&id])).unwrap();
+            }
+            taken.push(cpu() - before);
+        }
+        assert!(taken[1] < 3 * taken[0] + 200_000, "{taken:?} us");
+    })
+    .await;
+}

@@ -69,7 +69,11 @@ impl RTCConnection {
             let id = state
                 .engine
                 .add_receiver(Instant::now(), receiver_spec(&description))?;
-            let connected = state.receiving.connected_streams();
+            // A track that is new has been heard in no stream: none of them changes.
+            let before = match state.receiving.tracks.contains_key(&id) {
+                true => Some(state.receiving.connected_streams()),
+                false => None,
+            };
             let receiving = match state.receiving.tracks.entry(id) {
                 Entry::Occupied(known) => {
                     let known = known.into_mut();
@@ -87,9 +91,14 @@ impl RTCConnection {
                 state.remove_receiving(id);
                 return Err(error);
             }
+            if before.is_some() {
+                state.leave_streams(&description.msid, &tracks);
+            }
             self.join_streams(state, &description.msid, &tracks, others);
-            state.receiving.announce_moves(&connected);
-            state.drop_empty_streams();
+            if let Some(before) = before {
+                state.receiving.announce_moves(&before);
+                state.drop_empty_streams();
+            }
             Ok(track)
         })
     }
@@ -111,11 +120,6 @@ impl RTCConnection {
         tracks: &[MediaStreamTrack],
         others: &[MediaStream],
     ) {
-        for stream in &state.receiving.streams {
-            if !msid.iter().any(|id| id == stream.id()) {
-                tracks.iter().for_each(|track| stream.remove_track(track));
-            }
-        }
         for id in msid {
             let known = state
                 .receiving
@@ -213,6 +217,15 @@ impl ConnectionState {
             }
         }
         self.drop_empty_streams();
+    }
+
+    /// Takes tracks out of the streams that they are described to be in no more.
+    fn leave_streams(&self, msid: &[String], tracks: &[MediaStreamTrack]) {
+        for stream in &self.receiving.streams {
+            if !msid.iter().any(|id| id == stream.id()) {
+                tracks.iter().for_each(|track| stream.remove_track(track));
+            }
+        }
     }
 
     fn drop_empty_streams(&mut self) {

@@ -1,12 +1,12 @@
 //! What a connection receives: tracks declared with `receive_track`, and their streams.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
 use std::time::Instant;
 
 use super::contributors::{Contributors, RTCContributor};
 use super::digits::{ReceivingDigits, dtmf_codecs};
-use super::repair::{HeardSource, heard_source, ssrcs};
+use super::repair::{HeardSource, heard_source, uses_ssrc};
 use super::stream_event::{RTCStreamEvent, StreamWatch};
 use crate::engine::Engine;
 use crate::media::stream::{MediaStream, MediaStreamEvent};
@@ -155,9 +155,8 @@ impl Receiving {
     }
 
     pub(crate) fn uses_ssrc(&self, ssrc: u32) -> bool {
-        self.tracks
-            .values()
-            .any(|receiving| ssrcs(&receiving.description).contains(&ssrc))
+        let mut tracks = self.tracks.values();
+        tracks.any(|receiving| uses_ssrc(&receiving.description, ssrc))
     }
 
     pub(crate) fn set_watch(&mut self, watch: StreamWatch) {
@@ -268,18 +267,27 @@ impl Receiving {
     }
 
     pub(super) fn connected_streams(&self) -> Vec<MediaStream> {
+        let connected = self.connected_ids();
         let streams = self.streams.iter();
         streams
-            .filter(|stream| self.is_stream_connected(stream))
+            .filter(|stream| connected.contains(stream.id()))
             .cloned()
             .collect()
+    }
+
+    /// Ids of the streams with a connected track.
+    fn connected_ids(&self) -> BTreeSet<&str> {
+        let connected = self.tracks.values().filter(|track| track.connected);
+        let ids = connected.flat_map(|track| &track.description.msid);
+        ids.map(String::as_str).collect()
     }
 
     /// Rows A112 and A113 for streams that a connected track joined or left; `before` are those
     /// that were connected.
     pub(super) fn announce_moves(&self, before: &[MediaStream]) {
+        let connected = self.connected_ids();
         for stream in &self.streams {
-            match (before.contains(stream), self.is_stream_connected(stream)) {
+            match (before.contains(stream), connected.contains(stream.id())) {
                 (false, true) => self.stream_connected(stream),
                 (true, false) => self.stream_disconnected(stream),
                 _ => {}

@@ -91,6 +91,11 @@ pub(super) fn ssrcs(description: &RTCTrackDescription) -> Vec<u32> {
     ssrcs
 }
 
+pub(super) fn uses_ssrc(description: &RTCTrackDescription, ssrc: u32) -> bool {
+    let rtx = description.rtx.as_ref().and_then(|rtx| rtx.ssrc);
+    description.ssrc == Some(ssrc) || description.ssrc.is_some() && rtx == Some(ssrc)
+}
+
 /// A source that was heard, for the statistics.
 pub(crate) struct HeardSource {
     pub(crate) kind: Kind,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::event::RtpEvent;
 use super::receiver::SenderClock;
 use super::reports::{
-    Blocks, Rtcp, fir_entries, is_valid_compound, nack_sequence_numbers, packets, words,
+    Blocks, Rtcp, fir_entries, is_valid_compound, nack_sequence_numbers, packets, parts, words,
 };
 use super::session::RtpSession;
 use super::transport_cc;
@@ -22,7 +22,7 @@ impl RtpSession {
             self.counters.compounds_invalid = self.counters.compounds_invalid.wrapping_add(1);
             return;
         }
-        self.timer.count(compound.len());
+        self.timer.count(compound.len(), parts(compound));
         let mut nack_budget = MAX_NACKED;
         for packet in packets(compound) {
             match packet {
@@ -64,12 +64,17 @@ impl RtpSession {
         if source.left_at.is_some() {
             return;
         }
+        let before = source
+            .clock
+            .map(|clock| now.saturating_duration_since(clock.arrived));
+        source.report_gap = before.unwrap_or_default().max(source.report_gap / 4 * 3);
         source.clock = Some(SenderClock {
             ntp,
             rtp_timestamp,
             arrived: now,
         });
         source.last_heard = now;
+        self.reports_heard = true;
         self.activate(ssrc);
     }
 

@@ -38,10 +38,17 @@ impl IntervalTimer {
         }
     }
 
-    /// Counts a compound packet sent or received (RFC 3550 section 6.3.3).
-    pub(super) fn count(&mut self, size: usize) {
-        let size = size.saturating_add(OVERHEAD) as f64;
+    /// Counts a compound packet sent or received (RFC 3550 section 6.3.3) that holds so many
+    /// reports and report blocks. Many SSRCs share one, and the interval is to follow what all of
+    /// them cost, not their number: each counts for its part (RFC 8108 section 5.3).
+    pub(super) fn count(&mut self, size: usize, parts: usize) {
+        let size = size.saturating_add(OVERHEAD) as f64 / parts.max(1) as f64;
         self.average_size = size / 16.0 + self.average_size * 15.0 / 16.0;
+    }
+
+    /// The session bandwidth that is in use, in bits a second.
+    pub(super) fn set_bandwidth(&mut self, session_bandwidth: u64) {
+        self.rtcp_bandwidth = (session_bandwidth.max(1) as f64) * 0.05 / 8.0;
     }
 
     /// The interval before randomisation (RFC 3550 section 6.3.1).
@@ -120,7 +127,7 @@ mod tests {
             Duration::from_secs(15)
         );
         // 372 = 400 - 28: the average moves by a sixteenth of 300.
-        timer.count(372);
+        timer.count(372, 1);
         assert_eq!(
             timer.deterministic(membership(80, 60, false)),
             Duration::from_micros(11_875_000)

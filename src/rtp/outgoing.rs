@@ -1,6 +1,7 @@
 //! The compound packets this endpoint sends (RFC 3550 section 6.1): a report first, then the
 //! CNAME of each SSRC in it, then the rest.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Instant;
 
@@ -16,7 +17,15 @@ use super::session::RtpSession;
 /// Bound on a compound packet, in bytes before SRTCP adds its 20: a datagram of 1,200 bytes passes
 /// everywhere.
 const MAX_COMPOUND: usize = 1_180;
-const SENDER_REPORT_LEN: usize = 28;
+/// Blocks in a receiver report that follows another report: two of these fill a compound.
+const BLOCKS_APIECE: usize = 22;
+
+/// A compound in the making: reports, and the SSRCs that they are of.
+#[derive(Default)]
+struct Reports {
+    data: Vec<u8>,
+    ssrcs: Vec<u32>,
+}
 
 impl RtpSession {
     /// The next compound packet to send, of at most 1,180 bytes. To be called until `None` after
@@ -34,20 +43,19 @@ impl RtpSession {
             }
         }
         let compound = self.out.pop_front()?;
-        self.timer.count(compound.len());
+        self.timer.count(compound.len(), reports::parts(&compound));
         self.counters.compounds_sent = self.counters.compounds_sent.wrapping_add(1);
         Some(compound)
     }
 
     /// One report for each SSRC that sends, several in a compound (RFC 8108 section 5.3 allows
-    /// for that). The first carries the blocks about the peer's sources.
+    /// for that), with the blocks about the peer's sources that it speaks for; those that find no
+    /// room in it follow in receiver reports (RFC 3550 section 6.4).
     fn build_reports(&mut self, now: Instant) {
         let mut blocks = self.report_blocks(now);
         let ntp = self.ntp_at(now);
-        let mut infos = self
-            .senders
-            .iter()
-            .filter(|(_, sender)| sender.reports())
+        let senders = self.senders.iter().filter(|(_, sender)| sender.reports());
+        let infos: Vec<SenderInfo> = senders
             .map(|(ssrc, sender)| SenderInfo {
                 ssrc: *ssrc,
                 ntp,
@@ -56,42 +64,64 @@ impl RtpSession {
                 packets: sender.stats.packets_sent as u32,
                 octets: sender.stats.bytes_sent as u32,
             })
-            .peekable();
-        if infos.peek().is_none() {
-            drop(infos);
-            let mut out = Vec::new();
-            write_receiver_report(&mut out, self.reporter, &blocks);
-            write_cname(&mut out, &[self.reporter], &self.cname);
-            self.reporter_announced = true;
-            self.out.push_back(out);
-            return;
+            .collect();
+        let mut reports = Reports::default();
+        for info in &infos {
+            let mut own = blocks.remove(&info.ssrc).unwrap_or_default();
+            let rest = own.split_off(own.len().min(MAX_COUNT));
+            let mut packet = Vec::new();
+            write_sender_report(&mut packet, info, &own);
+            self.add_report(&mut reports, info.ssrc, &packet);
+            self.add_blocks(&mut reports, info.ssrc, &rest);
         }
-        let per_sender = SENDER_REPORT_LEN.saturating_add(sdes_chunk_len(&self.cname));
-        while infos.peek().is_some() {
-            let mut out = Vec::new();
-            let mut ssrcs = Vec::new();
-            // What is in `out`, and the SDES packet that will follow.
-            let mut length = blocks
-                .len()
-                .saturating_mul(reports::BLOCK_LEN)
-                .saturating_add(4);
-            while let Some(info) = infos.next_if(|_| {
-                ssrcs.is_empty()
-                    || (ssrcs.len() < MAX_COUNT
-                        && length.saturating_add(per_sender) <= MAX_COMPOUND)
-            }) {
-                write_sender_report(&mut out, &info, &blocks);
-                blocks.clear();
-                ssrcs.push(info.ssrc);
-                length = length.saturating_add(per_sender);
-            }
-            write_cname(&mut out, &ssrcs, &self.cname);
-            self.out.push_back(out);
+        for (ssrc, own) in blocks {
+            self.add_blocks(&mut reports, ssrc, &own);
+            self.reporter_announced = true;
+        }
+        if infos.is_empty() && reports.ssrcs.is_empty() && self.out.is_empty() {
+            let mut packet = Vec::new();
+            write_receiver_report(&mut packet, self.reporter, &[]);
+            self.add_report(&mut reports, self.reporter, &packet);
+            self.reporter_announced = true;
+        }
+        self.finish_reports(&mut reports);
+    }
+
+    fn add_blocks(&mut self, reports: &mut Reports, ssrc: u32, blocks: &[ReportBlock]) {
+        for blocks in blocks.chunks(BLOCKS_APIECE) {
+            let mut packet = Vec::new();
+            write_receiver_report(&mut packet, ssrc, blocks);
+            self.add_report(reports, ssrc, &packet);
         }
     }
 
-    /// Blocks about the sources heard since their last one, at most 31, taking turns.
-    fn report_blocks(&mut self, now: Instant) -> Vec<ReportBlock> {
+    fn add_report(&mut self, reports: &mut Reports, ssrc: u32, packet: &[u8]) {
+        let named = reports.ssrcs.last() == Some(&ssrc);
+        let chunks = reports.ssrcs.len().saturating_add(usize::from(!named));
+        let names = sdes_chunk_len(&self.cname).saturating_mul(chunks);
+        let length = reports.data.len().saturating_add(packet.len());
+        if !reports.data.is_empty()
+            && (chunks > MAX_COUNT || length.saturating_add(names).saturating_add(4) > MAX_COMPOUND)
+        {
+            self.finish_reports(reports);
+        }
+        reports.data.extend_from_slice(packet);
+        if reports.ssrcs.last() != Some(&ssrc) {
+            reports.ssrcs.push(ssrc);
+        }
+    }
+
+    fn finish_reports(&mut self, reports: &mut Reports) {
+        let Reports { mut data, ssrcs } = std::mem::take(reports);
+        if !data.is_empty() {
+            write_cname(&mut data, &ssrcs, &self.cname);
+            self.out.push_back(data);
+        }
+    }
+
+    /// Blocks about all sources heard since their last one, by the SSRC of ours that tells them.
+    /// They begin with another one each time: what is in one packet may be lost in it.
+    fn report_blocks(&mut self, now: Instant) -> BTreeMap<u32, Vec<ReportBlock>> {
         let after = (Bound::Excluded(self.block_cursor), Bound::Unbounded);
         let turn: Vec<u32> = self
             .sources
@@ -99,13 +129,15 @@ impl RtpSession {
             .chain(self.sources.range(..=self.block_cursor))
             .filter(|(_, source)| source.heard_since_report && source.left_at.is_none())
             .map(|(ssrc, _)| *ssrc)
-            .take(MAX_COUNT)
             .collect();
-        let mut blocks = Vec::with_capacity(turn.len());
-        for ssrc in turn {
+        let mut blocks: BTreeMap<u32, Vec<ReportBlock>> = BTreeMap::new();
+        for (n, ssrc) in turn.into_iter().enumerate() {
+            let speaker = self.speaker(ssrc);
             if let Some(source) = self.sources.get_mut(&ssrc) {
-                blocks.push(source.report(now));
-                self.block_cursor = ssrc;
+                blocks.entry(speaker).or_default().push(source.report(now));
+                if n < MAX_COUNT {
+                    self.block_cursor = ssrc;
+                }
             }
         }
         blocks

@@ -86,6 +86,8 @@ pub(super) struct SourceState {
     resuming: Option<(u16, u8)>,
     pub(super) heard_since_report: bool,
     pub(super) clock: Option<SenderClock>,
+    /// How long the peer takes from one sender report to the next, of late at most.
+    pub(super) report_gap: Duration,
     pub(super) last_request: Option<Instant>,
     pub(super) fir_sequence: u8,
     pub(super) plis_sent: u64,
@@ -130,6 +132,7 @@ impl SourceState {
             resuming: None,
             heard_since_report: false,
             clock: None,
+            report_gap: Duration::ZERO,
             last_request: None,
             fir_sequence: 0,
             plis_sent: 0,

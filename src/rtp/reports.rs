@@ -118,6 +118,10 @@ pub(super) enum Rtcp<'a> {
 pub(super) struct Blocks<'a>(&'a [u8]);
 
 impl Blocks<'_> {
+    pub(super) fn len(&self) -> usize {
+        self.0.len() / BLOCK_LEN
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = ReportBlock> + '_ {
         self.0
             .chunks_exact(BLOCK_LEN)
@@ -212,6 +216,15 @@ fn parse(count: u8, kind: u8, body: &[u8]) -> Option<Rtcp<'_>> {
         },
         _ => Rtcp::Other,
     })
+}
+
+/// Reports and report blocks of a valid compound.
+pub(super) fn parts(compound: &[u8]) -> usize {
+    let parts = packets(compound).map(|packet| match packet {
+        Rtcp::SenderReport(_, blocks) | Rtcp::ReceiverReport(blocks) => 1 + blocks.len(),
+        _ => 0,
+    });
+    parts.sum()
 }
 
 /// Whole words, as in a BYE.

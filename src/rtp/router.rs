@@ -268,8 +268,9 @@ impl Router {
                 None => added = added.saturating_add(1),
             }
         }
-        let in_use = self.ssrcs.values().filter(|b| b.ended.is_none()).count();
-        if in_use.saturating_add(added) > MAX_SSRCS {
+        let all = self.ssrcs.len();
+        let in_use = || self.ssrcs.values().filter(|b| b.ended.is_none()).count();
+        if all.saturating_add(added) > MAX_SSRCS && in_use().saturating_add(added) > MAX_SSRCS {
             return Err(Error::invalid_parameters(format!(
                 "more than {MAX_SSRCS} SSRCs on one connection"
             )));

@@ -28,6 +28,12 @@ const FIXED_MINIMUM: Duration = Duration::from_secs(5);
 const KEYFRAME_INTERVAL: Duration = Duration::from_secs(1);
 /// A conflicting address is remembered for so many report intervals (RFC 3550 section 8.2).
 const CONFLICT_INTERVALS: u32 = 10;
+/// The longest interval that is drawn: 1.5 of the deterministic one, over the compensation.
+const LONGEST_DRAW: f64 = 1.5 / 1.21828;
+/// Reports further apart than this have a say in what counts as silence.
+const NOTABLE_GAP: Duration = Duration::from_secs(2);
+/// The first report waits no longer, whatever the number of sources.
+const FIRST_REPORT: Duration = Duration::from_secs(2);
 /// Configured times are brought into these bounds: no overflow, no spinning.
 const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3_600);
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
@@ -70,6 +76,10 @@ pub(crate) struct RtpSession {
     pub(super) counters: RtcpCounters,
     /// When the peer first and last used an SSRC of ours.
     conflict: Option<(Instant, Instant)>,
+    /// Payload octets in both directions since the last report.
+    octets: u64,
+    /// Whether the peer sends sender reports.
+    pub(super) reports_heard: bool,
     closed: bool,
 }
 
@@ -116,6 +126,8 @@ impl RtpSession {
             events: VecDeque::new(),
             counters: RtcpCounters::default(),
             conflict: None,
+            octets: 0,
+            reports_heard: false,
             closed: false,
         }
     }
@@ -176,6 +188,7 @@ impl RtpSession {
     pub(crate) fn sent(&mut self, now: Instant, ssrc: u32, timestamp: u32, payload_len: usize) {
         if let Some(sender) = self.senders.get_mut(&ssrc) {
             sender.sent(now, timestamp, payload_len);
+            self.octets = self.octets.wrapping_add(payload_len as u64);
             self.start_timer(now);
         }
     }
@@ -195,6 +208,7 @@ impl RtpSession {
         let sequence_number = header.sequence_number;
         // One look-up for each packet of a source that is known and alive.
         if let Some(source) = self.sources.get_mut(&ssrc).filter(|s| s.active) {
+            self.octets = self.octets.wrapping_add(payload_len as u64);
             source.payload_type = header.payload_type;
             let fresh = source.received(
                 now,
@@ -217,7 +231,7 @@ impl RtpSession {
             self.sources.remove(&ssrc);
         }
         if !self.sources.contains_key(&ssrc) {
-            if self.sources.len() >= MAX_SOURCES {
+            if self.sources.len() >= MAX_SOURCES && !self.forget_ended() {
                 self.counters.sources_refused = self.counters.sources_refused.wrapping_add(1);
                 return Reception::Refused;
             }
@@ -388,23 +402,56 @@ impl RtpSession {
             return;
         }
         let membership = self.membership(now);
-        let due = self.last_report + self.timer.randomised(membership);
+        let due = self.last_report + self.draw(membership);
         if due > now {
             self.next_report = Some(due);
             return;
         }
         self.report_due = true;
+        self.follow_bandwidth(now);
         self.last_report = now;
         self.timer.initial = false;
         self.interval = self.timer.deterministic(membership);
         self.next_report = Some(now + self.timer.randomised(membership));
     }
 
+    /// An interval, in its range. With one receiver the first report need not wait at all (RFC
+    /// 3550 section 6.2), so it comes in time for the peer to know all sources.
+    fn draw(&mut self, membership: Membership) -> Duration {
+        let drawn = self.timer.randomised(membership);
+        match self.timer.initial {
+            true => drawn.min(FIRST_REPORT.max(self.config.min_interval)),
+            false => drawn,
+        }
+    }
+
+    /// RTCP takes its share of what is sent (RFC 3550 section 6.2), the configured bandwidth at
+    /// least.
+    fn follow_bandwidth(&mut self, now: Instant) {
+        let millis = now.saturating_duration_since(self.last_report).as_millis() as u64;
+        let bits = std::mem::take(&mut self.octets).saturating_mul(8_000);
+        let rate = bits.checked_div(millis).unwrap_or_default();
+        self.timer
+            .set_bandwidth(rate.max(self.config.session_bandwidth));
+    }
+
+    /// Makes room for a source: the one that ended, or fell silent, longest ago. False if all are
+    /// alive.
+    fn forget_ended(&mut self) -> bool {
+        let ended = self.sources.iter().filter(|(_, source)| !source.active);
+        let oldest = ended.min_by_key(|(_, source)| source.last_heard);
+        let Some(ssrc) = oldest.map(|(ssrc, _)| *ssrc) else {
+            return false;
+        };
+        self.remove_receiver(ssrc);
+        true
+    }
+
     fn start_timer(&mut self, now: Instant) {
         if self.next_report.is_none() && !self.closed {
             self.last_report = now;
             let membership = self.membership(now);
-            self.next_report = Some(now + self.timer.randomised(membership));
+            self.next_report = Some(now + self.draw(membership));
         }
     }
 
@@ -429,6 +476,15 @@ impl RtpSession {
 
     fn sweep(&mut self, now: Instant) {
         let forget = self.interval.max(FIXED_MINIMUM) * 5;
+        // Silence is no shorter than two intervals, as long as they really are: a muted source is
+        // heard of once in each.
+        let interval = self
+            .interval
+            .max(self.timer.deterministic(self.membership(now)));
+        let grown = match self.reports_heard && interval > self.config.min_interval {
+            true => interval.mul_f64(2.0 * LONGEST_DRAW),
+            false => Duration::ZERO,
+        };
         let mut next: Option<Instant> = None;
         let mut timed_out = Vec::new();
         self.sources.retain(|ssrc, source| {
@@ -436,7 +492,11 @@ impl RtpSession {
                 Some(left) => left + BYE_LINGER,
                 None => source.last_heard + forget.max(source.timeout),
             };
-            let silent_at = source.last_heard + source.timeout;
+            let gaps = match source.report_gap >= NOTABLE_GAP {
+                true => source.report_gap * 2,
+                false => Duration::ZERO,
+            };
+            let silent_at = source.last_heard + source.timeout.max(grown).max(gaps);
             if source.active && silent_at <= now {
                 source.active = false;
                 timed_out.push(*ssrc);

@@ -100,6 +100,112 @@ fn r_c17_reports_leave_the_reporting_ssrc_alone() {
     assert_eq!(find::<ReceiverReport>(&next)[0].ssrc, ours);
 }
 
+/// 200 tracks each way, all but one muted: none is taken for dead, at either end.
+#[test]
+fn g033_silent_tracks_stay_alive_however_many_there_are() {
+    for tracks in [1u32, 50, 200, 500, 900] {
+        let start = Instant::now();
+        let mut ends = [1u32, 2].map(|end| {
+            let mut session = session(start, RtpConfig::default());
+            for n in 0..tracks {
+                session.add_sender(end * 10_000 + n, 90_000).unwrap();
+                session.sent(start, end * 10_000 + n, 0, 100);
+            }
+            for n in 0..tracks {
+                session.received(start, &header((3 - end) * 10_000 + n, 1, 0), 100, 90_000);
+            }
+            events(&mut session);
+            session
+        });
+        let (mut bytes, mut now) = (0, start);
+        let end = start + Duration::from_secs(60);
+        while let Some(at) = ends.iter().filter_map(RtpSession::poll_timeout).min() {
+            now = now.max(at);
+            if now > end {
+                break;
+            }
+            for from in 0..2 {
+                ends[from].handle_timeout(now);
+                for compound in compounds(&mut ends[from], now) {
+                    assert!(compound.len() <= 1_180);
+                    bytes += compound.len() + 28;
+                    ends[1 - from].handle_rtcp(now, &compound);
+                }
+            }
+        }
+        for session in &mut ends {
+            let lost = |event: &RtpEvent| matches!(event, RtpEvent::Timeout { .. });
+            assert!(!events(session).iter().any(lost), "{tracks}");
+        }
+        // 5 % of 1 Mbit/s in both directions, and what a few tracks cost each second.
+        let rate = bytes * 8 / 60;
+        assert!(rate < 2 * 60_000, "{tracks}: {rate}");
+    }
+}
+
+/// Every source that is heard has its block in each interval, under an SSRC of its kind.
+#[test]
+fn report_blocks_of_all_sources_go_out_in_every_interval() {
+    for (sources, senders) in [
+        (1u32, 0u32),
+        (31, 1),
+        (32, 1),
+        (200, 0),
+        (200, 1),
+        (200, 3),
+        (900, 2),
+    ] {
+        let start = Instant::now();
+        let mut session = session(start, RtpConfig::default());
+        for ssrc in 0..senders {
+            session.add_sender(ssrc, 90_000).unwrap();
+            session.label_sender(ssrc, label("video", None, &[]));
+            session.sent(start, ssrc, 0, 10);
+        }
+        let mut reported = std::collections::BTreeSet::new();
+        for ssrc in THEIRS..THEIRS + sources {
+            session.received(start, &header(ssrc, 1, 0), 1_000, 90_000);
+            let kind = if ssrc % 2 == 0 { "video" } else { "audio" };
+            session.label_source(ssrc, &Arc::new(label(kind, None, &[])));
+        }
+        let mut reports = 0;
+        while reports == 0 {
+            let now = session.poll_timeout().unwrap();
+            session.handle_timeout(now);
+            for compound in compounds(&mut session, now) {
+                reports += 1;
+                for report in find::<ReceiverReport>(&compound) {
+                    assert!(report.reports.len() <= 31);
+                    reported.extend(report.reports.iter().map(|block| block.ssrc));
+                }
+                for report in find::<rtcp::sender_report::SenderReport>(&compound) {
+                    assert!(report.reports.iter().all(|block| block.ssrc % 2 == 0));
+                    reported.extend(report.reports.iter().map(|block| block.ssrc));
+                }
+            }
+        }
+        assert_eq!(reported.len(), sources as usize, "{sources} {senders}");
+    }
+}
+
+/// The 1,001st source, and all that follow, find room where others have ended.
+#[test]
+fn sources_that_ended_make_room() {
+    let start = Instant::now();
+    let mut session = session(start, RtpConfig::default());
+    for ssrc in 1..5_000 {
+        assert!(
+            session.received(start, &header(ssrc, 1, 0), 1, 8_000),
+            "{ssrc}"
+        );
+        let mut bye = Vec::new();
+        reports::write_bye(&mut bye, &[ssrc]);
+        session.handle_rtcp(start, &bye);
+        events(&mut session);
+    }
+    assert_eq!(session.counters().sources_refused, 0);
+}
+
 fn collisions(session: &mut RtpSession) -> Vec<u32> {
     let told = events(session).into_iter();
     told.filter_map(|event| match event {
