@@ -27,7 +27,9 @@ pub(crate) fn live_pair(data: &[u8]) {
     world.start_pump(A, SSRC);
     world.run_for(ms(50));
     let mut insider = false;
-    while !script.is_done() {
+    // A script of nothing but pauses would last for hours.
+    let end = world.now + secs(40);
+    while !script.is_done() && world.now < end {
         let op = script.byte();
         let to = usize::from(op >> 7);
         match op % 8 {

@@ -26,7 +26,7 @@ impl Size {
         if full_size() {
             Self {
                 calls: 20,
-                time: secs(15 * 60),
+                time: secs(60 * 60),
                 blackout_every: secs(10 * 60),
             }
         } else {
@@ -168,11 +168,14 @@ impl Call {
     }
 }
 
-fn p99(calls: &[Call], part: usize) -> u32 {
+/// The mean of the slowest fiftieth, in microseconds. The 99th percentile itself lies where one
+/// datagram in a hundred is lost: between those that came at once and those sent again.
+fn slowest(calls: &[Call], part: usize) -> u32 {
     let all = calls.iter().flat_map(|call| call.delays[part].iter());
     let mut all: Vec<u32> = all.copied().collect();
     all.sort_unstable();
-    all[all.len() * 99 / 100]
+    let tail = &all[all.len() * 98 / 100..];
+    (tail.iter().map(|took| u64::from(*took)).sum::<u64>() / tail.len() as u64) as u32
 }
 
 fn rss_kib() -> f64 {
@@ -319,10 +322,10 @@ fn r_e03_calls_go_on_for_long() {
         }
     }
     // Outside of the blackouts it is as quick at the end as at the beginning.
-    let [begin, end] = [0, 1].map(|part| p99(&calls, part));
+    let [begin, end] = [0, 1].map(|part| slowest(&calls, part));
     let messages: u32 = calls.iter().map(|call| call.sent[A] + call.sent[B]).sum();
     println!(
-        "{} calls for {:?}: {messages} messages, none lost; p99 {begin} us, at the end {end}",
+        "{} calls for {:?}: {messages} messages, none lost; slowest 2 % {begin} us, at the end {end}",
         size.calls, size.time
     );
     if !full_size() {
@@ -330,8 +333,10 @@ fn r_e03_calls_go_on_for_long() {
     }
     let drift = f64::from(end) / f64::from(begin);
     assert!((0.9..1.1).contains(&drift), "{drift}");
-    let hours = (rss.len() - 5) as f64 / 60.0;
-    let slope = (rss[rss.len() - 1] - rss[4]) / hours / 1_024.0;
+    // The first blackout makes some buffers greater, once.
+    let settled = 14;
+    let hours = (rss.len() - 1 - settled) as f64 / 60.0;
+    let slope = (rss[rss.len() - 1] - rss[settled]) / hours / 1_024.0;
     println!("RSS grows by {slope:.2} MiB an hour");
     assert!(slope < 1.0, "{slope} MiB an hour");
 }
