@@ -90,6 +90,7 @@
 //! `spec/conformance.md` in the repository lists each of its rules with the test that shows it.
 #![forbid(unsafe_code)]
 
+mod budget;
 mod capabilities;
 mod connection;
 mod dtmf;
@@ -142,8 +143,8 @@ pub use connection::side::{
 pub use connection::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 pub use connection::stats::{
     RTCCertificateStats, RTCCodecStats, RTCDataStats, RTCDropStats, RTCFrameStats,
-    RTCIceCandidatePairStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats,
-    RTCStats, RTCTransportStats,
+    RTCIceCandidatePairStats, RTCInboundRtpStats, RTCMemoryStats, RTCOutboundRtpStats,
+    RTCRemoteInboundRtpStats, RTCStats, RTCTransportStats,
 };
 pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
 pub use connection::unknown::{RtpExtHeader, UnknownTrack};

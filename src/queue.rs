@@ -5,6 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::budget::Budget;
+
 /// Many producers, any number of consumers; each item goes to one of them.
 ///
 /// When full the oldest item is dropped and counted: a reader that stops never stalls the
@@ -16,24 +18,102 @@ pub(crate) struct Queue<T> {
     capacity: usize,
 }
 
+/// Room for so many items is kept when the queue is empty.
+const KEPT: usize = 256;
+
 #[derive(Debug)]
 struct Inner<T> {
     items: VecDeque<T>,
     dropped: u64,
     closed: bool,
+    weight: Option<Weight<T>>,
+}
+
+/// What the items of a queue hold is counted while more can come.
+#[derive(Debug)]
+struct Weight<T> {
+    of: fn(&T) -> usize,
+    all: usize,
+    budget: Budget,
+}
+
+impl<T> Inner<T> {
+    fn pop(&mut self) -> Option<T> {
+        let item = self.items.pop_front()?;
+        if let Some(weight) = &mut self.weight {
+            let left = weight.all.saturating_sub((weight.of)(&item));
+            weight.set(left);
+        }
+        if self.items.is_empty() && self.items.capacity() > KEPT {
+            self.items = VecDeque::new();
+        }
+        Some(item)
+    }
+}
+
+impl<T> Weight<T> {
+    fn set(&mut self, all: usize) {
+        self.budget.packets_changed(self.all, all);
+        self.all = all;
+    }
+}
+
+impl<T> Drop for Weight<T> {
+    fn drop(&mut self) {
+        self.set(0);
+    }
 }
 
 impl<T> Queue<T> {
     pub(crate) fn new(capacity: usize) -> Self {
+        Self::make(capacity, None)
+    }
+
+    /// One whose items count against a budget until it is closed.
+    pub(crate) fn weighed(capacity: usize, budget: Budget, of: fn(&T) -> usize) -> Self {
+        let all = 0;
+        Self::make(capacity, Some(Weight { of, all, budget }))
+    }
+
+    fn make(capacity: usize, weight: Option<Weight<T>>) -> Self {
         Self {
             inner: Mutex::new(Inner {
                 items: VecDeque::new(),
                 dropped: 0,
                 closed: false,
+                weight,
             }),
             notify: Notify::new(),
             capacity,
         }
+    }
+
+    /// What is counted of the items that wait.
+    pub(crate) fn weight(&self) -> usize {
+        lock(&self.inner)
+            .weight
+            .as_ref()
+            .map_or(0, |weight| weight.all)
+    }
+
+    /// Drops the oldest items until `bytes` of them are gone, and says how many bytes and items
+    /// that were.
+    pub(crate) fn shed(&self, bytes: usize) -> (usize, u64) {
+        let mut inner = lock(&self.inner);
+        let mut shed = (0usize, 0);
+        while shed.0 < bytes {
+            let before = inner.weight.as_ref().map_or(0, |weight| weight.all);
+            if inner.weight.is_none() || inner.pop().is_none() {
+                break;
+            }
+            let after = inner.weight.as_ref().map_or(0, |weight| weight.all);
+            shed = (
+                shed.0.saturating_add(before.saturating_sub(after)),
+                shed.1 + 1,
+            );
+        }
+        inner.dropped += shed.1;
+        shed
     }
 
     pub(crate) fn push(&self, item: T) {
@@ -55,12 +135,20 @@ impl<T> Queue<T> {
         if inner.closed {
             return;
         }
+        let mut came = 0usize;
         for item in items {
             if inner.items.len() >= self.capacity {
-                inner.items.pop_front();
+                inner.pop();
                 inner.dropped += 1;
             }
+            if let Some(weight) = &inner.weight {
+                came = came.saturating_add((weight.of)(&item));
+            }
             inner.items.push_back(item);
+        }
+        if let Some(weight) = &mut inner.weight {
+            let all = weight.all.saturating_add(came);
+            weight.set(all);
         }
         drop(inner);
         self.notify.notify_one();
@@ -68,12 +156,16 @@ impl<T> Queue<T> {
 
     /// No more items will come; those in the queue can still be read.
     pub(crate) fn close(&self) {
-        lock(&self.inner).closed = true;
+        let mut inner = lock(&self.inner);
+        inner.closed = true;
+        // What waits is the application's now, and grows no more.
+        inner.weight = None;
+        drop(inner);
         self.notify.notify_one();
     }
 
     pub(crate) fn try_pop(&self) -> Option<T> {
-        lock(&self.inner).items.pop_front()
+        lock(&self.inner).pop()
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -91,7 +183,7 @@ impl<T> Queue<T> {
         loop {
             {
                 let mut inner = lock(&self.inner);
-                if let Some(item) = inner.items.pop_front() {
+                if let Some(item) = inner.pop() {
                     if !inner.items.is_empty() {
                         // Another reader may wait for what is left.
                         self.notify.notify_one();

@@ -12,6 +12,7 @@ use super::data_options::{
 use super::data_shared::{ChannelShared, Delivered};
 use super::event::RTCConnectionEvent;
 use super::shared::{ConnectionShared, ConnectionState};
+use crate::budget::Charged;
 use crate::engine::data::{ChannelKey, DataEvent, MessageKind, SendData};
 use crate::engine::sctp::Reliability;
 use crate::error::{DisconnectReason, Error, Result, TransportFault};
@@ -69,7 +70,7 @@ impl RTCConnection {
         let channel = shared.open(|state| {
             let unread = state.engine.unread();
             let key = state.engine.create_channel(Instant::now(), spec.clone())?;
-            let channel = Arc::new(ChannelShared::new(key, spec, unread));
+            let channel = Arc::new(ChannelShared::new(key, Charged::free(spec), unread));
             state.channels.insert(key, channel.clone());
             Ok(channel)
         })?;

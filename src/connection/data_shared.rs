@@ -1,13 +1,14 @@
 //! The state of one data channel outside the engine: what the application reads and waits for.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::Notify;
 
 use super::data_options::{
     DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelState,
 };
+use crate::budget::Charged;
 use crate::engine::data::{ChannelKey, ChannelSpec, RECEIVE_WINDOW};
 use crate::engine::sctp::Unread;
 use crate::queue::{Queue, lock};
@@ -22,7 +23,7 @@ pub(super) type Delivered = (RTCDataChannelMessage, usize);
 
 pub(crate) struct ChannelShared {
     pub(super) key: ChannelKey,
-    pub(super) spec: ChannelSpec,
+    pub(super) spec: Arc<Charged<ChannelSpec>>,
     pub(super) events: Queue<RTCDataChannelEvent>,
     /// Woken at each change of state and when there is room to send.
     pub(super) changed: Notify,
@@ -45,7 +46,7 @@ struct Inner {
 }
 
 impl ChannelShared {
-    pub(super) fn new(key: ChannelKey, spec: ChannelSpec, unread: Unread) -> Self {
+    pub(super) fn new(key: ChannelKey, spec: Arc<Charged<ChannelSpec>>, unread: Unread) -> Self {
         Self {
             key,
             events: Queue::new(MAX_WAITING_EVENTS),

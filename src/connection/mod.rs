@@ -1,5 +1,8 @@
 //! RTCConnection and the descriptions that signalling carries.
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod budget_tests;
 pub(crate) mod candidate;
 mod candidate_line;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::ice_server::RTCIceServer;
 use super::restrictions::RTCRestrictions;
 use super::roles::{GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole};
 use super::side::{RTCConnectionSide, RTCIceConnectionInfo};
+use crate::budget::DEFAULT_BUDGET;
 use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::media::Kind;
 use crate::rtp::HeaderExtension;
@@ -47,6 +48,7 @@ pub struct RTCConnectionOptions {
     pub(crate) certificate: Option<RTCCertificate>,
     pub(crate) max_message_size: usize,
     pub(crate) linger: Duration,
+    pub(crate) memory_limit: usize,
 }
 
 impl Default for RTCConnectionOptions {
@@ -74,6 +76,7 @@ impl Default for RTCConnectionOptions {
             certificate: None,
             max_message_size: DEFAULT_MAX_MESSAGE,
             linger: Duration::from_secs(1),
+            memory_limit: DEFAULT_BUDGET,
         }
     }
 }
@@ -237,6 +240,19 @@ impl RTCConnectionOptions {
     #[doc(alias = "maxMessageSize")]
     pub fn max_message_size(mut self, bytes: usize) -> Self {
         self.max_message_size = bytes.clamp(1, 1 << 30);
+        self
+    }
+
+    /// What the peer may have this side hold for the application, in bytes: packets that wait on
+    /// tracks, packets of sources that nobody declared, its data channels with their labels.
+    /// Messages that wait on data channels are beside it, 13 MiB. Default 32 MiB; at least 1 MiB.
+    ///
+    /// Beyond it the track that holds most drops what waits longest. Data channels take at most
+    /// three quarters, each at least 1 KiB, for as long as somebody has a handle or the event;
+    /// further ones are refused. See [`RTCStats::memory`](crate::RTCStats::memory).
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = bytes.max(1 << 20);
         self
     }
 

@@ -74,6 +74,7 @@ impl RTCConnection {
                 true => Some(state.receiving.connected_streams()),
                 false => None,
             };
+            let budget = state.receiving.budget().clone();
             let receiving = match state.receiving.tracks.entry(id) {
                 Entry::Occupied(known) => {
                     let known = known.into_mut();
@@ -82,7 +83,14 @@ impl RTCConnection {
                 }
                 Entry::Vacant(free) => {
                     let level = state.engine.audio_level_id();
-                    free.insert(ReceivingTrack::new(&description, level, origin.clone(), id))
+                    let origin = origin.clone();
+                    free.insert(ReceivingTrack::new(
+                        &description,
+                        level,
+                        origin,
+                        id,
+                        &budget,
+                    ))
                 }
             };
             let track = receiving.track.clone();

@@ -8,6 +8,7 @@ use super::contributors::{Contributors, RTCContributor};
 use super::digits::{ReceivingDigits, dtmf_codecs};
 use super::repair::{HeardSource, heard_source, uses_ssrc};
 use super::stream_event::{RTCStreamEvent, StreamWatch};
+use crate::budget::Budget;
 use crate::engine::Engine;
 use crate::media::stream::{MediaStream, MediaStreamEvent};
 use crate::media::track::{MediaOrigin, MediaStreamTrack, MediaStreamTrackEvent};
@@ -20,7 +21,12 @@ pub(crate) struct Receiving {
     pub(super) tracks: BTreeMap<ReceiverId, ReceivingTrack>,
     pub(super) streams: Vec<MediaStream>,
     watch: StreamWatch,
+    budget: Budget,
 }
+
+/// More than is needed gives way at once, in parts of the budget: looking for the track that holds
+/// most costs something.
+const SHARE_TO_SHED: usize = 64;
 
 pub(super) struct ReceivingTrack {
     pub(super) description: RTCTrackDescription,
@@ -38,12 +44,13 @@ impl ReceivingTrack {
         audio_level_id: Option<u8>,
         origin: Weak<dyn MediaOrigin>,
         id: ReceiverId,
+        budget: &Budget,
     ) -> Self {
         let (kind, codecs) = (description.kind, &description.codecs);
         let digits = ReceivingDigits::new(dtmf_codecs(description));
         let track = match &digits {
             Some(digits) if kind == Kind::Dtmf => (*digits.track).clone(),
-            _ => MediaStreamTrack::remote(kind, codecs, audio_level_id, origin, id.0),
+            _ => MediaStreamTrack::remote(kind, codecs, audio_level_id, origin, id.0, budget),
         };
         Self {
             description: description.clone(),
@@ -80,6 +87,39 @@ impl ReceivingTrack {
 }
 
 impl Receiving {
+    pub(crate) fn new(budget: Budget) -> Self {
+        Self {
+            budget,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Keeps what the peer has this side hold within the budget: the track that holds most drops
+    /// what waits longest. `rest` is held elsewhere.
+    pub(crate) fn stay_within_budget(&self, rest: usize) {
+        while self.budget.excess(rest) > 0 {
+            let spare = self.budget.limit() / SHARE_TO_SHED;
+            let excess = self.budget.excess(rest).saturating_add(spare);
+            let tracks = self.tracks.values().map(|receiving| &receiving.track);
+            let Some((track, held)) = tracks
+                .map(|track| (track, track.held()))
+                .max_by_key(|(_, held)| *held)
+            else {
+                return;
+            };
+            // The next one may hold nearly as much: both give way in turn.
+            let (gone, packets) = track.shed(excess.min(held / 2 + 1));
+            self.budget.packets_dropped(packets);
+            if gone == 0 {
+                return;
+            }
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.tracks.is_empty()
     }

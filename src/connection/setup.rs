@@ -17,6 +17,7 @@ use super::restrictions::RTCRestrictions;
 use super::roles::{GatherStart, PeerIdentity};
 use super::server_url::ParsedServer;
 use super::shared::{ConnectionShared, ConnectionState};
+use crate::budget::Budget;
 use crate::engine::certificate::{HashAlgorithm, digest};
 use crate::engine::ice::{Credentials, IceConfig};
 use crate::engine::{Engine, EngineConfig, Identity};
@@ -51,6 +52,7 @@ pub(super) fn build(
     let socket = local_socket(options, servers)?;
     let shared = &socket.handle.shared;
     let now = Instant::now();
+    let budget = Budget::new(options.memory_limit);
     let config = EngineConfig {
         local: shared.credentials.clone(),
         certificate: shared.certificate.clone(),
@@ -84,6 +86,7 @@ pub(super) fn build(
             .clone()
             .unwrap_or_else(|| cname_from_random(crate::random::bytes())),
         extensions,
+        budget: budget.clone(),
         max_message_size: options.max_message_size,
         whole_datagrams: shared.whole_datagrams,
         tie_breaker: crate::random::u64(),
@@ -98,7 +101,7 @@ pub(super) fn build(
         policy: options.local_candidates,
         sending: BTreeMap::new(),
         streams: Vec::new(),
-        receiving: Receiving::default(),
+        receiving: Receiving::new(budget),
         channels: BTreeMap::new(),
         next_key: 0,
         closed: None,

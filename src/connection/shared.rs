@@ -395,6 +395,8 @@ impl Member for ConnectionShared {
         }
         // Sending frees buffers that are waited for.
         self.publish(&mut state);
+        let held = state.engine.held();
+        state.receiving.stay_within_budget(held);
         Serviced {
             deadline: state.poll_timeout(),
             done: state.engine.state() == EngineState::Closed,

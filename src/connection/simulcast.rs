@@ -253,7 +253,8 @@ impl ConnectionState {
                         )));
                     }
                     let level = self.engine.audio_level_id();
-                    let track = ReceivingTrack::new(&layer, level, origin.clone(), id);
+                    let budget = self.receiving.budget();
+                    let track = ReceivingTrack::new(&layer, level, origin.clone(), id, budget);
                     self.receiving.insert_layer(id, track);
                     id
                 }

@@ -164,6 +164,10 @@ impl MediaOrigin for ConnectionShared {
         }
         self.wake();
     }
+
+    fn over_budget(&self) {
+        self.wake();
+    }
 }
 
 impl SendingOwner for ConnectionShared {

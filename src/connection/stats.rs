@@ -46,8 +46,31 @@ pub struct RTCStats {
     pub certificates: Vec<RTCCertificateStats>,
     /// The data channels together.
     pub data: RTCDataStats,
+    /// What the peer has this side hold.
+    pub memory: RTCMemoryStats,
     /// Datagrams that were dropped, and why.
     pub dropped: RTCDropStats,
+}
+
+/// What the peer has this side hold for the application, in bytes; see
+/// [`RTCConnectionOptions::memory_limit`](crate::RTCConnectionOptions::memory_limit).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RTCMemoryStats {
+    /// The limit on `channels`, `packets` and `others` together.
+    pub limit: usize,
+    /// The peer's data channels with their labels, for as long as somebody has them.
+    pub channels: usize,
+    /// Packets that wait on tracks.
+    pub packets: usize,
+    /// Packets of undeclared sources, and what came before its time.
+    pub others: usize,
+    /// Messages that wait on data channels; they have the receive window to themselves.
+    pub messages: usize,
+    /// Packets that were dropped on tracks because the limit was reached. Channels that were
+    /// refused are in [`RTCDataStats::refused_channels`].
+    pub packets_dropped: u64,
 }
 
 /// The data channels of a connection together (row G40).
@@ -253,6 +276,14 @@ impl ConnectionState {
                 dropped_packets: data.sctp.dropped + data.early_packets,
                 dropped_messages: data.dropped_messages,
                 refused_channels: data.refused_channels,
+            },
+            memory: RTCMemoryStats {
+                limit: engine.budget().limit(),
+                channels: engine.budget().channels(),
+                packets: engine.budget().packets(),
+                others: engine.held(),
+                messages: engine.unread().get(),
+                packets_dropped: engine.budget().dropped(),
             },
             dropped: RTCDropStats {
                 unknown_protocol,

@@ -10,6 +10,8 @@ use crate::rtp::RtpPacket;
 
 /// `UnknownTrack` events that wait for the application.
 pub(crate) const MAX_WAITING: usize = 64;
+/// Elements that are told of one packet: a large datagram may have 30,000 empty ones.
+const MAX_HEADERS: usize = 64;
 
 /// A source that no `receive_track` declared, as its first packet shows it.
 ///
@@ -34,7 +36,8 @@ pub struct UnknownTrack {
     pub rid: Option<String>,
     /// Contributing sources.
     pub csrcs: Vec<u32>,
-    /// All header extension elements of the first packet, in the order they came.
+    /// All header extension elements of the first packet, in the order they came; the
+    /// first 64.
     #[doc(alias = "rtpExtHeaders")]
     pub rtp_ext_headers: Vec<RtpExtHeader>,
 }
@@ -98,6 +101,7 @@ impl ConnectionState {
         let rtp_ext_headers = packet
             .extensions
             .iter()
+            .take(MAX_HEADERS)
             .map(|(id, value)| RtpExtHeader {
                 uri: ids.uri(id).map(str::to_owned),
                 id,

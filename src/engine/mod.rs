@@ -46,6 +46,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use crate::budget::Budget;
 use crate::error::DisconnectReason;
 use crate::rtp::{ExtensionMap, ReceiverId, Router, RtpPacket, RtpSession};
 use demux::Protocol;
@@ -117,6 +118,7 @@ impl Engine {
             config.wall_clock,
             config.rtp.clone(),
         );
+        let config_budget = config.budget.clone();
         let extensions_in = config.extensions.clone();
         let extensions_out = config.extensions.clone();
         Self {
@@ -147,7 +149,7 @@ impl Engine {
             transport_sequence: 0,
             nacked: Vec::new(),
             header: Vec::new(),
-            data: data::Data::default(),
+            data: data::Data::new(config_budget),
             closing: None,
             last_now: now,
         }
@@ -424,6 +426,19 @@ impl Engine {
             bytes_sent,
             ..self.traffic
         }
+    }
+
+    /// Bytes that the peer has the engine hold, beside the receive window of data: packets of
+    /// unknown sources, messages and handshake datagrams that came too early.
+    pub(crate) fn held(&self) -> usize {
+        let early: usize = self.early_dtls.iter().map(Vec::len).sum();
+        early
+            .saturating_add(self.unknown.held_bytes())
+            .saturating_add(self.data.early_bytes())
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.config.budget
     }
 
     fn count_received(&mut self, bytes: usize) {

@@ -6,6 +6,7 @@ use super::certificate::Certificate;
 use super::dtls::DtlsRole;
 use super::ice::{Candidate, Credentials, IceConfig, IceState, Role};
 use super::secure::{Identity, SecureState};
+use crate::budget::Budget;
 use crate::error::DisconnectReason;
 use crate::rtp::{ExtensionMap, ReceiverId, RtpConfig};
 
@@ -23,6 +24,8 @@ pub(crate) struct EngineConfig {
     pub(crate) cname: String,
     pub(crate) extensions: ExtensionMap,
     pub(crate) tie_breaker: u64,
+    /// What the peer may have this side hold.
+    pub(crate) budget: Budget,
     /// The largest data channel message taken from the peer, in bytes.
     pub(crate) max_message_size: usize,
     /// The socket never lets a datagram be fragmented.

@@ -2,7 +2,10 @@
 //! ones apart.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::Instant;
+
+use bytes::Bytes;
 
 use super::Engine;
 use super::media::{OutgoingRtp, Receiver, ReceiverSpec};
@@ -261,7 +264,7 @@ impl Engine {
                 ssrc: packet.ssrc,
                 csrcs: packet.csrcs.clone(),
                 extensions: RtpExtensions::default(),
-                payload: packet.payload.slice(block.range.clone()),
+                payload: part(&packet.payload, block.range.clone()),
             });
         }
         for packet in recovered.into_iter().rev() {
@@ -270,10 +273,20 @@ impl Engine {
         if fresh {
             let primary = RtpPacket {
                 payload_type: red.primary.payload_type,
-                payload: packet.payload.slice(red.primary.range),
+                payload: part(&packet.payload, red.primary.range),
                 ..packet
             };
             self.queue_packet(id, primary);
         }
     }
+}
+
+/// A part of a packet. A small one is copied: it would keep all of the packet for as long as it
+/// waits.
+fn part(whole: &Bytes, range: Range<usize>) -> Bytes {
+    let part = whole.slice(range);
+    if part.len().saturating_mul(4) < whole.len() {
+        return Bytes::copy_from_slice(&part);
+    }
+    part
 }

@@ -21,6 +21,8 @@ const MAX_BYTES: usize = 1 << 20;
 const FORGET_AFTER: Duration = Duration::from_secs(60);
 
 type Packet = (RtpHeader, RtpPacket);
+/// What a packet holds beside its bytes.
+const PLACE: usize = 2 * size_of::<Packet>();
 
 /// What became of a packet of an unknown source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,6 +177,15 @@ impl UnknownSources {
             source.given_up = true;
             self.sources.insert(ssrc, source);
         }
+    }
+
+    pub(crate) fn held_bytes(&self) -> usize {
+        let sources = self
+            .sources
+            .capacity()
+            .saturating_mul(size_of::<(u32, Source)>());
+        let places = self.packets.saturating_mul(PLACE);
+        self.bytes.saturating_add(places).saturating_add(sources)
     }
 
     /// Sources, packets and bytes held.

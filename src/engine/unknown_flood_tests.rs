@@ -35,6 +35,7 @@ fn engine(now: Instant) -> Engine {
     let mut engine = Engine::new(
         now,
         EngineConfig {
+            budget: crate::budget::Budget::default(),
             local: Credentials::generate().unwrap(),
             certificate: Certificate::generate().unwrap(),
             role: None,

@@ -56,6 +56,8 @@ pub(crate) struct JitterBuffer {
     dropped_before: u64,
     keyframe: KeyframeNeed,
     stats: JitterStats,
+    /// What the packets in `slots` hold, in bytes.
+    payloads: usize,
 }
 
 impl JitterBuffer {
@@ -90,11 +92,30 @@ impl JitterBuffer {
             dropped_before: 0,
             keyframe: KeyframeNeed::default(),
             stats: JitterStats::default(),
+            payloads: 0,
         }
     }
 
     pub(crate) fn stats(&self) -> JitterStats {
         self.stats
+    }
+
+    /// What is held, in bytes.
+    pub(crate) fn held(&self) -> usize {
+        let slots = self
+            .slots
+            .capacity()
+            .saturating_mul(size_of::<Option<Slot>>());
+        slots.saturating_add(self.payloads)
+    }
+
+    /// Gives up all that is held.
+    pub(crate) fn shed(&mut self) {
+        while !self.slots.is_empty() {
+            self.drop_front();
+        }
+        self.slots = VecDeque::new();
+        self.probation = Vec::new();
     }
 
     /// Packets held.
@@ -118,6 +139,9 @@ impl JitterBuffer {
 
     fn pop_slot(&mut self) -> Option<Slot> {
         let slot = self.slots.pop_front().flatten();
+        if let Some(slot) = &slot {
+            self.payloads = self.payloads.saturating_sub(slot.packet.held());
+        }
         self.base = self.base.wrapping_add(1);
         self.cursor = self.cursor.saturating_sub(1);
         slot

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::description::MAX_ENCODINGS;
 use super::{JitterBuffer, JitterConfig, JitterStats, Kind, MediaSample, RTCCodec};
+use crate::budget::Budget;
 use crate::dtmf::{Command, DTMFEvent, DtmfEnd};
 use crate::error::{Error, Result};
 use crate::queue::{Queue, lock};
@@ -95,14 +96,50 @@ pub(crate) trait MediaSink: Send + Sync {
 /// A connection as its remote tracks see it.
 pub(crate) trait MediaOrigin: Send + Sync {
     fn request_keyframe(&self, key: u32, request: KeyframeRequest);
+    /// More waits for the application than may.
+    fn over_budget(&self);
 }
 
 struct Remote {
     packets: Queue<RtpPacket>,
-    jitter: Mutex<JitterBuffer>,
+    jitter: Mutex<Reordering>,
     origin: Weak<dyn MediaOrigin>,
     key: u32,
     encodings: Mutex<RemoteEncodings>,
+}
+
+/// The jitter buffer, and what of it is counted.
+struct Reordering {
+    buffer: JitterBuffer,
+    counted: usize,
+    /// Until the track has ended.
+    budget: Option<Budget>,
+}
+
+impl Reordering {
+    /// Counts what is held now; true when that has become more than the budget allows.
+    fn count(&mut self) -> bool {
+        let Some(budget) = &self.budget else {
+            return false;
+        };
+        let (before, held) = (self.counted, self.buffer.held());
+        budget.packets_changed(before, held);
+        self.counted = held;
+        held > before && budget.excess(0) > 0
+    }
+
+    fn end(&mut self) {
+        if let Some(budget) = self.budget.take() {
+            budget.packets_changed(self.counted, 0);
+            self.counted = 0;
+        }
+    }
+}
+
+impl Drop for Reordering {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 /// The encodings of a received track, by name.
@@ -155,6 +192,7 @@ impl MediaStreamTrack {
         audio_level_id: Option<u8>,
         origin: Weak<dyn MediaOrigin>,
         key: u32,
+        budget: &Budget,
     ) -> Self {
         let config = JitterConfig {
             audio_level_id,
@@ -163,8 +201,12 @@ impl MediaStreamTrack {
         Self::with_end(
             kind,
             End::Remote(Remote {
-                packets: Queue::new(MAX_WAITING_PACKETS),
-                jitter: Mutex::new(JitterBuffer::new(codecs, config)),
+                packets: Queue::weighed(MAX_WAITING_PACKETS, budget.clone(), RtpPacket::held),
+                jitter: Mutex::new(Reordering {
+                    buffer: JitterBuffer::new(codecs, config),
+                    counted: 0,
+                    budget: Some(budget.clone()),
+                }),
                 origin,
                 key,
                 encodings: Mutex::default(),
@@ -412,19 +454,25 @@ impl MediaStreamTrack {
                 let mut jitter = lock(&remote.jitter);
                 let now = std::time::Instant::now();
                 let sample = loop {
-                    if let Some(sample) = jitter.pop(now) {
+                    if let Some(sample) = jitter.buffer.pop(now) {
                         break Some(sample);
                     }
                     match remote.packets.try_pop() {
-                        Some(packet) => jitter.push(now, packet),
+                        Some(packet) => jitter.buffer.push(now, packet),
                         None => break None,
                     }
                 };
+                if jitter.count()
+                    && let Some(origin) = remote.origin.upgrade()
+                {
+                    origin.over_budget();
+                }
                 if sample.is_none() && remote.packets.is_closed() {
                     // Nothing more comes: what is missing is lost.
-                    return jitter.pop(now + AFTER_THE_END);
+                    return jitter.buffer.pop(now + AFTER_THE_END);
                 }
-                (sample, jitter.poll_timeout(), jitter.wants_keyframe(now))
+                let buffer = &mut jitter.buffer;
+                (sample, buffer.poll_timeout(), buffer.wants_keyframe(now))
             };
             // The connection locks itself, and must not wait for the buffer.
             if wants_keyframe {
@@ -441,7 +489,9 @@ impl MediaStreamTrack {
                 None => arrival.await,
             };
             if let Some(packet) = packet {
-                lock(&remote.jitter).push(std::time::Instant::now(), packet);
+                let mut jitter = lock(&remote.jitter);
+                jitter.buffer.push(std::time::Instant::now(), packet);
+                jitter.count();
             }
         }
     }
@@ -487,9 +537,38 @@ impl MediaStreamTrack {
         }
     }
 
+    /// Bytes that wait for the application.
+    pub(crate) fn held(&self) -> usize {
+        match &self.inner.end {
+            End::Remote(remote) => {
+                let reordering = lock(&remote.jitter).counted;
+                remote.packets.weight().saturating_add(reordering)
+            }
+            End::Local(_) | End::Dtmf(_) => 0,
+        }
+    }
+
+    /// Drops what waits longest, about so many bytes; says how many it were, and packets.
+    pub(crate) fn shed(&self, bytes: usize) -> (usize, u64) {
+        let End::Remote(remote) = &self.inner.end else {
+            return (0, 0);
+        };
+        let (mut gone, mut packets) = remote.packets.shed(bytes);
+        if gone < bytes {
+            let mut jitter = lock(&remote.jitter);
+            let before = jitter.counted;
+            let overflow = jitter.buffer.stats().overflow;
+            jitter.buffer.shed();
+            jitter.count();
+            gone = gone.saturating_add(before.saturating_sub(jitter.counted));
+            packets += jitter.buffer.stats().overflow.saturating_sub(overflow);
+        }
+        (gone, packets)
+    }
+
     pub(crate) fn set_codecs(&self, codecs: &[RTCCodec]) {
         if let End::Remote(remote) = &self.inner.end {
-            lock(&remote.jitter).set_codecs(codecs);
+            lock(&remote.jitter).buffer.set_codecs(codecs);
         }
     }
 
@@ -497,7 +576,10 @@ impl MediaStreamTrack {
     pub(crate) fn end(&self) {
         self.inner.events.close();
         match &self.inner.end {
-            End::Remote(remote) => remote.packets.close(),
+            End::Remote(remote) => {
+                remote.packets.close();
+                lock(&remote.jitter).end();
+            }
             End::Dtmf(end) => end.close(),
             End::Local(_) => {}
         }
@@ -514,7 +596,9 @@ impl MediaStreamTrack {
     /// What happened to the packets that `recv_sample` took; `None` while it took none.
     pub(crate) fn jitter_stats(&self) -> Option<JitterStats> {
         match &self.inner.end {
-            End::Remote(remote) => Some(lock(&remote.jitter).stats()).filter(|s| s.received > 0),
+            End::Remote(remote) => {
+                Some(lock(&remote.jitter).buffer.stats()).filter(|s| s.received > 0)
+            }
             End::Local(_) | End::Dtmf(_) => None,
         }
     }

@@ -26,6 +26,19 @@ pub struct RtpPacket {
     pub payload: Bytes,
 }
 
+impl RtpPacket {
+    /// What a packet holds beside its contents: itself, its place in a queue, three allocations.
+    const OVERHEAD: usize = 256;
+
+    /// Bytes that it holds while it waits.
+    pub(crate) fn held(&self) -> usize {
+        Self::OVERHEAD
+            .saturating_add(self.payload.len())
+            .saturating_add(self.extensions.block.len())
+            .saturating_add(self.csrcs.len().saturating_mul(4))
+    }
+}
+
 /// The header extension elements of a packet (RFC 8285), kept as they came on the wire.
 ///
 /// Two values are equal when their wire forms are.

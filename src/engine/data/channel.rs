@@ -1,6 +1,9 @@
 //! One data channel: what it is made of, and where it stands.
 
+use std::sync::Arc;
+
 use super::{ChannelKey, Reliability};
+use crate::budget::Charged;
 
 /// Payload protocol identifiers (RFC 8831 section 8).
 pub(super) mod ppid {
@@ -64,7 +67,7 @@ impl ClosedBecause {
 #[derive(Debug)]
 pub(super) struct Channel {
     pub(super) key: ChannelKey,
-    pub(super) spec: ChannelSpec,
+    pub(super) spec: Arc<Charged<ChannelSpec>>,
     pub(super) id: Option<u16>,
     pub(super) state: ChannelState,
     /// The peer opened it.
@@ -90,6 +93,16 @@ pub(super) enum Reset {
 }
 
 impl ChannelSpec {
+    /// What a channel holds at both layers beside its names: measured, with its events.
+    const OVERHEAD: usize = 1_024;
+
+    /// Bytes that a channel holds.
+    pub(super) fn held(&self) -> usize {
+        Self::OVERHEAD
+            .saturating_add(self.label.len())
+            .saturating_add(self.protocol.len())
+    }
+
     /// Messages in one turn: 1, 2, 4 and 8 for the four priorities (RFC 8831 section 6.4).
     pub(super) fn weight(&self) -> u16 {
         (self.priority / 128).clamp(1, 8)
@@ -97,7 +110,7 @@ impl ChannelSpec {
 }
 
 impl Channel {
-    pub(super) fn new(key: ChannelKey, spec: ChannelSpec, incoming: bool) -> Self {
+    pub(super) fn new(key: ChannelKey, spec: Arc<Charged<ChannelSpec>>, incoming: bool) -> Self {
         Self {
             key,
             id: spec.negotiated,

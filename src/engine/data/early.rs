@@ -15,6 +15,10 @@ pub(super) struct Early {
 }
 
 impl Early {
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
     /// Keeps a message with its payload protocol identifier; false when there is no room.
     pub(super) fn keep(&mut self, stream: u16, kind: u32, data: Bytes) -> bool {
         let held = self.held.saturating_add(Unread::cost(data.len()));

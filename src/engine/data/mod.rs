@@ -15,6 +15,7 @@ pub(crate) mod fuzz;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -22,6 +23,8 @@ use channel::{Channel, ppid};
 pub(crate) use channel::{ChannelSpec, ChannelState, ClosedBecause, MessageKind};
 use early::Early;
 pub(crate) use transport::SendData;
+
+use crate::budget::{Budget, Charged};
 
 use super::sctp::{Reliability, SctpCounters, SctpTransport, Unread};
 
@@ -49,7 +52,7 @@ pub(crate) enum DataEvent {
     Incoming {
         key: ChannelKey,
         id: u16,
-        spec: ChannelSpec,
+        spec: Arc<Charged<ChannelSpec>>,
     },
     /// A channel of ours can be used.
     Open { key: ChannelKey, id: u16 },
@@ -95,6 +98,7 @@ pub(crate) struct Data {
     next_key: u32,
     /// Channels that the peer opened.
     incoming: usize,
+    budget: Budget,
     events: VecDeque<DataEvent>,
     early: Early,
     /// No stream of this side's is free below.
@@ -108,4 +112,18 @@ pub(crate) struct Data {
     failed: Option<ClosedBecause>,
     /// The connection is being closed: no channel of the peer's is taken any more.
     ending: bool,
+}
+
+impl Data {
+    pub(super) fn new(budget: Budget) -> Self {
+        Self {
+            budget,
+            ..Self::default()
+        }
+    }
+
+    /// What is kept of messages on streams of no channel yet.
+    pub(super) fn early_bytes(&self) -> usize {
+        self.early.held()
+    }
 }

@@ -11,6 +11,7 @@ use super::{
     Channel, ChannelKey, ChannelSpec, ChannelState, ClosedBecause, Data, DataEvent, MAX_INCOMING,
     MAX_STREAM, MessageKind, Reliability, ppid,
 };
+use crate::budget::Charged;
 use crate::engine::data::transport::MAX_BUFFERED;
 use crate::engine::sctp::Outbound;
 
@@ -282,6 +283,10 @@ impl Data {
         {
             return self.refuse(now, stream);
         }
+        let Some(charge) = self.budget.charge_channel(spec.held()) else {
+            return self.refuse(now, stream);
+        };
+        let spec = Charged::new(spec, charge);
         self.incoming = self.incoming.saturating_add(1);
         let mut channel = Channel::new(ChannelKey(0), spec.clone(), true);
         channel.id = Some(stream);

@@ -220,3 +220,30 @@ fn empty_messages_are_empty_and_unknown_kinds_are_dropped() {
     assert_eq!(data.counters.dropped_messages, 1);
     assert_eq!(data.unread.get(), 2 * Unread::cost(0));
 }
+
+/// The names of the peer's channels count, for as long as anybody has them.
+#[test]
+fn r_c09_channels_with_long_names_stay_within_their_part_of_the_budget() {
+    let (mut data, resets) = data();
+    data.budget = Budget::new(8 << 20);
+    let long = ChannelSpec {
+        protocol: "p".repeat(65_535),
+        ..spec(&"l".repeat(65_535))
+    };
+    for stream in (1..400).step_by(2) {
+        tell(&mut data, stream, ppid::DCEP, dcep::open(&long));
+    }
+    let (held, most) = (data.budget.channels(), 6 << 20);
+    assert!(held <= most && held > most - 140_000, "{held}");
+    let open = data.channels.len();
+    assert_eq!(data.counters.refused_channels, 200 - open as u64);
+    assert_eq!(resets.lock().unwrap().len(), 200 - open);
+    // One with short names still finds room.
+    tell(&mut data, 1_001, ppid::DCEP, dcep::open(&spec("short")));
+    assert_eq!(data.channels.len(), open + 1);
+    // A channel that is over is counted while its event waits.
+    data.end(ClosedBecause::Connection);
+    assert!(data.budget.channels() >= held);
+    data.events.clear();
+    assert_eq!(data.budget.channels(), 0);
+}

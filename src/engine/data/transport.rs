@@ -8,6 +8,7 @@ use super::{
     Channel, ChannelKey, ChannelSpec, ChannelState, ClosedBecause, DataCounters, DataEvent,
     MAX_STREAM, MessageKind, RECEIVE_WINDOW, Unread, ppid,
 };
+use crate::budget::Charged;
 use crate::engine::dtls::DtlsRole;
 use crate::engine::sctp::{Association, Outbound, RECORD, SctpConfig, SctpEvent, SctpTransport};
 use crate::engine::{Engine, EngineState};
@@ -40,6 +41,7 @@ impl Engine {
                 "the data channel id {id} is in use or reserved"
             )));
         }
+        let spec = Charged::free(spec);
         let key = self.data.add(Channel::new(ChannelKey(0), spec, false));
         self.start_data(now);
         if self

@@ -48,7 +48,7 @@ fn read(world: &mut World, sides: &mut [Side; 2]) {
             match event {
                 DataEvent::Incoming { key, id, spec } => {
                     side.highest = side.highest.max(id);
-                    side.labels.insert(key, spec.label);
+                    side.labels.insert(key, spec.label.clone());
                 }
                 DataEvent::Open { id, .. } => side.highest = side.highest.max(id),
                 DataEvent::Message { key, data, .. } => {

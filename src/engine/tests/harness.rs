@@ -187,6 +187,7 @@ impl World {
         let mut rng = Rng::new(seed ^ 0x0510);
         let peers = [A, B].map(|side| {
             let config = EngineConfig {
+                budget: crate::budget::Budget::default(),
                 local: credentials(side, 0),
                 certificate: certificate(side),
                 role: setup.roles[side],

@@ -54,6 +54,7 @@ impl JitterBuffer {
         }
         match self.slots.get_mut(offset) {
             Some(slot @ None) => {
+                self.payloads = self.payloads.saturating_add(packet.held());
                 *slot = Some(Slot {
                     packet,
                     received: now,
@@ -126,6 +127,7 @@ impl JitterBuffer {
     fn restart(&mut self, now: Instant, sequence: u16) {
         self.started = true;
         self.slots.clear();
+        self.payloads = 0;
         self.base = sequence;
         self.cursor = 0;
         self.at_boundary = false;
@@ -136,7 +138,7 @@ impl JitterBuffer {
     }
 
     /// Gives up the oldest slot because there is no room.
-    fn drop_front(&mut self) {
+    pub(super) fn drop_front(&mut self) {
         match self.pop_slot() {
             Some(slot) => {
                 self.stats.overflow = self.stats.overflow.saturating_add(1);

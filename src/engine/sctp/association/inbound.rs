@@ -112,7 +112,7 @@ impl Inbound {
         let (held, unread) = (self.held(), self.ordering.unread());
         let most = self
             .window
-            .saturating_mul(2)
+            .saturating_add(self.window / 4)
             .saturating_add(self.max_message_size);
         held > 0 && unread < self.window && held.saturating_add(unread) < most
     }

@@ -80,6 +80,11 @@ impl Part {
 
     fn append(&mut self, bytes: &[u8], most: usize) {
         if self.fits(bytes.len(), most) {
+            // In steps that waste less than doubling would.
+            if self.data.capacity().saturating_sub(self.data.len()) < bytes.len() {
+                let more = bytes.len().max(self.data.len() / 4);
+                self.data.reserve_exact(more);
+            }
             self.data.extend(bytes);
         }
     }
@@ -104,6 +109,15 @@ impl Part {
             put(&mut self.data, &after.data);
         }
     }
+}
+
+/// A few bytes would keep the room of the long message that was expected.
+fn trimmed(mut data: Vec<u8>) -> Vec<u8> {
+    let spare = data.capacity().saturating_sub(data.len());
+    if spare > data.len() / 8 + 64 {
+        data.shrink_to_fit();
+    }
+    data
 }
 
 /// Appends by slices, which is fast.
@@ -193,7 +207,7 @@ impl Reassembly {
         match part.head.filter(|_| part.end) {
             Some(head) => {
                 self.hint = part.data.len();
-                let data = (!part.too_large).then(|| part.data.into());
+                let data = (!part.too_large).then(|| trimmed(part.data.into()));
                 Some(Message { head, data })
             }
             None => {
