@@ -10,6 +10,10 @@ use crate::engine::sctp::{SctpConfig, SctpEvent, Unread};
 
 /// A TSN further ahead than this is nothing that a window of ours allows.
 const MAX_AHEAD: u64 = 1 << 18;
+/// Messages that wait for an earlier one: one packet may set them all free. What comes in turn may
+/// be what they wait for, so that there is room for some more of that.
+const MAX_WAITING: usize = 24 * 1024;
+const MAX_WAITING_IN_TURN: usize = 32 * 1024;
 /// Blocks told in one SACK.
 const MAX_BLOCKS: usize = 128;
 /// Duplicates told in one SACK.
@@ -61,6 +65,9 @@ impl Inbound {
     }
 
     fn window_left(&self) -> usize {
+        if self.ordering.waiting() >= MAX_WAITING {
+            return 0;
+        }
         let used = self.held().saturating_add(self.ordering.unread());
         self.window.saturating_sub(used)
     }
@@ -114,7 +121,10 @@ impl Inbound {
             .window
             .saturating_add(self.window / 4)
             .saturating_add(self.max_message_size);
-        held > 0 && unread < self.window && held.saturating_add(unread) < most
+        held > 0
+            && unread < self.window
+            && held.saturating_add(unread) < most
+            && self.ordering.waiting() < MAX_WAITING_IN_TURN
     }
 
     fn duplicate(&mut self, tsn: u32) {

@@ -14,28 +14,17 @@ struct Ready {
     data: Option<Vec<u8>>,
 }
 
-#[derive(Default)]
-struct Stream {
-    expected: u64,
-    /// Whole messages that wait for an earlier one.
-    ready: BTreeMap<u64, Ready>,
-}
-
 pub(super) struct Ordering {
-    streams: HashMap<u16, Stream>,
+    /// The number that each stream goes on with.
+    expected: HashMap<u16, u64>,
+    /// Whole messages that wait for an earlier one, by stream and number: in one map, since there
+    /// may be one on each of many streams.
+    ready: BTreeMap<(u16, u64), Ready>,
     /// Streams that nobody listens to.
     retired: HashSet<u16>,
     unread: Unread,
     /// Bytes that wait, with what keeping them costs.
     held: usize,
-}
-
-impl Stream {
-    /// How far ahead of the expected number; none when it was before.
-    fn ahead(&self, ssn: u16) -> Option<u64> {
-        let ahead = ssn.wrapping_sub(self.expected as u16) as i16;
-        u64::try_from(ahead).ok()
-    }
 }
 
 impl Ready {
@@ -44,10 +33,16 @@ impl Ready {
     }
 }
 
+/// How far a number is ahead of the expected one; none when it was before.
+fn ahead(expected: u64, ssn: u16) -> Option<u64> {
+    u64::try_from(ssn.wrapping_sub(expected as u16) as i16).ok()
+}
+
 impl Ordering {
     pub(super) fn new(unread: Unread) -> Self {
         Self {
-            streams: HashMap::new(),
+            expected: HashMap::new(),
+            ready: BTreeMap::new(),
             retired: HashSet::new(),
             unread,
             held: 0,
@@ -56,6 +51,11 @@ impl Ordering {
 
     pub(super) fn held(&self) -> usize {
         self.held
+    }
+
+    /// Messages that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.ready.len()
     }
 
     pub(super) fn unread(&self) -> usize {
@@ -74,51 +74,63 @@ impl Ordering {
         if head.unordered {
             return deliver(&self.unread, head.stream, ready, events);
         }
-        let state = self.streams.entry(head.stream).or_default();
-        let Some(ahead) = state.ahead(head.ssn) else {
+        let expected = self.expected.entry(head.stream).or_default();
+        let Some(ahead) = ahead(*expected, head.ssn) else {
             return;
         };
         if ahead > 0 {
             // A number used twice is the peer's fault; the first stands.
-            if let Entry::Vacant(place) = state.ready.entry(state.expected.saturating_add(ahead)) {
+            let number = expected.saturating_add(ahead);
+            if let Entry::Vacant(place) = self.ready.entry((head.stream, number)) {
                 self.held = self.held.saturating_add(ready.cost());
                 place.insert(ready);
             }
             return;
         }
-        state.expected = state.expected.saturating_add(1);
+        let next = expected.saturating_add(1);
+        *expected = next;
         deliver(&self.unread, head.stream, ready, events);
-        self.held = state.deliver_ready(head.stream, &self.unread, self.held, events);
+        self.deliver_ready(head.stream, next, events);
     }
 
     /// Messages up to `ssn` that are not here will not come (RFC 3758 section 3.6).
     pub(super) fn skip(&mut self, stream: u16, ssn: u16, events: &mut VecDeque<SctpEvent>) {
-        let Some(state) = self.streams.get_mut(&stream) else {
-            let state = self.streams.entry(stream).or_default();
-            state.expected = u64::from(ssn).saturating_add(1);
-            return;
+        let after = match self.expected.get(&stream) {
+            None => u64::from(ssn).saturating_add(1),
+            Some(&expected) => match ahead(expected, ssn) {
+                None => return,
+                Some(ahead) => expected.saturating_add(ahead).saturating_add(1),
+            },
         };
-        let Some(ahead) = state.ahead(ssn) else {
-            return;
-        };
-        let after = state.expected.saturating_add(ahead).saturating_add(1);
-        while let Some(entry) = state.ready.first_entry()
-            && *entry.key() < after
+        self.expected.insert(stream, after);
+        self.deliver_ready(stream, after, events);
+    }
+
+    /// Delivers what is before `next`, and what goes on from there.
+    fn deliver_ready(&mut self, stream: u16, mut next: u64, events: &mut VecDeque<SctpEvent>) {
+        let before = next;
+        while !self.ready.is_empty()
+            && let Some((&(_, number), _)) = self.ready.range((stream, 0)..=(stream, next)).next()
+            && let Some(ready) = self.ready.remove(&(stream, number))
         {
-            let ready = entry.remove();
+            next = next.max(number.saturating_add(1));
             self.held = self.held.saturating_sub(ready.cost());
             deliver(&self.unread, stream, ready, events);
         }
-        state.expected = after;
-        self.held = state.deliver_ready(stream, &self.unread, self.held, events);
+        if next != before {
+            self.expected.insert(stream, next);
+        }
     }
 
     /// The peer begins a stream anew (RFC 6525 section 5.2.2).
     pub(super) fn forget(&mut self, stream: u16) {
-        if let Some(state) = self.streams.remove(&stream) {
-            for ready in state.ready.into_values() {
-                self.held = self.held.saturating_sub(ready.cost());
-            }
+        if self.expected.remove(&stream).is_none() {
+            return;
+        }
+        while let Some((&key, _)) = self.ready.range((stream, 0)..=(stream, u64::MAX)).next()
+            && let Some(ready) = self.ready.remove(&key)
+        {
+            self.held = self.held.saturating_sub(ready.cost());
         }
     }
 
@@ -128,28 +140,7 @@ impl Ordering {
     }
 
     pub(super) fn known(&self) -> Vec<u16> {
-        self.streams.keys().copied().collect()
-    }
-}
-
-impl Stream {
-    /// Delivers what is in turn; what is held after that, of what was.
-    fn deliver_ready(
-        &mut self,
-        stream: u16,
-        unread: &Unread,
-        mut held: usize,
-        events: &mut VecDeque<SctpEvent>,
-    ) -> usize {
-        while let Some(entry) = self.ready.first_entry()
-            && *entry.key() == self.expected
-        {
-            let ready = entry.remove();
-            self.expected = self.expected.saturating_add(1);
-            held = held.saturating_sub(ready.cost());
-            deliver(unread, stream, ready, events);
-        }
-        held
+        self.expected.keys().copied().collect()
     }
 }
 

@@ -40,6 +40,7 @@ impl Association {
         if matches!(self.state, State::Idle | State::Over) && self.control.is_empty() {
             return false;
         }
+        self.send_reset(now);
         wire::begin_packet(out, PORT, self.peer_tag);
         let empty = out.len();
         while let Some(Control::Bundled(chunk)) = pop_front_if(&mut self.control, |control| {
@@ -50,7 +51,6 @@ impl Association {
         }
         // The answer to a great heartbeat is as great as that, and no greater.
         if self.state == State::Established && out.len() <= MAX_PACKET {
-            self.send_reset(now);
             self.put_chunks(now, out);
         }
         if out.len() == empty {

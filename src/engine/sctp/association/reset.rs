@@ -214,7 +214,7 @@ impl Association {
                         self.respond_again(request);
                     }
                 }
-                RESPONSE => self.on_response(now, wire::u32_at(value, 0)?, wire::u32_at(value, 4)?),
+                RESPONSE => self.on_response(wire::u32_at(value, 0)?, wire::u32_at(value, 4)?),
                 _ => {
                     let request = wire::u32_at(value, 0)?;
                     if request == self.resets.peer_next {
@@ -294,7 +294,7 @@ impl Association {
         self.push_control(wire::chunk(wire::RECONFIG, 0, &body));
     }
 
-    fn on_response(&mut self, now: Instant, request: u32, result: u32) {
+    fn on_response(&mut self, request: u32, result: u32) {
         let ours = |(number, _): &mut (u32, Vec<u16>)| *number == request;
         if matches!(result, IN_PROGRESS | ANOTHER_IN_PROGRESS) {
             self.resets.heartbeats = 0;
@@ -305,17 +305,16 @@ impl Association {
         };
         self.resets.due = None;
         self.resets.next_request = request.wrapping_add(1);
+        // The next request goes out with the next packet: one of the peer's answers one.
         if !matches!(result, NOTHING_TO_DO | PERFORMED) {
             // The peer goes on counting: the stream can not begin anew.
-            self.retire(streams);
-            return self.send_reset(now);
+            return self.retire(streams);
         }
         for stream in streams {
             self.resets.asked.remove(&stream);
             self.outbox.forget_stream(stream);
             self.events.push_back(SctpEvent::OutgoingReset(stream));
         }
-        self.send_reset(now);
     }
 }
 
