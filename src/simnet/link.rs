@@ -35,6 +35,8 @@ pub(crate) struct Link {
     pub(crate) rate_bps: Option<u64>,
     /// Bytes waiting for the bottleneck; a packet that does not fit is dropped (tail drop).
     pub(crate) queue_bytes: u64,
+    /// Drops what does not fit, as above, but delays nothing: a token bucket of `queue_bytes`.
+    pub(crate) polices: bool,
     /// Larger IP packets are dropped silently.
     pub(crate) mtu: Option<usize>,
 }
@@ -52,6 +54,7 @@ impl Default for Link {
             corrupt: 0.0,
             rate_bps: None,
             queue_bytes: 64 * 1024,
+            polices: false,
             mtu: None,
         }
     }
@@ -146,7 +149,7 @@ impl LinkState {
         }
         let nanos = ip_len as u128 * 8_000_000_000 / u128::from(rate);
         self.free_at = now + wait + Duration::from_nanos(nanos as u64);
-        Ok(self.free_at)
+        Ok(if link.polices { now } else { self.free_at })
     }
 
     fn arrival(&mut self, link: &Link, rng: &mut Rng, departs: Instant, late: bool) -> Instant {

@@ -63,7 +63,7 @@ pub(crate) struct Captured {
     pub(crate) first_byte: Option<u8>,
 }
 
-type Route = (IpAddr, IpAddr);
+pub(crate) type Route = (IpAddr, IpAddr);
 
 #[derive(Debug)]
 struct Blackout {
@@ -80,6 +80,8 @@ pub(crate) struct SimNet {
     default: Link,
     links: HashMap<Route, Link>,
     states: HashMap<Route, link::LinkState>,
+    /// Directions with a bottleneck in common, and the one that stands for all.
+    shared: HashMap<Route, Route>,
     blackouts: Vec<Blackout>,
     nats: Vec<nat::Nat>,
     /// Ordered by arrival, then by sending.
@@ -100,6 +102,7 @@ impl SimNet {
             default: Link::default(),
             links: HashMap::new(),
             states: HashMap::new(),
+            shared: HashMap::new(),
             blackouts: Vec::new(),
             nats: Vec::new(),
             flying: BTreeMap::new(),
@@ -122,6 +125,14 @@ impl SimNet {
     /// Sets every direction that `set_link` does not name.
     pub(crate) fn set_default(&mut self, link: Link) {
         self.default = link;
+    }
+
+    /// Has directions share the queue of one bottleneck. Each keeps its own `Link`; rate and queue
+    /// should be the same.
+    pub(crate) fn share_bottleneck(&mut self, routes: &[Route]) {
+        for &route in routes {
+            self.shared.insert(route, routes[0]);
+        }
     }
 
     /// Loses everything that is sent in [from, until).
@@ -219,9 +230,10 @@ impl SimNet {
         }
         let named = routes.iter().find(|route| self.links.contains_key(route));
         let link = named.map_or(self.default, |route| self.links[route]);
+        let route = named.copied().unwrap_or(routes[0]);
         let state = self
             .states
-            .entry(named.copied().unwrap_or(routes[0]))
+            .entry(self.shared.get(&route).copied().unwrap_or(route))
             .or_insert_with(|| link::LinkState::new(self.start));
         // IP and UDP headers.
         let ip_len = data.len() + if dst.is_ipv4() { 28 } else { 48 };

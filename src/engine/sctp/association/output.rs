@@ -1,6 +1,6 @@
 //! Packets, written one at a time (RFC 9260 sections 6.1 and 6.10).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Association, Control, State, pop_front_if};
 use crate::engine::sctp::MAX_PACKET;
@@ -17,8 +17,6 @@ const MAX_PIECE: usize = MAX_PACKET - wire::COMMON_HEADER - wire::DATA_HEADER;
 /// Chunks in flight. A SACK speaks of no more (RFC 9260 section 3.3.4), and a peer that acknowledges
 /// all but the first has them all kept.
 const MAX_SENT: usize = 1 << 16;
-/// How long the pacer rests.
-const PACE: Duration = Duration::from_millis(1);
 
 impl Association {
     pub(super) fn write_packet(&mut self, now: Instant, out: &mut Vec<u8>) -> bool {
@@ -104,7 +102,7 @@ impl Association {
                 .saturating_sub(out.len())
                 .saturating_sub(wire::DATA_HEADER);
             if allowance == 0 && !probe {
-                self.paced_until = now.checked_add(PACE);
+                self.paced_until = now.checked_add(self.congestion.rest());
                 break;
             }
             if self.outbox.flight >= window && !probe {

@@ -66,10 +66,12 @@ impl Association {
             }
             self.rtt.acked();
             self.congestion.on_acked(&Acked {
+                now,
                 bytes: news.bytes,
                 limited,
                 rtt: first.then_some(rtt),
                 lowest: self.rtt.lowest(),
+                variation: self.rtt.variation(),
                 order,
                 next_order: outbox.next_order,
             });
@@ -90,7 +92,6 @@ impl Association {
             return;
         };
         let patience = smoothed.saturating_add(outbox.reordering(smoothed));
-        let mut lost = 0usize;
         while let Some(&(order, tsn)) = outbox.order.front() {
             let Some(sent) = outbox
                 .get_mut(tsn)
@@ -115,10 +116,7 @@ impl Association {
             outbox.flight = outbox.flight.saturating_sub(len);
             outbox.order.pop_front();
             outbox.lost.push_back(tsn);
-            lost = lost.saturating_add(len);
-        }
-        if lost > 0 {
-            self.congestion.on_lost(lost);
+            self.congestion.on_lost(len, order, outbox.next_order);
         }
     }
 
@@ -163,7 +161,7 @@ impl Association {
             }
         } else {
             self.lose_all();
-            self.congestion.collapse();
+            self.congestion.collapse(self.outbox.next_order);
         }
         self.outbox.probe = true;
         self.outbox.forward_due |= self.outbox.forward_to.is_some();

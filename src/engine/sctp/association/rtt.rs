@@ -54,6 +54,10 @@ impl Rtt {
         self.lowest.iter().flatten().min().copied()
     }
 
+    pub(super) fn variation(&self) -> Duration {
+        self.variation
+    }
+
     pub(super) fn rto(&self) -> Duration {
         let base = match self.smoothed {
             None => INITIAL_RTO,

@@ -73,7 +73,7 @@ fn r_d08_a_clean_path_is_filled_and_a_narrow_one_not_flooded() {
         }
         pings.sort();
         println!("{rate_bps}: ping p95 {:?}", pings[37]);
-        assert!(pings[37] <= ms(600), "{rate_bps}: {pings:?}");
+        assert!(pings[37] <= ms(300), "{rate_bps}: {pings:?}");
     }
 }
 

@@ -2,11 +2,14 @@
 
 mod attack;
 mod cost;
+mod crowd;
 mod foreign;
 mod loss;
+mod neighbour;
 mod options;
 mod order;
 mod path_mtu;
+mod share;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
