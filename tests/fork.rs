@@ -158,3 +158,54 @@ async fn b032_closing_the_socket_disconnects_every_fork() {
     })
     .await;
 }
+
+/// All connections on a socket share its credentials (row G6), so that two between the same two
+/// sockets could not be told apart: the second `connect` says so, on either side, and the first
+/// connection is not disturbed.
+#[tokio::test]
+async fn g006_two_connections_between_the_same_two_sockets_are_refused() {
+    run(async {
+        for order in [[0, 1], [1, 0]] {
+            let (a, b) = (
+                RTCConnection::new(loopback()),
+                RTCConnection::new(loopback()),
+            );
+            let ((a, a_events), (b, b_events)) = (a.unwrap(), b.unwrap());
+            let (a2, _a2_events) = a.fork().unwrap();
+            let on_b = loopback_on(&b.local_socket());
+            let (b2, _b2_events) = RTCConnection::new(on_b).unwrap();
+            let sides = [[a.clone(), a2], [b.clone(), b2]];
+            // The sides first, so that none is the only one to know the peer.
+            for at in order {
+                sides[0][at].set_remote(b.local()).unwrap();
+                sides[1][at].set_remote(a.local()).unwrap();
+            }
+            let first = order[0];
+            for side in &sides {
+                side[first].connect().unwrap();
+                side[first].connect().unwrap();
+                let error = side[1 - first].connect().unwrap_err();
+                assert_eq!(error.name(), ortc::ErrorName::InvalidState);
+            }
+            let _events = (
+                common::watch(a, a_events, &sides[1][first]),
+                common::watch(b, b_events, &sides[0][first]),
+            );
+            common::both_connected(&sides[0][first], &sides[1][first]).await;
+            // Once it is over, the other may take its place.
+            sides[0][first].close();
+            sides[1][first].close();
+            sides[0][1 - first].connect().unwrap();
+            sides[1][1 - first].connect().unwrap();
+        }
+        // Nor can a socket be its own peer.
+        let (own, _events) = RTCConnection::new(loopback()).unwrap();
+        own.set_remote(own.local()).unwrap();
+        assert!(own.connect().is_err());
+    })
+    .await;
+}
+
+fn loopback_on(socket: &ortc::RTCSocket) -> ortc::RTCConnectionOptions {
+    ortc::RTCConnectionOptions::default().socket(socket.clone())
+}

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use common::leaks::{Process, alone, current_thread};
-use common::session::{End, audio, exchange, join, joined};
+use common::session::{End, audio, exchange, joined};
 use common::{loopback, within};
 use ortc::{
     DisconnectReason, MediaStreamTrack, RTCConnectionEvent, RTCConnectionOptions,
@@ -148,7 +148,12 @@ fn a_second_connection_between_two_sockets_does_not_hurt_the_first() {
         let first = Leg::new(End::loopback(), End::loopback()).await;
         let mut near = on(&first.near.connection.local_socket());
         let mut far = on(&first.far.connection.local_socket());
-        join(&mut near, &mut far);
+        near.introduce_to(&far);
+        far.introduce_to(&near);
+        for end in [&near, &far] {
+            let refused = end.connection.connect().unwrap_err();
+            assert_eq!(refused.name(), ortc::ErrorName::InvalidState);
+        }
         for _ in 0..10 {
             first.works().await;
             tokio::time::sleep(Duration::from_millis(20)).await;

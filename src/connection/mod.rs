@@ -66,7 +66,7 @@ use event::RTCConnectionEvents;
 use options::RTCConnectionOptions;
 use roles::{RTCDtlsRole, RTCIceRole};
 pub(crate) use setup::{needs_relay, server_addresses};
-use shared::ConnectionShared;
+use shared::{ConnectionShared, ConnectionState};
 use side::{RTCConnectionSide, RTCSctpConnectionInfo};
 use state::RTCConnectionState;
 #[cfg(test)]
@@ -320,9 +320,12 @@ impl RTCConnection {
     /// # Errors
     ///
     /// `InvalidState` before `set_remote` gave the peer's user name fragment and password, and,
-    /// unless the identity policy says otherwise, its fingerprint (row G18); `Closed`.
+    /// unless the identity policy says otherwise, its fingerprint (row G18); `InvalidState` when
+    /// another connection on this socket is connected to the same socket of the peer, or when that
+    /// is this very socket: all connections on a socket share its credentials (row G6), so that
+    /// nothing in a datagram would tell the two apart; `Closed`.
     pub fn connect(&self) -> Result<()> {
-        self.shared().open(|state| {
+        let ready = |state: &mut ConnectionState| {
             if state.remote.is_none() {
                 return Err(Error::invalid_state(
                     "set_remote must give the peer's usernameFrag and password before connect",
@@ -336,6 +339,16 @@ impl RTCConnection {
                      PeerIdentity::Deferred lets it be judged after the handshake",
                 ));
             }
+            Ok(())
+        };
+        let shared = self.shared();
+        shared.open(ready)?;
+        if !shared.socket.claim(shared.id) {
+            return Err(Error::invalid_state(
+                "another connection on this socket is connected to the same socket of the peer",
+            ));
+        }
+        shared.open(|state| {
             state.engine.connect(Instant::now());
             Ok(())
         })?;

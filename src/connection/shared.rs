@@ -407,6 +407,10 @@ impl Member for ConnectionShared {
         self.lock().engine.ice().accepts(local, from)
     }
 
+    fn is_open(&self) -> bool {
+        self.lock().over().is_none()
+    }
+
     fn remotes(&self) -> Vec<SocketAddr> {
         self.lock().engine.ice().remote_addresses()
     }

@@ -53,6 +53,7 @@ pub(crate) trait Member: Send + Sync {
     fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced;
     /// Whether datagrams other than STUN on this path are this connection's.
     fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool;
+    fn is_open(&self) -> bool;
     /// Where it may yet send to.
     fn remotes(&self) -> Vec<SocketAddr>;
     fn gathered(&self, now: Instant, found: &Gathered);
@@ -302,6 +303,11 @@ impl SocketShared {
         undecided: bool,
     ) {
         lock(&self.routes).set_ufrags(id, local, remote, undecided);
+    }
+
+    /// See [`Routes::claim`]. Not with the connection's state locked.
+    pub(crate) fn claim(&self, id: MemberId) -> bool {
+        lock(&self.routes).claim(id)
     }
 
     /// Row B40: whether tracks of this kind may use the socket.

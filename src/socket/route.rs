@@ -31,6 +31,8 @@ struct Entry {
     remote_ufrags: Vec<String>,
     /// The peer's current fragment is not known yet.
     undecided: bool,
+    /// The peer's fragment of the first `connect`: that of its socket, mostly.
+    claimed: Option<String>,
     addresses: Vec<SocketAddr>,
     deadline: Option<Instant>,
 }
@@ -53,6 +55,7 @@ impl Routes {
                 local_ufrags: vec![local_ufrag],
                 remote_ufrags: Vec::new(),
                 undecided: true,
+                claimed: None,
                 addresses: Vec::new(),
                 deadline: None,
             },
@@ -117,6 +120,30 @@ impl Routes {
         {
             self.by_ufrag.entry(new.clone()).or_default().push(id);
         }
+    }
+
+    /// The connection is about to connect to the peer that it knows. False when another one that
+    /// is open does so already, or when the peer is this very socket: nothing in a datagram would
+    /// tell the two apart.
+    pub(crate) fn claim(&mut self, id: MemberId) -> bool {
+        let Some(entry) = self.members.get(&id) else {
+            return true;
+        };
+        let wanted = entry.remote_ufrags.clone();
+        if wanted.iter().any(|ufrag| self.by_ufrag.contains_key(ufrag)) {
+            return false;
+        }
+        let taken = self.members.iter().any(|(other, entry)| {
+            let of = |ufrag: &String| {
+                entry.claimed.as_ref() == Some(ufrag)
+                    || (entry.claimed.is_some() && entry.remote_ufrags.contains(ufrag))
+            };
+            *other != id && wanted.iter().any(of) && entry.member.is_open()
+        });
+        if let Some(entry) = self.members.get_mut(&id).filter(|_| !taken) {
+            entry.claimed = entry.claimed.take().or(wanted.into_iter().next());
+        }
+        !taken
     }
 
     /// Remembers that `id` has sent to `remote`.
@@ -187,17 +214,23 @@ impl Routes {
         let ids = self.by_ufrag.get(local)?;
         let mut undecided = None;
         let mut several = false;
+        let mut waits = None;
         for id in ids {
             let entry = self.members.get(id)?;
             if entry.remote_ufrags.iter().any(|known| known == remote) {
-                return Some(*id);
+                if entry.claimed.is_some() {
+                    return Some(*id);
+                }
+                // Unless another one is connected to that peer.
+                waits = waits.or(Some(*id));
+                continue;
             }
             if entry.undecided {
                 several |= undecided.is_some();
                 undecided = Some(*id);
             }
         }
-        if several { None } else { undecided }
+        waits.or(undecided.filter(|_| !several))
     }
 
     /// The connections that have sent to `remote`; nearly always one.
@@ -288,6 +321,9 @@ mod tests {
         }
         fn accepts(&self, _: SocketAddr, _: SocketAddr) -> bool {
             false
+        }
+        fn is_open(&self) -> bool {
+            true
         }
         fn remotes(&self) -> Vec<SocketAddr> {
             vec![SocketAddr::from(([127, 0, 0, 1], 9))]
