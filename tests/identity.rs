@@ -152,14 +152,17 @@ async fn g019_sha_1_counts_only_when_it_is_allowed() {
         let sha1 = all.iter().find(|one| one.algorithm == "sha-1").unwrap();
         ice_only(side).with_fingerprint(sha1.clone())
     };
-    let (a, b) = strangers(loopback(), loopback());
+    let (a, b) = strangers(loopback(), loopback().announce_sha_1(true));
     introduce(&a, weak(b.connection.local()));
     introduce(&b, a.connection.local());
     assert_eq!(
         within(5, a.connection.closed()).await,
         DisconnectReason::FingerprintMismatch
     );
-    let (a, b) = strangers(loopback().allow_weak_fingerprints(true), loopback());
+    let (a, b) = strangers(
+        loopback().allow_weak_fingerprints(true),
+        loopback().announce_sha_1(true),
+    );
     introduce(&a, weak(b.connection.local()));
     introduce(&b, a.connection.local());
     both_connected(&a.connection, &b.connection).await;

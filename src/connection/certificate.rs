@@ -38,7 +38,7 @@ impl RTCCertificate {
         })
     }
 
-    /// Its fingerprints by sha-1 to sha-512 (rows A55, A56, G19).
+    /// Its fingerprints by sha-512 to sha-1, the strongest first (rows A55, A56, G19).
     pub fn fingerprint(&self) -> CertificateFingerprint {
         fingerprints(self.certificate.der(), HashAlgorithm::ALL).unwrap_or_default()
     }

@@ -146,12 +146,14 @@ impl RTCConnection {
             state.credentials.ufrag.clone(),
             state.credentials.pwd.clone(),
         );
-        // The two that the draft demands (row A56). RFC 8122 section 5: a peer goes by the
-        // strongest that it knows.
-        side.dtls.fingerprint = setup::fingerprints(
-            self.shared().socket.certificate.der(),
-            &[HashAlgorithm::Sha256, HashAlgorithm::Sha1],
-        );
+        // Some peers go by the first and not, as RFC 8122 section 5 has it, by the strongest that
+        // they know; and JSON puts sha-1 first.
+        let algorithms: &[_] = match self.handle.options.announce_sha_1 {
+            true => &[HashAlgorithm::Sha256, HashAlgorithm::Sha1],
+            false => &[HashAlgorithm::Sha256],
+        };
+        let der = self.shared().socket.certificate.der();
+        side.dtls.fingerprint = setup::fingerprints(der, algorithms);
         side.dtls.role = state.engine.stated_dtls_role().map(Into::into);
         side.socket_id = self.shared().events.socket_id().map(str::to_owned);
         let max_message_size = state.engine.max_message_size();

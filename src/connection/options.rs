@@ -36,6 +36,7 @@ pub struct RTCConnectionOptions {
     pub(crate) dtls_role: RTCDtlsRole,
     pub(crate) identity: PeerIdentity,
     pub(crate) allow_weak_fingerprints: bool,
+    pub(crate) announce_sha_1: bool,
     pub(crate) require_all_fingerprints: bool,
     pub(crate) local_candidates: LocalCandidates,
     pub(crate) gather: GatherStart,
@@ -64,6 +65,7 @@ impl Default for RTCConnectionOptions {
             dtls_role: RTCDtlsRole::Auto,
             identity: PeerIdentity::Pinned,
             allow_weak_fingerprints: false,
+            announce_sha_1: false,
             require_all_fingerprints: false,
             local_candidates: LocalCandidates::Auto,
             gather: GatherStart::Immediate,
@@ -165,6 +167,16 @@ impl RTCConnectionOptions {
     #[must_use]
     pub fn allow_weak_fingerprints(mut self, allow: bool) -> Self {
         self.allow_weak_fingerprints = allow;
+        self
+    }
+
+    /// Has `local()` announce the sha-1 fingerprint behind the sha-256 one, for peers that know
+    /// nothing else (rows A56, G19). Gateways that answer in the hash they see first may then
+    /// answer in sha-1, which counts only with
+    /// [`allow_weak_fingerprints`](Self::allow_weak_fingerprints).
+    #[must_use]
+    pub fn announce_sha_1(mut self, announce: bool) -> Self {
+        self.announce_sha_1 = announce;
         self
     }
 

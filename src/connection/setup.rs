@@ -228,13 +228,15 @@ fn server_address(server: ParsedServer) -> ServerAddress {
     }
 }
 
-/// The fingerprints of a certificate (rows A53 to A56).
+/// The fingerprints of a certificate, the strongest first (rows A53 to A56).
 pub(super) fn fingerprints(
     der: &[u8],
     algorithms: &[HashAlgorithm],
 ) -> Option<CertificateFingerprint> {
     let mut all = CertificateFingerprint::default();
-    for &algorithm in algorithms {
+    let mut algorithms = algorithms.to_vec();
+    algorithms.sort_by(|one, two| two.cmp(one));
+    for algorithm in algorithms {
         let one = Fingerprint::new(algorithm.name(), digest(algorithm, der)).ok()?;
         all.push(one).ok()?;
     }
