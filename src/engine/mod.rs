@@ -291,6 +291,9 @@ impl Engine {
         if protocol == Protocol::Stun {
             self.count_received(data.len());
             self.ice.handle_datagram(now, local, from, data);
+            if let (Some(dtls), Some(at)) = (&mut self.dtls, self.ice.last_response()) {
+                dtls.path_proved(at);
+            }
             self.advance(now);
             return;
         }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::certificate;
 use super::dtls::{
-    DtlsConfig, DtlsEvent, DtlsRole, DtlsTransport, KeyingMaterial, RtcDtls, SrtpProfile,
+    Announced, DtlsConfig, DtlsEvent, DtlsRole, DtlsTransport, KeyingMaterial, RtcDtls, SrtpProfile,
 };
 use super::ice::Role;
 use super::srtp::Srtp;
@@ -151,10 +151,25 @@ impl Engine {
                 Some(Role::Controlling) | None => DtlsRole::Server,
             });
         self.dtls_role = Some(role);
+        let allow_weak = match self.secure.identity {
+            Identity::Pinned { allow_weak, .. } => Some(allow_weak),
+            Identity::Deferred => self.has_remote_fingerprints().then_some(false),
+            Identity::Insecure => None,
+        };
+        let announced = allow_weak.map(|allow_weak| Announced {
+            fingerprints: self.secure.fingerprints.clone(),
+            allow_weak,
+        });
         let config = DtlsConfig {
             srtp_profiles: self.srtp_profiles.clone(),
+            announced,
             ..DtlsConfig::default()
         };
+        if self.config.dtls_role.is_some() && self.config.dtls_role == self.secure.peer_role {
+            tracing::warn!(?role, "both sides state the same DTLS role");
+            self.fail_secure(now, DisconnectReason::DtlsFailed);
+            return;
+        }
         match RtcDtls::new(&self.config.certificate, role, config) {
             Ok(mut dtls) => {
                 dtls.start(now);

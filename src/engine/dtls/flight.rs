@@ -35,6 +35,11 @@ impl Flight {
         }
     }
 
+    /// Other records in place of those, for the next time it is sent.
+    pub(super) fn replace(&mut self, records: Vec<Vec<u8>>) {
+        self.records = records;
+    }
+
     /// The last flight of the handshake is sent again only when the peer repeats its own.
     pub(super) fn stop_timer(&mut self) {
         self.due = None;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::reassembly::Reassembly;
 use super::record::{fragments, records};
-use super::{DtlsConfig, DtlsEvent, DtlsRole, DtlsTransport, KeyingMaterial, RtcDtls, hello};
+use super::{
+    DtlsConfig, DtlsEvent, DtlsRole, DtlsTransport, KeyingMaterial, RtcDtls, hello, kind, proof,
+};
 use crate::engine::certificate::Certificate;
 use crate::simnet::Script;
 
@@ -21,12 +23,28 @@ pub(crate) fn datagram(data: &[u8]) {
         bytes += record.raw.len();
         for fragment in fragments(record.body) {
             assert!(fragment.offset + fragment.data.len() <= fragment.length);
-            reassembly.add(&fragment);
-            while let Some(message) = reassembly.pop(|kind| kind < 30) {
+            for message in reassembly
+                .add(&fragment, record.sequence)
+                .unwrap_or_default()
+            {
                 if let Some(hello) = hello::parse(&message.body) {
                     assert!(hello.first.len() <= message.body.len() + 1);
                 }
                 hello::requested_cookie(&message.body);
+                hello::with_cookie(&message.body, &[7; 20]);
+                let offer = hello::Offer {
+                    suites: &[0xc02b],
+                    srtp_profiles: &[7],
+                };
+                let _ = hello::server_random(&message.body, offer);
+                let key = proof::leaf(&message.body).and_then(proof::key);
+                let signed = match message.kind {
+                    kind::CERTIFICATE_VERIFY => proof::certificate_verify(&message.body),
+                    _ => proof::key_exchange(&message.body).map(|(_, signed)| signed),
+                };
+                if let (Some(key), Some(signed)) = (key, signed) {
+                    proof::verify(&key, b"", &signed);
+                }
             }
         }
     }

@@ -10,9 +10,13 @@ use ring::rand::SystemRandom;
 use rtc_crypto::{CryptoError, RTCCrypto, RTCCryptoProvider, RTCRandom};
 
 use super::fast::SeenCrypto;
-use super::record::DTLS_1_0;
+use super::record::{DTLS_1_0, DTLS_1_2};
 use crate::error::{Error, Result};
 
+/// RFC 5764 section 4.1.1.
+const USE_SRTP: u16 = 14;
+/// RFC 7627 section 5.1.
+const EXTENDED_MASTER_SECRET: u16 = 23;
 /// The length of the cookies of rtc-dtls.
 const COOKIE: usize = 20;
 
@@ -64,17 +68,86 @@ impl Cookies {
 }
 
 /// The body of a HelloVerifyRequest; its version SHOULD be DTLS 1.0 whatever is negotiated.
-pub(super) fn verify_request(cookie: &[u8; COOKIE]) -> Vec<u8> {
+pub(super) fn verify_request(cookie: &[u8]) -> Vec<u8> {
     let mut body = DTLS_1_0.to_vec();
-    body.push(COOKIE as u8);
+    body.push(u8::try_from(cookie.len()).unwrap_or(u8::MAX));
     body.extend_from_slice(cookie);
     body
 }
 
 /// The cookie in the body of a HelloVerifyRequest.
 pub(super) fn requested_cookie(body: &[u8]) -> Option<&[u8]> {
-    let (&length, rest) = body.get(2..)?.split_first()?;
-    rest.get(..usize::from(length))
+    let (version, rest) = body.split_first_chunk::<2>()?;
+    let (&length, rest) = rest.split_first()?;
+    let fits = usize::from(length) == rest.len() && length > 0;
+    (fits && [DTLS_1_0, DTLS_1_2].contains(version)).then_some(rest)
+}
+
+/// A ClientHello without a cookie, as it is sent again with one (RFC 6347 section 4.2.1: nothing
+/// else changes).
+pub(super) fn with_cookie(first: &[u8], cookie: &[u8]) -> Option<Vec<u8>> {
+    let (head, rest) = first.split_at_checked(2 + 32)?;
+    let (&session, rest) = rest.split_first()?;
+    let (session_id, rest) = rest.split_at_checked(usize::from(session))?;
+    let (&0, rest) = rest.split_first()? else {
+        return None;
+    };
+    let length = u8::try_from(cookie.len()).ok()?;
+    let parts = [head, &[session], session_id, &[length], cookie, rest];
+    Some(parts.concat())
+}
+
+/// What a client asked for, to judge a ServerHello by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Offer<'a> {
+    pub(super) suites: &'a [u16],
+    /// The protection profiles of use_srtp; empty when it was not offered.
+    pub(super) srtp_profiles: &'a [u16],
+}
+
+/// The random of a ServerHello (RFC 5246 section 7.4.1.3) that answers `offer`, or why it does not.
+pub(super) fn server_random<'a>(
+    body: &'a [u8],
+    offer: Offer<'_>,
+) -> std::result::Result<&'a [u8; 32], &'static str> {
+    const UNREADABLE: &str = "unreadable ServerHello";
+    let (version, rest) = body.split_first_chunk::<2>().ok_or(UNREADABLE)?;
+    let (random, rest) = rest.split_first_chunk::<32>().ok_or(UNREADABLE)?;
+    let (&session, rest) = rest.split_first().ok_or(UNREADABLE)?;
+    let rest = rest.get(usize::from(session)..).ok_or(UNREADABLE)?;
+    let (&[s0, s1, compression], rest) = rest.split_first_chunk::<3>().ok_or(UNREADABLE)?;
+    if *version != DTLS_1_2 {
+        return Err("the server chose another version than DTLS 1.2");
+    }
+    if !offer.suites.contains(&u16::from_be_bytes([s0, s1])) || compression != 0 {
+        return Err("the server chose a cipher suite that was not offered");
+    }
+    let (_, mut extensions) = rest.split_first_chunk::<2>().ok_or("no extensions")?;
+    let (mut master_secret, mut profile) = (false, None);
+    while let Some((&[t0, t1, l0, l1], rest)) = extensions.split_first_chunk::<4>() {
+        let length = usize::from(u16::from_be_bytes([l0, l1]));
+        let (data, rest) = rest.split_at_checked(length).ok_or(UNREADABLE)?;
+        extensions = rest;
+        match u16::from_be_bytes([t0, t1]) {
+            EXTENDED_MASTER_SECRET => master_secret = true,
+            USE_SRTP => {
+                let chosen = data.get(2..4).and_then(|chosen| chosen.try_into().ok());
+                profile = chosen.map(u16::from_be_bytes);
+            }
+            _ => {}
+        }
+    }
+    if !master_secret {
+        return Err("the server has no extended master secret");
+    }
+    let offered = |profile: Option<u16>| match profile {
+        Some(profile) => offer.srtp_profiles.contains(&profile),
+        None => offer.srtp_profiles.is_empty(),
+    };
+    if !offered(profile) {
+        return Err("no common SRTP profile");
+    }
+    Ok(random)
 }
 
 /// A crypto provider whose random source gives out the cookie that was agreed on, once, when

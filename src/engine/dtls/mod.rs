@@ -3,6 +3,9 @@
 mod fast;
 mod flight;
 mod hello;
+mod inbox;
+mod kind;
+mod proof;
 mod reassembly;
 mod record;
 mod rtc;
@@ -10,7 +13,7 @@ mod rtc;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 use std::ops::Range;
@@ -18,6 +21,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 pub(crate) use rtc::RtcDtls;
+
+use super::certificate::verify;
 
 /// Which side sends the ClientHello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,6 +136,27 @@ pub(crate) struct DtlsConfig {
     pub(crate) srtp_profiles: Vec<SrtpProfile>,
     /// The longest the handshake may take.
     pub(crate) handshake_timeout: Duration,
+    pub(crate) announced: Option<Announced>,
+}
+
+/// The fingerprints that signalling says the peer's certificate has.
+#[derive(Debug, Clone)]
+pub(crate) struct Announced {
+    pub(crate) fingerprints: Vec<(String, Vec<u8>)>,
+    /// Whether weak hashes count among them.
+    pub(crate) allow_weak: bool,
+}
+
+impl DtlsConfig {
+    /// Whether a certificate is one that was announced; `None` when none was.
+    fn is_announced(&self, certificate: &[u8]) -> Option<bool> {
+        let announced = self.announced.as_ref()?;
+        let Announced {
+            fingerprints,
+            allow_weak,
+        } = announced;
+        Some(verify(certificate, fingerprints, *allow_weak))
+    }
 }
 
 impl Default for DtlsConfig {
@@ -138,6 +164,7 @@ impl Default for DtlsConfig {
         Self {
             srtp_profiles: SrtpProfile::ALL.to_vec(),
             handshake_timeout: Duration::from_secs(30),
+            announced: None,
         }
     }
 }
@@ -149,6 +176,10 @@ pub(crate) trait DtlsTransport: Send {
     fn handle_datagram(&mut self, now: Instant, datagram: &[u8]);
     fn handle_timeout(&mut self, now: Instant);
     fn poll_timeout(&self) -> Option<Instant>;
+    /// The peer answered an authenticated check of the path then.
+    fn path_proved(&mut self, at: Instant) {
+        let _ = at;
+    }
     fn poll_transmit(&mut self) -> Option<Bytes>;
     fn poll_event(&mut self) -> Option<DtlsEvent>;
     /// Opens the records of application data at the front of a datagram in place, one a call from

@@ -3,6 +3,9 @@
 //! Two sides over a lossy pipe on a virtual clock.
 
 mod attack;
+mod certificates;
+pub(in crate::engine) mod forger;
+mod on_path;
 mod openssl;
 
 use std::collections::BTreeMap;
@@ -52,6 +55,8 @@ struct Pair {
     wire: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
     sent: [u64; 2],
     order: u64,
+    /// When consent is next confirmed; none while the path is down.
+    consent: Option<Instant>,
 }
 
 impl Pair {
@@ -82,6 +87,7 @@ impl Pair {
             wire: BTreeMap::new(),
             sent: [0; 2],
             order: 0,
+            consent: Some(now + CONSENT),
         };
         for side in &mut pair.sides {
             side.start(now);
@@ -147,6 +153,12 @@ impl Pair {
             if self.now > self.start + limit {
                 return;
             }
+            if let Some(at) = self.consent.filter(|at| *at <= self.now) {
+                self.consent = Some(at + CONSENT);
+                for side in &mut self.sides {
+                    side.path_proved(at);
+                }
+            }
             if arrival.is_some_and(|at| at <= self.now) {
                 let (_, (to, datagram)) = self.wire.pop_first().unwrap();
                 self.sides[to].handle_datagram(self.now, &datagram);
@@ -169,6 +181,8 @@ impl Pair {
 }
 
 const DELAY: Duration = Duration::from_millis(20);
+/// How often ICE confirms consent (RFC 7675 section 5.1).
+const CONSENT: Duration = Duration::from_secs(5);
 
 fn whole(_: usize, _: u64, datagram: &[u8]) -> Vec<(Duration, Vec<u8>)> {
     vec![(DELAY, datagram.to_vec())]

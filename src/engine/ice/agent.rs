@@ -334,6 +334,11 @@ impl IceAgent {
                 .any(|p| p.state == PairState::Succeeded && p.key() == key)
     }
 
+    /// When the peer last answered a check on the selected pair.
+    pub(crate) fn last_response(&self) -> Option<Instant> {
+        self.selected.as_ref().map(|path| path.last_response)
+    }
+
     /// Base and remote address to send to, while there is consent.
     pub(crate) fn send_path(&self) -> Option<(SocketAddr, SocketAddr)> {
         self.selected_key()

@@ -19,6 +19,14 @@ use crate::engine::guard::contain;
 /// The fragment size rtc-dtls is told, which does not count the headers.
 const FRAGMENT: usize = 1_100;
 
+/// In our order of preference. The suites with RSA are for servers that have such a certificate.
+pub(super) const SUITES: [CipherSuiteId; 4] = [
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Rsa_With_ChaCha20_Poly1305_Sha256,
+];
+
 pub(super) fn read(
     endpoint: &mut Endpoint,
     now: Instant,
@@ -33,19 +41,23 @@ pub(super) fn read(
     }
 }
 
-pub(super) fn settings(config: &DtlsConfig, provider: &Arc<CookieProvider>) -> ConfigBuilder {
-    let profiles = config.srtp_profiles.iter().map(|profile| match profile {
+fn profiles(config: &DtlsConfig) -> impl Iterator<Item = SrtpProtectionProfile> {
+    config.srtp_profiles.iter().map(|profile| match profile {
         SrtpProfile::AeadAes128Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_128_Gcm,
         SrtpProfile::AeadAes256Gcm => SrtpProtectionProfile::Srtp_Aead_Aes_256_Gcm,
         SrtpProfile::Aes128CmHmacSha1_80 => SrtpProtectionProfile::Srtp_Aes128_Cm_Hmac_Sha1_80,
-    });
+    })
+}
+
+pub(super) fn profile_ids(config: &DtlsConfig) -> Vec<u16> {
+    profiles(config).map(|profile| profile as u16).collect()
+}
+
+pub(super) fn settings(config: &DtlsConfig, provider: &Arc<CookieProvider>) -> ConfigBuilder {
     ConfigBuilder::default()
         .with_crypto_provider(provider.clone())
-        .with_cipher_suites(vec![
-            CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256,
-            CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256,
-        ])
-        .with_srtp_protection_profiles(profiles.collect())
+        .with_cipher_suites(SUITES.to_vec())
+        .with_srtp_protection_profiles(profiles(config).collect())
         // Certificates are self-signed; the fingerprint tells whose they are.
         .with_insecure_skip_verify(true)
         .with_client_auth(ClientAuthType::RequireAnyClientCert)
@@ -79,6 +91,12 @@ pub(super) fn summary(state: &State) -> std::result::Result<DtlsEvent, DtlsFailu
         }
         Some(CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256) => {
             "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
+        }
+        Some(CipherSuiteId::Tls_Ecdhe_Rsa_With_Aes_128_Gcm_Sha256) => {
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"
+        }
+        Some(CipherSuiteId::Tls_Ecdhe_Rsa_With_ChaCha20_Poly1305_Sha256) => {
+            "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"
         }
         _ => return Err(DtlsFailure::Internal),
     };
