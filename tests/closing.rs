@@ -172,12 +172,13 @@ async fn r_g04_verbs_end_with_the_call_and_events_with_the_end() {
         let (mut a, b, here, _there) = pair().await;
         // More than the peer's window takes: nobody reads there, so that it takes the second.
         let closed = {
-            let sending = async {
-                loop {
-                    here.send(vec![1; 60_000]).await.unwrap();
-                }
-            };
-            let _ = tokio::time::timeout(Duration::from_secs(2), sending).await;
+            let patience = Duration::from_millis(500);
+            while tokio::time::timeout(patience, here.send(vec![1; 60_000]))
+                .await
+                .is_ok_and(|sent| sent.is_ok())
+            {}
+            // A sender is woken when the buffer is half empty: there may be room.
+            while here.try_send(vec![1; 60_000]).is_ok() {}
             let waiting = here.clone();
             let waiting = tokio::spawn(async move { waiting.send(vec![1; 200_000]).await });
             tokio::task::yield_now().await;
