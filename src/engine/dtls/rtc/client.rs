@@ -469,6 +469,10 @@ impl RtcDtls {
             self.counters.restarts = self.counters.restarts.saturating_add(1);
             let handshake = &mut self.handshake;
             handshake.inbox = Default::default();
+            // The messages are numbered anew.
+            handshake.tried = Default::default();
+            handshake.unproved = false;
+            handshake.grace = None;
             handshake.pieces = Default::default();
             if handshake.attempts.len() >= MAX_ATTEMPTS {
                 handshake.attempts.remove(0);

@@ -111,6 +111,13 @@ fn r_b05_every_sequence_of_up_to_three_forged_messages() {
     );
 }
 
+/// A hello with the cookie of ours and something else changed: the server answers both, and the
+/// client takes the answer to the other for its own.
+#[test]
+fn r_b05_a_second_hello_with_the_same_cookie() {
+    assert!(disturbed(355, 1, &[1, 23, 10], 2, true) < Duration::from_secs(2));
+}
+
 /// Ten forged datagrams beside each genuine one, to both sides.
 #[test]
 fn r_b05_ten_forged_datagrams_beside_each_genuine_one() {
