@@ -69,6 +69,8 @@ export class RTCIceCandidateDescription {
 export interface RTCConnectionSide {
   ice: { usernameFrag: string | null; password: string | null };
   dtls: { fingerprint: Record<string, string | string[]> | null; role?: "auto" | "client" | "server" };
+  /** The side is a lite ICE agent (RFC 8445 section 2.5): it answers checks and sends none. */
+  iceLite?: boolean | null;
   /** Bytes of the largest message that the side takes, 0 for any; `send` of a larger one throws a TypeError. */
   sctp?: { port?: number | null; maxMessageSize?: number | null } | null;
 }

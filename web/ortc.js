@@ -307,6 +307,7 @@ function readSide(raw) {
       pick(raw?.dtls?.fingerprint, raw?.dtls?.fingerprints, raw?.fingerprint, raw?.fingerprints),
     ),
     role: pick(raw?.dtls?.role),
+    lite: [raw?.iceLite, ice.iceLite, ice.lite].includes(true),
     // RFC 8841 section 6: 0 stands for any.
     maxMessageSize: most,
   };
@@ -1722,6 +1723,8 @@ export class RTCConnection extends Target {
       `o=- 1 ${++this.#version} IN IP4 127.0.0.1`,
       "s=-",
       "t=0 0",
+      // RFC 8839 section 5.3: the browser controls then.
+      ...(side.lite ? ["a=ice-lite"] : []),
       `a=group:BUNDLE ${bundled.join(" ")}`,
       "a=msid-semantic: WMS *",
       "a=extmap-allow-mixed",

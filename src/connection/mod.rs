@@ -221,6 +221,7 @@ impl RTCConnection {
             }
             let role = side.dtls.role.and_then(RTCDtlsRole::to_engine);
             state.engine.set_remote_dtls_role(role);
+            state.engine.set_remote_lite(side.ice_lite);
             state
                 .engine
                 .set_remote_credentials(Instant::now(), credentials);

@@ -28,6 +28,11 @@ pub struct RTCConnectionSide {
     pub ice: RTCIceConnectionInfo,
     /// The DTLS identity.
     pub dtls: RTCDtlsConnectionInfo,
+    /// The side is a lite ICE agent (RFC 8445 section 2.5): it answers checks and sends none, so
+    /// the other side controls, whatever role it was told. In JSON `iceLite`, also read as
+    /// `iceLite` or `lite` inside `ice`.
+    #[serde(rename = "iceLite", skip_serializing_if = "std::ops::Not::not")]
+    pub ice_lite: bool,
     /// The RTCP CNAME of this side's streams, if it is signalled; at most 255 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cname: Option<String>,
@@ -111,6 +116,7 @@ impl RTCConnectionSide {
                 password: password.into(),
             },
             dtls: RTCDtlsConnectionInfo::default(),
+            ice_lite: false,
             cname: None,
             socket_id: None,
             sctp: None,
@@ -183,9 +189,16 @@ struct RawIce {
     ice_password: Option<Text>,
     pwd: Option<Text>,
     secret: Option<Text>,
+    ice_lite: Option<bool>,
+    lite: Option<bool>,
 }
 
 impl RawIce {
+    /// Said inside `ice`, as peers do, or beside it.
+    fn is_lite(&self) -> bool {
+        self.ice_lite.or(self.lite).unwrap_or(false)
+    }
+
     fn build<E: de::Error>(self) -> std::result::Result<RTCIceConnectionInfo, E> {
         let username_frag = self
             .username_frag
@@ -226,7 +239,7 @@ impl From<RawDtls> for RTCDtlsConnectionInfo {
 #[derive(Deserialize)]
 struct RawSide {
     #[serde(alias = "iceInfo")]
-    ice: Option<RTCIceConnectionInfo>,
+    ice: Option<Ice>,
     dtls: Option<RTCDtlsConnectionInfo>,
     cname: Option<Text>,
     #[serde(rename = "socket-id", alias = "socketId")]
@@ -238,6 +251,17 @@ struct RawSide {
     flat_fingerprint: Option<CertificateFingerprint>,
     #[serde(rename = "fingerprints")]
     flat_fingerprints: Option<CertificateFingerprint>,
+}
+
+/// What `ice` of a side has: the credentials, and whether the agent is lite.
+struct Ice(RTCIceConnectionInfo, bool);
+
+impl<'de> Deserialize<'de> for Ice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let raw = object::<D, RawIce>(deserializer, SIDE)?;
+        let lite = raw.is_lite();
+        Ok(Self(raw.build()?, lite))
+    }
 }
 
 impl<'de> Deserialize<'de> for RTCIceConnectionInfo {
@@ -260,12 +284,15 @@ impl<'de> Deserialize<'de> for RTCConnectionSide {
             .fingerprint
             .or(raw.flat_fingerprint)
             .or(raw.flat_fingerprints);
+        let beside = raw.flat_ice.is_lite();
+        let (ice, lite) = match raw.ice {
+            Some(Ice(ice, lite)) => (ice, lite),
+            None => (raw.flat_ice.build()?, false),
+        };
         Ok(Self {
-            ice: match raw.ice {
-                Some(ice) => ice,
-                None => raw.flat_ice.build()?,
-            },
+            ice,
             dtls,
+            ice_lite: lite || beside,
             cname: raw.cname.map(|cname| cname.0),
             socket_id: raw.socket_id.map(|id| id.0).filter(|id| !id.is_empty()),
             sctp: raw.sctp,

@@ -167,3 +167,22 @@ fn debug_does_not_show_the_password() {
     let shown = format!("{:?} {:#?}", expected(), expected().ice);
     assert!(!shown.contains(PASSWORD) && shown.contains(FRAG), "{shown}");
 }
+
+#[test]
+fn a_lite_agent_says_so_in_the_side_or_in_its_credentials() {
+    let ice = r#""usernameFragment":"abcd","password":"n0TvJ4pLq7s2Yw9bZc5RdE""#;
+    for (json, lite) in [
+        (format!(r#"{{"ice":{{{ice},"iceLite":true}}}}"#), true),
+        (format!(r#"{{"ice":{{{ice},"lite":true}}}}"#), true),
+        (format!(r#"{{"ice":{{{ice}}},"iceLite":true}}"#), true),
+        (format!(r#"{{{ice},"iceLite":true}}"#), true),
+        (format!(r#"{{"ice":{{{ice},"iceLite":null}}}}"#), false),
+        (format!(r#"{{"ice":{{{ice},"iceLite":false}}}}"#), false),
+        (format!(r#"{{"ice":{{{ice}}}}}"#), false),
+    ] {
+        let side: RTCConnectionSide = serde_json::from_str(&json).unwrap();
+        assert_eq!(side.ice_lite, lite, "{json}");
+        let written = serde_json::to_value(&side).unwrap();
+        assert_eq!(written.get("iceLite").is_some(), lite, "{written}");
+    }
+}

@@ -189,6 +189,11 @@ impl Engine {
         self.advance(now);
     }
 
+    /// The peer is a lite ICE agent; to be said before its credentials.
+    pub(crate) fn set_remote_lite(&mut self, lite: bool) {
+        self.ice.set_remote_lite(lite);
+    }
+
     /// False for those of before a restart of the peer, which change nothing.
     pub(crate) fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) -> bool {
         let news = self.ice.set_remote_credentials(now, remote);

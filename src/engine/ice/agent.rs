@@ -24,6 +24,11 @@ const MAX_FORMER: usize = 16;
 /// How long the path before the last switch is still received on: the peer may switch later.
 const RETIRED_PATH: Duration = Duration::from_secs(30);
 
+/// A side that was told no role, is the controlled one by its credentials, and hears no check for
+/// this long tries as the controlling one: the peer may be a lite agent, which never checks. A
+/// full one repairs it (RFC 8445 section 7.3.1.1).
+pub(super) const LITE_SUSPECTED: Duration = Duration::from_secs(1);
+
 /// A datagram to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct IceTransmit {
@@ -38,8 +43,12 @@ pub(crate) struct IceAgent {
     pub(super) crypto: Crypto,
     pub(super) local: Arc<Credentials>,
     pub(super) remote: Option<Arc<Credentials>>,
+    /// The peer is a lite agent.
+    pub(super) remote_lite: bool,
     pub(super) role: Option<Role>,
     pub(super) tie_breaker: u64,
+    /// When to try as the controlling side, unless a check comes in.
+    pub(super) control_at: Option<Instant>,
     pub(super) state: IceState,
     pub(super) started: bool,
     /// Counts ICE restarts.
@@ -96,8 +105,10 @@ impl IceAgent {
             crypto: Crypto::new(),
             local: Arc::new(local),
             remote: None,
+            remote_lite: false,
             role,
             tie_breaker,
+            control_at: None,
             state: IceState::New,
             started: false,
             generation: 0,
@@ -163,7 +174,9 @@ impl IceAgent {
             // the tie-breaker. A browser always begins as controlling; with a tie-breaker that
             // agrees with the credentials it ends in the role that they say, and since the DTLS
             // role follows, a page can know it beforehand.
-            let role = if *self.local > credentials {
+            let role = if self.remote_lite {
+                Role::Controlling
+            } else if *self.local > credentials {
                 self.tie_breaker = u64::MAX;
                 Role::Controlling
             } else if *self.local < credentials {
@@ -174,6 +187,7 @@ impl IceAgent {
             };
             self.role = Some(role);
             self.push_event(IceEvent::Role(role));
+            self.control_at = (role == Role::Controlled).then_some(now + LITE_SUSPECTED);
         }
         self.remote = Some(Arc::new(credentials));
         self.pair_all(now);
@@ -234,6 +248,31 @@ impl IceAgent {
         }
     }
 
+    /// RFC 8445 section 6.1.1: against a lite agent the full one controls, whatever it was told. To
+    /// be said before the credentials.
+    pub(crate) fn set_remote_lite(&mut self, lite: bool) {
+        self.remote_lite = lite;
+        if lite && self.role == Some(Role::Controlled) {
+            self.switch_role(Role::Controlling);
+        }
+        if lite {
+            self.control_at = None;
+        }
+    }
+
+    pub(super) fn suspect_lite(&mut self, now: Instant) {
+        if self.started && self.control_at.is_some_and(|at| now >= at) {
+            self.control_at = None;
+            if self.role == Some(Role::Controlled) {
+                self.switch_role(Role::Controlling);
+                for pair in &mut self.pairs {
+                    // Answered by a lite agent, and now to be nominated.
+                    pair.nominate_on_success = false;
+                }
+            }
+        }
+    }
+
     /// No more remote candidates are signalled. Peer-reflexive ones may still come, so nothing
     /// fails before the RFC 8863 timer.
     pub(crate) fn end_of_remote_candidates(&mut self, _now: Instant) {
@@ -246,6 +285,7 @@ impl IceAgent {
             return;
         }
         self.started = true;
+        self.control_at = self.control_at.map(|_| now + LITE_SUSPECTED);
         self.patience_from = self.remote.is_some().then_some(now);
         self.next_check = now;
         self.set_state(IceState::Checking);

@@ -33,6 +33,7 @@ impl IceAgent {
             return;
         }
         self.run_consent(now);
+        self.suspect_lite(now);
         if self.patience_over(now) {
             self.patience_from = None;
             if self.selected.is_none() && self.state == IceState::Checking {
@@ -57,6 +58,9 @@ impl IceAgent {
             .flatten()
             .min();
         let mut earlier = |at: Instant| next = Some(next.map_or(at, |n| n.min(at)));
+        if let Some(at) = self.control_at.filter(|_| self.started) {
+            earlier(at);
+        }
         if self.may_check() {
             for t in &self.transactions {
                 let gated = t.live && t.transmissions < self.transmission_limit(t.key);

@@ -92,6 +92,7 @@ impl IceAgent {
             }
             return true;
         }
+        self.control_at = None;
         if !self.repair_role(&request) {
             self.reject(key, &request, CODE_ROLE_CONFLICT, &[], pwd);
             return false;

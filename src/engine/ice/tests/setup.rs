@@ -105,6 +105,48 @@ fn g035_the_credentials_win_over_a_peer_that_begins_as_controlling() {
     }
 }
 
+/// A lite agent answers checks and sends none; the full side controls, whatever it was told, and
+/// where it was not told that the peer is lite it finds out.
+#[test]
+fn a_lite_peer_is_nominated_to() {
+    for own in [None, A, B] {
+        for (lite, greater) in [(true, false), (true, true), (false, false), (false, true)] {
+            if !lite && own == B {
+                continue; // Told to be controlled, and nothing of the peer.
+            }
+            let mut net = Net::new(1, [own, B]);
+            // Only answers come from the right side.
+            net.filter = None;
+            let now = net.now;
+            let peer = credentials(if greater { "zzzz" } else { "aaaa" });
+            // It minds no roles: it takes whatever the other side has.
+            net.agents[1] = IceAgent::new(now, peer.clone(), B, 1, IceConfig::default());
+            net.agents[0].set_remote_lite(lite);
+            net.agents[0].add_local_candidate(now, host(Net::LEFT, 100));
+            net.agents[0].set_remote_credentials(now, peer);
+            net.agents[0].add_remote_candidate(now, host(Net::RIGHT, 100));
+            net.agents[1].add_local_candidate(now, host(Net::RIGHT, 100));
+            net.agents[1].set_remote_credentials(now, credentials("left"));
+            // Not started, it answers and does not check.
+            net.agents[0].start(now);
+            let selected = |n: &Net| n.agents[0].state() == IceState::Connected;
+            let done = (1..=400).any(|step| {
+                net.agents[1].role = match net.agents[0].role() {
+                    A => B,
+                    _ => A,
+                };
+                net.run(step * 5 * MS, selected)
+            });
+            assert!(done, "{own:?} lite {lite} {greater}");
+            assert_eq!(net.agents[0].role(), A);
+            let nominated = |sent: &Sent| sent.3.windows(4).any(|w| w == [0, 0x25, 0, 0]);
+            assert!(net.sent[0].iter().any(nominated));
+            net.run_for(60 * SEC);
+            assert_eq!(net.agents[0].state(), IceState::Connected);
+        }
+    }
+}
+
 /// What is told to one side, in some order.
 #[derive(Clone, Copy, Debug)]
 enum Step {
