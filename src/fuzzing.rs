@@ -104,6 +104,9 @@ mod tests {
             /// Each has its program, its seeds and its test.
             #[test]
             fn every_target_is_whole() {
+                if std::env::var_os("ORTC_WRITE_SEEDS").is_some() {
+                    write_seeds();
+                }
                 let tested = [$(stringify!($name)),*];
                 let names: Vec<&str> = TARGETS.iter().map(|(name, _)| *name).collect();
                 assert_eq!(tested[..], names[..]);
@@ -126,9 +129,7 @@ mod tests {
         ice_agent dtls_guard sctp_association rtp_session live_pair
     }
 
-    /// Writes the seeds into the corpora: `cargo test --lib write_seeds -- --ignored`.
-    #[test]
-    #[ignore = "changes files of the repository"]
+    /// Writes the seeds into the corpora: `ORTC_WRITE_SEEDS=1 cargo test --lib every_target_is_whole`.
     fn write_seeds() {
         for (name, _) in TARGETS {
             let directory = root().join("corpus").join(name);

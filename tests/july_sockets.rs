@@ -152,10 +152,11 @@ async fn b031_b043_b062_g039_what_a_socket_says_of_itself() {
         );
         assert_eq!(json["candidates"][0]["socket-id"], socket.id());
         // A peer can read it as the description of a side.
-        let text = serde_json::to_string(&description).unwrap();
-        let side: RTCConnectionSide = serde_json::from_str(&text).unwrap();
+        let side: RTCConnectionSide = serde_json::from_value(json.clone()).unwrap();
         assert_eq!(side.ice, local.ice);
-        assert_eq!(side.dtls.fingerprint, Some(description.fingerprints));
+        // As JSON: the order of an object's members says nothing (RFC 8259 section 4).
+        let read = serde_json::to_value(&side.dtls.fingerprint).unwrap();
+        assert_eq!(read, json["fingerprints"]);
     })
     .await;
 }
