@@ -46,6 +46,9 @@ pub(crate) mod side;
 mod side_tests;
 mod simulcast;
 mod sink;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sleep_tests;
 pub(crate) mod state;
 pub(crate) mod stats;
 pub(crate) mod stream_event;

@@ -380,6 +380,10 @@ impl Member for ConnectionShared {
         state.report(now);
     }
 
+    fn resumed(&self, now: Instant, slept: Duration) {
+        self.lock().engine.resumed(now, slept);
+    }
+
     fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced {
         self.dirty.store(false, Ordering::Release);
         let mut state = self.lock();

@@ -44,7 +44,7 @@ mod unknown_flood_tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::budget::Budget;
 use crate::error::DisconnectReason;
@@ -336,6 +336,22 @@ impl Engine {
             self.handle_data_timeout(now);
             self.advance(now);
             self.close_if_due(now);
+        });
+        if contained.is_err() {
+            self.collapse(now);
+        }
+    }
+
+    /// The machine may have slept for so long, or its clock was set: whether the peer is still
+    /// there is asked at once, and nothing else believes it.
+    pub(crate) fn resumed(&mut self, now: Instant, slept: Duration) {
+        if self.state == EngineState::Closed {
+            return;
+        }
+        let contained = guard::contain(|| {
+            self.ice.resumed(now, slept);
+            self.rtp.resumed();
+            self.advance(now);
         });
         if contained.is_err() {
             self.collapse(now);

@@ -73,6 +73,7 @@ impl RtpSession {
             rtp_timestamp,
             arrived: now,
         });
+        source.delay_known = true;
         source.last_heard = now;
         self.reports_heard = true;
         self.activate(ssrc);

@@ -86,6 +86,8 @@ pub(super) struct SourceState {
     resuming: Option<(u16, u8)>,
     pub(super) heard_since_report: bool,
     pub(super) clock: Option<SenderClock>,
+    /// How long ago the sender report came is known.
+    pub(super) delay_known: bool,
     /// How long the peer takes from one sender report to the next, of late at most.
     pub(super) report_gap: Duration,
     pub(super) last_request: Option<Instant>,
@@ -132,6 +134,7 @@ impl SourceState {
             resuming: None,
             heard_since_report: false,
             clock: None,
+            delay_known: false,
             report_gap: Duration::ZERO,
             last_request: None,
             fir_sequence: 0,
@@ -280,7 +283,7 @@ impl SourceState {
         } else {
             (lost_interval.saturating_mul(256) / expected_interval).min(255) as u8
         };
-        let (last_sr, delay_since_last_sr) = match self.clock {
+        let (last_sr, delay_since_last_sr) = match self.clock.filter(|_| self.delay_known) {
             Some(clock) => {
                 let delay = now.saturating_duration_since(clock.arrived).as_nanos();
                 let units = (delay << 16) / 1_000_000_000;

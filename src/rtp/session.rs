@@ -339,6 +339,14 @@ impl RtpSession {
         self.keyframe_at = None;
     }
 
+    /// The clock may have stood still: how long ago sender reports came is not known, and a peer
+    /// would take too short a delay for a round trip of hours. Nobody is silent for longer.
+    pub(crate) fn resumed(&mut self) {
+        for source in self.sources.values_mut() {
+            source.delay_known = false;
+        }
+    }
+
     /// When [`Self::handle_timeout`] is next due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         [

@@ -1,6 +1,7 @@
 //! The one task of a socket: receives in batches, keeps the timers, sends in batches.
 
 mod relays;
+mod resumed;
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::recv_buffers::RecvBuffers;
 use super::route::request_username;
+use super::sleep::SleepWatch;
 use super::train::SendOutcome;
 use super::turn::{RelayInput, Relays};
 use super::udp::{RecvDatagram, Transmit as UdpTransmit, UdpEndpoint};
@@ -25,10 +27,13 @@ use crate::queue::lock;
 const MAX_RECV_CALLS: usize = 4;
 /// Batches that may wait for a socket that is not writable; beyond, the connections keep theirs.
 const MAX_BACKLOG: usize = 256;
+/// Timers that fire so late were not meant: the process was stopped.
+const STOOD_STILL: Duration = Duration::from_secs(1);
 /// How long closed connections may take to say goodbye.
 const LINGER: Duration = Duration::from_millis(500);
 
 pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
+    let sleep_watch = SleepWatch::new(Instant::now(), shared.wall_clock.now());
     // Made out here: a task that is dropped before its first poll must say goodbye as well.
     let mut driver = Driver {
         shared,
@@ -37,6 +42,7 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
         touched: Vec::new(),
         lookups: JoinSet::new(),
         relays: Relays::default(),
+        sleep_watch,
         winding_down: false,
     };
     tokio::spawn(async move { driver.run().await });
@@ -50,6 +56,7 @@ struct Driver {
     touched: Vec<MemberId>,
     lookups: JoinSet<(u64, usize, Result<Vec<SocketAddr>, String>)>,
     relays: Relays,
+    sleep_watch: SleepWatch,
     winding_down: bool,
 }
 
@@ -67,6 +74,7 @@ impl Driver {
         tokio::pin!(sleep);
         let mut armed = None;
         loop {
+            self.look_at_the_clocks();
             self.start_lookups();
             self.service_dirty();
             let unused =
@@ -102,7 +110,11 @@ impl Driver {
                 }
                 () = self.shared.notify.notified() => {}
                 () = &mut sleep, if armed.is_some() => {
-                    armed = None;
+                    let late = armed.take().is_some_and(|at| at + STOOD_STILL <= Instant::now());
+                    // What came while the process stood still is heard before the timers speak.
+                    if late && self.receive().is_err() {
+                        return;
+                    }
                     self.handle_timeouts();
                 }
                 Some(found) = self.lookups.join_next(), if !self.lookups.is_empty() => {

@@ -397,6 +397,15 @@ impl Gatherer {
         self.check_complete();
     }
 
+    /// The machine may have slept.
+    pub(crate) fn resumed(&mut self, now: Instant) {
+        self.keepalives.resumed(now);
+        for t in &mut self.transactions {
+            t.next_send = t.next_send.min(now);
+        }
+        self.handle_timeout(now);
+    }
+
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         for (base, remote, id) in self.keepalives.due(now) {
             self.send_request(base, remote, id);

@@ -651,6 +651,9 @@ fn bindings_are_kept_alive_until_told_otherwise() {
     assert_eq!(times, [0, 15_020, 30_020, 45_020]);
     assert_ne!(log.sent[1].1.data, log.sent[2].1.data);
     assert_eq!(log.events.len(), 3);
+    // After sleep they may be over.
+    gatherer.resumed(start + MINUTE - Duration::from_secs(5));
+    assert_eq!(std::iter::from_fn(|| gatherer.poll_transmit()).count(), 1);
     gatherer.stop_keepalives();
     assert_eq!(gatherer.poll_timeout(), None);
 }

@@ -32,6 +32,13 @@ impl Keepalives {
         });
     }
 
+    /// The bindings may be over: all are renewed now.
+    pub(super) fn resumed(&mut self, now: Instant) {
+        for keepalive in &mut self.0 {
+            keepalive.next = now;
+        }
+    }
+
     #[cfg(test)]
     pub(super) fn clear(&mut self) {
         self.0.clear();

@@ -11,6 +11,7 @@ mod recv_buffers;
 mod relaying;
 pub(crate) mod resolve;
 mod route;
+mod sleep;
 mod stun;
 mod train;
 mod turn;
@@ -20,7 +21,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -49,6 +50,8 @@ pub(crate) struct MemberId(u64);
 pub(crate) trait Member: Send + Sync {
     fn datagram(&self, now: Instant, local: SocketAddr, from: SocketAddr, data: &mut [u8]);
     fn timeout(&self, now: Instant);
+    /// The machine may have slept for so long.
+    fn resumed(&self, now: Instant, slept: Duration);
     /// Hands over what is to be sent and tells the application what happened.
     fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced;
     /// Whether datagrams other than STUN on this path are this connection's.
@@ -172,6 +175,7 @@ pub(crate) struct SocketShared {
     notify: Notify,
     closing: AtomicBool,
     close_now: AtomicBool,
+    wall_clock: sleep::WallClock,
     handle: Mutex<Weak<SocketHandle>>,
     /// Datagrams that no connection wanted.
     pub(crate) unrouted: AtomicU64,
@@ -221,6 +225,7 @@ impl RTCSocket {
             notify: Notify::new(),
             closing: AtomicBool::new(false),
             close_now: AtomicBool::new(false),
+            wall_clock: sleep::WallClock::default(),
             handle: Mutex::default(),
             unrouted: AtomicU64::new(0),
             relay_dropped: AtomicU64::new(0),
@@ -345,6 +350,13 @@ impl SocketShared {
     /// Asks the driver to service a connection.
     pub(crate) fn wake(&self, id: MemberId) {
         lock(&self.dirty).push(id);
+        self.notify.notify_one();
+    }
+
+    /// Sets the wall clock ahead by so many seconds, or back, and wakes the driver.
+    #[cfg(test)]
+    pub(crate) fn step_wall_clock(&self, seconds: i64) {
+        self.wall_clock.step(seconds);
         self.notify.notify_one();
     }
 

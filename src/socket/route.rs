@@ -313,6 +313,7 @@ mod tests {
     impl Member for Nobody {
         fn datagram(&self, _: Instant, _: SocketAddr, _: SocketAddr, _: &mut [u8]) {}
         fn timeout(&self, _: Instant) {}
+        fn resumed(&self, _: Instant, _: Duration) {}
         fn service(&self, _: &mut VecDeque<Transmit>) -> Serviced {
             Serviced {
                 deadline: None,

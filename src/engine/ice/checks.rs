@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::message::Check;
-use super::pair::{Pair, PairKey, PairState, Purpose, Transaction};
+use super::pair::{Pair, PairKey, PairState, Path, Purpose, Transaction};
 use super::spares::{Rank, pair_type};
 use super::{CandidateKind, IceAgent, IceState, Role};
 
@@ -181,13 +181,17 @@ impl IceAgent {
             .is_some_and(|from| now < from + self.config.failed_after);
         let wanted = self.current_selected_key().is_none();
         let searching = self.state == IceState::Disconnected;
+        let doubted = self.path_in_doubt().map(Path::key) == Some(key);
         if let Some(pair) = self.pair_mut(key) {
             pair.timeouts = pair.timeouts.saturating_add(1);
-            pair.state = if searching || (patient && (wanted || pair.heard)) {
+            pair.state = if searching || doubted || (patient && (wanted || pair.heard)) {
                 PairState::Waiting
             } else {
                 PairState::Failed
             };
+        }
+        if doubted {
+            self.trigger(key);
         }
     }
 

@@ -25,18 +25,18 @@ impl IceAgent {
         {
             self.retired = None;
         }
-        let Some(path) = &self.selected else { return };
-        let silent = now.saturating_duration_since(path.last_response);
-        if silent >= self.config.consent_timeout {
+        if !self.consent_stands(now) {
             self.lose_consent();
             return;
         }
+        let Some(path) = &self.selected else { return };
+        let silent = now.saturating_duration_since(path.last_response);
         let due = now >= path.next_consent;
         if silent >= self.config.disconnected_after && self.state == IceState::Connected {
             self.set_state(IceState::Disconnected);
             self.search_again();
         }
-        if silent >= self.doubt_after() && self.may_check() {
+        if silent >= self.doubt_after() {
             self.verify_path();
         }
         if due {
@@ -58,15 +58,17 @@ impl IceAgent {
     }
 
     /// One lost datagram is no broken path: an ordinary check, which is retransmitted, tells
-    /// them apart before the path is called disconnected.
-    fn verify_path(&mut self) {
-        if let Some(key) = self.may_verify_path() {
-            if let Some(pair) = self.pair_mut(key) {
-                pair.heard = true;
-                pair.state = PairState::Waiting;
-            }
-            self.trigger(key);
+    /// them apart before the path is called disconnected. False when none can be begun.
+    pub(super) fn verify_path(&mut self) -> bool {
+        let Some(key) = self.may_verify_path().filter(|_| self.may_check()) else {
+            return false;
+        };
+        if let Some(pair) = self.pair_mut(key) {
+            pair.heard = true;
+            pair.state = PairState::Waiting;
         }
+        self.trigger(key);
+        true
     }
 
     fn lose_consent(&mut self) {
@@ -109,7 +111,7 @@ impl IceAgent {
         }
     }
 
-    fn send_consent(&mut self, now: Instant) {
+    pub(super) fn send_consent(&mut self, now: Instant) {
         let interval = self.consent_interval();
         let Some(path) = &mut self.selected else {
             return;
@@ -137,10 +139,11 @@ impl IceAgent {
         }
     }
 
-    /// A success response of the peer on the path in use.
-    pub(super) fn consent_given(&mut self, now: Instant, rtt: Option<Duration>) {
+    /// A success response of the peer on the path in use, to a request that was sent then.
+    pub(super) fn consent_given(&mut self, now: Instant, sent: Instant, rtt: Option<Duration>) {
         if let Some(path) = &mut self.selected {
             path.last_response = now;
+            path.doubt.take_if(|doubt| doubt.is_settled_by(sent));
             path.traffic.rtt = rtt.or(path.traffic.rtt);
             if self.state == IceState::Disconnected {
                 self.set_state(IceState::Connected);
@@ -169,7 +172,8 @@ impl IceAgent {
             .filter(|_| self.may_verify_path().is_some() && self.may_check())
             .map(|p| p.last_response + self.doubt_after());
         let next = path.map(|p| p.next_consent);
-        [retired, lost, disconnected, doubt, next]
+        let proof = path.and_then(|p| p.doubt.as_ref()).map(|d| d.until);
+        [retired, lost, disconnected, doubt, next, proof]
             .into_iter()
             .flatten()
             .min()

@@ -92,6 +92,12 @@ impl IceAgent {
             }
             return true;
         }
+        if self.consent_lost && matches!(session, Session::Current) {
+            // Only new credentials bring this side back. A peer that slept must learn of it; an
+            // answer would keep it sending to nobody.
+            self.counters.rejected += 1;
+            return false;
+        }
         self.control_at = None;
         if !self.repair_role(&request) {
             self.reject(key, &request, CODE_ROLE_CONFLICT, &[], pwd);
@@ -224,13 +230,11 @@ impl IceAgent {
             }
         }
         let revive = self.state == IceState::Failed && !self.consent_lost;
-        let failed = self.state == IceState::Failed && self.consent_lost;
         let Some(pair) = self.pair_mut(key) else {
             return false;
         };
         pair.heard = true;
         match pair.state {
-            _ if failed => {}
             PairState::Succeeded => {}
             PairState::Waiting | PairState::Failed => {
                 pair.state = PairState::Waiting;
@@ -245,7 +249,7 @@ impl IceAgent {
                 }
             }
         }
-        if nominate && !failed && self.role == Some(Role::Controlled) {
+        if nominate && self.role == Some(Role::Controlled) {
             self.follow_nomination(now, key);
         }
         if revive {

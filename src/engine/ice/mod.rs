@@ -22,6 +22,7 @@ mod message;
 mod nomination;
 mod pair;
 mod responses;
+mod resumed;
 mod spares;
 
 #[cfg(any(test, fuzzing))]

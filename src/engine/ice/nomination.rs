@@ -147,6 +147,7 @@ impl IceAgent {
             last_response,
             last_consent: now,
             next_consent: last_response + interval,
+            doubt: None,
             traffic: Default::default(),
         };
         self.select(now, path);

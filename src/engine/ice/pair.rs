@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use stun::message::TransactionId;
 
+use super::resumed::Doubt;
 use super::{Candidate, Credentials, Role};
 
 /// RFC 8445 section 6.1.2.6. There is no Frozen: with one component and one stream it would only
@@ -147,6 +148,7 @@ pub(super) struct Path {
     pub(super) last_response: Instant,
     pub(super) last_consent: Instant,
     pub(super) next_consent: Instant,
+    pub(super) doubt: Option<Doubt>,
     pub(super) traffic: Traffic,
 }
 

@@ -83,7 +83,7 @@ impl IceAgent {
         let sent_once = transaction.transmissions == 1;
         let rtt = sent_once.then(|| now.saturating_duration_since(transaction.first_sent));
         if self.selected_key() == Some(key) {
-            self.consent_given(now, rtt);
+            self.consent_given(now, transaction.last_sent, rtt);
         }
         if transaction.purpose == Purpose::Consent {
             if let Some(path) = self.selected.as_mut().filter(|p| p.key() == key) {

@@ -141,6 +141,10 @@ pub(super) struct Peer {
     pub(super) pump: Option<Pump>,
     /// Datagrams sent so far.
     pub(super) sent: u64,
+    /// Asleep: it hears and does nothing, and its clock stands still.
+    pub(super) asleep: bool,
+    /// How long its clock has stood still so far.
+    pub(super) slept: Duration,
 }
 
 impl Peer {
@@ -213,6 +217,8 @@ impl World {
                 packets: Vec::new(),
                 pump: None,
                 sent: 0,
+                asleep: false,
+                slept: Duration::ZERO,
             }
         });
         Self {
@@ -235,8 +241,21 @@ impl World {
         world
     }
 
+    /// What the clock of a side says.
+    pub(super) fn clock(&self, side: usize) -> Instant {
+        self.now - self.peers[side].slept
+    }
+
+    /// The machine of a side sleeps. It is not told to the engine.
+    pub(super) fn sleep(&mut self, side: usize, time: Duration) {
+        self.peers[side].asleep = true;
+        self.run_for(time);
+        self.peers[side].asleep = false;
+        self.peers[side].slept += time;
+    }
+
     pub(super) fn signal(&mut self, side: usize, step: Step) {
-        let now = self.now;
+        let now = self.clock(side);
         let theirs = self.peers[1 - side].addr;
         let Peer { engine, addr, .. } = &mut self.peers[side];
         match step {
@@ -274,12 +293,13 @@ impl World {
 
     /// ICE restart of both sides, with credentials of a new generation.
     pub(super) fn restart(&mut self, generation: u32) {
-        let now = self.now;
         for side in [A, B] {
+            let now = self.clock(side);
             let engine = &mut self.peers[side].engine;
             engine.restart(now, credentials(side, generation));
         }
         for side in [A, B] {
+            let now = self.clock(side);
             let theirs = self.peers[1 - side].addr;
             let engine = &mut self.peers[side].engine;
             engine.set_remote_credentials(now, credentials(1 - side, generation));
@@ -327,9 +347,10 @@ impl World {
     }
 
     fn step(&mut self, limit: Instant) -> bool {
-        let timers = self.peers.iter().flat_map(|peer| {
+        let awake = self.peers.iter().filter(|peer| !peer.asleep);
+        let timers = awake.flat_map(|peer| {
             let pump = peer.pump.as_ref().map(|pump| pump.next);
-            [peer.engine.poll_timeout(), pump]
+            [peer.engine.poll_timeout().map(|at| at + peer.slept), pump]
         });
         let next = timers.chain([self.net.next_arrival()]).flatten().min();
         let Some(next) = next.filter(|next| *next <= limit) else {
@@ -338,18 +359,24 @@ impl World {
         };
         self.now = self.now.max(next);
         if let Some(mut arrival) = self.net.poll(self.now) {
-            let to = self.peers.iter_mut().find(|p| p.addr == arrival.dst);
+            let mut peers = self.peers.iter_mut();
+            let to = peers.find(|p| p.addr == arrival.dst && !p.asleep);
             if let Some(peer) = to {
                 let (dst, src) = (arrival.dst, arrival.src);
+                let now = self.now - peer.slept;
                 peer.engine
-                    .handle_datagram(self.now, dst, src, &mut arrival.data);
+                    .handle_datagram(now, dst, src, &mut arrival.data);
             }
             return true;
         }
         for side in [A, B] {
+            if self.peers[side].asleep {
+                continue;
+            }
+            let now = self.clock(side);
             let engine = &mut self.peers[side].engine;
-            if engine.poll_timeout().is_some_and(|at| at <= self.now) {
-                engine.handle_timeout(self.now);
+            if engine.poll_timeout().is_some_and(|at| at <= now) {
+                engine.handle_timeout(now);
             }
             self.pump(side);
         }
@@ -419,9 +446,9 @@ impl World {
 
     pub(super) fn inject_from(&mut self, to: usize, from: SocketAddr, data: &[u8]) {
         let mut data = data.to_vec();
+        let now = self.clock(to);
         let peer = &mut self.peers[to];
-        peer.engine
-            .handle_datagram(self.now, peer.addr, from, &mut data);
+        peer.engine.handle_datagram(now, peer.addr, from, &mut data);
         self.flush();
     }
 
@@ -439,7 +466,7 @@ impl World {
     }
 
     pub(super) fn add_receiver(&mut self, side: usize, ssrc: u32) -> ReceiverId {
-        let now = self.now;
+        let now = self.clock(side);
         let spec = receiver_spec(&[ssrc]);
         self.peers[side].engine.add_receiver(now, spec).unwrap()
     }
@@ -459,9 +486,10 @@ impl World {
 
     pub(super) fn send(&mut self, side: usize, ssrc: u32, number: u16, at: u32) -> SendOutcome {
         let packet = outgoing(number, at);
+        let now = self.clock(side);
         let outcome = self.peers[side]
             .engine
-            .send_rtp(self.now, ssrc, &packet)
+            .send_rtp(now, ssrc, &packet)
             .unwrap();
         self.flush();
         outcome

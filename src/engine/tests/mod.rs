@@ -14,6 +14,7 @@ mod padding;
 mod redundancy;
 mod repair;
 mod setup;
+mod sleep;
 mod soak;
 
 use super::harness;

@@ -39,6 +39,8 @@ pub(super) struct Rig {
     /// Loses every n-th message of the client.
     pub(super) lose_every: usize,
     pub(super) sent: usize,
+    /// How long the client has slept so far, and the server has not.
+    pub(super) slept: Duration,
 }
 
 impl Rig {
@@ -63,6 +65,7 @@ impl Rig {
             wire: VecDeque::new(),
             lose_every: usize::MAX,
             sent: 0,
+            slept: Duration::ZERO,
         }
     }
 
@@ -97,7 +100,7 @@ impl Rig {
             if arrival == Some(next) {
                 let (_, to_server, bytes) = self.wire.pop_front().unwrap();
                 if to_server {
-                    if let Some(answer) = self.server.handle(self.now, &bytes) {
+                    if let Some(answer) = self.server.handle(self.now + self.slept, &bytes) {
                         let at = self.now + SECOND / 100;
                         self.wire.push_back((at, false, answer));
                     }
@@ -560,6 +563,76 @@ fn r_f3_an_allocation_that_a_restarted_server_forgot_is_lost_once() {
     rig.run(700 * SECOND);
     assert!(matches!(&rig.events[1], (at, Event::Lost(..)) if *at <= 601 * SECOND));
     assert_eq!(rig.client.poll_timeout(), None);
+}
+
+/// Permissions are over, the allocation is not.
+#[test]
+fn r_d14_after_sleep_permissions_and_channels_are_there_again_at_once() {
+    for (slept, nonce_life) in [(280, 600), (280, 60), (400, 600)] {
+        let mut rig = ready();
+        rig.server.nonce_life = nonce_life * SECOND;
+        rig.send(peer(), DATA);
+        rig.run(SECOND);
+        rig.send(peer(), DATA);
+        rig.run(30 * SECOND);
+        let (events, requests) = (rig.events.len(), rig.server.requests);
+        let relayed = rig.server.relays.len();
+        rig.slept = slept * SECOND;
+        rig.client.resumed(rig.now);
+        rig.run(SECOND / 4);
+        rig.send(peer(), DATA);
+        rig.run(SECOND / 4);
+        assert_eq!(rig.server.relays.len(), relayed + 1, "{slept} s");
+        let asked = rig.server.requests - requests;
+        assert!((3..=6).contains(&asked), "{asked}");
+        assert_eq!(rig.events.len(), events);
+    }
+}
+
+#[test]
+fn r_d14_an_allocation_that_is_over_after_sleep_is_made_again_at_once() {
+    let mut rig = ready();
+    rig.send(peer(), DATA);
+    rig.run(90 * SECOND);
+    rig.slept = 3_600 * SECOND;
+    let events = rig.events.len();
+    rig.client.resumed(rig.now);
+    rig.run(SECOND);
+    let news: Vec<_> = rig.events[events..].iter().map(|(_, e)| e).collect();
+    assert!(
+        matches!(news[..], [Event::Lost(..), Event::Ready { .. }]),
+        "{news:?}"
+    );
+    rig.send(peer(), DATA);
+    rig.run(SECOND);
+    rig.send(peer(), DATA);
+    rig.run(SECOND);
+    assert!(rig.server.relays.len() > 1);
+}
+
+/// A clock that was set: a refresh of each, and nothing else.
+#[test]
+fn r_d14_a_clock_set_ahead_costs_one_refresh() {
+    let mut rig = ready();
+    rig.send(peer(), DATA);
+    rig.run(SECOND);
+    rig.send(peer(), DATA);
+    rig.run(10 * SECOND);
+    let (events, requests) = (rig.events.len(), rig.server.requests);
+    for n in 1..=10 {
+        rig.client.resumed(rig.now);
+        rig.run(SECOND);
+        assert_eq!(rig.server.requests, requests + 3 * n);
+    }
+    assert_eq!(rig.events.len(), events);
+    // While it is being asked for, too.
+    let mut rig = Rig::new(FakeServer::new("192.0.2.1:50000"));
+    for _ in 0..3 {
+        rig.client.resumed(rig.now);
+        rig.run(SECOND / 50);
+    }
+    rig.run(SECOND);
+    assert_eq!(rig.events.len(), 1);
 }
 
 #[test]

@@ -268,6 +268,19 @@ impl Peers {
         self.next_check
     }
 
+    /// What is granted may be over: all that is in use is to be refreshed now.
+    pub(super) fn resumed(&mut self, now: Instant) -> Vec<Ask> {
+        let permissions = self.permissions.values_mut().map(|p| &mut p.standing);
+        let channels = self.channels.values_mut().map(|c| &mut c.standing);
+        for standing in permissions.chain(channels) {
+            if let Standing::Granted { refresh, .. } = standing {
+                *refresh = now;
+            }
+        }
+        self.next_check = self.next_check.map(|_| now);
+        self.due(now)
+    }
+
     /// What is to be refreshed now.
     pub(super) fn due(&mut self, now: Instant) -> Vec<Ask> {
         if self.next_check.is_none_or(|at| now < at) {

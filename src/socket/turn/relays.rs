@@ -229,6 +229,14 @@ impl Relays {
         self.settle(now);
     }
 
+    /// The machine may have slept.
+    pub(in crate::socket) fn resumed(&mut self, now: Instant) {
+        for allocation in &mut self.allocations {
+            allocation.resumed(now);
+        }
+        self.handle_timeout(now);
+    }
+
     pub(in crate::socket) fn poll_transmit(&mut self) -> Option<Transmit> {
         self.allocations.iter_mut().find_map(|allocation| {
             let contents = allocation.out.pop_front()?;

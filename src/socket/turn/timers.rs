@@ -65,6 +65,23 @@ impl Allocation {
         }
     }
 
+    /// The machine may have slept, and what the server granted be over: all of it is asked for
+    /// again at once.
+    pub(super) fn resumed(&mut self, now: Instant) {
+        if self.phase == Phase::Ready {
+            self.refresh_at = self.expires;
+            self.ask_anew(now, Ask::Refresh { release: false });
+            for ask in self.peers.resumed(now) {
+                self.ask_anew(now, ask);
+            }
+        }
+        for t in self.transactions.iter_mut().filter(|t| t.refusal.is_none()) {
+            if t.sent > 1 {
+                t.next = t.next.min(now);
+            }
+        }
+    }
+
     fn run_transactions(&mut self, now: Instant) {
         let mut resend = Vec::new();
         let mut expired = Vec::new();
