@@ -295,6 +295,8 @@ impl Driver {
             };
             if !self.backlog.is_empty() || !self.send_now(&mut transmit) {
                 self.backlog.push_back(transmit);
+            } else {
+                transmit.recycle();
             }
         }
     }
@@ -357,6 +359,7 @@ impl Driver {
                 self.backlog.push_front(transmit);
                 return;
             }
+            transmit.recycle();
         }
     }
 
