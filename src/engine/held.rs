@@ -17,13 +17,17 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn push(&mut self, now: Instant, header: RtpHeader, packet: RtpPacket) {
-        self.packets
-            .retain(|(at, ..)| now.saturating_duration_since(*at) < MAX_AGE);
-        if self.packets.len() >= MAX_HELD {
-            self.packets.pop_front();
-        }
+    /// Holds a packet; gives the sources of which nothing is held any longer.
+    pub(super) fn push(&mut self, now: Instant, header: RtpHeader, packet: RtpPacket) -> Vec<u32> {
+        let fresh = |at: Instant| now.saturating_duration_since(at) < MAX_AGE;
+        let first = self.packets.iter().position(|(at, ..)| fresh(*at));
+        let old = first.unwrap_or(self.packets.len());
+        let full = usize::from(old == 0 && self.packets.len() >= MAX_HELD);
+        let gone: Vec<_> = self.packets.drain(..old.max(full)).collect();
         self.packets.push_back((now, header, packet));
+        let held = |ssrc: u32| self.packets.iter().any(|p| p.1.ssrc == ssrc);
+        let gone = gone.iter().map(|p| p.1.ssrc);
+        gone.filter(|ssrc| !held(*ssrc)).collect()
     }
 
     /// What is held of a source, in the order of arrival.

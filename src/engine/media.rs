@@ -441,8 +441,15 @@ impl Engine {
                 return;
             }
             Reception::Held => {
-                self.turn_away(packet.ssrc);
-                self.held.push(now, header.clone(), packet);
+                self.router.unbind(packet.ssrc);
+                // SRTP keeps its place, so that what is held may be out of order.
+                for ssrc in self.held.push(now, header.clone(), packet) {
+                    if !self.rtp.is_active(ssrc)
+                        && let Some(srtp) = &mut self.srtp
+                    {
+                        srtp.end_source(ssrc);
+                    }
+                }
                 return;
             }
             Reception::Resumed => {

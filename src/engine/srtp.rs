@@ -37,6 +37,9 @@ const RTCP_WINDOW: u32 = 64;
 /// that comes back, since it ended for us.
 const NEW_ROLLOVERS: u64 = 1;
 const RESUMED_ROLLOVERS: u64 = 3;
+/// Further ones that are tried, one for each packet in turn: a source may have been sent long before
+/// anybody wanted it, and go on for long after it ended for us.
+const FAR_ROLLOVERS: u64 = 32;
 const RTP_HEADER: usize = 12;
 const RTCP_HEADER: usize = 8;
 const SRTCP_INDEX: usize = 4;
@@ -407,7 +410,9 @@ fn open_new(
         true => RESUMED_ROLLOVERS,
         false => NEW_ROLLOVERS,
     };
-    for rollovers in 0..=most {
+    // The packet's own number says whose turn it is: what is not authentic leaves no state.
+    let far = most + 1 + u64::from(number) % FAR_ROLLOVERS;
+    for rollovers in (0..=most).chain([far]) {
         let index = source.ahead(number, rollovers);
         let Some(index) = index.filter(|index| source.is_new(*index)) else {
             continue;

@@ -174,14 +174,19 @@ impl JitterBuffer {
     /// Whether to ask for a key frame now: frames are lost that later ones may refer to, or the
     /// stream began without one. Paced, and never for audio.
     pub(crate) fn wants_keyframe(&mut self, now: Instant) -> bool {
-        let mut formats = self.formats.iter();
-        let is_video = formats.any(|format| !format.depacketizer.is_frame_per_packet());
-        is_video && self.keyframe.ask(now)
+        self.is_video() && self.keyframe.ask(now)
     }
 
-    /// When [`pop`](Self::pop) has something to do even if no packet comes; set by `pop`.
+    fn is_video(&self) -> bool {
+        let mut formats = self.formats.iter();
+        formats.any(|format| !format.depacketizer.is_frame_per_packet())
+    }
+
+    /// When [`pop`](Self::pop), or [`wants_keyframe`](Self::wants_keyframe) after it, has something
+    /// to do even if no packet comes.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.timeout
+        let keyframe = self.keyframe.next_at().filter(|_| self.is_video());
+        [self.timeout, keyframe].into_iter().flatten().min()
     }
 
     /// The next frame, if it is complete.
@@ -200,17 +205,11 @@ impl JitterBuffer {
     }
 
     fn step(&mut self, now: Instant) -> Step {
-        let Some(Some(slot)) = self.slots.get(self.cursor) else {
+        let Some(Some(Slot { packet, .. })) = self.slots.get(self.cursor) else {
             return self.step_gap(now);
         };
-        let packet = &slot.packet;
         if self.is_filler(packet) {
-            if self.cursor == 0 {
-                self.pop_slot();
-            } else {
-                self.cursor = self.cursor.saturating_add(1);
-            }
-            return Step::Again;
+            return self.step_filler();
         }
         let (timestamp, payload_type, marker) =
             (packet.timestamp, packet.payload_type, packet.marker);
@@ -243,6 +242,30 @@ impl JitterBuffer {
         }
         self.cursor = self.cursor.saturating_add(1);
         if marker || per_packet {
+            return self.release(self.cursor);
+        }
+        Step::Again
+    }
+
+    /// A filler at the cursor. It may have the marker of the frame that it follows, when its sender
+    /// knew too late that nothing more comes.
+    fn step_filler(&mut self) -> Step {
+        let Some(Some(Slot { packet, .. })) = self.slots.get(self.cursor) else {
+            return Step::Again;
+        };
+        let timestamp = packet.timestamp;
+        let ends = packet.marker && self.format(packet.payload_type).is_some();
+        if self.cursor == 0 {
+            if ends && self.discarding.is_some_and(|d| d.timestamp == timestamp) {
+                self.discarding = None;
+                self.at_boundary = true;
+            }
+            self.pop_slot();
+            return Step::Again;
+        }
+        self.cursor = self.cursor.saturating_add(1);
+        let front = self.slots.front().and_then(Option::as_ref);
+        if ends && front.is_some_and(|front| front.packet.timestamp == timestamp) {
             return self.release(self.cursor);
         }
         Step::Again

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 /// Between two requests; twice as long after each that brought nothing.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
+/// Requests that are made again though nothing came since: one may be lost, as what it asks for.
+const MAX_REPEATS: u8 = 4;
 
 /// Whether the decoder of a source waits for a key frame.
 #[derive(Debug)]
@@ -13,6 +15,8 @@ pub(crate) struct KeyframeNeed {
     needed: bool,
     /// Something came, or went, that makes it worth asking.
     due: bool,
+    /// It was asked for in vain, so often since anything came.
+    repeats: Option<u8>,
     last: Option<Instant>,
     pause: Duration,
 }
@@ -23,6 +27,7 @@ impl Default for KeyframeNeed {
         Self {
             needed: true,
             due: false,
+            repeats: None,
             last: None,
             pause: FIRST_PAUSE,
         }
@@ -30,6 +35,11 @@ impl Default for KeyframeNeed {
 }
 
 impl KeyframeNeed {
+    /// A sequence begins anew, with a key frame if all is well.
+    pub(crate) fn begins(&mut self) {
+        self.needed = true;
+    }
+
     /// A frame was lost that later ones may refer to.
     pub(crate) fn broken(&mut self) {
         self.needed = true;
@@ -42,6 +52,7 @@ impl KeyframeNeed {
             Some(true) => {
                 self.needed = false;
                 self.due = false;
+                self.repeats = None;
                 self.pause = FIRST_PAUSE;
             }
             Some(false) => self.due |= self.needed,
@@ -51,16 +62,29 @@ impl KeyframeNeed {
 
     /// Whether to ask now. It then counts as asked.
     pub(crate) fn ask(&mut self, now: Instant) -> bool {
-        let pausing = |last: Instant| now.saturating_duration_since(last) < self.pause;
-        if !self.due || self.last.is_some_and(pausing) {
+        if !self.wanted() || self.next_at().is_some_and(|at| now < at) {
             return false;
         }
         if self.last.is_some() {
             self.pause = self.pause.saturating_mul(2).min(LONGEST_PAUSE);
         }
+        self.repeats = Some(match self.repeats {
+            Some(repeats) if !self.due => repeats.saturating_add(1),
+            _ => 0,
+        });
         self.due = false;
         self.last = Some(now);
         true
+    }
+
+    fn wanted(&self) -> bool {
+        self.due || self.repeats.is_some_and(|repeats| repeats < MAX_REPEATS)
+    }
+
+    /// When to ask even if nothing comes; `None` if at once, or not at all.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        let last = self.last.filter(|_| self.wanted())?;
+        last.checked_add(self.pause)
     }
 }
 
@@ -93,7 +117,34 @@ mod tests {
         need.broken();
         assert!(!need.ask(end + Duration::from_millis(499)));
         assert!(need.ask(end + Duration::from_millis(500)));
+    }
+
+    #[test]
+    fn a_lost_request_is_made_again_though_nothing_comes() {
+        let start = Instant::now();
+        let asked = |need: &mut KeyframeNeed, from: u64| {
+            let times = (from..from + 60_000).step_by(10);
+            let at = |n: &u64| start + Duration::from_millis(*n);
+            times
+                .filter(|n| need.ask(at(n)))
+                .map(|n| n - from)
+                .collect::<Vec<_>>()
+        };
+        let mut need = KeyframeNeed::default();
         need.delivered(None);
-        assert!(!need.ask(end + Duration::from_secs(60)));
+        assert!(asked(&mut need, 0).is_empty(), "audio, or nothing yet");
+        need.broken();
+        assert_eq!(asked(&mut need, 0), [0, 500, 1_500, 3_500, 7_500]);
+        assert_eq!(need.next_at(), None);
+        // Something comes, and it is worth asking again.
+        need.delivered(Some(false));
+        assert_eq!(asked(&mut need, 100_000), [0, 4_000, 8_000, 12_000, 16_000]);
+        need.delivered(Some(true));
+        assert!(asked(&mut need, 200_000).is_empty());
+        // A sequence that begins anew has its first frame to show.
+        need.begins();
+        assert!(asked(&mut need, 300_000).is_empty());
+        need.delivered(Some(false));
+        assert!(need.ask(start + Duration::from_secs(400)));
     }
 }

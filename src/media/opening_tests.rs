@@ -146,6 +146,86 @@ fn packets_without_payload_cost_no_frame_and_no_time() {
     }
 }
 
+/// A sender that learns too late that a frame is over puts its marker on a packet of its own.
+#[test]
+fn the_marker_of_a_frame_may_come_with_an_empty_packet() {
+    let now = Instant::now();
+    for (codec, make) in video_codecs() {
+        let frames: Vec<_> = (0..9).map(|i| make(&mut Rng(5), 900, i == 0)).collect();
+        let own = |(of, _): &(u8, _)| *of == codec.payload_id;
+        for (payload_type, payload) in fillers(&codec).into_iter().filter(own) {
+            for skipped in [0, 1] {
+                let mut jitter = buffer(&codec);
+                let mut given = Vec::new();
+                let mut number = 65_530u16;
+                for (i, frame) in packets(&codec, &frames, 0, 200).iter().enumerate() {
+                    let last = RtpPacket {
+                        payload_type,
+                        payload: payload.clone().into(),
+                        ..frame.last().unwrap().clone()
+                    };
+                    let unmarked = |p: &RtpPacket| RtpPacket {
+                        marker: false,
+                        ..p.clone()
+                    };
+                    let all = frame.iter().map(unmarked).chain([last]);
+                    for (j, packet) in all.enumerate() {
+                        number = number.wrapping_add(1);
+                        // The first packet of the second frame never comes.
+                        if skipped == 1 && (i, j) == (1, 0) {
+                            continue;
+                        }
+                        let sequence_number = number;
+                        jitter.push(
+                            now,
+                            RtpPacket {
+                                sequence_number,
+                                ..packet
+                            },
+                        );
+                    }
+                    let later = now + Duration::from_secs(u64::from(i > 0) * skipped);
+                    given.extend(frames_at(&mut jitter, later));
+                    let whole = if i > 0 { i + 1 - skipped as usize } else { 1 };
+                    assert_eq!(given.len(), whole, "{} {payload:?} {i}", codec.name);
+                }
+                let whole = frames.iter().enumerate();
+                let whole = whole.filter(|(i, _)| skipped == 0 || *i != 1);
+                let expected: Vec<_> = whole.map(|(_, frame)| frame.clone()).collect();
+                assert!(given == expected, "{} {payload:?}", codec.name);
+            }
+        }
+    }
+}
+
+/// What began before a jump of the numbers is gone, and frames after it may refer to that.
+#[test]
+fn a_jump_of_the_numbers_may_need_a_key_frame() {
+    let start = Instant::now();
+    for (codec, make) in video_codecs() {
+        for key in [false, true] {
+            let frames: Vec<_> = (0..9)
+                .map(|i| make(&mut Rng(6), 900, i == 0 || i == 4 && key))
+                .collect();
+            let mut jitter = buffer(&codec);
+            let mut asked = false;
+            for (i, frame) in packets(&codec, &frames, 7, 200).iter().enumerate() {
+                for packet in frame {
+                    let mut packet = packet.clone();
+                    if i >= 4 {
+                        packet.sequence_number = packet.sequence_number.wrapping_add(5_000);
+                    }
+                    jitter.push(start, packet);
+                    frames_at(&mut jitter, start);
+                    asked |= jitter.wants_keyframe(start);
+                }
+            }
+            assert_eq!(asked, !key, "{}", codec.name);
+            assert_eq!(jitter.poll_timeout().is_some(), !key, "it may be lost");
+        }
+    }
+}
+
 fn units(kinds: &[&[u8]]) -> Bytes {
     let mut data = Vec::new();
     for head in kinds {

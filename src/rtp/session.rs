@@ -389,6 +389,11 @@ impl RtpSession {
         self.sources.get(&ssrc).map(SourceState::stats)
     }
 
+    /// Whether a source of the peer is heard.
+    pub(crate) fn is_active(&self, ssrc: u32) -> bool {
+        self.sources.get(&ssrc).is_some_and(|source| source.active)
+    }
+
     pub(crate) fn outbound_stats(&self, ssrc: u32) -> Option<OutboundStats> {
         self.senders.get(&ssrc).map(|sender| sender.stats)
     }

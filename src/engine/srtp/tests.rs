@@ -325,6 +325,44 @@ fn r_c06_after_a_gap_of_any_length_packets_are_taken_again() {
     }
 }
 
+/// A source that ended for us, or of which nothing was remembered, is heard again however much was
+/// sent meanwhile.
+#[test]
+fn r_c06_a_source_that_comes_back_late_is_taken() {
+    for profile in SrtpProfile::ALL {
+        for start in [10u16, 40_000, 65_530] {
+            for gap in [1u32, 40_000, 65_536, 200_000, 270_000, 900_000, 2_000_000] {
+                for known in [false, true] {
+                    let (mut ours, mut theirs) = pair(profile);
+                    let number = |n: u32| start.wrapping_add(n as u16);
+                    let first = protect(&mut ours, 7, start);
+                    unprotect(&mut theirs, &first).unwrap();
+                    match known {
+                        true => theirs.end_source(7),
+                        false => theirs.forget_source(7),
+                    }
+                    for n in (1..gap).step_by(20_000) {
+                        protect(&mut ours, 7, number(n));
+                    }
+                    let taken = (gap..gap + 60).filter(|n| {
+                        let sealed = protect(&mut ours, 7, number(*n));
+                        let mut forged = sealed.clone();
+                        *forged.last_mut().unwrap() ^= 1;
+                        assert!(unprotect(&mut theirs, &forged).is_err());
+                        unprotect(&mut theirs, &sealed).is_ok()
+                    });
+                    let taken = taken.count();
+                    assert!(
+                        taken >= 60 - 33,
+                        "{profile:?} {start} {gap} {known} {taken}"
+                    );
+                    assert!(!known || unprotect(&mut theirs, &first).is_err());
+                }
+            }
+        }
+    }
+}
+
 /// SSRCs without end, one after the other; none of their packets can be replayed, and one that
 /// comes back goes on, at both ends.
 #[test]

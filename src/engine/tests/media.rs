@@ -215,6 +215,50 @@ fn a116_a_source_goes_on_after_its_bye() {
     }
 }
 
+/// The packets with which a source goes on may be out of order, too.
+#[test]
+fn a116_a_source_goes_on_out_of_order() {
+    for order in [
+        [21u16, 23, 22, 24, 25, 26],
+        [23, 22, 21, 24, 25, 26],
+        [24, 21, 22, 23, 26, 25],
+        [26, 25, 24, 23, 22, 21],
+    ] {
+        let mut world = World::connected(2, &Setup::default());
+        world.add_receiver(B, 100);
+        world.add_sender(A, 100);
+        for n in 1..=20 {
+            world.send(A, 100, n, 0);
+        }
+        world.run_for(ms(100));
+        let now = world.now;
+        world.peers[A].engine.remove_sender(now, 100);
+        world.add_sender(A, 100);
+        world.run_for(ms(30));
+        world.filter = Some(Box::new(|from, _, data| from == B || !is_media(data[0])));
+        let mut sealed = Vec::new();
+        for n in 21..=26 {
+            world.tap = Some(Vec::new());
+            world.send(A, 100, n, 0);
+            sealed.push(world.tap.take().unwrap().remove(0).data);
+        }
+        world.run_for(ms(20));
+        for n in order {
+            world.inject(B, &sealed[usize::from(n) - 21]);
+            world.run_for(ms(5));
+        }
+        // In falling order none shows that the source goes on; time does.
+        world.filter = None;
+        world.run_for(ms(300));
+        world.send(A, 100, 27, 0);
+        world.run_for(ms(50));
+        let numbers = world.peers[B].packets.iter().map(|p| p.2.sequence_number);
+        let mut numbers: Vec<u16> = numbers.skip(20).collect();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (21..=27).collect::<Vec<_>>(), "{order:?}");
+    }
+}
+
 /// Some, in any order, that the BYE overtook: newer than all before it, or late ones.
 #[test]
 fn a116_strays_that_their_bye_overtook_bring_nothing_back() {

@@ -134,6 +134,7 @@ impl JitterBuffer {
         self.discarding = None;
         self.gap = None;
         self.late_run = (0, 0);
+        self.keyframe.begins();
         self.startup = now.checked_add(self.config.max_wait);
     }
 
