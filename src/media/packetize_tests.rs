@@ -205,22 +205,29 @@ fn length_prefixed_samples_are_refused_whatever_their_lengths() {
         ),
     ];
     for (codec, heads) in cases {
-        for first in (3..700).chain(65_300..65_800) {
-            for second in [0usize, 20, 256, 300, 511, 600] {
-                let units = [unit(heads[0], first), unit(heads[1], second.max(3))];
-                let units = &units[..if second == 0 { 1 } else { 2 }];
-                let prefixed = units.iter().flat_map(|unit| {
-                    let length = (unit.len() as u32).to_be_bytes();
-                    [length.to_vec(), unit.clone()].concat()
-                });
-                let frame = Bytes::from_iter(prefixed);
-                let mut out = Vec::new();
-                let mut packetizer = Packetizer::for_codec(&codec).unwrap();
-                let result = packetizer.packetize(&frame, 1_100, &mut out);
-                let name = result.err().map(|error| error.name());
-                let expected = Some(crate::ErrorName::InvalidParameters);
-                assert_eq!(name, expected, "{} {first} {second}", codec.name);
-            }
+        let sizes = (3..24).chain(250..262).chain((262..700).step_by(23));
+        let sizes = sizes.chain([509, 510, 511, 512, 513, 767, 768]);
+        let sizes = sizes
+            .chain((65_300..65_800).step_by(97))
+            .chain(65_530..65_545);
+        let edges = [16_777_215usize, 16_777_216];
+        let edges = edges.map(|first| (first, 0));
+        let seconds = [0usize, 20, 256, 300, 511, 600];
+        let both = sizes.flat_map(|first| seconds.map(|second| (first, second)));
+        for (first, second) in both.chain(edges) {
+            let units = [unit(heads[0], first), unit(heads[1], second.max(3))];
+            let units = &units[..if second == 0 { 1 } else { 2 }];
+            let prefixed = units.iter().flat_map(|unit| {
+                let length = (unit.len() as u32).to_be_bytes();
+                [length.to_vec(), unit.clone()].concat()
+            });
+            let frame = Bytes::from_iter(prefixed);
+            let mut out = Vec::new();
+            let mut packetizer = Packetizer::for_codec(&codec).unwrap();
+            let result = packetizer.packetize(&frame, 1_100, &mut out);
+            let name = result.err().map(|error| error.name());
+            let expected = Some(crate::ErrorName::InvalidParameters);
+            assert_eq!(name, expected, "{} {first} {second}", codec.name);
         }
         for head in heads {
             for len in 3..700 {

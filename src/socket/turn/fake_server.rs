@@ -16,7 +16,6 @@ use rtc_crypto::providers::RingProvider;
 
 pub(crate) const USER: &str = "user";
 pub(crate) const PASSWORD: &str = "pass";
-const REALM: &str = "example.org";
 
 pub(crate) struct FakeServer {
     pub(crate) relayed: SocketAddr,
@@ -32,6 +31,9 @@ pub(crate) struct FakeServer {
     pub(crate) forged_errors: bool,
     /// The answer to requests about an allocation that there is not.
     pub(crate) no_allocation: u16,
+    /// The answer to a nonce that is not the latest: 438, or 401 of some.
+    pub(crate) stale_nonce: u16,
+    pub(crate) realm: &'static str,
     /// Sends clients away before they are authenticated, as coturn does.
     pub(crate) redirects: bool,
     /// What a 300 names.
@@ -62,6 +64,8 @@ impl FakeServer {
             refuse: None,
             forged_errors: false,
             no_allocation: 437,
+            stale_nonce: 438,
+            realm: "example.org",
             redirects: false,
             alternate: None,
             allocated_until: None,
@@ -95,11 +99,16 @@ impl FakeServer {
         format!("nonce-{}", self.nonce)
     }
 
-    fn key() -> Vec<u8> {
+    fn key(&self) -> Vec<u8> {
         let provider = RingProvider::new();
         let (user, password) = (USER.to_owned(), PASSWORD.to_owned());
-        MessageIntegrity::long_term_integrity_key(user, REALM.into(), password, provider.crypto())
-            .unwrap()
+        MessageIntegrity::long_term_integrity_key(
+            user,
+            self.realm.into(),
+            password,
+            provider.crypto(),
+        )
+        .unwrap()
     }
 
     pub(crate) fn handle(&mut self, now: Instant, data: &[u8]) -> Option<Vec<u8>> {
@@ -142,11 +151,11 @@ impl FakeServer {
         }
         if request.get(ATTR_NONCE).unwrap() != nonce.as_bytes() {
             self.stale_answers += 1;
-            return Some(self.error(&request, 438, Some(&nonce), false));
+            return Some(self.error(&request, self.stale_nonce, Some(&nonce), false));
         }
         let provider = RingProvider::new();
         let wrong = request.get(ATTR_USERNAME).unwrap() != USER.as_bytes()
-            || MessageIntegrity::check(&mut request, &Self::key(), provider.crypto()).is_err();
+            || MessageIntegrity::check(&mut request, &self.key(), provider.crypto()).is_err();
         if wrong {
             return Some(self.error(&request, 401, Some(&nonce), false));
         }
@@ -222,7 +231,7 @@ impl FakeServer {
         }
         let seconds = u32::try_from(lifetime.as_secs()).unwrap();
         answer.add(ATTR_LIFETIME, &seconds.to_be_bytes());
-        sign(&mut answer, &Self::key());
+        sign(&mut answer, &self.key());
         answer.raw
     }
 
@@ -242,7 +251,7 @@ impl FakeServer {
             .unwrap();
         if let Some(nonce) = nonce {
             answer.add(ATTR_NONCE, nonce.as_bytes());
-            answer.add(ATTR_REALM, REALM.as_bytes());
+            answer.add(ATTR_REALM, self.realm.as_bytes());
         }
         if let Some(alternate) = self.alternate.filter(|_| code == ErrorCode(300)) {
             let (ip, port) = (alternate.ip(), alternate.port());
@@ -250,7 +259,7 @@ impl FakeServer {
             value.add_to_as(&mut answer, ATTR_ALTERNATE_SERVER).unwrap();
         }
         if signed {
-            sign(&mut answer, &Self::key());
+            sign(&mut answer, &self.key());
         }
         answer.raw
     }

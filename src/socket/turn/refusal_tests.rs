@@ -172,6 +172,52 @@ fn r_f3_an_allocation_that_the_server_lost_is_made_again() {
     }
 }
 
+/// A server that forgot its nonces, or has another realm since, whichever error says so.
+#[test]
+fn r_f3_a_server_that_was_restarted_is_known_by_what_it_says_now() {
+    for stale in [401, 438] {
+        for realm in ["example.org", "", "another realm"] {
+            for lost in [false, true] {
+                let mut rig = with_channel();
+                let until = rig.server.allocated_until;
+                rig.server.restart();
+                if !lost {
+                    // It has its allocations kept somewhere.
+                    rig.server.allocated_until = until;
+                }
+                rig.server.stale_nonce = stale;
+                rig.server.realm = realm;
+                rig.client.verify(rig.now);
+                rig.run(5 * SECOND);
+                let told = if lost { "RLR" } else { "RR" };
+                assert_eq!(kinds(&rig), told, "{stale} {realm:?}");
+                rig.send(peer(), DATA);
+                rig.run(SECOND);
+                rig.run(640 * SECOND);
+                assert_eq!(kinds(&rig), told, "{stale} {realm:?}");
+            }
+        }
+    }
+}
+
+/// Nonces that go stale while the allocation lives, and errors that never end.
+#[test]
+fn r_s20_nonces_that_go_stale_at_once_end_in_an_error() {
+    for stale in [401, 438] {
+        for life in [0, 1, 2, 30, 299] {
+            let mut server = server();
+            server.stale_nonce = stale;
+            server.nonce_life = life * SECOND;
+            let mut rig = Rig::new(server);
+            rig.run(2_000 * SECOND);
+            let told = kinds(&rig);
+            let expected: &[&str] = if life == 0 { &["F"] } else { &["R"] };
+            assert!(expected.contains(&told.as_str()), "{stale} {life}: {told}");
+            assert!(rig.server.requests < 200, "{stale} {life}");
+        }
+    }
+}
+
 /// Whoever sends through it finds out though nothing is asked for.
 #[test]
 fn r_f3_an_allocation_that_falls_silent_in_use_is_asked_after() {

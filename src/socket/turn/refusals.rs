@@ -151,7 +151,10 @@ impl Allocation {
         self.begin_again(now);
     }
 
+    /// Without credentials at first: a server that forgot the allocation may have forgotten its
+    /// nonces as well, and a 401 to old ones would say that the credentials are wrong.
     fn begin_again(&mut self, now: Instant) {
+        self.auth = None;
         self.phase = Phase::Allocating;
         self.relayed = None;
         self.mapped = None;
@@ -180,7 +183,6 @@ impl Allocation {
     /// credentials; realm and nonce are its own.
     pub(super) fn redirect(&mut self, now: Instant, server: SocketAddr) {
         self.server = server;
-        self.auth = None;
         self.begin_again(now);
     }
 }

@@ -118,7 +118,12 @@ impl Allocation {
         match &self.auth {
             Some(auth) if authenticated => {
                 // A 401 to our credentials means that they are wrong, but for a server that was
-                // restarted and knows nothing of us: its nonce is another one.
+                // restarted and knows nothing of us: its nonce is another one, or its realm.
+                let realm = frame.realm().filter(|realm| !auth.has_realm(realm));
+                if let Some(realm) = realm {
+                    let TurnCredentials { username, password } = &*self.credentials;
+                    return Auth::new(username, password, realm, nonce);
+                }
                 let again = code == 438 || (ask != Ask::Allocate && !auth.has_nonce(&nonce));
                 again.then(|| {
                     let mut auth = auth.clone();

@@ -91,6 +91,10 @@ impl Auth {
         self.nonce == nonce
     }
 
+    pub(super) fn has_realm(&self, realm: &str) -> bool {
+        self.realm == realm
+    }
+
     /// Whether `data`, which `Frame::parse` accepted, has a right MESSAGE-INTEGRITY.
     pub(super) fn verifies(&self, data: &[u8]) -> bool {
         let mut message = Message {
