@@ -51,6 +51,9 @@ pub enum PeerFault {
     /// The peer's certificate matches none of the fingerprints that were signalled.
     #[error("the peer's certificate matches none of the signalled fingerprints")]
     FingerprintMismatch,
+    /// What was signalled gives both sides the same DTLS role, so that no handshake can begin.
+    #[error("{0}")]
+    SameDtlsRole(DtlsFailure),
     /// The peer sent something that violates a protocol.
     #[error("the peer violated the protocol: {0}")]
     Protocol(String),
@@ -138,6 +141,100 @@ impl Error {
     }
 }
 
+/// Why DTLS failed: what [`RTCConnectionEvent::DtlsFailure`](crate::RTCConnectionEvent::DtlsFailure)
+/// and [`RTCConnection::dtls_failure`](crate::RTCConnection::dtls_failure) tell beside
+/// [`DisconnectReason::DtlsFailed`] and [`DisconnectReason::FingerprintMismatch`].
+///
+/// Plain text decides nothing, as anybody can forge it: what the peer says or shows before there
+/// are keys ends the handshake only once it insists on it while ICE shows that the path works, or
+/// when the time is over; then it is the reason given here.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum DtlsFailure {
+    /// The handshake did not finish within 30 s, although the peer was heard.
+    #[error("the handshake did not finish in time")]
+    Timeout,
+    /// The same, and nothing of a handshake was heard from the peer. A side that waits for it
+    /// hears nothing when the peer waits as well: both were told to be DTLS server.
+    #[error("nothing was heard of a handshake: the peer has no DTLS, or waits for it as well")]
+    Silent,
+    /// Both sides are DTLS clients.
+    #[error("both sides are DTLS clients")]
+    BothClients,
+    /// Both sides state that they are DTLS servers.
+    #[error("both sides are DTLS servers")]
+    BothServers,
+    /// The peer's certificate has a key that cannot be verified.
+    #[error("the peer's certificate has a key that is not supported: {key}")]
+    UnsupportedKey {
+        /// Its algorithm, e.g. "ECDSA P-521" or "RSA 1024".
+        key: String,
+    },
+    /// The peer's certificate is no X.509 certificate, or one that cannot be read.
+    #[error("the peer's certificate is unreadable")]
+    UnreadableCertificate,
+    /// The peer showed no certificate.
+    #[error("the peer showed no certificate")]
+    NoCertificate,
+    /// The peer's certificate matches none of the signalled fingerprints.
+    #[error("the peer's certificate matches none of the signalled fingerprints")]
+    FingerprintMismatch,
+    /// The peer has no DTLS 1.2.
+    #[error("the peer has no DTLS 1.2")]
+    NoCommonVersion,
+    /// The peer has no cipher suite, or no curve, that this side has.
+    #[error("no common cipher suite")]
+    NoCommonCipher,
+    /// The peer has no SRTP protection profile that this side has.
+    #[error("no common SRTP profile")]
+    NoCommonSrtpProfile,
+    /// The peer has no extended master secret (RFC 7627), which this side requires.
+    #[error("the peer has no extended master secret")]
+    NoExtendedMasterSecret,
+    /// The peer gave up with this alert.
+    #[error("the peer sent the alert {}", alert_name(*description))]
+    PeerAlert {
+        /// Its description (RFC 5246 section 7.2); `None` where it is not known.
+        description: Option<u8>,
+    },
+    /// The peer's messages are not acceptable; the text says which and is for reading.
+    #[error("{0}")]
+    Protocol(String),
+    /// A fault inside this crate.
+    #[error("internal fault")]
+    Internal,
+}
+
+/// The names of RFC 5246 section 7.2 and of the extensions that added to it.
+fn alert_name(description: Option<u8>) -> String {
+    let name = match description {
+        None => return "(unknown)".to_owned(),
+        Some(0) => "close_notify",
+        Some(10) => "unexpected_message",
+        Some(20) => "bad_record_mac",
+        Some(22) => "record_overflow",
+        Some(40) => "handshake_failure",
+        Some(42) => "bad_certificate",
+        Some(43) => "unsupported_certificate",
+        Some(44) => "certificate_revoked",
+        Some(45) => "certificate_expired",
+        Some(46) => "certificate_unknown",
+        Some(47) => "illegal_parameter",
+        Some(48) => "unknown_ca",
+        Some(49) => "access_denied",
+        Some(50) => "decode_error",
+        Some(51) => "decrypt_error",
+        Some(70) => "protocol_version",
+        Some(71) => "insufficient_security",
+        Some(80) => "internal_error",
+        Some(90) => "user_canceled",
+        Some(100) => "no_renegotiation",
+        Some(110) => "unsupported_extension",
+        Some(other) => return other.to_string(),
+    };
+    name.to_owned()
+}
+
 /// Why a connection was disconnected (conformance row G14).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -146,7 +243,7 @@ pub enum DisconnectReason {
     IceFailed,
     /// The peer stopped answering consent checks (RFC 7675). Transient: an ICE restart may help.
     ConsentLost,
-    /// The DTLS handshake failed, or the peer sent a fatal alert. Final.
+    /// The DTLS handshake failed, or the peer sent a fatal alert; [`DtlsFailure`] says why. Final.
     DtlsFailed,
     /// The peer's certificate matches none of the signalled fingerprints. Final.
     FingerprintMismatch,

@@ -149,7 +149,9 @@ pub use connection::stats::{
 pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
 pub use connection::unknown::{RtpExtHeader, UnknownTrack};
 pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
-pub use error::{DisconnectReason, Error, ErrorName, Misuse, PeerFault, Result, TransportFault};
+pub use error::{
+    DisconnectReason, DtlsFailure, Error, ErrorName, Misuse, PeerFault, Result, TransportFault,
+};
 pub use july::{
     Dialect, RTCMediaStream, RTCMediaStreamDescription, RTCMediaStreamTrack,
     RTCMediaStreamTrackDescription, RTCSide, RTCSocketDescription, RTCSocketEvent, RTCSocketEvents,

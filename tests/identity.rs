@@ -8,9 +8,9 @@ use common::{
     stays_pending, strangers, while_writing, within,
 };
 use ortc::{
-    CertificateFingerprint, DisconnectReason, ErrorName, Fingerprint, Kind, PeerIdentity,
-    RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide, RTCConnectionState, RTCDtlsRole,
-    RTCIceRole,
+    CertificateFingerprint, DisconnectReason, DtlsFailure, Error, ErrorName, Fingerprint, Kind,
+    PeerFault, PeerIdentity, RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide,
+    RTCConnectionState, RTCDtlsRole, RTCIceRole,
 };
 
 /// The side without its fingerprint, as the draft's example signals it.
@@ -61,6 +61,9 @@ async fn g018_a_wrong_fingerprint_closes_with_that_reason_and_no_media() {
         assert_eq!(closed, DisconnectReason::FingerprintMismatch);
         assert!(!closed.is_transient());
         assert_eq!(a.event(reason).await, DisconnectReason::FingerprintMismatch);
+        let failure = a.connection.dtls_failure();
+        assert_eq!(failure, Some(DtlsFailure::FingerprintMismatch));
+        assert!(a.names().contains(&"dtlsfailure"));
         assert!(!a.names().contains(&"connected"));
         // The handles end without having given a single packet.
         assert!(within(5, at_a.recv_rtp()).await.is_none());
@@ -222,5 +225,24 @@ async fn g035_the_dtls_role_can_be_stated() {
             within(5, received.recv_sample()).await.unwrap().data,
             vec![1, 2, 3]
         );
+    }
+}
+
+/// Two sides that state the same DTLS role are told so by the description, before any packet.
+#[tokio::test]
+async fn r_b10_equal_dtls_roles_are_refused_at_once() {
+    for (role, failure) in [
+        (RTCDtlsRole::Client, DtlsFailure::BothClients),
+        (RTCDtlsRole::Server, DtlsFailure::BothServers),
+    ] {
+        let (a, b) = strangers(loopback().dtls_role(role), loopback().dtls_role(role));
+        let error = a.connection.set_remote(b.connection.local()).unwrap_err();
+        assert_eq!(error, Error::Peer(PeerFault::SameDtlsRole(failure)));
+        assert_eq!(error.name(), ErrorName::Operation);
+        assert_eq!(a.connection.remote(), None);
+        // The side is free to take another.
+        let mut other = b.connection.local();
+        other.dtls.role = None;
+        a.connection.set_remote(other).unwrap();
     }
 }

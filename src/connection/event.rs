@@ -7,7 +7,7 @@ use super::data_channel::RTCDataChannel;
 use super::fingerprint::CertificateFingerprint;
 use super::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 use super::unknown::UnknownTrack;
-use crate::error::DisconnectReason;
+use crate::error::{DisconnectReason, DtlsFailure};
 use crate::media::stream::MediaStream;
 use crate::queue::Queue;
 use crate::socket::IceServerError;
@@ -43,6 +43,9 @@ pub enum RTCConnectionEvent {
         /// Why; [`is_transient`](DisconnectReason::is_transient) says whether it may come back.
         reason: DisconnectReason,
     },
+    /// DTLS failed, for this reason; `Disconnected` follows, see
+    /// [`dtls_failure`](crate::RTCConnection::dtls_failure) as well.
+    DtlsFailure(DtlsFailure),
     /// The peer made a data channel (row G40). Dropping it closes it.
     DataChannel(RTCDataChannel),
     /// `receive_track` named a stream that no other receiving track named (rows A37, G15).
@@ -88,6 +91,7 @@ impl RTCConnectionEvent {
             Self::ActiveCandidate { .. } => "activecandidate",
             Self::Connected => "connected",
             Self::Disconnected { .. } => "disconnected",
+            Self::DtlsFailure(_) => "dtlsfailure",
             Self::DataChannel(_) => "datachannel",
             Self::AddStream(_) => "addstream",
             Self::UnknownTrack(_) => "unknowntrack",

@@ -62,7 +62,7 @@ use crate::engine::Identity;
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::engine::ice::{CandidateKind, Credentials};
-use crate::error::{DisconnectReason, Error, Result};
+use crate::error::{DisconnectReason, DtlsFailure, Error, PeerFault, Result};
 use crate::socket::RTCSocket;
 use candidate::{RTCIceCandidateDescription, Skip};
 use event::RTCConnectionEvents;
@@ -188,7 +188,7 @@ impl RTCConnection {
     ///
     /// `InvalidParameters` when the user name fragment or password is malformed (RFC 8839 section
     /// 5.4); `InvalidState` when a fingerprint other than the first is given after `connect`;
-    /// `Closed`.
+    /// [`PeerFault::SameDtlsRole`] when both sides state the same DTLS role; `Closed`.
     pub fn set_remote(&self, side: RTCConnectionSide) -> Result<()> {
         side.validate()?;
         let shared = self.shared();
@@ -199,6 +199,10 @@ impl RTCConnection {
             };
             if state.engine.ice().is_former_remote(&credentials) {
                 return Ok(());
+            }
+            let role = side.dtls.role.and_then(RTCDtlsRole::to_engine);
+            if let Some(role) = role.filter(|_| state.engine.stated_dtls_role() == role) {
+                return Err(PeerFault::SameDtlsRole(role.of_both()).into());
             }
             let known = state
                 .remote
@@ -222,7 +226,6 @@ impl RTCConnection {
                 }
                 state.engine.set_remote_fingerprints(entries);
             }
-            let role = side.dtls.role.and_then(RTCDtlsRole::to_engine);
             state.engine.set_remote_dtls_role(role);
             state.engine.set_remote_lite(side.ice_lite);
             state
@@ -436,6 +439,13 @@ impl RTCConnection {
     /// The state (row G14).
     pub fn state(&self) -> RTCConnectionState {
         self.shared().lock().engine.state().into()
+    }
+
+    /// Why DTLS failed, after [`DisconnectReason::DtlsFailed`] or
+    /// [`DisconnectReason::FingerprintMismatch`]: what both sides lack in common, the key that is
+    /// not supported, the peer's alert, a role that both have, or the time.
+    pub fn dtls_failure(&self) -> Option<DtlsFailure> {
+        self.shared().lock().engine.dtls_failure().cloned()
     }
 
     /// The ICE role in force; it may change until ICE is connected. `None` while it is not decided.

@@ -220,6 +220,9 @@ impl ConnectionShared {
                 self.socket.tell(|| SocketNews::Connected);
                 self.events.set_up(true);
             }
+            EngineEvent::DtlsFailure(failure) => {
+                self.events.push(RTCConnectionEvent::DtlsFailure(failure));
+            }
             EngineEvent::Disconnected(reason) => {
                 self.socket.tell(|| SocketNews::Disconnected(reason));
                 if state.engine.state() == EngineState::Closed {

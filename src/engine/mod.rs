@@ -6,6 +6,7 @@ mod closing;
 pub(crate) mod data;
 pub(crate) mod demux;
 pub(crate) mod dtls;
+mod early;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub(crate) mod guard;
@@ -60,17 +61,13 @@ pub(crate) use repair::{ReceiverRepair, RtxStream};
 pub(crate) use secure::{Identity, SecureState};
 use srtp::Srtp;
 
-/// DTLS datagrams kept while ICE has not selected a pair yet; further ones are dropped, the peer
-/// repeats them.
-const MAX_EARLY_DTLS: usize = 8;
-
 pub(crate) struct Engine {
     config: EngineConfig,
     state: EngineState,
     ice: IceAgent,
     dtls: Option<Box<dyn DtlsTransport>>,
     dtls_role: Option<DtlsRole>,
-    early_dtls: Vec<Vec<u8>>,
+    early_dtls: early::EarlyHellos,
     secure: secure::Secure,
     srtp: Option<Srtp>,
     rtp: RtpSession,
@@ -128,7 +125,7 @@ impl Engine {
             ice,
             dtls: None,
             dtls_role: None,
-            early_dtls: Vec::new(),
+            early_dtls: early::EarlyHellos::default(),
             srtp: None,
             rtp,
             router: Router::default(),
@@ -211,6 +208,9 @@ impl Engine {
         if self.state == EngineState::New {
             self.set_state(EngineState::Searching);
             self.ice.start(now);
+            if let Some(role) = self.common_dtls_role() {
+                return self.fail_secure(now, role.of_both());
+            }
             self.advance(now);
         }
     }
@@ -455,8 +455,8 @@ impl Engine {
     /// Bytes that the peer has the engine hold, beside the receive window of data: packets of
     /// unknown sources, messages and handshake datagrams that came too early.
     pub(crate) fn held(&self) -> usize {
-        let early: usize = self.early_dtls.iter().map(Vec::len).sum();
-        early
+        self.early_dtls
+            .bytes()
             .saturating_add(self.unknown.held_bytes())
             .saturating_add(self.data.early_bytes())
     }
@@ -536,6 +536,9 @@ impl Engine {
         }
         while let Some(event) = self.ice.poll_event() {
             self.on_ice_event(now, event);
+        }
+        if self.dtls.as_mut().is_some_and(|dtls| dtls.asks_for_proof()) {
+            self.ice.prove_path(now);
         }
         while let Some(check) = self.ice.poll_transmit() {
             self.out.push(check.local, check.remote, &check.data);

@@ -7,7 +7,7 @@ use super::dtls::DtlsRole;
 use super::ice::{Candidate, Credentials, IceConfig, IceState, Role};
 use super::secure::{Identity, SecureState};
 use crate::budget::Budget;
-use crate::error::DisconnectReason;
+use crate::error::{DisconnectReason, DtlsFailure};
 use crate::rtp::{ExtensionMap, ReceiverId, RtpConfig};
 
 /// What a connection is made of, fixed at construction.
@@ -61,6 +61,8 @@ pub(crate) enum EngineEvent {
     /// Deferred identity: the peer's certificate is known, the application has to decide.
     PeerCertificate,
     Connected,
+    /// Why DTLS failed; `Disconnected` follows.
+    DtlsFailure(DtlsFailure),
     Disconnected(DisconnectReason),
     /// First packet of a declared receiver, or the first again after silence.
     ReceiverConnected(ReceiverId),
@@ -82,7 +84,7 @@ pub(crate) struct EngineCounters {
     pub(crate) unknown_protocol: u64,
     /// Not STUN, and not from a validated pair.
     pub(crate) wrong_path: u64,
-    /// DTLS before there is an association, beyond the small buffer.
+    /// DTLS before there is an association: no hello, or beyond the small buffer.
     pub(crate) early_dtls: u64,
     /// RTP or RTCP before the keys are there or before the peer is accepted.
     pub(crate) early_media: u64,

@@ -9,8 +9,8 @@ use super::dtls::{
 };
 use super::ice::Role;
 use super::srtp::Srtp;
-use super::{Engine, EngineEvent, EngineState, MAX_EARLY_DTLS};
-use crate::error::DisconnectReason;
+use super::{Engine, EngineEvent, EngineState};
+use crate::error::{DisconnectReason, DtlsFailure};
 
 /// How the peer's certificate is judged (conformance row G18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,7 @@ pub(crate) struct Secure {
     /// Keys that wait for `accept_peer`.
     pending: Option<KeyingMaterial>,
     accepted: bool,
+    failure: Option<DtlsFailure>,
 }
 
 impl Secure {
@@ -76,6 +77,7 @@ impl Secure {
             srtp_profile: None,
             pending: None,
             accepted: false,
+            failure: None,
         }
     }
 
@@ -100,6 +102,12 @@ impl Engine {
         self.config.dtls_role
     }
 
+    /// The role that both sides state.
+    pub(super) fn common_dtls_role(&self) -> Option<DtlsRole> {
+        let peer = self.secure.peer_role;
+        self.config.dtls_role.filter(|role| Some(*role) == peer)
+    }
+
     pub(crate) fn has_remote_fingerprints(&self) -> bool {
         !self.secure.fingerprints.is_empty()
     }
@@ -115,6 +123,11 @@ impl Engine {
 
     pub(crate) fn secure_state(&self) -> SecureState {
         self.secure.state
+    }
+
+    /// Why DTLS failed, if it did.
+    pub(crate) fn dtls_failure(&self) -> Option<&DtlsFailure> {
+        self.secure.failure.as_ref()
     }
 
     pub(crate) fn cipher_suite(&self) -> Option<&'static str> {
@@ -165,15 +178,14 @@ impl Engine {
             announced,
             ..DtlsConfig::default()
         };
-        if self.config.dtls_role.is_some() && self.config.dtls_role == self.secure.peer_role {
+        if let Some(role) = self.common_dtls_role() {
             tracing::warn!(?role, "both sides state the same DTLS role");
-            self.fail_secure(now, DisconnectReason::DtlsFailed);
-            return;
+            return self.fail_secure(now, role.of_both());
         }
         match RtcDtls::new(&self.config.certificate, role, config) {
             Ok(mut dtls) => {
                 dtls.start(now);
-                for datagram in std::mem::take(&mut self.early_dtls) {
+                for datagram in self.early_dtls.take() {
                     dtls.handle_datagram(now, &datagram);
                 }
                 self.dtls = Some(Box::new(dtls));
@@ -181,7 +193,7 @@ impl Engine {
             }
             Err(error) => {
                 tracing::warn!(%error, "the DTLS association could not be made");
-                self.fail_secure(now, DisconnectReason::DtlsFailed);
+                self.fail_secure(now, DtlsFailure::Internal);
             }
         }
     }
@@ -204,10 +216,8 @@ impl Engine {
         }
         if let Some(dtls) = &mut self.dtls {
             dtls.handle_datagram(now, data);
-        } else if self.early_dtls.len() < MAX_EARLY_DTLS {
-            self.early_dtls.push(data.to_vec());
         } else {
-            self.counters.early_dtls += 1;
+            self.counters.early_dtls += self.early_dtls.keep(data);
         }
         true
     }
@@ -225,9 +235,9 @@ impl Engine {
                     self.set_secure_state(SecureState::Closed);
                     self.close(now, DisconnectReason::RemoteClosed);
                 }
-                DtlsEvent::Failed(error) => {
-                    tracing::info!(?error, "the DTLS association failed");
-                    self.fail_secure(now, DisconnectReason::DtlsFailed);
+                DtlsEvent::Failed(failure) => {
+                    tracing::info!(%failure, "the DTLS association failed");
+                    self.fail_secure(now, failure);
                 }
             }
             if self.state == EngineState::Closed {
@@ -259,7 +269,7 @@ impl Engine {
         self.secure.peer_certificate = Some(peer_certificate);
         self.secure.cipher_suite = Some(cipher_suite);
         if !verdict {
-            self.fail_secure(now, DisconnectReason::FingerprintMismatch);
+            self.fail_secure(now, DtlsFailure::FingerprintMismatch);
             return;
         }
         self.set_secure_state(SecureState::Connected);
@@ -282,12 +292,18 @@ impl Engine {
             }
             Err(error) => {
                 tracing::warn!(%error, "the SRTP keys could not be installed");
-                self.fail_secure(now, DisconnectReason::DtlsFailed);
+                self.fail_secure(now, DtlsFailure::Internal);
             }
         }
     }
 
-    fn fail_secure(&mut self, now: Instant, reason: DisconnectReason) {
+    pub(super) fn fail_secure(&mut self, now: Instant, failure: DtlsFailure) {
+        let reason = match failure {
+            DtlsFailure::FingerprintMismatch => DisconnectReason::FingerprintMismatch,
+            _ => DisconnectReason::DtlsFailed,
+        };
+        self.secure.failure = Some(failure.clone());
+        self.events.push_back(EngineEvent::DtlsFailure(failure));
         self.set_secure_state(SecureState::Failed);
         self.secure.accepted = false;
         self.srtp = None;

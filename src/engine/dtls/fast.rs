@@ -21,6 +21,8 @@ const KEY: usize = 16;
 const SALT: usize = 4;
 const EXPLICIT_NONCE: usize = 8;
 const TAG: usize = 16;
+/// RFC 5246 section 8.1.
+const MASTER_SECRET: usize = 48;
 /// What sealing adds to a record's content.
 pub(super) const OVERHEAD: usize = RECORD_HEADER + EXPLICIT_NONCE + TAG;
 /// The only epoch: there is no renegotiation.
@@ -54,6 +56,7 @@ pub(super) struct SeenCrypto {
     inner: Arc<dyn RTCCryptoProvider>,
     seen: Arc<Mutex<Seen>>,
     proven: Mutex<Option<Proven>>,
+    master_secret: Mutex<Option<Vec<u8>>>,
 }
 
 impl SeenCrypto {
@@ -62,7 +65,14 @@ impl SeenCrypto {
             inner,
             seen: Arc::default(),
             proven: Mutex::new(None),
+            master_secret: Mutex::new(None),
         }
+    }
+
+    /// The master secret, once the keys are made.
+    pub(super) fn master_secret(&self) -> Option<Vec<u8>> {
+        let secret = self.master_secret.lock();
+        secret.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// `signature` is known to be one of `message` by the holder of `key`.
@@ -74,6 +84,10 @@ impl SeenCrypto {
     /// Takes the keys of the handshake that has just finished; `None` when it is not AES-128-GCM.
     pub(super) fn take(&self) -> Option<Records> {
         let seen = std::mem::take(&mut *lock(&self.seen));
+        *self
+            .master_secret
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = None;
         let key = |secret: [u8; KEY]| {
             let key = UnboundKey::new(&AES_128_GCM, &secret).ok()?;
             Some(LessSafeKey::new(key))
@@ -171,6 +185,15 @@ impl RTCCrypto for SeenCrypto {
     }
 
     fn new_hmac(&self, algorithm: HmacAlgorithm, key: &[u8]) -> Result<Box<dyn Mac>, CryptoError> {
+        // The key of the last such HMAC is the master secret: the record keys and the Finished are
+        // made of it (RFC 5246 sections 6.3 and 7.4.9), and records have no HMAC of their own.
+        if key.len() == MASTER_SECRET {
+            let mut secret = self
+                .master_secret
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            *secret = Some(key.to_vec());
+        }
         self.inner.crypto().new_hmac(algorithm, key)
     }
 

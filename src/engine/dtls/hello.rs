@@ -9,6 +9,7 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 use rtc_crypto::{CryptoError, RTCCrypto, RTCCryptoProvider, RTCRandom};
 
+use super::DtlsFailure;
 use super::fast::SeenCrypto;
 use super::record::{DTLS_1_0, DTLS_1_2};
 use crate::error::{Error, Result};
@@ -109,24 +110,24 @@ pub(super) struct Offer<'a> {
 pub(super) fn server_random<'a>(
     body: &'a [u8],
     offer: Offer<'_>,
-) -> std::result::Result<&'a [u8; 32], &'static str> {
-    const UNREADABLE: &str = "unreadable ServerHello";
-    let (version, rest) = body.split_first_chunk::<2>().ok_or(UNREADABLE)?;
-    let (random, rest) = rest.split_first_chunk::<32>().ok_or(UNREADABLE)?;
-    let (&session, rest) = rest.split_first().ok_or(UNREADABLE)?;
-    let rest = rest.get(usize::from(session)..).ok_or(UNREADABLE)?;
-    let (&[s0, s1, compression], rest) = rest.split_first_chunk::<3>().ok_or(UNREADABLE)?;
+) -> std::result::Result<&'a [u8; 32], DtlsFailure> {
+    let unreadable = || DtlsFailure::Protocol("unreadable ServerHello".to_owned());
+    let (version, rest) = body.split_first_chunk::<2>().ok_or_else(unreadable)?;
+    let (random, rest) = rest.split_first_chunk::<32>().ok_or_else(unreadable)?;
+    let (&session, rest) = rest.split_first().ok_or_else(unreadable)?;
+    let rest = rest.get(usize::from(session)..).ok_or_else(unreadable)?;
+    let (&[s0, s1, compression], rest) = rest.split_first_chunk::<3>().ok_or_else(unreadable)?;
     if *version != DTLS_1_2 {
-        return Err("the server chose another version than DTLS 1.2");
+        return Err(DtlsFailure::NoCommonVersion);
     }
     if !offer.suites.contains(&u16::from_be_bytes([s0, s1])) || compression != 0 {
-        return Err("the server chose a cipher suite that was not offered");
+        return Err(DtlsFailure::NoCommonCipher);
     }
-    let (_, mut extensions) = rest.split_first_chunk::<2>().ok_or("no extensions")?;
+    let mut extensions = rest.get(2..).unwrap_or_default();
     let (mut master_secret, mut profile) = (false, None);
     while let Some((&[t0, t1, l0, l1], rest)) = extensions.split_first_chunk::<4>() {
         let length = usize::from(u16::from_be_bytes([l0, l1]));
-        let (data, rest) = rest.split_at_checked(length).ok_or(UNREADABLE)?;
+        let (data, rest) = rest.split_at_checked(length).ok_or_else(unreadable)?;
         extensions = rest;
         match u16::from_be_bytes([t0, t1]) {
             EXTENDED_MASTER_SECRET => master_secret = true,
@@ -138,14 +139,14 @@ pub(super) fn server_random<'a>(
         }
     }
     if !master_secret {
-        return Err("the server has no extended master secret");
+        return Err(DtlsFailure::NoExtendedMasterSecret);
     }
     let offered = |profile: Option<u16>| match profile {
         Some(profile) => offer.srtp_profiles.contains(&profile),
         None => offer.srtp_profiles.is_empty(),
     };
     if !offered(profile) {
-        return Err("no common SRTP profile");
+        return Err(DtlsFailure::NoCommonSrtpProfile);
     }
     Ok(random)
 }

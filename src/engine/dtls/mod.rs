@@ -23,6 +23,7 @@ use bytes::Bytes;
 pub(crate) use rtc::RtcDtls;
 
 use super::certificate::verify;
+pub(crate) use crate::error::DtlsFailure;
 
 /// Which side sends the ClientHello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,14 @@ impl DtlsRole {
         match self {
             Self::Client => Self::Server,
             Self::Server => Self::Client,
+        }
+    }
+
+    /// Why two sides that both have this role fail.
+    pub(crate) fn of_both(self) -> DtlsFailure {
+        match self {
+            Self::Client => DtlsFailure::BothClients,
+            Self::Server => DtlsFailure::BothServers,
         }
     }
 }
@@ -88,19 +97,14 @@ impl fmt::Debug for KeyingMaterial {
     }
 }
 
-/// Why an association ended badly.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum DtlsFailure {
-    /// The handshake did not finish in time.
-    Timeout,
-    /// The peer's messages are not acceptable.
-    Handshake(String),
-    /// The peer sent this fatal alert (RFC 5246 section 7.2).
-    PeerAlert(u8),
-    /// The peer showed no certificate.
-    NoCertificate,
-    /// A fault inside, e.g. a panic of the DTLS crate.
-    Internal,
+/// Whether a datagram begins with a ClientHello, or a piece of one.
+pub(crate) fn is_hello(datagram: &[u8]) -> bool {
+    let first = record::records(datagram).next();
+    first.is_some_and(|record| {
+        let is_plain = (record.epoch, record.content_type) == (0, record::HANDSHAKE);
+        let piece = record::fragments(record.body).next();
+        is_plain && piece.is_some_and(|piece| piece.kind == kind::CLIENT_HELLO)
+    })
 }
 
 #[derive(Debug)]
@@ -179,6 +183,10 @@ pub(crate) trait DtlsTransport: Send {
     /// The peer answered an authenticated check of the path then.
     fn path_proved(&mut self, at: Instant) {
         let _ = at;
+    }
+    /// Whether such an answer is wanted now; asked after every input.
+    fn asks_for_proof(&mut self) -> bool {
+        false
     }
     fn poll_transmit(&mut self) -> Option<Bytes>;
     fn poll_event(&mut self) -> Option<DtlsEvent>;

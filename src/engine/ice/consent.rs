@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::pair::{PairKey, PairState, Purpose};
 use super::{IceAgent, IceEvent, IceState};
 
-/// Least distance of a consent check that the returning peer prompts.
+/// Least distance of a consent check that the returning peer, or the layer above, prompts.
 const PROMPTED_SPACING: Duration = Duration::from_millis(500);
 
 impl IceAgent {
@@ -135,6 +135,16 @@ impl IceAgent {
                 && now.saturating_duration_since(path.last_consent) >= PROMPTED_SPACING
         });
         if prompt {
+            self.send_consent(now);
+        }
+    }
+
+    /// The layer above wants the path shown to work: a check now, unless one has just been sent.
+    pub(crate) fn prove_path(&mut self, now: Instant) {
+        let rested = self.selected.as_ref().is_some_and(|path| {
+            now.saturating_duration_since(path.last_consent) >= PROMPTED_SPACING
+        });
+        if rested {
             self.send_consent(now);
         }
     }

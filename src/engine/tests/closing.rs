@@ -297,3 +297,56 @@ fn r_g04_a_connection_that_is_being_closed_takes_nothing_new() {
     run.closed_after(B, true);
     run.assert_all(B, 128);
 }
+
+/// Whether the datagram has a record under keys.
+fn is_keyed(datagram: &[u8]) -> bool {
+    // Content type, version, epoch (RFC 6347 section 4.1).
+    let epoch_1 = |at: usize| datagram.get(at..at + 5).is_some_and(|head| head[4] == 1);
+    let mut at = 0;
+    while let Some(head) = datagram.get(at..at + 13) {
+        if (20..=23).contains(&head[0]) && epoch_1(at) {
+            return true;
+        }
+        at += 13 + usize::from(u16::from_be_bytes([head[11], head[12]]));
+    }
+    false
+}
+
+/// Reliability row B11: whenever one side closes, from the first check to the first media, the
+/// other hears of it within a second if there were keys, and no later than a time-out if not.
+#[test]
+fn r_b11_a_close_at_any_moment_of_the_set_up_leaves_no_ghost() {
+    let (mut heard, mut silent) = (0, 0);
+    for closer in [A, B] {
+        for step in 0..60 {
+            let mut world = World::new(step, &Setup::default());
+            world.net.set_default(link(0.0));
+            world.tap = Some(Vec::new());
+            world.signal_all();
+            world.run_for(ms(step * 5));
+            let now = world.now;
+            world.peers[closer]
+                .engine
+                .close(now, DisconnectReason::Closed);
+            world.flush();
+            let tapped = world.tap.take().unwrap();
+            let has_keys = tapped
+                .iter()
+                .any(|tapped| tapped.from == closer && is_keyed(&tapped.data));
+            world.run_for(secs(1));
+            let told = world.peers[1 - closer].disconnects();
+            if has_keys {
+                assert_eq!(told.len(), 1, "{closer} at {step}: {}", world.describe());
+                assert_eq!(told[0].1, DisconnectReason::RemoteClosed);
+                heard += 1;
+                continue;
+            }
+            silent += 1;
+            world.run_for(secs(61));
+            let told = world.peers[1 - closer].disconnects();
+            assert!(!told.is_empty(), "{closer} at {step}: {}", world.describe());
+        }
+    }
+    println!("{heard} heard at once, {silent} by the time");
+    assert!(heard > 30 && silent > 20, "{heard}, {silent}");
+}

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use super::super::certificate::HashAlgorithm;
-use super::super::dtls::DtlsRole;
+use super::super::dtls::{DtlsRole, SrtpProfile};
 use super::super::{EngineEvent, EngineState, Identity, SecureState, SendOutcome};
 use super::harness::{A, B, Setup, Step, World, fingerprint, is_media, ms, secs};
-use crate::error::DisconnectReason;
+use crate::error::{DisconnectReason, DtlsFailure};
 
 const PINNED: Identity = Identity::Pinned {
     allow_weak: false,
@@ -266,22 +266,87 @@ fn g018_a_peer_that_is_not_accepted_is_closed() {
     assert_eq!(told[0].1, DisconnectReason::RemoteClosed);
 }
 
+/// Why DTLS failed, as the events say it.
+fn dtls_failures(world: &World, side: usize) -> Vec<DtlsFailure> {
+    let failure = |(_, event): &(Instant, EngineEvent)| match event {
+        EngineEvent::DtlsFailure(failure) => Some(failure.clone()),
+        _ => None,
+    };
+    let peer = &world.peers[side];
+    let told: Vec<_> = peer.events.iter().filter_map(failure).collect();
+    assert_eq!(told.last(), peer.engine.dtls_failure());
+    told
+}
+
+/// Two clients hear of each other; two servers hear nothing, unless what was signalled says it.
 #[test]
 fn r_b10_two_equal_dtls_roles_end_with_an_error_and_no_hang() {
-    for role in [DtlsRole::Client, DtlsRole::Server] {
+    use DtlsFailure::{BothClients, BothServers, Silent};
+    let (client, server) = (DtlsRole::Client, DtlsRole::Server);
+    for (role, is_stated, expected, limit) in [
+        (client, false, BothClients, 15),
+        (server, false, Silent, 31),
+        (client, true, BothClients, 1),
+        (server, true, BothServers, 1),
+    ] {
         let setup = Setup {
             dtls_roles: [Some(role); 2],
             ..Setup::default()
         };
         let mut world = World::new(1, &setup);
+        if is_stated {
+            for peer in &mut world.peers {
+                peer.engine.set_remote_dtls_role(Some(role));
+            }
+        }
         world.signal_all();
         world.start_media();
         world.run_for(secs(40));
-        for peer in &world.peers {
+        for side in [A, B] {
+            let peer = &world.peers[side];
             let disconnects = peer.disconnects();
             assert_eq!(disconnects.len(), 1, "{}", world.describe());
+            assert!(
+                disconnects[0].0 <= world.start + secs(limit),
+                "{expected}: {}",
+                world.describe()
+            );
+            assert_eq!(dtls_failures(&world, side), [expected.clone()]);
             assert_eq!(disconnects[0].1, DisconnectReason::DtlsFailed);
             assert!(peer.packets.is_empty() && !peer.connected());
         }
+    }
+}
+
+/// What both sides have not in common is the reason at one, the alert at the other.
+#[test]
+fn r_b10_no_common_srtp_profile_is_the_reason() {
+    let mut world = World::new(1, &Setup::default());
+    let profiles = [SrtpProfile::AeadAes128Gcm, SrtpProfile::Aes128CmHmacSha1_80];
+    for (peer, profile) in world.peers.iter_mut().zip(profiles) {
+        assert!(peer.engine.set_srtp_profiles(vec![profile]));
+    }
+    world.signal_all();
+    world.run_for(secs(16));
+    let description = Some(71);
+    let alert = DtlsFailure::PeerAlert { description };
+    assert_eq!(dtls_failures(&world, B), [alert]);
+    let server = dtls_failures(&world, A);
+    assert_eq!(server, [DtlsFailure::NoCommonSrtpProfile]);
+}
+
+#[test]
+fn r_b01_the_failure_says_that_the_fingerprint_is_wrong() {
+    for judge in [A, B] {
+        let wrong = vec![fingerprint(judge, HashAlgorithm::Sha256)];
+        let world = judged(1, &Setup::default(), judge, wrong);
+        assert_refused(&world, judge);
+        let expected = DtlsFailure::FingerprintMismatch;
+        assert_eq!(dtls_failures(&world, judge), [expected]);
+        assert!(world.peers[judge].disconnects()[0].0 <= world.start + secs(4));
+        // The other side is closed, no more.
+        assert_eq!(dtls_failures(&world, 1 - judge), []);
+        let told = world.peers[1 - judge].disconnects();
+        assert_eq!(told[0].1, DisconnectReason::RemoteClosed);
     }
 }

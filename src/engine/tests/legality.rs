@@ -64,7 +64,7 @@ fn fault(peer: &Peer) -> Option<String> {
                     (New, Connecting)
                         | (Connecting, Connected)
                         | (New | Connecting | Connected, Failed)
-                        | (Connected, Closed)
+                        | (Connecting | Connected, Closed)
                 );
                 if !legal {
                     return Some(format!("DTLS {secure:?} to {new:?}"));
@@ -98,6 +98,11 @@ fn fault(peer: &Peer) -> Option<String> {
             EngineEvent::ReceiverDisconnected(id) => {
                 if receivers.insert(*id, false) != Some(true) {
                     return Some(format!("{id:?} disconnected twice"));
+                }
+            }
+            EngineEvent::DtlsFailure(_) => {
+                if matches!(secure, SecureState::Failed | SecureState::Closed) {
+                    return Some("DtlsFailure out of place".to_owned());
                 }
             }
             EngineEvent::PeerCertificate => {

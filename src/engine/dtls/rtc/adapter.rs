@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
+use rtc_shared::error::Error as RtcError;
 use webrtc_dtls::cipher_suite::CipherSuiteId;
 use webrtc_dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType};
 use webrtc_dtls::endpoint::{Endpoint, EndpointEvent};
@@ -27,17 +28,49 @@ pub(super) const SUITES: [CipherSuiteId; 4] = [
     CipherSuiteId::Tls_Ecdhe_Rsa_With_ChaCha20_Poly1305_Sha256,
 ];
 
+#[cfg(test)]
+thread_local! {
+    /// Only the suites whose records are not ours.
+    pub(in crate::engine::dtls) static ONLY_CHACHA: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+fn suites() -> Vec<CipherSuiteId> {
+    #[cfg(test)]
+    if ONLY_CHACHA.get() {
+        return SUITES.into_iter().skip(1).step_by(2).collect();
+    }
+    SUITES.to_vec()
+}
+
 pub(super) fn read(
     endpoint: &mut Endpoint,
     now: Instant,
     datagram: &[u8],
 ) -> std::result::Result<Vec<EndpointEvent>, DtlsFailure> {
-    use rtc_shared::error::Error as RtcError;
     match contain(|| endpoint.read(now, PEER, None, BytesMut::from(datagram))) {
         Ok(Ok(events)) => Ok(events),
-        Ok(Err(RtcError::ErrAlertFatalOrClose)) => Err(DtlsFailure::PeerAlert(0)),
-        Ok(Err(error)) => Err(DtlsFailure::Handshake(error.to_string())),
+        Ok(Err(error)) => Err(failure(&error)),
         Err(_) => Err(DtlsFailure::Internal),
+    }
+}
+
+fn failure(error: &RtcError) -> DtlsFailure {
+    match error {
+        RtcError::ErrAlertFatalOrClose => DtlsFailure::PeerAlert { description: None },
+        RtcError::ErrCipherSuiteNoIntersection
+        | RtcError::ErrInvalidCipherSuite
+        | RtcError::ErrNoSupportedEllipticCurves => DtlsFailure::NoCommonCipher,
+        RtcError::ErrServerNoMatchingSrtpProfile
+        | RtcError::ErrClientNoMatchingSrtpProfile
+        | RtcError::ErrRequestedButNoSrtpExtension => DtlsFailure::NoCommonSrtpProfile,
+        RtcError::ErrUnsupportedProtocolVersion => DtlsFailure::NoCommonVersion,
+        RtcError::ErrServerRequiredButNoClientEms | RtcError::ErrClientRequiredButNoServerEms => {
+            DtlsFailure::NoExtendedMasterSecret
+        }
+        RtcError::ErrClientCertificateRequired | RtcError::ErrCertificateVerifyNoCertificate => {
+            DtlsFailure::NoCertificate
+        }
+        other => DtlsFailure::Protocol(other.to_string()),
     }
 }
 
@@ -56,7 +89,7 @@ pub(super) fn profile_ids(config: &DtlsConfig) -> Vec<u16> {
 pub(super) fn settings(config: &DtlsConfig, provider: &Arc<CookieProvider>) -> ConfigBuilder {
     ConfigBuilder::default()
         .with_crypto_provider(provider.clone())
-        .with_cipher_suites(SUITES.to_vec())
+        .with_cipher_suites(suites())
         .with_srtp_protection_profiles(profiles(config).collect())
         // Certificates are self-signed; the fingerprint tells whose they are.
         .with_insecure_skip_verify(true)

@@ -8,8 +8,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rtc_shared::TransportProtocol;
+use webrtc_dtls::cipher_suite::cipher_suite_for_id;
 use webrtc_dtls::config::HandshakeConfig;
+use webrtc_dtls::content::ContentType;
 use webrtc_dtls::endpoint::{Endpoint, EndpointEvent};
+use webrtc_dtls::record_layer::record_layer_header::{PROTOCOL_VERSION1_2, RecordLayerHeader};
 
 use super::PEER;
 use super::adapter::read;
@@ -21,6 +24,7 @@ use crate::engine::dtls::reassembly::Message;
 use crate::engine::dtls::record::{
     ALERT, CHANGE_CIPHER_SPEC, DTLS_1_2, HANDSHAKE, fragment, fragments, plaintext, records,
 };
+use crate::engine::guard::contain;
 
 /// Largest piece of a message handed to rtc-dtls.
 const PIECE: usize = 8 * 1024;
@@ -46,8 +50,12 @@ pub(super) struct Attempt {
     pub(super) id: u32,
     /// Server: the body of the hello that it began with, with its cookie.
     pub(super) hello: Vec<u8>,
+    /// Server: somebody whose certificate was not announced signed it.
+    pub(super) is_strangers: bool,
     /// Server: the handshake so far, as CertificateVerify signs it (RFC 5246 section 7.4.8).
     pub(super) transcript: Vec<u8>,
+    /// The client's and the server's (RFC 5246 section 7.4.1.2), once both are known.
+    pub(super) randoms: Option<([u8; 32], [u8; 32])>,
     /// Client: the messages of the flight that it answered.
     pub(super) answered: Vec<u32>,
 }
@@ -70,8 +78,10 @@ impl Attempt {
             next_number: None,
             id: 0,
             hello: Vec::new(),
+            is_strangers: false,
             transcript: Vec::new(),
             answered: Vec::new(),
+            randoms: None,
         }
     }
 
@@ -142,6 +152,45 @@ impl Attempt {
         output
     }
 
+    /// The failure, with the alert that rtc-dtls has just read: it answers by a copy.
+    pub(super) fn named(&mut self, failure: DtlsFailure) -> DtlsFailure {
+        match failure {
+            DtlsFailure::PeerAlert { description: None } => {
+                let alerts = self.output().alerts;
+                let description = alerts.last().and_then(|alert| alert.last().copied());
+                DtlsFailure::PeerAlert { description }
+            }
+            other => other,
+        }
+    }
+
+    /// An alert under the keys of this handshake, which is not over: rtc-dtls would send it in
+    /// plain text. It is the last of the association, behind the Finished, whose number is 0.
+    pub(super) fn sealed_alert(&self, alert: [u8; 2]) -> Option<Vec<u8>> {
+        let state = self.endpoint.get_connection_state(PEER)?;
+        let mut suite = cipher_suite_for_id(state.cipher_suite()?.id()).ok()?;
+        let secret = self.provider.seen.master_secret()?;
+        let (client, server) = self.randoms?;
+        let header = RecordLayerHeader {
+            content_type: ContentType::Alert,
+            protocol_version: PROTOCOL_VERSION1_2,
+            epoch: 1,
+            sequence_number: 1,
+            content_len: 2,
+        };
+        let mut raw = Vec::new();
+        contain(|| {
+            let provider = self.provider.clone();
+            suite
+                .init(provider, &secret, &client, &server, state.is_client())
+                .ok()?;
+            header.marshal(&mut raw).ok()?;
+            raw.extend_from_slice(&alert);
+            suite.encrypt(&header, &raw).ok()
+        })
+        .ok()?
+    }
+
     /// Whether rtc-dtls took in everything up to its keys. It swallows what it cannot read.
     pub(super) fn has_keys(&self) -> bool {
         self.endpoint
@@ -174,6 +223,14 @@ pub(super) fn transcribe_flight(flight: &[Vec<u8>], out: &mut Vec<u8>) {
             }
         }
     }
+}
+
+/// The random of the ServerHello in a flight of ours.
+pub(super) fn server_random(flight: &[Vec<u8>]) -> Option<[u8; 32]> {
+    let first = records(flight.first()?).next()?;
+    let hello = fragments(first.body).next()?;
+    (hello.kind == kind::SERVER_HELLO && hello.offset == 0).then_some(())?;
+    hello.data.get(2..34)?.try_into().ok()
 }
 
 /// A ClientHello of ours out of the records that hold it, and the version of those.

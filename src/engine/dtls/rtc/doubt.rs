@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::engine::dtls::DtlsFailure;
 
-/// Least time between the two proofs that the path works.
-const BETWEEN_PROOFS: Duration = Duration::from_secs(3);
+/// Least time between the two proofs that the path works. Both are asked for, so that both sides
+/// come to the same end at the same time: the one that ends first answers no more.
+const BETWEEN_PROOFS: Duration = Duration::from_secs(6);
 /// Time for a genuine answer after the second: our flights go out every 800 ms at least.
 const ANSWER: Duration = Duration::from_millis(2_500);
 /// A fault is insisted on if it came again within this time.
@@ -25,6 +26,7 @@ pub(super) struct Doubt {
     fault: Option<Fault>,
     /// When the path was shown to work since the fault was first heard.
     proofs: Option<(Instant, Option<Instant>)>,
+    asked: Option<Instant>,
 }
 
 impl Doubt {
@@ -55,6 +57,26 @@ impl Doubt {
         self.proofs?.1?.checked_add(ANSWER)
     }
 
+    /// When a proof is to be asked for.
+    pub(super) fn asking(&self) -> Option<Instant> {
+        let fault = self.fault.as_ref()?;
+        let earliest = match self.proofs {
+            None => fault.first,
+            Some((first, None)) => first.checked_add(BETWEEN_PROOFS)?,
+            Some((_, Some(_))) => return None,
+        };
+        Some(rested(self.asked).map_or(earliest, |rested| rested.max(earliest)))
+    }
+
+    /// Whether a proof of the path is to be asked for now.
+    pub(super) fn asks(&mut self, now: Instant) -> bool {
+        let asks = self.asking().is_some_and(|at| at <= now);
+        if asks {
+            self.asked = Some(now);
+        }
+        asks
+    }
+
     /// To be called when the deadline is over: the failure, if it is one.
     pub(super) fn verdict(&mut self, now: Instant) -> Option<DtlsFailure> {
         self.proofs = None;
@@ -64,5 +86,91 @@ impl Doubt {
 
     pub(super) fn failure(&self) -> Option<DtlsFailure> {
         self.fault.as_ref().map(|fault| fault.failure.clone())
+    }
+}
+
+/// Least time between the two proofs of the path that a stranger's messages wait for.
+const STRANGER_PROOFS: Duration = Duration::from_secs(1);
+/// Least time for the peer's own messages after the second.
+const STRANGER_ANSWER: Duration = Duration::from_secs(1);
+/// How often a proof is asked for.
+const ASK: Duration = Duration::from_millis(500);
+
+fn rested(asked: Option<Instant>) -> Option<Instant> {
+    asked?.checked_add(ASK)
+}
+
+/// Messages that are signed well, by somebody whose certificate was not announced. They are taken
+/// only once the path is shown twice to work and the peer's own still do not come: who adds a
+/// handshake of his own must not have the connection end by his certificate.
+#[derive(Default)]
+pub(super) struct Stranger {
+    heard: Option<Instant>,
+    first: Option<Instant>,
+    second: Option<Instant>,
+    asked: Option<Instant>,
+    is_over: bool,
+}
+
+impl Stranger {
+    /// A stranger's messages are complete; whether they may be taken.
+    pub(super) fn may_have_it(&mut self, now: Instant) -> bool {
+        self.heard.get_or_insert(now);
+        self.is_over
+    }
+
+    pub(super) fn was_heard(&self) -> bool {
+        self.heard.is_some()
+    }
+
+    pub(super) fn path_proved(&mut self, at: Instant) {
+        match (self.heard, self.first, self.second) {
+            (Some(heard), None, _) if at > heard => self.first = Some(at),
+            (_, Some(first), None) if at.saturating_duration_since(first) >= STRANGER_PROOFS => {
+                self.second = Some(at);
+            }
+            _ => {}
+        }
+    }
+
+    /// When the wait is over: two round trips after the second proof at least, since the peer's
+    /// flight takes two with its cookie.
+    fn end(&self) -> Option<Instant> {
+        let round_trip = self.first?.saturating_duration_since(self.heard?);
+        let answer = round_trip.saturating_mul(2).max(STRANGER_ANSWER);
+        self.second?.checked_add(answer)
+    }
+
+    /// When a proof is to be asked for.
+    fn asking(&self) -> Option<Instant> {
+        let earliest = match (self.first, self.second) {
+            (_, Some(_)) => return None,
+            (Some(first), None) => first.checked_add(STRANGER_PROOFS)?,
+            (None, None) => self.heard?,
+        };
+        Some(rested(self.asked).map_or(earliest, |rested| rested.max(earliest)))
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.is_over {
+            return None;
+        }
+        self.asking().or_else(|| self.end())
+    }
+
+    /// Whether a proof of the path is to be asked for now.
+    pub(super) fn asks(&mut self, now: Instant) -> bool {
+        let asks = !self.is_over && self.asking().is_some_and(|at| at <= now);
+        if asks {
+            self.asked = Some(now);
+        }
+        asks
+    }
+
+    /// Whether the wait has just ended.
+    pub(super) fn ends(&mut self, now: Instant) -> bool {
+        let ends = !self.is_over && self.end().is_some_and(|at| at <= now);
+        self.is_over |= ends;
+        ends
     }
 }

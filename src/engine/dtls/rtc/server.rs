@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::attempt::{Attempt, transcribe, transcribe_flight};
-use super::{MAX_ATTEMPTS, MAX_VERIFICATIONS, RtcDtls, STRANGER_GRACE};
+use super::attempt::{Attempt, server_random, transcribe, transcribe_flight};
+use super::{MAX_ATTEMPTS, MAX_VERIFICATIONS, RtcDtls};
 use crate::engine::dtls::flight::Flight;
 use crate::engine::dtls::hello::{self, ClientHello, Cookies};
 use crate::engine::dtls::inbox::Heard;
@@ -96,7 +96,7 @@ impl RtcDtls {
             return self.drop_record();
         }
         let Ok(making) = self.making() else {
-            return self.fail(DtlsFailure::Internal);
+            return self.fail(now, DtlsFailure::Internal);
         };
         making.provider.set(cookie);
         let mut attempt = Attempt::server(making);
@@ -131,6 +131,7 @@ impl RtcDtls {
         attempt.hello = message.body.clone();
         attempt.transcript = transcribe(message);
         transcribe_flight(&output.flight, &mut attempt.transcript);
+        attempt.randoms = server_random(&output.flight).map(|server| (hello.random, server));
         attempt.flight = Flight::new(output.flight);
         attempt.send(now, &mut self.next_number, &mut self.transmits);
         if !self.handshake.attempts.is_empty() {
@@ -150,7 +151,13 @@ impl RtcDtls {
             .server
             .replaced
             .is_none_or(|last| now.saturating_duration_since(last) >= BETWEEN_HELLOS);
-        let oldest = handshake.attempts.iter().position(|attempt| !attempt.ready);
+        let waits = |attempt: &Attempt| !attempt.ready;
+        let strange = |attempt: &Attempt| waits(attempt) && attempt.is_strangers;
+        let oldest = handshake
+            .attempts
+            .iter()
+            .position(strange)
+            .or_else(|| handshake.attempts.iter().position(waits));
         let Some(oldest) = oldest.filter(|_| rested) else {
             return false;
         };
@@ -164,6 +171,7 @@ impl RtcDtls {
         let mut budget = MAX_VERIFICATIONS;
         let mut failed = false;
         let mut proved: Option<(usize, [Message; 3], bool)> = None;
+        let mut strange = Vec::new();
         let handshake = &self.handshake;
         let inbox = &handshake.inbox;
         let mut combinations: Vec<(usize, [&Heard; 3])> = Vec::new();
@@ -186,7 +194,6 @@ impl RtcDtls {
             });
         }
         let mut tried = Vec::new();
-        let is_grace_over = handshake.grace.is_some_and(|grace| grace <= now);
         for (at, flight) in combinations {
             let [certificate, exchange, verify] = flight;
             let Some(attempt) = handshake.attempts.get(at) else {
@@ -216,25 +223,34 @@ impl RtcDtls {
                     .seen
                     .prove(key.bytes, &said, signed.signature);
                 let is_the_peers = self.may_be_the_peers(&certificate.message.body);
-                proved = Some((at, flight.map(|heard| heard.message.clone()), is_the_peers));
-                break;
+                let messages = flight.map(|heard| heard.message.clone());
+                proved.get_or_insert((at, messages, is_the_peers));
+                if is_the_peers {
+                    break;
+                }
+                // The peer's came before, so it is none of those: the first of them is as good as
+                // another, but whose hellos these are is of use.
+                strange.push(at);
+                continue;
             }
             tried.push(combination);
             failed = true;
+        }
+        for at in strange {
+            if let Some(attempt) = self.handshake.attempts.get_mut(at) {
+                attempt.is_strangers = true;
+            }
         }
         self.handshake.unproved = budget == 0;
         for combination in tried {
             self.is_untried(combination);
         }
         match proved {
-            Some((_, _, false)) if !is_grace_over => {
-                let until = now.checked_add(STRANGER_GRACE);
-                self.handshake.grace = self.handshake.grace.or(until);
-            }
+            Some((_, _, false)) if !self.handshake.stranger.may_have_it(now) => {}
             Some((at, flight, _)) => self.take_in(now, at, &flight),
             None if failed => {
                 let why = "no signature proves the client's messages".to_owned();
-                self.doubted(now, DtlsFailure::Handshake(why));
+                self.doubted(now, DtlsFailure::Protocol(why));
             }
             None => {}
         }
@@ -246,12 +262,12 @@ impl RtcDtls {
         let mut attempt = self.handshake.attempts.remove(at);
         for message in flight {
             if let Err(failure) = attempt.message(now, message) {
-                return self.fail(failure);
+                return self.fail(now, failure);
             }
         }
         if !attempt.has_keys() || attempt.change_cipher_spec(now).is_err() {
             let unreadable = "unreadable message".to_owned();
-            return self.fail(DtlsFailure::Handshake(unreadable));
+            return self.fail(now, DtlsFailure::Protocol(unreadable));
         }
         self.get_ready(now, attempt);
     }
