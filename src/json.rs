@@ -22,9 +22,22 @@ pub(crate) fn members<'de, D: Deserializer<'de>>(
     wanted: &str,
 ) -> Result<Value, D::Error> {
     let value = without_nulls(Value::deserialize(deserializer)?);
-    match Foreign::of(&value) {
-        Some(foreign) => Err(foreign.error(wanted)),
-        None => Ok(value),
+    match (Foreign::of(&value), &value) {
+        (Some(foreign), _) => Err(foreign.error(wanted)),
+        (None, Value::Object(_)) => Ok(value),
+        // Its content is nobody's business: it may be a password.
+        (None, other) => Err(Foreign::Other(kind_of(other)).error(wanted)),
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
     }
 }
 
@@ -48,7 +61,13 @@ pub(crate) fn candidate<'de, D: Deserializer<'de>>(
     deserializer: D,
     wanted: &str,
 ) -> Result<CandidateForm, D::Error> {
-    let value = without_nulls(Value::deserialize(deserializer)?);
+    let value = Value::deserialize(deserializer)?;
+    // The event of a browser that has no more, in pages of long ago.
+    let is_end = value.get("candidate").is_some_and(Value::is_null);
+    let value = without_nulls(value);
+    if is_end && value.get("foundation").is_none() {
+        return Ok(CandidateForm::Line(String::new(), None));
+    }
     let line = |value: &Value| value.as_str().map(str::to_owned);
     let (text, fragment) = match &value {
         Value::Object(members) => (
@@ -60,10 +79,10 @@ pub(crate) fn candidate<'de, D: Deserializer<'de>>(
         other => (line(other), None),
     };
     match (text, Foreign::of(&value)) {
-        (_, Some(foreign @ (Foreign::Sdp | Foreign::Description(_)))) => Err(foreign.error(wanted)),
-        (Some(text), _) => Ok(CandidateForm::Line(text, fragment)),
-        (None, Some(foreign)) => Err(foreign.error(wanted)),
-        (None, None) => Ok(CandidateForm::Object(value)),
+        (Some(text), None | Some(Foreign::Candidate)) => Ok(CandidateForm::Line(text, fragment)),
+        (_, Some(foreign)) => Err(foreign.error(wanted)),
+        (None, None) if value.is_object() => Ok(CandidateForm::Object(value)),
+        (None, None) => Err(Foreign::Other(kind_of(&value)).error(wanted)),
     }
 }
 
@@ -73,7 +92,13 @@ enum Foreign {
     Sdp,
     Candidate,
     Message(&'static str),
+    /// JSON that was made into a text once more.
+    Text,
+    Other(&'static str),
 }
+
+/// Where the messages of applications have their session descriptions.
+const DESCRIPTIONS: [&str; 6] = ["description", "desc", "sdp", "offer", "answer", "jsep"];
 
 impl Foreign {
     fn error<E: Error>(&self, wanted: &str) -> E {
@@ -94,6 +119,15 @@ impl Foreign {
         if text.starts_with("v=0") {
             return Some(Self::Sdp);
         }
+        if text.starts_with('{') {
+            return match serde_json::from_str::<Value>(text).ok()? {
+                Value::Object(members) => match Self::of_object(&members) {
+                    Some(foreign @ Self::Description(_)) => Some(foreign),
+                    _ => Some(Self::Text),
+                },
+                _ => None,
+            };
+        }
         let candidate = text.strip_prefix("a=").unwrap_or(text);
         candidate
             .starts_with("candidate:")
@@ -110,12 +144,27 @@ impl Foreign {
         if text("candidate").is_some() {
             return Some(Self::Candidate);
         }
+        let inner = DESCRIPTIONS.iter().filter_map(|name| members.get(*name));
+        let mut inner = inner.filter_map(Value::as_object).map(Self::of_object);
+        if let Some(Some(description)) =
+            inner.find(|foreign| matches!(foreign, Some(Self::Description(_))))
+        {
+            return Some(description);
+        }
         // The messages of the example, and of `spec/wire.md`.
         let message = ["candidate", "track"].into_iter();
         message
             .filter(|name| members.get(*name).is_some_and(Value::is_object))
             .map(Self::Message)
             .next()
+            .or_else(|| {
+                // The name is that of the credentials in the draft's example as well.
+                let inner = members.get("iceInfo")?;
+                let is_side = ["ice", "dtls"]
+                    .iter()
+                    .any(|name| inner.get(*name).is_some());
+                is_side.then_some(Self::Message("iceInfo"))
+            })
     }
 }
 
@@ -128,6 +177,8 @@ impl fmt::Display for Foreign {
             }
             Self::Sdp => write!(f, "this is a session description in SDP, and {sdp}"),
             Self::Candidate => f.write_str("this is an ICE candidate as browsers signal it"),
+            Self::Text => f.write_str("this is a string with JSON in it"),
+            Self::Other(kind) => write!(f, "this is {kind}"),
             Self::Message(member) => write!(f, "this is a message around its member {member:?}"),
         }
     }
@@ -136,8 +187,8 @@ impl fmt::Display for Foreign {
 /// Says what a text is that is no candidate line.
 pub(crate) fn foreign_text(text: &str) -> Option<String> {
     match Foreign::of_text(text) {
-        Some(foreign @ Foreign::Sdp) => Some(foreign.to_string()),
-        _ => None,
+        Some(Foreign::Candidate) | None => None,
+        Some(foreign) => Some(foreign.to_string()),
     }
 }
 

@@ -219,6 +219,35 @@ fn g026_parameters_of_a_codec_may_be_an_object() {
         (codec.name.as_str(), codec.param("apt")),
         ("rtx", Some("96"))
     );
+    // A browser's, of getParameters and getCapabilities.
+    for (line, params) in [
+        (
+            "minptime=10;useinbandfec=1",
+            json!([{ "name": "minptime", "value": "10" }, { "name": "useinbandfec", "value": 1 }]),
+        ),
+        (" apt=96 ; ", json!({ "apt": 96 })),
+        ("0-15", json!([{ "name": "0-15" }])),
+        ("111/111", json!({ "111/111": null })),
+        ("config=a=b", json!({ "config": "a=b" })),
+        ("", json!([])),
+    ] {
+        let codec = |name: &str, value: Value| {
+            let codec = json!({ "mimeType": "audio/x", "payloadType": 111, "clockRate": 48_000, "channels": 2, name: value });
+            read::<RTCCodec>(&codec).unwrap()
+        };
+        assert_eq!(
+            codec("sdpFmtpLine", json!(line)),
+            codec("params", params),
+            "{line}"
+        );
+        let both =
+            json!({ "name": "x", "payloadType": 111, "sdpFmtpLine": line, "parameters": {} });
+        assert_eq!(
+            read::<RTCCodec>(&both).unwrap().params,
+            [],
+            "the object counts"
+        );
+    }
     // What this crate writes in that dialect.
     let own = ortc::RTCCodec::h264(100);
     assert_eq!(
@@ -258,7 +287,11 @@ fn g007_a_candidate_as_browsers_signal_it_is_read() {
     ] {
         assert_eq!(read(&value).as_ref(), Some(&expected), "{value}");
     }
-    for end in [json!({ "candidate": "", "sdpMid": "0" }), json!("")] {
+    for end in [
+        json!({ "candidate": "", "sdpMid": "0" }),
+        json!(""),
+        json!({ "candidate": null }),
+    ] {
         let error = serde_json::from_value::<RTCIceCandidateDescription>(end).unwrap_err();
         assert!(error.to_string().contains("end of candidates"), "{error}");
     }
@@ -284,6 +317,11 @@ fn g001_what_is_pasted_from_the_world_of_sdp_is_called_by_its_name() {
         json!({ "sdp": sdp }),
         json!({ "type": "offer" }),
         json!(sdp),
+        // As a text, and in the messages of applications and servers.
+        json!(json!({ "type": "offer", "sdp": sdp }).to_string()),
+        json!({ "description": { "type": "offer", "sdp": sdp } }),
+        json!({ "sdp": { "type": "offer", "sdp": sdp } }),
+        json!({ "janus": "event", "jsep": { "type": "answer", "sdp": sdp } }),
     ];
     let refusals = |value: &Value| {
         [
@@ -310,6 +348,27 @@ fn g001_what_is_pasted_from_the_world_of_sdp_is_called_by_its_name() {
             assert!(named && told, "{value}: {text}");
         }
     }
+    // No object at all; what it says is not repeated.
+    let side = json!({ "ice": { "usernameFrag": "Kx3a", "password": "c0ffee0000000000000000" } });
+    for (value, named) in [
+        (json!(side.to_string()), "JSON in it"),
+        (json!("turn:u:c0ffee@h"), "a string"),
+        (json!(["c0ffee"]), "an array"),
+        (json!(5), "a number"),
+        (json!(null), "null"),
+    ] {
+        for (wanted, text) in refusals(&value) {
+            let candidate = wanted == "candidate" && value.is_string();
+            let told = text
+                .split_once("wanted is ")
+                .is_some_and(|(_, told)| told.contains(wanted));
+            assert!(candidate || told && text.contains(named), "{value}: {text}");
+        }
+    }
+    let text = refusal::<RTCConnectionSide>(&json!({ "iceInfo": side }));
+    assert!(text.contains("\"iceInfo\""), "{text}");
+    let text = refusal::<RTCConnectionSide>(&json!({ "ice": "Kx3a:c0ffee" }));
+    assert!(text.contains("a string"), "{text}");
     for value in [json!({ "candidate": LINE, "sdpMid": "0" }), json!(LINE)] {
         for (wanted, text) in [
             ("side", refusal::<RTCConnectionSide>(&value)),

@@ -36,6 +36,11 @@ const SENT_EXTENSIONS = [
 const fail = (name, message) => new DOMException(message, name);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const copy = (value) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
+/** A copy without members that are null, which count as absent. */
+const withoutNulls = (value) => JSON.parse(JSON.stringify(value, (_, inner) => {
+  if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
+  return Object.fromEntries(Object.entries(inner).filter(([, member]) => member !== null));
+}));
 const list = (value) => (value === undefined || value === null ? [] : Array.isArray(value) ? value : [value]);
 /** Text that may stand in a line of a session description. */
 const word = (value, what) => {
@@ -45,19 +50,34 @@ const word = (value, what) => {
 };
 
 /** What people pass that know WebRTC with session descriptions is called by its name. */
-function refuseForeign(raw, wanted, ...read) {
+function refuseForeign(raw, wanted, ...readable) {
   const text = typeof raw === "string" ? raw.trim() : null;
   const candidate = /^(a=)?candidate:/.test(text ?? raw?.candidate ?? "");
+  const described = (value) => typeof value?.sdp === "string" || ["offer", "answer", "pranswer", "rollback"].includes(value?.type);
   let found = null;
+  let inText = null;
+  if (text?.startsWith("{")) {
+    try {
+      inText = JSON.parse(text);
+    } catch {
+      // A string like any other.
+    }
+  }
+  const around = ["description", "desc", "sdp", "offer", "answer", "jsep"].map((name) => raw?.[name]);
+  const description = [raw, inText, ...around].find(described);
   if (text?.startsWith("v=0")) found = "a session description in SDP, and this API has no SDP";
-  else if (typeof raw?.sdp === "string" || ["offer", "answer", "pranswer", "rollback"].includes(raw?.type)) {
-    found = `an RTCSessionDescription (${raw.type ?? "no type"}), and this API has no SDP`;
-  } else if (candidate && !read.includes("candidate")) found = "an ICE candidate as browsers signal it";
+  else if (description) {
+    found = `an RTCSessionDescription (${description.type ?? "no type"}), and this API has no SDP`;
+  } else if (inText) found = "a string with JSON in it";
+  else if (typeof raw?.iceInfo === "object" && (raw.iceInfo?.ice || raw.iceInfo?.dtls)) {
+    found = "a message around its member 'iceInfo'";
+  } else if (candidate && !readable.includes("candidate")) found = "an ICE candidate as browsers signal it";
   else if (typeof raw?.candidate === "object" && raw.candidate) found = "a message around its member 'candidate'";
   else if (typeof raw?.track === "object" && raw.track && !raw.kind) found = "a message around its member 'track'";
   else if (typeof raw !== "object" || raw === null) {
-    if (!(candidate && read.includes("candidate"))) found = raw === null ? "null" : `a ${typeof raw}`;
+    if (!(candidate && readable.includes("candidate"))) found = raw === null || raw === undefined ? String(raw) : `a ${typeof raw}`;
   }
+  else if (Array.isArray(raw)) found = "an array";
   if (found) throw fail("InvalidAccessError", `this is ${found}; wanted is ${wanted}`);
 }
 
@@ -138,6 +158,13 @@ const draftName = (name) => {
   return DRAFT_NAMES[lower] ?? ALIASES[lower] ?? lower;
 };
 
+/** The parameters of a codec as browsers list it. */
+const readFmtp = (line) =>
+  String(line ?? "").split(";").map((text) => text.trim()).filter(Boolean).map((text) => {
+    const [name, ...value] = text.split("=");
+    return value.length ? { name: name.trim(), value: value.join("=").trim() } : { name };
+  });
+
 /** Any accepted spelling of a codec to the draft's. */
 function readCodec(raw) {
   const id = Number(raw["payload-id"] ?? raw.payloadId ?? raw.payloadType ?? raw.preferredPayloadType);
@@ -154,7 +181,7 @@ function readCodec(raw) {
   const channels = raw.numChannels ?? raw.channels;
   if (channels) codec.numChannels = Number(channels);
   // The final specification has an object; a flag has no value there.
-  const given = raw.params ?? raw.parameters ?? [];
+  const given = raw.params ?? raw.parameters ?? readFmtp(raw.sdpFmtpLine);
   const pairs = Array.isArray(given) ? given : Object.entries(given).map(([name, value]) => ({ name, value: typeof value === "boolean" ? Number(value) : value }));
   const params = pairs.map((param) => ({
     name: word(param.name, "codec parameter"),
@@ -349,7 +376,9 @@ export class RTCIceCandidateDescription {
   /** Of its members, of a browser's `RTCIceCandidate.toJSON()`, or of the line alone. */
   constructor(raw) {
     refuseForeign(raw, "a candidate: { foundation, priority, connectionAddress, connectionPort, transport, type }", "candidate");
-    const line = typeof raw === "string" ? raw : raw.candidate;
+    // The event of a browser that has no more, in pages of long ago, has null.
+    const end = raw.candidate === null && raw.foundation === undefined;
+    const line = typeof raw === "string" ? raw : end ? "" : raw.candidate;
     if (typeof line === "string") raw = { ...parseCandidateLine(line), ...(raw.dtls && { dtls: raw.dtls }), usernameFrag: readUfrag(line, raw) };
     const pick = (...values) => values.find((value) => value !== undefined && value !== null);
     this.foundation = String(pick(raw.foundation, ""));
@@ -359,7 +388,8 @@ export class RTCIceCandidateDescription {
     this.priority = Number(pick(raw.priority, 0));
     this.connectionAddress = String(pick(raw.connectionAddress, raw.address, raw.ip, "")).replace(/^\[(.*)\]$/, "$1");
     this.connectionPort = Number(pick(raw.connectionPort, raw.port, 0));
-    this.type = String(pick(raw.type, raw.typ, ""));
+    this.type = String(pick(raw.type, raw.typ, "")).toLowerCase();
+    if (!this.foundation && !this.connectionAddress) throw fail("InvalidAccessError", "a candidate has foundation and connectionAddress");
     const rest = {
       relAddress: pick(raw.relAddress, raw.relatedAddress),
       relPort: pick(raw.relPort, raw.relatedPort),
@@ -789,19 +819,19 @@ export class RTCTrackDescription {
     if (raw.ssrc !== undefined && raw.ssrc !== null && raw.ssrc !== "") this.ssrc = number(raw.ssrc, "ssrc");
     this.msid = list(raw.msid).map((id) => word(id, "msid"));
     this.codecs = list(raw.codecs).map(readCodec);
-    if (raw.mediaAttributes) this.mediaAttributes = copy(raw.mediaAttributes);
-    if (raw.rtpExtHeaders) this.rtpExtHeaders = copy(raw.rtpExtHeaders);
+    if (raw.mediaAttributes) this.mediaAttributes = withoutNulls(raw.mediaAttributes);
+    if (raw.rtpExtHeaders) this.rtpExtHeaders = withoutNulls(raw.rtpExtHeaders);
     this.headerExtensions = list(raw.headerExtensions).map(({ uri, id }) => {
       if (!Number.isInteger(id) || id < 1 || id > 255 || id === 15) {
         throw fail("InvalidAccessError", "headerExtensions: id must be 1 to 14 or 16 to 255");
       }
       return { uri: word(uri, "headerExtensions"), id };
     });
-    if (raw.encodings) this.encodings = copy(raw.encodings);
+    if (raw.encodings) this.encodings = withoutNulls(raw.encodings);
     const rtx = raw.rtx?.ssrc;
     if (rtx !== undefined && rtx !== null) this.rtx = { ssrc: number(rtx, "rtx.ssrc") };
-    if (raw.fec) this.fec = copy(raw.fec);
-    if (raw.rtcp) this.rtcp = copy(raw.rtcp);
+    if (raw.fec) this.fec = withoutNulls(raw.fec);
+    if (raw.rtcp) this.rtcp = withoutNulls(raw.rtcp);
     const muxId = raw.muxId ?? raw.mid;
     if (muxId) this.muxId = word(muxId, "muxId");
     const cname = raw.cname ?? raw.rtcp?.cname;

@@ -9,14 +9,14 @@ use super::{CodecFacts, CodecId, Kind, lookup};
 use crate::{Error, Result};
 
 crate::json::wire_object! {
-"a codec, e.g. {\"payload-id\":96,\"name\":\"opus\"}", RawCodec after take_mime_type:
+"a codec, e.g. {\"payload-id\":96,\"name\":\"opus\"}", RawCodec after take_browser_members:
 /// A codec and the payload type that stands for it on the wire.
 ///
 /// JSON follows the draft: `{"payload-id":96,"name":"opus","clockRate":48000,"numChannels":2}`.
 /// On input `payloadId`, `payloadType` and `preferredPayloadType` are accepted for `payload-id`,
 /// `hzRate` for `clockRate`, `channels` for `numChannels`, and as in the final specification and
-/// its libraries `parameters`, an object, for `params`, and a `mimeType` for `name` and `kind`;
-/// unknown members are ignored.
+/// its libraries `parameters`, an object, for `params`, and a `mimeType` for `name` and `kind`; as
+/// browsers list codecs, an `sdpFmtpLine` for `params`; unknown members are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RTCCodec {
     /// RTP payload type: 0 to 127 but not 64 to 95, which RTCP occupies (RFC 5761).
@@ -117,11 +117,30 @@ fn text_of(value: Value) -> std::result::Result<Option<String>, &'static str> {
     }
 }
 
-/// The final specification's libraries have `"mimeType":"video/VP8"`.
-fn take_mime_type(codec: &mut Value) {
+/// The final specification's libraries have `"mimeType":"video/VP8"`, browsers
+/// `"sdpFmtpLine":"apt=96"` beside it.
+fn take_browser_members(codec: &mut Value) {
     let Some(members) = codec.as_object_mut() else {
         return;
     };
+    if let Some(Value::String(line)) = members.remove("sdpFmtpLine")
+        && !["params", "parameters"]
+            .iter()
+            .any(|name| members.contains_key(*name))
+    {
+        let params = line
+            .split(';')
+            .map(str::trim)
+            .filter(|param| !param.is_empty());
+        let params = params.map(|param| match param.split_once('=') {
+            Some((name, value)) => {
+                serde_json::json!({ "name": name.trim(), "value": value.trim() })
+            }
+            None => serde_json::json!({ "name": param }),
+        });
+        let params: Vec<Value> = params.collect();
+        members.insert("params".to_owned(), params.into());
+    }
     let mime = members.get("mimeType").and_then(Value::as_str);
     let parts = mime.and_then(|mime| mime.split_once('/'));
     if let Some((kind, name)) = parts.map(|(kind, name)| (kind.to_lowercase(), name.to_owned())) {

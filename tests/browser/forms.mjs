@@ -40,14 +40,16 @@ await run("forms", 90, async (test) => {
       "candidate:": (raw) => connection.setLocalCandidate(raw),
       track: (raw) => connection.receiveTrack(raw),
     };
-    const pasted = [{ type: "offer", sdp }, { type: "answer", sdp }, { type: "rollback" }, { sdp }, sdp, new RTCSessionDescription({ type: "offer", sdp })];
+    const pasted = [{ type: "offer", sdp }, { type: "answer", sdp }, { type: "rollback" }, { sdp }, sdp, new RTCSessionDescription({ type: "offer", sdp }),
+      JSON.stringify({ type: "offer", sdp }), { description: { type: "offer", sdp } }, { sdp: { type: "offer", sdp } }, { jsep: { type: "answer", sdp } }];
     const found = [];
     for (const [wanted, entry] of Object.entries(entries)) {
       for (const raw of pasted) found.push([wanted, "SDP", say(() => entry(raw))]);
-      for (const raw of [null, undefined, 7, "hello"]) found.push([wanted, "this is", say(() => entry(raw))]);
+      for (const raw of [null, undefined, 7, "hello", [], JSON.stringify({ ice: { password: "c0ffee" } })]) found.push([wanted, "this is", say(() => entry(raw))]);
       if (wanted.startsWith("candidate")) {
-        for (const raw of ["", { candidate: "", sdpMid: "0" }]) found.push([wanted, raw === "" ? "this is" : "end of candidates", say(() => entry(raw))]);
+        for (const raw of ["", { candidate: "", sdpMid: "0" }, { candidate: null }]) found.push([wanted, raw === "" ? "this is" : "end of candidates", say(() => entry(raw))]);
         found.push([wanted, "message", say(() => entry({ candidate: { type: "host" } }))]);
+        found.push([wanted, "a candidate has", say(() => entry({ kind: "video", ssrc: 7 }))]);
         found.push([wanted, "malformed", say(() => entry({ candidate: "candidate:1 1 udp x" }))]);
       } else {
         for (const raw of [line, { candidate: line, sdpMid: "0" }]) found.push([wanted, "ICE candidate", say(() => entry(raw))]);
@@ -66,8 +68,16 @@ await run("forms", 90, async (test) => {
     { "payload-id": 97, name: "rtx", kind: "video", clockRate: 90000, params: [{ name: "apt", value: "96" }] },
     { mimeType: "video/rtx", payloadType: 97, clockRate: 90000, parameters: { apt: 96 } },
     { preferredPayloadType: 97, payloadId: null, name: "rtx", kind: "video", hzRate: 90000, channels: null, params: null, parameters: { apt: "96" } },
+    { mimeType: "video/rtx", payloadType: 97, clockRate: 90000, sdpFmtpLine: "apt=96" },
   ].map((codec) => JSON.stringify(new ortc.RTCTrackDescription({ kind: "video", ssrc: 7, msid: null, codecs: [codec] }).codecs)));
   for (const found of codecs) assert(found === codecs[0], found);
+
+  const nulls = await page.evaluate(() => JSON.stringify(new ortc.RTCTrackDescription({
+    kind: "video", ssrc: 7, codecs: [], rtx: { ssrc: null }, rtcp: { cname: null, mux: true }, rtpExtHeaders: { "urn:a": null, "urn:b": "1" },
+    encodings: [{ ssrc: null, rid: "a", rtx: { ssrc: null } }], mediaAttributes: [{ rid: null, maxBitrate: 5 }], fec: null,
+  })));
+  const bare = { kind: "video", ssrc: "7", msid: [], codecs: [], mediaAttributes: [{ maxBitrate: 5 }], rtpExtHeaders: { "urn:b": "1" }, headerExtensions: [], encodings: [{ rid: "a", rtx: {} }], rtcp: { mux: true } };
+  assert(nulls === JSON.stringify(bare), nulls);
 
   // How large a message may be is the peer's to say.
   const sizes = await page.evaluate(async () => {
