@@ -18,6 +18,9 @@ mod description_fuzz_tests;
 mod digits;
 mod dtmf;
 pub(crate) mod event;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod fault_tests;
 pub(crate) mod fingerprint;
 #[cfg(test)]
 mod fingerprint_tests;

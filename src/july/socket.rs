@@ -24,7 +24,8 @@ const MAX_WAITING: usize = 1_024;
 #[derive(Debug, Clone, Default)]
 #[doc(alias = "RTCSocketOptionsDictionary")]
 pub struct RTCSocketOptions {
-    /// The fingerprints that the socket's certificate must have, if any are given.
+    /// The fingerprints that the socket's certificate must have, if any are given; the
+    /// description then announces these.
     pub fingerprints: Option<CertificateFingerprint>,
     /// Multiplexing of RTP and RTCP: always; `Some(false)` is `NotSupported` (row G21).
     pub mux: Option<bool>,
@@ -51,7 +52,7 @@ pub struct RTCSocketDescription {
     pub context_id: String,
     /// The ICE password. A secret: `Debug` does not show it.
     pub secret: String,
-    /// The fingerprints of its certificate.
+    /// The fingerprints of its certificate: those of the options, or else sha-256 alone.
     pub fingerprints: CertificateFingerprint,
     /// The candidates found so far.
     pub candidates: Vec<RTCIceCandidateDescription>,
@@ -171,6 +172,11 @@ impl RTCSocket {
             relay_only: options.relay_only,
             gather_at_once: true,
             certificate: options.keys.map(|keys| keys.certificate),
+            announced: options
+                .fingerprints
+                .iter()
+                .flat_map(|wanted| wanted.iter().map(|one| one.algorithm.clone()))
+                .collect(),
             kinds: options.kind,
             news: Some(queue.clone()),
             ..SocketConfig::default()
@@ -205,12 +211,29 @@ impl RTCSocket {
             socket_id: self.id(),
             context_id: shared.credentials.ufrag.clone(),
             secret: shared.credentials.pwd.clone(),
-            fingerprints: RTCCertificate {
-                certificate: shared.certificate.clone(),
-            }
-            .fingerprint(),
+            fingerprints: self.announced(),
             candidates: shared.found().into_iter().filter_map(describe).collect(),
         }
+    }
+}
+
+impl RTCSocket {
+    /// Not all that there are: sha-1 is believed by nobody (G19).
+    fn announced(&self) -> CertificateFingerprint {
+        let shared = &self.handle.shared;
+        let certificate = RTCCertificate {
+            certificate: shared.certificate.clone(),
+        };
+        let named = shared.announced();
+        let mut all = CertificateFingerprint::default();
+        for one in certificate.fingerprint().iter() {
+            let is = |name: &str| one.algorithm.eq_ignore_ascii_case(name);
+            if named.iter().any(|name| is(name)) || (named.is_empty() && is("sha-256")) {
+                // It came out of such a list, so that there is room for it.
+                let _ = all.push(one.clone());
+            }
+        }
+        all
     }
 }
 

@@ -29,6 +29,8 @@ const MAX_RECV_CALLS: usize = 4;
 const MAX_BACKLOG: usize = 256;
 /// Timers that fire so late were not meant: the process was stopped.
 const STOOD_STILL: Duration = Duration::from_secs(1);
+/// How long nothing is received after errors that go on and on, which would busy a core.
+const DEAF: Duration = Duration::from_millis(10);
 /// How long closed connections may take to say goodbye.
 const LINGER: Duration = Duration::from_millis(500);
 
@@ -43,6 +45,7 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
         lookups: JoinSet::new(),
         relays: Relays::default(),
         sleep_watch,
+        deaf_until: None,
         winding_down: false,
     };
     tokio::spawn(async move { driver.run().await });
@@ -57,6 +60,7 @@ struct Driver {
     lookups: JoinSet<(u64, usize, Result<Vec<SocketAddr>, String>)>,
     relays: Relays,
     sleep_watch: SleepWatch,
+    deaf_until: Option<Instant>,
     winding_down: bool,
 }
 
@@ -96,7 +100,7 @@ impl Driver {
                 }
             }
             tokio::select! {
-                readable = self.udp.readable() => {
+                readable = self.udp.readable(), if self.deaf_until.is_none() => {
                     if readable.and_then(|()| self.receive()).is_err() {
                         // The socket is dead; Drop tells the connections.
                         return;
@@ -200,6 +204,10 @@ impl Driver {
             match received {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    self.deaf_until = Some(now + DEAF);
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -221,11 +229,13 @@ impl Driver {
             .and_then(|gatherer| gatherer.poll_timeout());
         let members = lock(&self.shared.routes).next_deadline();
         let relays = self.relays.poll_timeout();
-        [gathering, members, relays].into_iter().flatten().min()
+        let all = [gathering, members, relays, self.deaf_until];
+        all.into_iter().flatten().min()
     }
 
     fn handle_timeouts(&mut self) {
         let now = Instant::now();
+        self.deaf_until.take_if(|until| *until <= now);
         if let Some(gatherer) = &mut lock(&self.shared.gathering).gatherer {
             gatherer.handle_timeout(now);
         }

@@ -112,6 +112,8 @@ pub(crate) struct SocketConfig {
     pub(crate) servers: Vec<ServerAddress>,
     pub(crate) gather_at_once: bool,
     pub(crate) certificate: Option<Certificate>,
+    /// The hashes of its fingerprints that the socket's description has; empty: the usual one.
+    pub(crate) announced: Vec<String>,
     /// Nothing leaves for a peer but through a relay, and nothing else is offered.
     pub(crate) relay_only: bool,
     /// ICE user name fragment and password; `None`: random ones.
@@ -286,6 +288,11 @@ impl std::fmt::Debug for RTCSocket {
 impl SocketShared {
     pub(crate) fn servers(&self) -> &[ServerAddress] {
         &self.config.servers
+    }
+
+    /// See [`SocketConfig::announced`].
+    pub(crate) fn announced(&self) -> &[String] {
+        &self.config.announced
     }
 
     /// Registers a connection made by `make`, which gets its id.

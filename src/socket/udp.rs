@@ -23,8 +23,8 @@ pub(crate) use super::train::SendOutcome;
 
 /// Asked for in each direction; the kernel grants what its limits allow.
 const SOCKET_BUFFER: usize = 4 << 20;
-/// Receive errors in a row, without one datagram between, after which the socket counts as dead.
-const MAX_RECV_ERRORS: usize = 1_000;
+/// Receive errors in a row, without one datagram between, after which the caller should pause.
+const RECV_ERRORS_AT_ONCE: usize = 16;
 
 /// One received datagram.
 pub(crate) struct RecvDatagram<'a> {
@@ -75,6 +75,25 @@ pub(crate) struct UdpCounters {
     recv_errors: AtomicU64,
     send_dropped: AtomicU64,
     send_blocked: AtomicU64,
+    #[cfg(test)]
+    pub(crate) faults: Faults,
+}
+
+/// Errors that the next calls of the kernel give, by their numbers.
+#[cfg(test)]
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    pub(crate) send: std::sync::Mutex<std::collections::VecDeque<i32>>,
+    pub(crate) recv: std::sync::Mutex<std::collections::VecDeque<i32>>,
+}
+
+#[cfg(test)]
+impl Faults {
+    /// 0: this call works.
+    fn next(&self, of: &std::sync::Mutex<std::collections::VecDeque<i32>>) -> Option<io::Error> {
+        let number = crate::queue::lock(of).pop_front()?;
+        (number != 0).then(|| io::Error::from_raw_os_error(number))
+    }
 }
 
 impl UdpCounters {
@@ -188,7 +207,8 @@ impl UdpEndpoint {
     /// trains of 64. `Ok(0)` means that a transient error was counted: call again.
     ///
     /// # Errors
-    /// `WouldBlock` when nothing is waiting; anything else when the socket is dead.
+    /// `WouldBlock` when nothing is waiting; `Interrupted` when errors go on and on, so that the
+    /// caller should wait a while; anything else when the socket is dead.
     pub(crate) fn try_recv(
         &self,
         buffers: &mut RecvBuffers,
@@ -197,7 +217,13 @@ impl UdpEndpoint {
         let Some(Buffers { data, meta }) = buffers.get_mut() else {
             return Err(io::ErrorKind::WouldBlock.into());
         };
-        let received = {
+        #[cfg(test)]
+        let fault = self.counters.faults.next(&self.counters.faults.recv);
+        #[cfg(not(test))]
+        let fault = None;
+        let received = if let Some(error) = fault {
+            Err(error)
+        } else {
             let mut slots = data.chunks_exact_mut(RECV_BUFFER);
             let mut slices: [IoSliceMut<'_>; RECV_BATCH] =
                 std::array::from_fn(|_| IoSliceMut::new(slots.next().unwrap_or_default()));
@@ -211,10 +237,12 @@ impl UdpEndpoint {
             Err(e) => {
                 self.counters.recv_errors.fetch_add(1, Ordering::Relaxed);
                 let in_a_row = self.consecutive_recv_errors.fetch_add(1, Ordering::Relaxed);
-                return if in_a_row < MAX_RECV_ERRORS {
-                    Ok(0)
-                } else {
+                return if is_fatal(&e) {
                     Err(e)
+                } else if in_a_row % RECV_ERRORS_AT_ONCE == RECV_ERRORS_AT_ONCE - 1 {
+                    Err(io::ErrorKind::Interrupted.into())
+                } else {
+                    Ok(0)
                 };
             }
         };
@@ -280,6 +308,10 @@ impl UdpEndpoint {
     }
 
     fn send_once(&self, transmit: &quinn_udp::Transmit<'_>) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(error) = self.counters.faults.next(&self.counters.faults.send) {
+            return Err(error);
+        }
         // Straight to the kernel first: a socket that the reactor has not polled yet counts as not
         // writable. The second try, inside `try_io`, clears the readiness without losing a wake-up.
         match self.state.try_send((&self.socket).into(), transmit) {
@@ -317,6 +349,19 @@ impl UdpEndpoint {
             (IpAddr::V6(_), _) => transmit.remote,
         })
     }
+}
+
+/// Whether the socket itself is no more. All other errors concern one datagram (what ICMP said of
+/// an earlier one), an interface, or the memory of the moment: they pass, and whether the peer can
+/// be reached is for consent to say.
+fn is_fatal(error: &io::Error) -> bool {
+    const EBADF: i32 = 9;
+    const ENOTSOCK: i32 = match () {
+        _ if cfg!(windows) => 10_038,
+        _ if cfg!(any(target_os = "linux", target_os = "android")) => 88,
+        _ => 38,
+    };
+    matches!(error.raw_os_error(), Some(EBADF | ENOTSOCK))
 }
 
 /// IPv4-mapped IPv6 becomes IPv4; the flow label is not part of an address.

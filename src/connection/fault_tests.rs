@@ -1,0 +1,115 @@
+//! What the kernel may answer instead of sending or receiving a datagram.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::data_options::{RTCDataChannelMessage, RTCDataChannelOptions};
+use super::event::{RTCConnectionEvent, RTCConnectionEvents};
+use super::{RTCConnection, RTCConnectionOptions};
+use crate::queue::lock;
+
+/// EPERM, EINTR, EIO, EAGAIN, ENOMEM, EACCES, EINVAL, EPIPE, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP,
+/// EADDRNOTAVAIL, ENETDOWN, ENETUNREACH, ECONNRESET, ENOBUFS, ETIMEDOUT, ECONNREFUSED, EHOSTDOWN,
+/// EHOSTUNREACH, ENONET, EPROTO of Linux.
+const ERRNOS: [i32; 22] = [
+    1, 4, 5, 11, 12, 13, 22, 32, 90, 92, 95, 99, 100, 101, 104, 105, 110, 111, 112, 113, 64, 71,
+];
+const MESSAGES: u32 = 40;
+
+fn end() -> (RTCConnection, RTCConnectionEvents) {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    RTCConnection::new(RTCConnectionOptions::default().bind(any)).unwrap()
+}
+
+async fn introduce(to: &RTCConnection, peer: &RTCConnection, events: &mut RTCConnectionEvents) {
+    to.set_remote(peer.local()).unwrap();
+    loop {
+        match events.next().await.unwrap() {
+            RTCConnectionEvent::Candidate(candidate) => {
+                to.set_remote_candidate(&candidate).unwrap()
+            }
+            RTCConnectionEvent::EndOfCandidates => break,
+            _ => {}
+        }
+    }
+    to.connect().unwrap();
+}
+
+/// Each of them, once, and in a row that ended the socket before, in the set-up and in a transfer
+/// in both directions.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn r_d13_no_error_of_one_datagram_ends_a_socket() {
+    let run = async {
+        let (a, mut a_events) = end();
+        let (b, mut b_events) = end();
+        let faults = &a.shared().socket.udp_counters.faults;
+        let strew = || {
+            // Every third datagram out is hit, and what comes in.
+            let outward = ERRNOS.iter().flat_map(|errno| [0, 0, *errno]);
+            lock(&faults.send).extend(outward.cycle().take(200));
+            lock(&faults.recv).extend(ERRNOS.iter().flat_map(|errno| [*errno, 0]));
+        };
+        strew();
+        introduce(&b, &a, &mut a_events).await;
+        introduce(&a, &b, &mut b_events).await;
+        let options = || RTCDataChannelOptions::default().negotiated(0);
+        let here = a.create_data_channel("", options()).unwrap();
+        let there = b.create_data_channel("", options()).unwrap();
+        a.connected().await.unwrap();
+        b.connected().await.unwrap();
+        here.opened().await.unwrap();
+        there.opened().await.unwrap();
+        for errno in ERRNOS {
+            lock(&faults.recv).extend([errno; 60]);
+        }
+        let message = |n: u32| {
+            let word = n.to_be_bytes();
+            RTCDataChannelMessage::from(word.repeat(4_000))
+        };
+        for (from, to) in [(&here, &there), (&there, &here)] {
+            strew();
+            let sending = async {
+                for n in 0..MESSAGES {
+                    from.send(message(n)).await.unwrap();
+                }
+            };
+            let receiving = async {
+                for n in 0..MESSAGES {
+                    assert!(to.recv().await.unwrap() == message(n), "message {n}");
+                }
+            };
+            tokio::join!(sending, receiving);
+        }
+        while !lock(&faults.recv).is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let stats = a.stats();
+        assert!(stats.dropped.socket_send > 20, "{stats:?}");
+        assert!(stats.dropped.socket_receive > 1_000, "{stats:?}");
+        assert!(a.state() == b.state());
+    };
+    timeout(Duration::from_secs(30), run).await.unwrap();
+}
+
+/// The descriptor is gone: the connection says so instead of trying for ever.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn r_d13_a_socket_that_is_gone_ends_its_connections() {
+    let (a, mut events) = end();
+    lock(&a.shared().socket.udp_counters.faults.recv).push_back(9);
+    let port = a.local_socket().port();
+    let other = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    other.send_to(b"wakes it", ("127.0.0.1", port)).unwrap();
+    let ended = async {
+        loop {
+            if let RTCConnectionEvent::Disconnected { reason } = events.next().await.unwrap() {
+                return reason;
+            }
+        }
+    };
+    let reason = timeout(Duration::from_secs(5), ended).await.unwrap();
+    assert_eq!(reason, crate::DisconnectReason::SocketClosed);
+}
