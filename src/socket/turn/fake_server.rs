@@ -185,6 +185,9 @@ impl FakeServer {
         match request.typ.method {
             METHOD_ALLOCATE => {
                 self.allocated_until = Some(now + lifetime);
+                // Both belong to the allocation (RFC 8656 section 3.2) and ended with the last one.
+                self.channels.clear();
+                self.permissions.clear();
                 for (kind, address) in [
                     (ATTR_XOR_RELAYED_ADDRESS, self.relayed),
                     (ATTR_XORMAPPED_ADDRESS, self.mapped),
