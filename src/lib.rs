@@ -93,6 +93,9 @@
 mod budget;
 mod capabilities;
 mod connection;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod cost;
 mod dtmf;
 mod engine;
 mod error;

@@ -17,6 +17,8 @@ impl ConnectionShared {
             if state.key_of(track).is_some() {
                 return Ok(None);
             }
+            // Unless it can be attached, an audio track that comes later carries it.
+            let waited = std::mem::replace(&mut state.digits_wait, true);
             let audio = state.audio_for(stream).ok_or_else(|| {
                 Error::invalid_state("digits need an audio track, in the stream or the connection")
             })?;
@@ -31,7 +33,9 @@ impl ConnectionShared {
             if let Some(sending) = state.sending.get_mut(&audio) {
                 sending
                     .attach_dtmf(Instant::now(), key, track.clone(), |id| taken.contains(&id))?;
+                state.carriers.insert(audio);
             }
+            state.digits_wait = waited;
             Ok(Some(key))
         })?;
         if let Some(key) = key {
@@ -43,7 +47,10 @@ impl ConnectionShared {
     /// Tracks of digits that came before the audio track that can carry them.
     pub(super) fn attach_waiting_dtmf(&self) {
         let streams: Vec<MediaStream> = {
-            let state = self.lock();
+            let mut state = self.lock();
+            if !std::mem::take(&mut state.digits_wait) {
+                return;
+            }
             state.streams.iter().map(|s| s.stream.clone()).collect()
         };
         for stream in streams {
@@ -70,34 +77,40 @@ impl ConnectionShared {
 impl ConnectionState {
     /// Takes the digits with this key off their audio track; what is left of a tone goes out.
     fn end_dtmf(&mut self, now: Instant, key: u32) -> Option<MediaStreamTrack> {
-        let track = self.sending.values_mut().find(|track| track.carries(key))?;
+        let carrier = self.carrier_of(key)?;
+        let track = self.sending.get_mut(&carrier)?;
         let source = track.dtmf.as_ref()?.source.clone();
         let mut wire = Wire::new(now, &mut self.engine, track, &mut self.media_dropped);
         if let Err(error) = track.detach_dtmf(now, |packet| wire.send(&packet)) {
             tracing::debug!(%error, "the end of a digit could not be sent");
         }
+        self.carriers.remove(&carrier);
         Some(source)
+    }
+
+    /// The key of the track that carries the digits with this key.
+    fn carrier_of(&self, key: u32) -> Option<u32> {
+        let carries = |carrier: &&u32| {
+            let track = self.sending.get(carrier);
+            track.is_some_and(|track| track.carries(key))
+        };
+        self.carriers.iter().find(carries).copied()
     }
 
     /// The sending track with this key, or the one that carries the digits with this key.
     pub(super) fn track(&self, key: u32) -> Option<&SendingTrack> {
-        let carrier = || self.sending.values().find(|track| track.carries(key));
-        self.sending.get(&key).or_else(carrier)
+        self.sending.get(&self.media_key(key))
     }
 
     /// The sending track with this key, or the one that carries the digits with this key.
     pub(super) fn track_mut(&mut self, key: u32) -> Option<&mut SendingTrack> {
-        if self.sending.contains_key(&key) {
-            return self.sending.get_mut(&key);
-        }
-        self.sending.values_mut().find(|track| track.carries(key))
+        let key = self.media_key(key);
+        self.sending.get_mut(&key)
     }
 
     /// The key of the track of media that a key, perhaps of its digits, is for.
     pub(super) fn media_key(&self, key: u32) -> u32 {
-        let mut tracks = self.sending.iter();
-        let carrier = tracks.find(|(_, track)| track.carries(key));
-        carrier.map_or(key, |(&carrier, _)| carrier)
+        self.carrier_of(key).unwrap_or(key)
     }
 
     /// The key of a sending track, of media or of digits.
@@ -127,8 +140,9 @@ impl ConnectionState {
     /// When something has to be done next, by the engine or for digits.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let playing = self
-            .sending
-            .values()
+            .carriers
+            .iter()
+            .filter_map(|key| self.sending.get(key))
             .filter(|track| track.started && self.engine.is_connected())
             .filter_map(SendingTrack::dtmf_timeout);
         self.engine
@@ -144,7 +158,12 @@ impl ConnectionState {
         if !self.engine.is_connected() {
             return;
         }
-        for track in self.sending.values_mut().filter(|track| track.started) {
+        let sending = &mut self.sending;
+        self.carriers.retain(|key| sending.contains_key(key));
+        for key in &self.carriers {
+            let Some(track) = sending.get_mut(key).filter(|track| track.started) else {
+                continue;
+            };
             if track.dtmf_timeout().is_none_or(|due| due > now) {
                 continue;
             }

@@ -32,6 +32,8 @@ pub(crate) mod ice_server;
 mod ice_server_tests;
 pub(crate) mod legs;
 mod lenient;
+#[cfg(test)]
+mod many_tests;
 pub(crate) mod options;
 mod receive_track;
 pub(crate) mod receiving;

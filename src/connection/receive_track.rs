@@ -218,13 +218,16 @@ impl ConnectionState {
                 digits.end();
             }
             receiving.track.end();
-            for stream in &self.receiving.streams {
-                for track in receiving.tracks() {
-                    stream.remove_track(track);
+            let msid = &receiving.description.msid;
+            self.receiving.streams.retain(|stream| {
+                if !msid.iter().any(|id| id == stream.id()) {
+                    return true;
                 }
-            }
+                let tracks = receiving.tracks();
+                tracks.for_each(|track| stream.remove_track(track));
+                is_used(stream)
+            });
         }
-        self.drop_empty_streams();
     }
 
     /// Takes tracks out of the streams that they are described to be in no more.
@@ -237,14 +240,17 @@ impl ConnectionState {
     }
 
     fn drop_empty_streams(&mut self) {
-        self.receiving.streams.retain(|stream| {
-            let empty = stream.tracks().is_empty();
-            if empty {
-                stream.end();
-            }
-            !empty
-        });
+        self.receiving.streams.retain(is_used);
     }
+}
+
+/// Whether the stream has tracks; one without ends.
+fn is_used(stream: &MediaStream) -> bool {
+    let used = !stream.tracks().is_empty();
+    if !used {
+        stream.end();
+    }
+    used
 }
 
 pub(super) fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {

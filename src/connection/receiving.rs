@@ -22,6 +22,8 @@ pub(crate) struct Receiving {
     pub(super) streams: Vec<MediaStream>,
     watch: StreamWatch,
     budget: Budget,
+    /// No digit is due before this; it may be early, never late.
+    digits_at: Option<Instant>,
 }
 
 /// More than is needed gives way at once, in parts of the budget: looking for the track that holds
@@ -259,6 +261,8 @@ impl Receiving {
                 let now = Instant::now();
                 track.deliver(packets.map(|packet| digits.take(now, packet)));
                 digits.emit();
+                let due = digits.poll_timeout();
+                self.digits_at = [self.digits_at, due].into_iter().flatten().min();
             }
             None => track.deliver(packets),
         }
@@ -272,16 +276,21 @@ impl Receiving {
 
     /// When the silence of a tone whose end was lost has lasted long enough, or a report is due.
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
-        self.tracks
-            .values()
-            .filter_map(|receiving| receiving.digits.as_ref()?.poll_timeout())
+        self.digits_at
+            .into_iter()
             .chain(self.watch.deadline())
             .min()
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if self.digits_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.digits_at = None;
         for digits in self.tracks.values_mut().filter_map(|t| t.digits.as_mut()) {
             digits.handle_timeout(now);
+            let due = digits.poll_timeout();
+            self.digits_at = [self.digits_at, due].into_iter().flatten().min();
         }
     }
 

@@ -101,6 +101,8 @@ pub(super) fn build(
         policy: options.local_candidates,
         sending: BTreeMap::new(),
         streams: Vec::new(),
+        carriers: Default::default(),
+        digits_wait: false,
         receiving: Receiving::new(budget),
         channels: BTreeMap::new(),
         next_key: 0,

@@ -1,6 +1,6 @@
 //! The state behind an RTCConnection, as its socket's driver and its tracks see it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -58,6 +58,10 @@ pub(crate) struct ConnectionState {
     pub(crate) policy: LocalCandidates,
     pub(crate) sending: BTreeMap<u32, SendingTrack>,
     pub(crate) streams: Vec<SendingStream>,
+    /// Keys of the sending tracks that carry digits.
+    pub(crate) carriers: BTreeSet<u32>,
+    /// There may be tracks of digits that no audio track carries yet.
+    pub(crate) digits_wait: bool,
     pub(crate) receiving: Receiving,
     pub(crate) channels: Channels,
     pub(crate) next_key: u32,

@@ -221,6 +221,8 @@ impl SendingOwner for ConnectionShared {
         let track = self.open(|state| {
             let track = state.sending.remove(&key).ok_or_else(removed)?;
             state.engine.remove_sender(Instant::now(), track.ssrc);
+            state.carriers.remove(&key);
+            state.digits_wait |= track.dtmf.is_some();
             Ok(track)
         })?;
         self.detach(&track.source, key);

@@ -250,9 +250,16 @@ impl Engine {
     ) -> Result<ReceiverId> {
         let repair = spec.repair.take();
         let id = self.router.declare(spec.declaration.clone())?;
+        // Nothing but their SSRC tells the packets of one that has no other label.
+        let Declaration { mid, rid, .. } = &spec.declaration;
+        let mut ssrcs = None;
         match self.receivers.get_mut(&id) {
             Some(_) => self.respecify(id, spec),
             None => {
+                if mid.is_none() && rid.is_none() && !spec.declaration.ssrcs.is_empty() {
+                    ssrcs = Some(spec.declaration.ssrcs.clone());
+                }
+                self.not_reduced += usize::from(!spec.reduced_size);
                 let receiver = Receiver {
                     label: spec.label(),
                     spec,
@@ -268,7 +275,7 @@ impl Engine {
         if let Some(repair) = repair {
             self.set_receiver_repair(id, repair);
         }
-        self.replay_unknown(now);
+        self.replay_unknown(now, ssrcs.as_deref());
         Ok(id)
     }
 
@@ -292,13 +299,16 @@ impl Engine {
         if let Some(repair) = repair {
             self.set_receiver_repair(id, repair);
         }
-        self.replay_unknown(now);
+        self.replay_unknown(now, None);
         Ok(())
     }
 
     fn respecify(&mut self, id: ReceiverId, spec: ReceiverSpec) {
         if let Some(receiver) = self.receivers.get_mut(&id) {
             receiver.label = spec.label();
+            let full = usize::from(!receiver.spec.reduced_size);
+            self.not_reduced = self.not_reduced.saturating_sub(full);
+            self.not_reduced += usize::from(!spec.reduced_size);
             receiver.spec = spec;
             for ssrc in &receiver.ssrcs {
                 self.rtp.label_source(*ssrc, &receiver.label);
@@ -308,20 +318,23 @@ impl Engine {
 
     /// One RTP session, one answer: RTCP of reduced size once all descriptions allow it.
     fn apply_reduced_size(&mut self) {
-        let mut specs = self.receivers.values().map(|receiver| &receiver.spec);
-        let allowed = !self.receivers.is_empty() && specs.all(|spec| spec.reduced_size);
+        let allowed = !self.receivers.is_empty() && self.not_reduced == 0;
         self.rtp.set_reduced_size(allowed);
     }
 
-    fn replay_unknown(&mut self, now: Instant) {
+    /// Delivers what came before it was declared, of these SSRCs or of all.
+    fn replay_unknown(&mut self, now: Instant, ssrcs: Option<&[u32]>) {
         let (router, ids) = (&mut self.router, &self.extensions_in);
-        let matched = self
-            .unknown
-            .matching(|packet| route(router, ids, packet) != Route::Unknown);
+        let known = |packet: &RtpPacket| route(router, ids, packet) != Route::Unknown;
+        let matched = match ssrcs {
+            Some(ssrcs) => self.unknown.matching_of(ssrcs, known),
+            None => self.unknown.matching(known),
+        };
         // What repairs a source comes after the source itself.
         let repairs = |ssrc: &u32| {
-            let mut pairs = self.receivers.values().flat_map(|r| &r.repair.rtx_ssrcs);
-            pairs.any(|(rtx, _)| rtx == ssrc)
+            let receiver = self.router.bound(*ssrc);
+            let receiver = receiver.and_then(|id| self.receivers.get(&id));
+            receiver.is_some_and(|r| r.repair.rtx_ssrcs.iter().any(|(rtx, _)| rtx == ssrc))
         };
         let (repairing, mut ordered): (Vec<u32>, Vec<u32>) = matched.into_iter().partition(repairs);
         ordered.extend(repairing);
@@ -337,6 +350,11 @@ impl Engine {
     pub(crate) fn remove_receiver(&mut self, now: Instant, id: ReceiverId) {
         self.router.remove(id);
         if let Some(receiver) = self.receivers.remove(&id) {
+            let full = usize::from(!receiver.spec.reduced_size);
+            self.not_reduced = self.not_reduced.saturating_sub(full);
+            for ssrc in &receiver.ssrcs {
+                self.heard.remove(&(*ssrc, id));
+            }
             let repair = receiver.repair.rtx_ssrcs.iter().map(|(rtx, _)| *rtx);
             for ssrc in receiver.ssrcs.into_iter().chain(repair) {
                 self.rtp.remove_receiver(ssrc);
@@ -462,6 +480,7 @@ impl Engine {
         let first = !receiver.ssrcs.contains(&packet.ssrc);
         if first {
             receiver.ssrcs.push(packet.ssrc);
+            self.heard.insert((packet.ssrc, id));
             self.rtp.label_source(packet.ssrc, &receiver.label);
             if receiver.repair.nack {
                 self.rtp.enable_nack(packet.ssrc);
@@ -556,16 +575,20 @@ impl Engine {
     }
 
     /// A receiver is disconnected when the last of its sources is gone.
-    fn source_lost(&mut self, ssrc: u32) {
+    pub(super) fn source_lost(&mut self, ssrc: u32) {
         self.router.unbind(ssrc);
         if let Some(srtp) = &mut self.srtp {
             srtp.end_source(ssrc);
         }
-        for (&id, receiver) in &mut self.receivers {
-            let before = receiver.ssrcs.len();
+        let (first, last) = (ReceiverId(0), ReceiverId(u32::MAX));
+        while let Some(&(_, id)) = self.heard.range((ssrc, first)..=(ssrc, last)).next() {
+            self.heard.remove(&(ssrc, id));
+            let Some(receiver) = self.receivers.get_mut(&id) else {
+                continue;
+            };
             receiver.ssrcs.retain(|&known| known != ssrc);
             receiver.red.remove(&ssrc);
-            if before != receiver.ssrcs.len() && receiver.ssrcs.is_empty() && receiver.connected {
+            if receiver.ssrcs.is_empty() && receiver.connected {
                 receiver.connected = false;
                 self.events.push_back(EngineEvent::ReceiverDisconnected(id));
             }

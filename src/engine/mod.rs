@@ -43,7 +43,7 @@ mod unknown;
 #[cfg(test)]
 mod unknown_flood_tests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,10 @@ pub(crate) struct Engine {
     router: Router,
     senders: media::Senders,
     receivers: BTreeMap<ReceiverId, media::Receiver>,
+    /// How many of them want RTCP of full size.
+    not_reduced: usize,
+    /// Who hears which SSRC.
+    heard: BTreeSet<(u32, ReceiverId)>,
     unknown: unknown::UnknownSources,
     held: held::Held,
     /// What is read and sent of the configured header extensions.
@@ -131,6 +135,8 @@ impl Engine {
             router: Router::default(),
             senders: BTreeMap::new(),
             receivers: BTreeMap::new(),
+            not_reduced: 0,
+            heard: BTreeSet::new(),
             unknown: unknown::UnknownSources::default(),
             held: held::Held::default(),
             extensions_in,

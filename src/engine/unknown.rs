@@ -4,7 +4,7 @@
 //! Everything a peer can make grow is bounded, and a source that floods takes nothing from the
 //! others: it has a bound of its own, and when all is full the one that holds most gives way.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use crate::rtp::{RtpHeader, RtpPacket};
@@ -46,6 +46,10 @@ struct Source {
 #[derive(Default)]
 pub(crate) struct UnknownSources {
     sources: HashMap<u32, Source>,
+    /// The number of packets of each, to find the one that holds most.
+    by_size: BTreeSet<(usize, u32)>,
+    /// No source is silent for long enough before this.
+    silent_at: Option<Instant>,
     news: VecDeque<u32>,
     packets: usize,
     bytes: usize,
@@ -92,8 +96,10 @@ impl UnknownSources {
             }
         }
         if let Some(source) = self.sources.get_mut(&ssrc) {
+            self.by_size.remove(&(source.packets.len(), ssrc));
             source.bytes += size;
             source.packets.push_back(packet);
+            self.by_size.insert((source.packets.len(), ssrc));
             self.packets += 1;
             self.bytes += size;
         }
@@ -102,10 +108,14 @@ impl UnknownSources {
 
     /// The source that holds most drops its newest packet, if it holds more than `held` and one.
     fn give_way(&mut self, held: usize) -> bool {
-        let greatest = self.sources.values_mut().max_by_key(|s| s.packets.len());
-        let Some(greatest) = greatest.filter(|source| source.packets.len() > held + 1) else {
+        let Some(&(len, ssrc)) = self.by_size.last().filter(|(len, _)| *len > held + 1) else {
             return false;
         };
+        let Some(greatest) = self.sources.get_mut(&ssrc) else {
+            return false;
+        };
+        self.by_size.remove(&(len, ssrc));
+        self.by_size.insert((len - 1, ssrc));
         if let Some(packet) = greatest.packets.pop_back() {
             let size = size(&packet);
             greatest.bytes = greatest.bytes.saturating_sub(size);
@@ -116,8 +126,13 @@ impl UnknownSources {
     }
 
     fn forget_silent(&mut self, now: Instant) -> Option<u32> {
+        if self.silent_at.is_some_and(|at| now < at) {
+            return None;
+        }
         let (&ssrc, source) = self.sources.iter().min_by_key(|(_, source)| source.heard)?;
-        if now.saturating_duration_since(source.heard) < FORGET_AFTER {
+        // Whatever is heard meanwhile is later.
+        self.silent_at = source.heard.checked_add(FORGET_AFTER);
+        if self.silent_at.is_none_or(|at| now < at) {
             return None;
         }
         self.take(ssrc);
@@ -158,11 +173,25 @@ impl UnknownSources {
             .collect()
     }
 
+    /// The same of the sources with these SSRCs alone.
+    pub(crate) fn matching_of(
+        &self,
+        ssrcs: &[u32],
+        mut matches: impl FnMut(&RtpPacket) -> bool,
+    ) -> Vec<u32> {
+        let holds = |ssrc: &u32| {
+            let packets = self.sources.get(ssrc).map(|source| &source.packets);
+            packets.is_some_and(|held| held.iter().any(|(_, packet)| matches(packet)))
+        };
+        ssrcs.iter().copied().filter(holds).collect()
+    }
+
     /// Forgets a source, and hands out what is held of it in the order of arrival.
     pub(crate) fn take(&mut self, ssrc: u32) -> VecDeque<Packet> {
         let Some(source) = self.sources.remove(&ssrc) else {
             return VecDeque::new();
         };
+        self.by_size.remove(&(source.packets.len(), ssrc));
         self.news.retain(|other| *other != ssrc);
         self.packets = self.packets.saturating_sub(source.packets.len());
         self.bytes = self.bytes.saturating_sub(source.bytes);

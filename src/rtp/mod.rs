@@ -9,6 +9,7 @@ mod history;
 mod incoming;
 mod interval;
 mod label;
+mod labels;
 mod nack;
 mod outgoing;
 mod packet;

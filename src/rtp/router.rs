@@ -1,9 +1,10 @@
 //! Which receiver a packet is for: SSRC, then MID, then RID, then payload type (conformance
 //! row G24).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::demux::check_payload_type;
+use super::labels::{Labels, only};
 use crate::error::{Error, Result};
 
 /// Bound on known SSRCs, declared and learnt. A packet of one more is `Unknown`, and counted;
@@ -41,8 +42,13 @@ struct Binding {
 
 #[derive(Debug, Default)]
 pub(crate) struct Router {
-    receivers: Vec<(ReceiverId, Declaration)>,
+    receivers: BTreeMap<ReceiverId, Declaration>,
+    labels: Labels,
     ssrcs: BTreeMap<u32, Binding>,
+    /// The same by receiver.
+    bound: BTreeSet<(ReceiverId, u32)>,
+    /// Those that ended, in that order.
+    ended: BTreeSet<(u64, u32)>,
     next: u32,
     ends: u64,
     refused: u64,
@@ -80,7 +86,8 @@ impl Router {
                 self.check(id, &declaration)?;
                 self.next = self.next.wrapping_add(1);
                 self.bind_declared(id, &declaration);
-                self.receivers.push((id, declaration));
+                self.labels.add(id, &declaration);
+                self.receivers.insert(id, declaration);
                 Ok(id)
             }
         }
@@ -89,7 +96,7 @@ impl Router {
     /// Replaces what was declared; SSRCs learnt from packets stay bound.
     pub(crate) fn update(&mut self, id: ReceiverId, declaration: Declaration) -> Result<()> {
         self.check(id, &declaration)?;
-        let Some((_, current)) = self.receivers.iter_mut().find(|(other, _)| *other == id) else {
+        let Some(current) = self.receivers.get_mut(&id) else {
             return Err(Error::invalid_parameters("no such receiver"));
         };
         if current.kind != declaration.kind {
@@ -98,17 +105,43 @@ impl Router {
                 current.kind, declaration.kind
             )));
         }
-        *current = declaration.clone();
-        self.ssrcs
-            .retain(|_, binding| binding.receiver != id || !binding.declared);
+        let before = std::mem::replace(current, declaration.clone());
+        self.labels.remove(id, &before);
+        self.labels.add(id, &declaration);
+        for ssrc in &before.ssrcs {
+            let own = |binding: &Binding| binding.receiver == id && binding.declared;
+            if self.ssrcs.get(ssrc).is_some_and(own) {
+                self.forget(*ssrc);
+            }
+        }
         self.bind_declared(id, &declaration);
         Ok(())
     }
 
     /// Forgets a receiver and its SSRCs.
     pub(crate) fn remove(&mut self, id: ReceiverId) {
-        self.receivers.retain(|(other, _)| *other != id);
-        self.ssrcs.retain(|_, binding| binding.receiver != id);
+        if let Some(declaration) = self.receivers.remove(&id) {
+            self.labels.remove(id, &declaration);
+        }
+        let (first, last) = ((id, 0), (id, u32::MAX));
+        while let Some(&(_, ssrc)) = self.bound.range(first..=last).next() {
+            self.forget(ssrc);
+        }
+    }
+
+    fn bind(&mut self, ssrc: u32, binding: Binding) {
+        self.forget(ssrc);
+        self.bound.insert((binding.receiver, ssrc));
+        self.ssrcs.insert(ssrc, binding);
+    }
+
+    fn forget(&mut self, ssrc: u32) {
+        if let Some(old) = self.ssrcs.remove(&ssrc) {
+            self.bound.remove(&(old.receiver, ssrc));
+            if let Some(end) = old.ended {
+                self.ended.remove(&(end, ssrc));
+            }
+        }
     }
 
     /// The source of an SSRC ended, e.g. with a BYE. If it was learnt, it is bound anew by what its
@@ -118,23 +151,28 @@ impl Router {
             && !binding.declared
         {
             self.ends = self.ends.wrapping_add(1);
-            binding.ended = Some(self.ends);
+            let before = binding.ended.replace(self.ends);
+            if let Some(before) = before {
+                self.ended.remove(&(before, ssrc));
+            }
+            self.ended.insert((self.ends, ssrc));
         }
     }
 
     /// Makes room for new SSRCs; false if the others are all in use.
     fn make_room(&mut self, needed: usize) -> bool {
         while self.ssrcs.len().saturating_add(needed) > MAX_SSRCS {
-            let ended = self
-                .ssrcs
-                .iter()
-                .filter_map(|(ssrc, b)| Some((b.ended?, *ssrc)));
-            let Some((_, oldest)) = ended.min() else {
+            let Some(&(_, oldest)) = self.ended.first() else {
                 return false;
             };
-            self.ssrcs.remove(&oldest);
+            self.forget(oldest);
         }
         true
+    }
+
+    /// The receiver that packets of the SSRC are for by now, if any came or were declared.
+    pub(crate) fn bound(&self, ssrc: u32) -> Option<ReceiverId> {
+        self.ssrcs.get(&ssrc).map(|binding| binding.receiver)
     }
 
     /// Finds the receiver. A match by anything but the SSRC binds the SSRC from then on.
@@ -159,7 +197,7 @@ impl Router {
             self.refused = self.refused.wrapping_add(1);
             return Route::Unknown;
         }
-        self.ssrcs.insert(
+        self.bind(
             ssrc,
             Binding {
                 receiver,
@@ -186,53 +224,35 @@ impl Router {
     }
 
     fn find(&self, payload_type: u8, mid: Option<&str>, rid: Option<&str>) -> Option<ReceiverId> {
-        if mid.is_some() && self.receivers.iter().any(|(_, d)| d.mid.as_deref() == mid) {
-            let exact = |d: &Declaration| d.mid.as_deref() == mid && d.rid.as_deref() == rid;
-            let any_rid = |d: &Declaration| d.mid.as_deref() == mid && d.rid.is_none();
-            let any = |d: &Declaration| d.mid.as_deref() == mid && rid.is_none();
-            return self
-                .unique(exact)
-                .or_else(|| self.unique(any_rid))
-                .or_else(|| self.unique(any));
+        let labels = &self.labels;
+        if let Some(named) = mid.and_then(|mid| labels.by_mid(mid)) {
+            let rid_of = |id: &ReceiverId| self.receivers.get(id)?.rid.as_deref();
+            return only(named.iter().filter(|id| rid_of(id) == rid))
+                .or_else(|| only(named.iter().filter(|id| rid_of(id).is_none())))
+                .or_else(|| only(named.iter().filter(|_| rid.is_none())));
         }
         // A packet with a MID that nobody declared is not for a receiver that declared another.
-        let fits_mid = |d: &Declaration| d.mid.is_none() || mid.is_none();
-        if rid.is_some() {
-            let found = self.unique(|d| fits_mid(d) && d.rid.as_deref() == rid);
-            if found.is_some() {
-                return found;
-            }
+        let with_mid = mid.is_none();
+        if let Some(rid) = rid
+            && let Some(found) = only(labels.by_rid(rid, with_mid))
+        {
+            return Some(found);
         }
         // The payload type decides only for receivers without SSRC: the same payload type twice
         // is legal when SSRCs tell the streams apart. Those without MID come first.
-        let by_type = |d: &Declaration| {
-            d.ssrcs.is_empty()
-                && (d.rid.is_none() || rid.is_none())
-                && d.payload_types.contains(&payload_type)
-        };
-        if self
-            .receivers
-            .iter()
-            .any(|(_, d)| d.mid.is_none() && by_type(d))
-        {
-            return self.unique(|d| d.mid.is_none() && by_type(d));
+        let with_rid = rid.is_none();
+        let mut plain = labels.by_type(payload_type, false, with_rid).peekable();
+        if plain.peek().is_some() {
+            return only(plain);
         }
-        self.unique(|d| fits_mid(d) && by_type(d))
-    }
-
-    fn unique(&self, matches: impl Fn(&Declaration) -> bool) -> Option<ReceiverId> {
-        let mut found = self.receivers.iter().filter(|(_, d)| matches(d));
-        match (found.next(), found.next()) {
-            (Some((id, _)), None) => Some(*id),
-            _ => None,
-        }
+        only(labels.by_type(payload_type, with_mid, with_rid))
     }
 
     fn bind_declared(&mut self, receiver: ReceiverId, declaration: &Declaration) {
         let new = declaration.ssrcs.iter();
         self.make_room(new.filter(|ssrc| !self.ssrcs.contains_key(ssrc)).count());
         for ssrc in &declaration.ssrcs {
-            self.ssrcs.insert(
+            self.bind(
                 *ssrc,
                 Binding {
                     receiver,
@@ -269,35 +289,39 @@ impl Router {
             }
         }
         let all = self.ssrcs.len();
-        let in_use = || self.ssrcs.values().filter(|b| b.ended.is_none()).count();
+        let in_use = || all.saturating_sub(self.ended.len());
         if all.saturating_add(added) > MAX_SSRCS && in_use().saturating_add(added) > MAX_SSRCS {
             return Err(Error::invalid_parameters(format!(
                 "more than {MAX_SSRCS} SSRCs on one connection"
             )));
         }
-        for (_, old) in self.receivers.iter().filter(|(other, _)| *other != id) {
-            if !new.ssrcs.is_empty() && !old.ssrcs.is_empty() {
-                continue;
-            }
-            if new.mid.is_some() && new.mid == old.mid && new.rid == old.rid {
-                return Err(Error::invalid_parameters(format!(
-                    "MID {:?} is used twice, and no SSRC tells the tracks apart",
-                    new.mid.as_deref().unwrap_or_default()
-                )));
-            }
-            let by_type_alone = |d: &Declaration| d.ssrcs.is_empty() && d.mid.is_none();
-            if by_type_alone(new)
-                && by_type_alone(old)
-                && new.rid == old.rid
-                && let Some(payload_type) = new
-                    .payload_types
-                    .iter()
-                    .find(|payload_type| old.payload_types.contains(payload_type))
-            {
-                return Err(Error::invalid_parameters(format!(
-                    "payload type {payload_type} is used twice, and no SSRC or MID tells the \
-                     tracks apart"
-                )));
+        self.check_labels(id, new)
+    }
+
+    /// Whether something tells its packets from those of the others.
+    fn check_labels(&self, id: ReceiverId, new: &Declaration) -> Result<()> {
+        let other = |other: &ReceiverId| {
+            let declaration = self.receivers.get(other);
+            declaration.filter(|old| *other != id && old.rid == new.rid)
+        };
+        if let Some(mid) = &new.mid
+            && let Some(named) = self.labels.by_mid(mid)
+            && (named.iter().filter_map(other))
+                .any(|old| new.ssrcs.is_empty() || old.ssrcs.is_empty())
+        {
+            return Err(Error::invalid_parameters(format!(
+                "MID {mid:?} is used twice, and no SSRC tells the tracks apart"
+            )));
+        }
+        if new.ssrcs.is_empty() && new.mid.is_none() {
+            for payload_type in &new.payload_types {
+                let mut same = self.labels.by_type(*payload_type, false, new.rid.is_some());
+                if same.any(|old| other(old).is_some()) {
+                    return Err(Error::invalid_parameters(format!(
+                        "payload type {payload_type} is used twice, and no SSRC or MID tells the \
+                         tracks apart"
+                    )));
+                }
             }
         }
         Ok(())

@@ -8,6 +8,7 @@ mod hostile;
 mod identity;
 mod insider;
 mod legality;
+mod many;
 mod media;
 mod nat;
 mod padding;
