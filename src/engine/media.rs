@@ -359,6 +359,9 @@ impl Engine {
             for ssrc in receiver.ssrcs.into_iter().chain(repair) {
                 self.rtp.remove_receiver(ssrc);
                 self.unknown.give_up(now, ssrc);
+                if let Some(srtp) = &mut self.srtp {
+                    srtp.end_source(ssrc);
+                }
             }
             self.apply_reduced_size();
         }
@@ -532,6 +535,9 @@ impl Engine {
         if let Some(srtp) = &mut self.srtp {
             if let Some(ssrc) = refused {
                 srtp.forget_source(ssrc);
+            }
+            if kept == Verdict::GivenUp {
+                srtp.end_source(ssrc);
             }
             if let Some(ssrc) = forgotten {
                 srtp.end_source(ssrc);

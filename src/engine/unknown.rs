@@ -30,6 +30,8 @@ pub(crate) enum Verdict {
     Kept,
     /// The source is remembered, this packet is not.
     Dropped,
+    /// As that; the application had the source and does not want it any more.
+    GivenUp,
     /// There are too many sources; this one leaves no trace.
     Refused,
 }
@@ -79,7 +81,7 @@ impl UnknownSources {
         };
         source.heard = now;
         if source.given_up {
-            return (Verdict::Dropped, forgotten);
+            return (Verdict::GivenUp, forgotten);
         }
         if !source.announced && news.len() < MAX_NEWS {
             source.announced = true;
@@ -198,14 +200,19 @@ impl UnknownSources {
         source.packets
     }
 
-    /// The application does not want this source any more.
+    /// The application does not want this source any more. When all places are taken, the one that
+    /// was given up and is silent longest is forgotten.
     pub(crate) fn give_up(&mut self, now: Instant, ssrc: u32) {
         self.take(ssrc);
-        if self.sources.len() < MAX_SOURCES {
-            let mut source = Source::new(now);
-            source.given_up = true;
-            self.sources.insert(ssrc, source);
+        if self.sources.len() >= MAX_SOURCES {
+            let given_up = self.sources.iter().filter(|(_, source)| source.given_up);
+            let oldest = given_up.min_by_key(|(_, source)| source.heard);
+            let Some((&oldest, _)) = oldest else { return };
+            self.take(oldest);
         }
+        let mut source = Source::new(now);
+        source.given_up = true;
+        self.sources.insert(ssrc, source);
     }
 
     pub(crate) fn held_bytes(&self) -> usize {

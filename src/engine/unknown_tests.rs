@@ -116,7 +116,7 @@ fn g016_what_was_given_up_is_not_announced() {
     let now = Instant::now();
     let mut unknown = UnknownSources::default();
     unknown.give_up(now, 9);
-    assert_eq!(unknown.push(now, packet(9, 1, 10)).0, Verdict::Dropped);
+    assert_eq!(unknown.push(now, packet(9, 1, 10)).0, Verdict::GivenUp);
     assert!(news(&mut unknown).is_empty());
     assert!(unknown.take(9).is_empty());
 }

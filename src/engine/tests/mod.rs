@@ -17,5 +17,6 @@ mod repair;
 mod setup;
 mod sleep;
 mod soak;
+mod turnover;
 
 use super::harness;
