@@ -219,9 +219,9 @@ fn length_prefixed_samples_are_refused_whatever_their_lengths() {
             let units = &units[..if second == 0 { 1 } else { 2 }];
             let prefixed = units.iter().flat_map(|unit| {
                 let length = (unit.len() as u32).to_be_bytes();
-                [length.to_vec(), unit.clone()].concat()
+                [length.to_vec(), unit.clone()]
             });
-            let frame = Bytes::from_iter(prefixed);
+            let frame = Bytes::from(prefixed.collect::<Vec<_>>().concat());
             let mut out = Vec::new();
             let mut packetizer = Packetizer::for_codec(&codec).unwrap();
             let result = packetizer.packetize(&frame, 1_100, &mut out);

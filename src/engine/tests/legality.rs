@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::super::ice::{IceState, Role};
 use super::super::{EngineEvent, EngineState, Identity, SecureState};
 use super::harness::{A, B, Peer, Setup, Step, World, credentials, failures, ms, secs};
+use super::soak::full_size;
 use crate::error::DisconnectReason;
 use crate::rtp::ReceiverId;
 use crate::simnet::{Link, Rng};
@@ -232,14 +233,14 @@ fn random_session(seed: u64) -> bool {
 
 #[test]
 fn g014_r_g07_the_events_of_1_000_random_sessions_are_in_order() {
-    let failed = failures(0..1_000, random_session);
+    let failed = failures(0..if full_size() { 1_000 } else { 200 }, random_session);
     assert!(failed.is_empty(), "seeds {failed:?}");
 }
 
 /// A path that comes and goes does not flood the application.
 #[test]
 fn r_g07_a_flapping_path_makes_few_events() {
-    for seed in 0..10 {
+    for seed in 0..if full_size() { 10 } else { 2 } {
         let mut world = World::connected(seed, &Setup::default());
         world.start_media();
         let before = world.peers[A].events.len();

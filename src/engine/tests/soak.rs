@@ -39,7 +39,7 @@ impl Size {
     }
 }
 
-fn full_size() -> bool {
+pub(super) fn full_size() -> bool {
     std::env::var_os("ORTC_SOAK").is_some()
 }
 

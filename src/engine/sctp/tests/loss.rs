@@ -1,5 +1,6 @@
 //! Loss, delay, reordering, blackouts, narrow paths, slow readers, partial reliability.
 
+use super::share::soaks;
 use super::*;
 
 fn path(latency: Duration, loss: f64) -> Link {
@@ -25,7 +26,8 @@ fn r_d07_bulk_goes_on_under_loss() {
             ..path(ms(30), loss)
         });
         bulk(&mut line, secs(2), 16_384);
-        let rate = mbit(bulk(&mut line, secs(15), 16_384), secs(15));
+        let time = secs(if soaks() { 15 } else { 6 });
+        let rate = mbit(bulk(&mut line, time, 16_384), time);
         println!("loss {loss}: {rate:.2} Mbit/s");
         assert!(rate >= least, "loss {loss}: {rate} Mbit/s");
         let mut times: Vec<Instant> = line.sides[B].got.iter().map(|(at, ..)| *at).collect();
@@ -61,7 +63,8 @@ fn r_d08_a_clean_path_is_filled_and_a_narrow_one_not_flooded() {
         assert!(rate >= least, "{rate_bps}: {rate}");
         // Messages of another stream are not held up by the queue for long.
         let mut pings = Vec::new();
-        for n in 0..40 {
+        let count = if soaks() { 40 } else { 20 };
+        for n in 0..count {
             let start = line.now;
             line.send(A, 7, numbered(n, 100));
             bulk(&mut line, ms(1_600), 16_384);
@@ -72,8 +75,9 @@ fn r_d08_a_clean_path_is_filled_and_a_narrow_one_not_flooded() {
             pings.push(came.expect("no ping") - start);
         }
         pings.sort();
-        println!("{rate_bps}: ping p95 {:?}", pings[37]);
-        assert!(pings[37] <= ms(300), "{rate_bps}: {pings:?}");
+        let p95 = pings[pings.len() * 95 / 100 - 1];
+        println!("{rate_bps}: ping p95 {p95:?}");
+        assert!(p95 <= ms(300), "{rate_bps}: {pings:?}");
     }
 }
 
