@@ -253,6 +253,8 @@ pub enum DisconnectReason {
     RemoteClosed,
     /// The local socket is gone. Final.
     SocketClosed,
+    /// The tokio runtime that the socket's task ran on was shut down. Final.
+    RuntimeShutdown,
     /// A fault inside this crate; the connection is closed, the process lives. Final.
     Internal,
 }
@@ -274,6 +276,7 @@ impl fmt::Display for DisconnectReason {
             Self::Closed => "closed by the application",
             Self::RemoteClosed => "closed by the peer",
             Self::SocketClosed => "the local socket is closed",
+            Self::RuntimeShutdown => "the runtime of the local socket was shut down",
             Self::Internal => "internal fault",
         })
     }

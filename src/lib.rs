@@ -104,6 +104,7 @@ mod error;
 pub mod fuzzing;
 mod json;
 mod july;
+mod locks;
 mod media;
 mod queue;
 mod random;
@@ -112,6 +113,7 @@ mod rtp;
 #[allow(dead_code, unused_imports)]
 mod simnet;
 mod socket;
+mod tasks;
 
 /// The read-me's code compiles and runs.
 #[cfg(doctest)]

@@ -1,11 +1,12 @@
 //! A bounded queue that can be awaited; how events and packets reach the application.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::Mutex;
 
 use crate::budget::Budget;
+use crate::locks::{Waiters, wait};
+
+pub(crate) use crate::locks::lock;
 
 /// Many producers, any number of consumers; each item goes to one of them.
 ///
@@ -14,7 +15,6 @@ use crate::budget::Budget;
 #[derive(Debug)]
 pub(crate) struct Queue<T> {
     inner: Mutex<Inner<T>>,
-    notify: Notify,
     capacity: usize,
 }
 
@@ -27,6 +27,7 @@ struct Inner<T> {
     dropped: u64,
     closed: bool,
     weight: Option<Weight<T>>,
+    readers: Waiters,
 }
 
 /// What the items of a queue hold is counted while more can come.
@@ -82,8 +83,8 @@ impl<T> Queue<T> {
                 dropped: 0,
                 closed: false,
                 weight,
+                readers: Waiters::default(),
             }),
-            notify: Notify::new(),
             capacity,
         }
     }
@@ -150,8 +151,7 @@ impl<T> Queue<T> {
             let all = weight.all.saturating_add(came);
             weight.set(all);
         }
-        drop(inner);
-        self.notify.notify_one();
+        inner.readers.wake_all();
     }
 
     /// No more items will come; those in the queue can still be read.
@@ -160,8 +160,7 @@ impl<T> Queue<T> {
         inner.closed = true;
         // What waits is the application's now, and grows no more.
         inner.weight = None;
-        drop(inner);
-        self.notify.notify_one();
+        inner.readers.wake_all();
     }
 
     pub(crate) fn try_pop(&self) -> Option<T> {
@@ -180,31 +179,12 @@ impl<T> Queue<T> {
     /// The next item, or `None` once closed and empty. Cancel-safe: nothing is taken before the
     /// future completes.
     pub(crate) async fn pop(&self) -> Option<T> {
-        loop {
-            {
-                let mut inner = lock(&self.inner);
-                if let Some(item) = inner.pop() {
-                    if !inner.items.is_empty() {
-                        // Another reader may wait for what is left.
-                        self.notify.notify_one();
-                    }
-                    return Some(item);
-                }
-                if inner.closed {
-                    // Pass the word on to the other readers.
-                    self.notify.notify_one();
-                    return None;
-                }
-            }
-            self.notify.notified().await;
-        }
+        let next = |inner: &mut Inner<T>| {
+            let item = inner.pop();
+            (item.is_some() || inner.closed).then_some(item)
+        };
+        wait(&self.inner, |inner| &mut inner.readers, next).await
     }
-}
-
-/// Locks even when a panic poisoned the mutex: state stays consistent because the engine's panics
-/// are contained below.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -190,9 +190,7 @@ impl RTCDataChannel {
     pub async fn send(&self, message: impl Into<RTCDataChannelMessage>) -> Result<()> {
         let message = message.into();
         loop {
-            let changed = self.channel().changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
+            let changed = self.channel().changed.change();
             if self.ready_state() != RTCDataChannelState::Connecting
                 && self.queue(&message)? == SendData::Queued
             {
@@ -255,9 +253,7 @@ impl RTCDataChannel {
     /// `InvalidState` when the channel is closed before.
     pub async fn flush(&self) -> Result<()> {
         loop {
-            let changed = self.channel().changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
+            let changed = self.channel().changed.change();
             if self.is_flushed()? {
                 return Ok(());
             }
@@ -313,9 +309,7 @@ impl RTCDataChannel {
     /// `InvalidState` when the channel is closed before.
     pub async fn opened(&self) -> Result<()> {
         loop {
-            let changed = self.channel().changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
+            let changed = self.channel().changed.change();
             match self.ready_state() {
                 RTCDataChannelState::Connecting => changed.await,
                 RTCDataChannelState::Open => return Ok(()),
@@ -329,9 +323,7 @@ impl RTCDataChannel {
     /// Waits for the end of the channel and says why. Cancel-safe.
     pub async fn closed(&self) -> DataChannelCloseReason {
         loop {
-            let changed = self.channel().changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
+            let changed = self.channel().changed.change();
             if let Some(reason) = self.channel().reason() {
                 return reason;
             }
@@ -432,7 +424,7 @@ impl ConnectionShared {
                 }
                 DataEvent::Writable(key) | DataEvent::Flushed(key) => {
                     if let Some(channel) = state.channels.get(&key) {
-                        channel.changed.notify_waiters();
+                        channel.changed.notify();
                     }
                 }
                 DataEvent::BufferedAmountLow(key) => {

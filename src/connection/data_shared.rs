@@ -3,14 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::Notify;
-
 use super::data_options::{
     DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelState,
 };
 use crate::budget::Charged;
 use crate::engine::data::{ChannelKey, ChannelSpec, RECEIVE_WINDOW};
 use crate::engine::sctp::Unread;
+use crate::locks::{Signal, Waiters, wait};
 use crate::queue::{Queue, lock};
 
 /// Events that wait for the application; the oldest is dropped beyond.
@@ -26,8 +25,7 @@ pub(crate) struct ChannelShared {
     pub(super) spec: Arc<Charged<ChannelSpec>>,
     pub(super) events: Queue<RTCDataChannelEvent>,
     /// Woken at each change of state and when there is room to send.
-    pub(super) changed: Notify,
-    readable: Notify,
+    pub(super) changed: Signal,
     unread: Unread,
     inner: Mutex<Inner>,
 }
@@ -41,6 +39,7 @@ struct Inner {
     low_threshold: usize,
     /// Bounded by the receive window.
     messages: VecDeque<Delivered>,
+    readers: Waiters,
     /// Nobody will read any more.
     abandoned: bool,
 }
@@ -50,8 +49,7 @@ impl ChannelShared {
         Self {
             key,
             events: Queue::new(MAX_WAITING_EVENTS),
-            changed: Notify::new(),
-            readable: Notify::new(),
+            changed: Signal::default(),
             unread,
             inner: Mutex::new(Inner {
                 state: RTCDataChannelState::Connecting,
@@ -60,6 +58,7 @@ impl ChannelShared {
                 unsent: 0,
                 low_threshold: 0,
                 messages: VecDeque::new(),
+                readers: Waiters::default(),
                 abandoned: false,
             }),
             spec,
@@ -93,7 +92,7 @@ impl ChannelShared {
             inner.state = RTCDataChannelState::Open;
         }
         self.events.push(RTCDataChannelEvent::Open);
-        self.changed.notify_waiters();
+        self.changed.notify();
     }
 
     pub(super) fn closing(&self) {
@@ -104,7 +103,7 @@ impl ChannelShared {
             }
             inner.state = RTCDataChannelState::Closing;
         }
-        self.changed.notify_waiters();
+        self.changed.notify();
     }
 
     pub(super) fn unsent(&self) -> Option<usize> {
@@ -121,11 +120,11 @@ impl ChannelShared {
             inner.state = RTCDataChannelState::Closed;
             inner.reason = Some(reason);
             inner.unsent = unsent;
+            inner.readers.wake_all();
         }
         self.events.push(RTCDataChannelEvent::Closed { reason });
         self.events.close();
-        self.changed.notify_waiters();
-        self.readable.notify_one();
+        self.changed.notify();
     }
 
     /// Appends messages with one lock and one wake.
@@ -138,8 +137,7 @@ impl ChannelShared {
             return;
         }
         inner.messages.extend(messages);
-        drop(inner);
-        self.readable.notify_one();
+        inner.readers.wake_all();
     }
 
     /// Nobody reads any more: what waits and what comes is let go.
@@ -165,25 +163,12 @@ impl ChannelShared {
 
     /// The next message; `None` when the channel is closed and all is read.
     pub(super) async fn pop(&self) -> Option<(RTCDataChannelMessage, bool)> {
-        loop {
-            {
-                let mut inner = lock(&self.inner);
-                if let Some((message, len)) = inner.messages.pop_front() {
-                    let more = !inner.messages.is_empty();
-                    drop(inner);
-                    if more {
-                        // Another reader may wait for what is left.
-                        self.readable.notify_one();
-                    }
-                    return Some((message, self.read(len)));
-                }
-                if inner.state == RTCDataChannelState::Closed {
-                    // Pass the word on to the other readers.
-                    self.readable.notify_one();
-                    return None;
-                }
-            }
-            self.readable.notified().await;
-        }
+        let next = |inner: &mut Inner| {
+            let message = inner.messages.pop_front();
+            let over = inner.state == RTCDataChannelState::Closed;
+            (message.is_some() || over).then_some(message)
+        };
+        let (message, len) = wait(&self.inner, |inner| &mut inner.readers, next).await?;
+        Some((message, self.read(len)))
     }
 }

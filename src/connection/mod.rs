@@ -295,7 +295,7 @@ impl RTCConnection {
         if let Some(leg) = self.leg_of_remote(candidate.socket_id.as_deref())? {
             return leg.set_remote_candidate(candidate);
         }
-        self.shared().open(|state| {
+        let name = self.shared().open(|state| {
             match candidate.to_engine() {
                 Ok(usable) => {
                     let ufrag = candidate.username_frag.as_deref();
@@ -307,7 +307,7 @@ impl RTCConnection {
                 }
                 Err(Skip::Resolve(name)) if state.remote_names < MAX_NAMES => {
                     state.remote_names += 1;
-                    setup::resolve_remote(self.shared(), candidate.clone(), name);
+                    return Ok(Some(name));
                 }
                 Err(Skip::Resolve(_)) => state.ignored_candidates += 1,
                 Err(Skip::Ignored(reason)) => {
@@ -315,8 +315,12 @@ impl RTCConnection {
                     state.ignored_candidates += 1;
                 }
             }
-            Ok(())
-        })
+            Ok(None)
+        })?;
+        if let Some(name) = name {
+            setup::resolve_remote(self.shared(), candidate.clone(), name);
+        }
+        Ok(())
     }
 
     /// Tells that the peer has no more candidates: failure can be concluded sooner (RFC 8838
@@ -465,9 +469,7 @@ impl RTCConnection {
     /// `Closed` when it ends before.
     pub async fn connected(&self) -> Result<()> {
         loop {
-            let changed = self.shared().changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
+            let changed = self.shared().changed.change();
             {
                 let state = self.shared().lock();
                 if let Some(reason) = state.over() {
@@ -488,9 +490,7 @@ impl RTCConnection {
     /// Waits for the end of the connection and says why. Cancel-safe.
     pub async fn closed(&self) -> DisconnectReason {
         loop {
-            let changed = self.shared().changed.notified();
-            tokio::pin!(changed);
-            changed.as_mut().enable();
+            let changed = self.shared().changed.change();
             if let Some(reason) = self.shared().lock().closed {
                 return reason;
             }

@@ -1,10 +1,9 @@
 //! Making a connection from its options.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
-
-use tokio::sync::Notify;
 
 use super::candidate::RTCIceCandidateDescription;
 use super::event::MAX_WAITING_EVENTS;
@@ -22,10 +21,12 @@ use crate::engine::certificate::{HashAlgorithm, digest};
 use crate::engine::ice::{Credentials, IceConfig};
 use crate::engine::{Engine, EngineConfig, Identity};
 use crate::error::{Error, Result};
+use crate::locks::Signal;
 use crate::rtp::{ExtensionMap, RtpConfig, cname_from_random};
 use crate::socket::{
     Member, RTCSocket, ServerAddress, ServerKind, SocketConfig, TurnCredentials, resolve,
 };
+use crate::tasks::{self, Task};
 
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_OFFSET: u64 = 2_208_988_800;
@@ -33,7 +34,7 @@ const NTP_OFFSET: u64 = 2_208_988_800;
 /// Makes a connection, or a further leg of one, which shares its events and its wake-up.
 pub(super) fn build(
     options: &RTCConnectionOptions,
-    leg: Option<(EventSink, Arc<Notify>)>,
+    leg: Option<(EventSink, Arc<Signal>)>,
 ) -> Result<Arc<ConnectionShared>> {
     let servers = match &options.ice_servers {
         Some(servers) => Some(server_addresses(servers)?),
@@ -128,7 +129,7 @@ pub(super) fn build(
     shared.gather_if_released(now);
     if shared.is_closed() {
         // Closed meanwhile: its task may have left without seeing this connection.
-        connection.socket_closed(now);
+        connection.end(now, shared.ended());
     }
     Ok(connection)
 }
@@ -256,25 +257,48 @@ fn ntp_now() -> u64 {
 }
 
 /// Looks up a `.local` candidate in the background; one that does not resolve is ignored
-/// (row G22).
+/// (row G22). Not with the connection's state locked.
 pub(super) fn resolve_remote(
     connection: &ConnectionShared,
     candidate: RTCIceCandidateDescription,
     name: String,
 ) {
+    let mut lookup = RemoteName {
+        connection: connection.this.clone(),
+        candidate,
+        address: None,
+    };
     // Not `tokio::spawn`: verbs may be called from threads that know no runtime.
-    let runtime = connection.socket.runtime.clone();
-    let connection = connection.this.clone();
-    runtime.spawn(async move {
+    let runtime = &connection.socket.runtime;
+    tasks::spawn(Task::PeerName, runtime, async move {
         let address = resolve::resolve_mdns(&name).await;
-        let Some(connection) = connection.upgrade() else {
+        lookup.found(address);
+    });
+}
+
+/// A look-up of a remote candidate. However its task ends, it makes room for the next.
+struct RemoteName {
+    connection: Weak<ConnectionShared>,
+    candidate: RTCIceCandidateDescription,
+    address: Option<IpAddr>,
+}
+
+impl RemoteName {
+    fn found(&mut self, address: Option<IpAddr>) {
+        self.address = address;
+    }
+}
+
+impl Drop for RemoteName {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.upgrade() else {
             return;
         };
         let _ = connection.open(|state| {
-            match address {
+            match self.address {
                 Some(ip) => {
-                    if let Ok(usable) = candidate.to_engine_at(ip) {
-                        let ufrag = candidate.username_frag.as_deref();
+                    if let Ok(usable) = self.candidate.to_engine_at(ip) {
+                        let ufrag = self.candidate.username_frag.as_deref();
                         state.add_remote_candidate(Instant::now(), usable, ufrag);
                     }
                 }
@@ -283,5 +307,5 @@ pub(super) fn resolve_remote(
             state.remote_names = state.remote_names.saturating_sub(1);
             Ok(())
         });
-    });
+    }
 }

@@ -3,13 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
-
-use tokio::sync::Notify;
 
 use super::candidate::RTCIceCandidateDescription;
 use super::data_channel::Channels;
+use super::data_options::DataChannelCloseReason;
 use super::event::RTCConnectionEvent;
 use super::legs::EventSink;
 use super::receiving::Receiving;
@@ -20,10 +19,12 @@ use super::sink::removed;
 use super::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::data::{ChannelKey, DEFAULT_MAX_MESSAGE};
+use crate::engine::guard;
 use crate::engine::ice::{Candidate, Credentials};
 use crate::engine::outgoing::Transmit;
 use crate::engine::{Engine, EngineEvent, EngineState};
 use crate::error::{DisconnectReason, Error, Result};
+use crate::locks::{Guard, Signal};
 use crate::media::sending::SendingTrack;
 use crate::media::stream::MediaStream;
 use crate::media::track::MediaStreamTrackEvent;
@@ -38,7 +39,7 @@ pub(crate) struct ConnectionShared {
     pub(crate) socket: Arc<SocketShared>,
     pub(crate) events: EventSink,
     /// Milestones: woken at each change of state.
-    pub(crate) changed: Arc<Notify>,
+    pub(crate) changed: Arc<Signal>,
     state: Mutex<ConnectionState>,
     /// Held while a stream is added. Locked before the state, never after.
     pub(super) adding: Mutex<()>,
@@ -92,7 +93,7 @@ impl ConnectionShared {
         socket: Arc<SocketShared>,
         state: ConnectionState,
         events: EventSink,
-        changed: Arc<Notify>,
+        changed: Arc<Signal>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|this| Self {
             id,
@@ -107,7 +108,7 @@ impl ConnectionShared {
         })
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ConnectionState> {
+    pub(crate) fn lock(&self) -> Guard<'_, ConnectionState> {
         lock(&self.state)
     }
 
@@ -133,7 +134,7 @@ impl ConnectionShared {
             let result = f(&mut state);
             let carries = !state.sending.is_empty() || !state.receiving.is_empty();
             if self.events.set_carries(carries) {
-                self.changed.notify_waiters();
+                self.changed.notify();
             }
             result
         };
@@ -160,7 +161,7 @@ impl ConnectionShared {
                 leg.close(reason);
             }
         }
-        self.changed.notify_waiters();
+        self.changed.notify();
         self.wake();
     }
 
@@ -182,8 +183,26 @@ impl ConnectionShared {
         state.deliver_packets();
         self.publish_unknown(state);
         if changed {
-            self.changed.notify_waiters();
+            self.changed.notify();
         }
+    }
+
+    /// Ends without a word to the peer, since what would say it is at fault: of what the
+    /// application waits for, nothing is left waiting.
+    fn abandon(&self, reason: DisconnectReason) {
+        let mut state = self.lock();
+        state.closed.get_or_insert(reason);
+        for (_, channel) in std::mem::take(&mut state.channels) {
+            channel.closed(DataChannelCloseReason::ConnectionClosed, 0);
+        }
+        let _ = guard::contain(|| state.receiving.end());
+        state.socket = None;
+        let reason = state.closed.unwrap_or(reason);
+        self.events.set_up(false);
+        self.events
+            .push(RTCConnectionEvent::Disconnected { reason });
+        self.events.close();
+        self.changed.notify();
     }
 
     fn publish_event(&self, state: &mut ConnectionState, event: EngineEvent) {
@@ -459,11 +478,16 @@ impl Member for ConnectionShared {
         state.engine.remove_local_base(now, base);
     }
 
-    fn socket_closed(&self, now: Instant) {
-        let mut state = self.lock();
-        if state.closed.is_none() {
-            state.engine.close(now, DisconnectReason::SocketClosed);
-            self.publish(&mut state);
+    fn end(&self, now: Instant, reason: DisconnectReason) {
+        let said = guard::contain(|| {
+            let mut state = self.lock();
+            if state.closed.is_none() {
+                state.engine.close(now, reason);
+                self.publish(&mut state);
+            }
+        });
+        if said.is_err() {
+            self.abandon(reason);
         }
     }
 }

@@ -3,14 +3,14 @@
 mod relays;
 mod resumed;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 
 use super::recv_buffers::RecvBuffers;
 use super::route::request_username;
@@ -20,8 +20,11 @@ use super::turn::{RelayInput, Relays};
 use super::udp::{RecvDatagram, Transmit as UdpTransmit, UdpEndpoint};
 use super::{Member, MemberId, Serviced, SocketShared, resolve};
 use crate::engine::demux::{Protocol, classify};
+use crate::engine::guard;
 use crate::engine::outgoing::Transmit;
+use crate::error::DisconnectReason;
 use crate::queue::lock;
+use crate::tasks::{self, Task};
 
 /// Receive calls before the connections are serviced and other tasks get a turn.
 const MAX_RECV_CALLS: usize = 4;
@@ -36,6 +39,7 @@ const LINGER: Duration = Duration::from_millis(500);
 
 pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
     let sleep_watch = SleepWatch::new(Instant::now(), shared.wall_clock.now());
+    let runtime = shared.runtime.clone();
     // Made out here: a task that is dropped before its first poll must say goodbye as well.
     let mut driver = Driver {
         shared,
@@ -43,12 +47,14 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
         backlog: VecDeque::new(),
         touched: Vec::new(),
         lookups: JoinSet::new(),
+        looked_for: HashMap::new(),
         relays: Relays::default(),
         sleep_watch,
         deaf_until: None,
         winding_down: false,
+        cause: DisconnectReason::RuntimeShutdown,
     };
-    tokio::spawn(async move { driver.run().await });
+    tasks::spawn(Task::Socket, &runtime, async move { driver.run().await });
 }
 
 struct Driver {
@@ -57,23 +63,44 @@ struct Driver {
     udp: UdpEndpoint,
     backlog: VecDeque<Transmit>,
     touched: Vec<MemberId>,
-    lookups: JoinSet<(u64, usize, Result<Vec<SocketAddr>, String>)>,
+    lookups: JoinSet<Result<Vec<SocketAddr>, String>>,
+    /// Which server of which gatherer each of them is for.
+    looked_for: HashMap<Id, (u64, usize)>,
     relays: Relays,
     sleep_watch: SleepWatch,
     deaf_until: Option<Instant>,
     winding_down: bool,
+    /// Why the connections end that are still there when the task does.
+    cause: DisconnectReason,
 }
 
 /// However the task ends, also when its runtime is shut down, no connection is left waiting.
 impl Drop for Driver {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.cause = DisconnectReason::Internal;
+        }
+        let _ = self.shared.ended.set(self.cause);
         self.shared.close_now.store(true, Ordering::Release);
-        self.end(Instant::now());
+        // After a panic another is likely, and would end the process.
+        if guard::contain(|| self.end(Instant::now(), self.cause)).is_err() {
+            let members = lock(&self.shared.routes).members();
+            for (_, member) in members {
+                member.end(Instant::now(), self.cause);
+            }
+        }
     }
 }
 
 impl Driver {
     async fn run(&mut self) {
+        // A task that is dropped before its time leaves the cause as it was.
+        self.cause = self.serve().await;
+    }
+
+    /// Returns why nothing is left to do.
+    async fn serve(&mut self) -> DisconnectReason {
+        let closed = DisconnectReason::SocketClosed;
         let sleep = tokio::time::sleep(Duration::ZERO);
         tokio::pin!(sleep);
         let mut armed = None;
@@ -85,12 +112,12 @@ impl Driver {
                 self.shared.closing.load(Ordering::Acquire) && lock(&self.shared.routes).is_empty();
             if (unused || self.shared.close_now.load(Ordering::Acquire)) && !self.winding_down {
                 self.winding_down = true;
-                self.end(Instant::now());
+                self.end(Instant::now(), closed);
             }
             // Relays are given back within a second, or else left to expire.
             if self.winding_down && self.relays.is_empty() {
                 self.flush_backlog_before_exit().await;
-                return;
+                return closed;
             }
             let deadline = self.next_deadline();
             if deadline != armed {
@@ -103,12 +130,12 @@ impl Driver {
                 readable = self.udp.readable(), if self.deaf_until.is_none() => {
                     if readable.and_then(|()| self.receive()).is_err() {
                         // The socket is dead; Drop tells the connections.
-                        return;
+                        return closed;
                     }
                 }
                 writable = self.udp.writable(), if !self.backlog.is_empty() => {
                     if writable.is_err() {
-                        return;
+                        return closed;
                     }
                     self.flush_backlog();
                 }
@@ -117,12 +144,17 @@ impl Driver {
                     let late = armed.take().is_some_and(|at| at + STOOD_STILL <= Instant::now());
                     // What came while the process stood still is heard before the timers speak.
                     if late && self.receive().is_err() {
-                        return;
+                        return closed;
                     }
                     self.handle_timeouts();
                 }
-                Some(found) = self.lookups.join_next(), if !self.lookups.is_empty() => {
-                    if let Ok((generation, index, addresses)) = found {
+                Some(found) = self.lookups.join_next_with_id(), if !self.lookups.is_empty() => {
+                    // A look-up that ended without an answer is one without an address.
+                    let (id, addresses) = match found {
+                        Ok(answered) => answered,
+                        Err(error) => (error.id(), Err(error.to_string())),
+                    };
+                    if let Some((generation, index)) = self.looked_for.remove(&id) {
                         self.looked_up(generation, index, addresses);
                     }
                 }
@@ -131,13 +163,13 @@ impl Driver {
     }
 
     /// Tells the connections that it is over, sends their goodbyes and gives the relays back.
-    fn end(&mut self, now: Instant) {
+    fn end(&mut self, now: Instant, cause: DisconnectReason) {
         lock(&self.shared.gathering).gatherer = None;
         let members = lock(&self.shared.routes).members();
         for (id, member) in members {
-            member.socket_closed(now);
+            member.end(now, cause);
             let mut out = VecDeque::new();
-            member.service(&mut out);
+            with(now, &member, |member| member.service(&mut out));
             lock(&self.shared.routes).remove(id);
             self.send_all(now, out);
         }
@@ -190,11 +222,15 @@ impl Driver {
                     && *last_local == local
                     && classify(data) != Some(Protocol::Stun)
                 {
-                    member.datagram(now, local, from, data);
+                    with(now, member, |member| {
+                        member.datagram(now, local, from, data)
+                    });
                     return;
                 }
                 if let Some((id, member)) = find(shared, now, local, from, data) {
-                    member.datagram(now, local, from, data);
+                    with(now, &member, |member| {
+                        member.datagram(now, local, from, data)
+                    });
                     if !touched.contains(&id) {
                         touched.push(id);
                     }
@@ -246,7 +282,7 @@ impl Driver {
         for id in due {
             let member = lock(&self.shared.routes).get(id).cloned();
             if let Some(member) = member {
-                member.timeout(now);
+                with(now, &member, |member| member.timeout(now));
                 self.service(id);
             }
         }
@@ -276,7 +312,12 @@ impl Driver {
             return;
         }
         let mut out = VecDeque::new();
-        let Serviced { deadline, done } = member.service(&mut out);
+        let now = Instant::now();
+        let serviced = with(now, &member, |member| member.service(&mut out));
+        let Serviced { deadline, done } = serviced.unwrap_or(Serviced {
+            deadline: None,
+            done: true,
+        });
         let mut last_left = false;
         {
             let mut routes = lock(&self.shared.routes);
@@ -290,7 +331,6 @@ impl Driver {
                 routes.set_deadline(id, deadline);
             }
         }
-        let now = Instant::now();
         self.send_all(now, out);
         if last_left {
             self.relays.release(now);
@@ -356,7 +396,10 @@ impl Driver {
                 false
             }
             Ok(SendOutcome::Dropped(error)) => {
-                tracing::debug!(%error, remote = %transmit.remote, "a datagram was refused");
+                // Whoever listens is no reason to end the socket's task.
+                let _ = guard::contain(|| {
+                    tracing::debug!(%error, remote = %transmit.remote, "a datagram was refused");
+                });
                 true
             }
             Err(_) => false,
@@ -394,10 +437,9 @@ impl Driver {
     fn start_lookups(&mut self) {
         let wanted = std::mem::take(&mut lock(&self.shared.gathering).lookups);
         for (generation, index, host, port) in wanted {
-            self.lookups.spawn(async move {
-                let addresses = resolve::resolve_server(&host, port).await;
-                (generation, index, addresses)
-            });
+            let lookup = async move { resolve::resolve_server(&host, port).await };
+            let task = tasks::spawn_in(&mut self.lookups, Task::ServerName, lookup);
+            self.looked_for.insert(task.id(), (generation, index));
         }
     }
 
@@ -419,6 +461,19 @@ impl Driver {
         }
         self.shared.poll_gathering(now);
     }
+}
+
+/// A panic in a connection, or in what the application gave it, ends that connection alone.
+fn with<T>(
+    now: Instant,
+    member: &Arc<dyn Member>,
+    call: impl FnOnce(&dyn Member) -> T,
+) -> Option<T> {
+    let done = guard::contain(|| call(&**member)).ok();
+    if done.is_none() {
+        member.end(now, DisconnectReason::Internal);
+    }
+    done
 }
 
 // ---- to whom ----------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 //! RTCSocket: one UDP port, shared by any number of connections.
 
 pub(crate) mod driver;
+#[cfg(test)]
+mod fault_tests;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 mod gather;
@@ -20,7 +22,7 @@ mod udp;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
@@ -66,7 +68,8 @@ pub(crate) trait Member: Send + Sync {
     fn base_gone(&self, now: Instant, base: SocketAddr);
     /// The candidates of this base are no more, though they were in use.
     fn withdrawn(&self, now: Instant, base: SocketAddr);
-    fn socket_closed(&self, now: Instant);
+    /// It is over, whatever else is; does not panic.
+    fn end(&self, now: Instant, reason: DisconnectReason);
 }
 
 /// The outcome of `Member::service`.
@@ -178,6 +181,8 @@ pub(crate) struct SocketShared {
     closing: AtomicBool,
     close_now: AtomicBool,
     wall_clock: sleep::WallClock,
+    /// Why its task is no more.
+    ended: OnceLock<DisconnectReason>,
     handle: Mutex<Weak<SocketHandle>>,
     /// Datagrams that no connection wanted.
     pub(crate) unrouted: AtomicU64,
@@ -228,6 +233,7 @@ impl RTCSocket {
             closing: AtomicBool::new(false),
             close_now: AtomicBool::new(false),
             wall_clock: sleep::WallClock::default(),
+            ended: OnceLock::new(),
             handle: Mutex::default(),
             unrouted: AtomicU64::new(0),
             relay_dropped: AtomicU64::new(0),
@@ -369,6 +375,12 @@ impl SocketShared {
 
     pub(crate) fn is_closed(&self) -> bool {
         self.close_now.load(Ordering::Acquire) || self.closing.load(Ordering::Acquire)
+    }
+
+    /// Why there is nothing more to be had of a socket that is closed.
+    pub(crate) fn ended(&self) -> DisconnectReason {
+        let reason = self.ended.get().copied();
+        reason.unwrap_or(DisconnectReason::SocketClosed)
     }
 
     /// What was found before a connection joined.

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::lookup_host;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+
+use crate::tasks::{self, Task};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a peer's name waits for its turn: as long as ICE has patience (RFC 8863).
@@ -84,7 +87,7 @@ async fn lookup(
         let query = (host.to_owned(), port);
         // The system's resolver cannot be interrupted: its thread outlives our patience. The task
         // keeps the permit until it is really over, so threads are capped too.
-        tokio::spawn(async move {
+        let asking = async move {
             let _permit = permit;
             let addresses = lookup_host(query).await.map_err(|e| e.to_string())?;
             let mut unique: Vec<SocketAddr> = Vec::new();
@@ -95,9 +98,9 @@ async fn lookup(
                 }
             }
             Ok(unique)
-        })
-        .await
-        .map_err(|e| e.to_string())?
+        };
+        let asked = tasks::spawn(Task::Resolver, &Handle::current(), asking).await;
+        asked.map_err(|e| e.to_string())?
     })
     .await
     .map_err(|_| format!("no answer within {patience:?}"))?;

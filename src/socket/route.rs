@@ -333,7 +333,7 @@ mod tests {
         fn remote_candidate(&self, _: Instant, _: crate::engine::ice::Candidate, _: Option<&str>) {}
         fn base_gone(&self, _: Instant, _: SocketAddr) {}
         fn withdrawn(&self, _: Instant, _: SocketAddr) {}
-        fn socket_closed(&self, _: Instant) {}
+        fn end(&self, _: Instant, _: crate::DisconnectReason) {}
     }
 
     fn join(routes: &mut Routes, ufrag: &str) -> MemberId {

@@ -28,7 +28,7 @@ impl Driver {
         self.shared.poll_gathering(now);
         let members = lock(&self.shared.routes).members();
         for (id, member) in members {
-            member.resumed(now, slept);
+            super::with(now, &member, |member| member.resumed(now, slept));
             self.service(id);
         }
     }

@@ -1,0 +1,306 @@
+//! Locks, and waiting for what happens under them.
+//!
+//! Code of others runs where one does not see it: a waker may poll at once what it wakes, a buffer
+//! may have a destructor of the application's. None of it can wedge a connection: wakers run when
+//! the thread holds no lock any more, each by itself, and who comes back while it does hold one is
+//! stopped by a panic where it would have waited for itself for ever.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::ops::{Deref, DerefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Poll, Waker};
+
+thread_local! {
+    static THREAD: Thread = const { Thread {
+        held: RefCell::new(Vec::new()),
+        woken: RefCell::new(VecDeque::new()),
+    } };
+}
+
+struct Thread {
+    /// Addresses of the locks that this thread holds.
+    held: RefCell<Vec<usize>>,
+    /// Whom to wake when it holds none.
+    woken: RefCell<VecDeque<Waker>>,
+}
+
+/// Locks even when a panic poisoned the mutex: state stays consistent because panics are contained
+/// and end what they happened in.
+///
+/// # Panics
+///
+/// When the thread holds this lock already, which only foreign code that is called back can bring
+/// about: the standard library's lock "might panic or deadlock" then, this one panics.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
+    let held = Held::new(std::ptr::from_ref(mutex).addr());
+    Guard {
+        value: mutex.lock().unwrap_or_else(PoisonError::into_inner),
+        _held: held,
+    }
+}
+
+/// What [`lock`] gives. The fields are dropped in their order: unlocked first, then noted.
+pub(crate) struct Guard<'a, T> {
+    value: MutexGuard<'a, T>,
+    _held: Held,
+}
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.value
+    }
+}
+
+struct Held(usize);
+
+impl Held {
+    fn new(address: usize) -> Self {
+        // A thread that is ending has no such list any more.
+        let _ = THREAD.try_with(|thread| {
+            let mut held = thread.held.borrow_mut();
+            assert!(
+                !held.contains(&address),
+                "called back by what is being done: the lock is held by this very thread"
+            );
+            held.push(address);
+        });
+        Self(address)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = THREAD.try_with(|thread| {
+            {
+                let mut held = thread.held.borrow_mut();
+                if let Some(at) = held.iter().rposition(|address| *address == self.0) {
+                    held.swap_remove(at);
+                }
+                if !held.is_empty() {
+                    return;
+                }
+            }
+            loop {
+                let waker = thread.woken.borrow_mut().pop_front();
+                match waker {
+                    Some(waker) => wake_now(waker),
+                    None => return,
+                }
+            }
+        });
+    }
+}
+
+/// Wakes once this thread holds no lock.
+fn wake(waker: Waker) {
+    let mut waker = Some(waker);
+    let _ = THREAD.try_with(|thread| {
+        if !thread.held.borrow().is_empty()
+            && let Some(waker) = waker.take()
+        {
+            thread.woken.borrow_mut().push_back(waker);
+        }
+    });
+    if let Some(waker) = waker {
+        wake_now(waker);
+    }
+}
+
+/// A waker that panics is no reason not to wake the others.
+fn wake_now(waker: Waker) {
+    let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
+
+/// Those who wait for something that happens under a lock. All of them are woken at once, so none
+/// depends on what another does with its turn.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    waiting: Vec<(u64, Waker)>,
+    next: u64,
+}
+
+impl Waiters {
+    pub(crate) fn wake_all(&mut self) {
+        for (_, waker) in self.waiting.drain(..) {
+            wake(waker);
+        }
+    }
+
+    fn register(&mut self, place: &mut Option<u64>, waker: &Waker) {
+        let own = |(id, _): &&mut (u64, Waker)| Some(*id) == *place;
+        match self.waiting.iter_mut().find(own) {
+            Some((_, known)) => known.clone_from(waker),
+            None => {
+                self.next += 1;
+                *place = Some(self.next);
+                self.waiting.push((self.next, waker.clone()));
+            }
+        }
+    }
+
+    fn remove(&mut self, place: u64) -> Option<Waker> {
+        let at = self.waiting.iter().position(|(id, _)| *id == place)?;
+        Some(self.waiting.swap_remove(at).1)
+    }
+}
+
+/// Waits until `ready` gives something; it is asked under the lock, at first and whenever the
+/// waiters were woken. Cancel-safe: dropped before, it has taken nothing.
+pub(crate) async fn wait<S, T>(
+    state: &Mutex<S>,
+    waiters: fn(&mut S) -> &mut Waiters,
+    mut ready: impl FnMut(&mut S) -> Option<T>,
+) -> T {
+    let mut place = Place {
+        state,
+        waiters,
+        id: None,
+    };
+    poll_fn(|context| {
+        let mut state = lock(place.state);
+        if let Some(done) = ready(&mut state) {
+            return Poll::Ready(done);
+        }
+        (place.waiters)(&mut state).register(&mut place.id, context.waker());
+        Poll::Pending
+    })
+    .await
+}
+
+/// A place among the waiters, which is given up when the future is dropped.
+struct Place<'a, S> {
+    state: &'a Mutex<S>,
+    waiters: fn(&mut S) -> &mut Waiters,
+    id: Option<u64>,
+}
+
+impl<S> Drop for Place<'_, S> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            let waker = (self.waiters)(&mut lock(self.state)).remove(id);
+            // Not under the lock: it may be the last handle of a task.
+            drop(waker);
+        }
+    }
+}
+
+/// Tells all who wait that something has changed.
+#[derive(Debug, Default)]
+pub(crate) struct Signal {
+    changes: AtomicU64,
+    waiters: Mutex<Waiters>,
+}
+
+impl Signal {
+    pub(crate) fn notify(&self) {
+        let mut waiters = lock(&self.waiters);
+        self.changes.fetch_add(1, Ordering::AcqRel);
+        waiters.wake_all();
+    }
+
+    /// The next change after this call, whenever it is awaited.
+    pub(crate) fn change(&self) -> impl Future<Output = ()> + '_ {
+        let seen = self.changes.load(Ordering::Acquire);
+        wait(
+            &self.waiters,
+            |waiters| waiters,
+            move |_| (self.changes.load(Ordering::Acquire) != seen).then_some(()),
+        )
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::{Context, Wake};
+
+    use super::*;
+
+    /// Does something when it is woken.
+    struct Doing<F>(F);
+
+    impl<F: Fn() + Send + Sync> Wake for Doing<F> {
+        fn wake(self: Arc<Self>) {
+            (self.0)();
+        }
+    }
+
+    fn doing(f: impl Fn() + Send + Sync + 'static) -> Waker {
+        Arc::new(Doing(f)).into()
+    }
+
+    #[test]
+    fn wakers_run_without_any_lock_and_all_of_them() {
+        let signal = Arc::new(Signal::default());
+        let outer = Arc::new(Mutex::new(0));
+        let woken = Arc::new(AtomicUsize::new(0));
+        let mut futures: Vec<_> = (0..3).map(|_| Box::pin(signal.change())).collect();
+        for (n, future) in futures.iter_mut().enumerate() {
+            let (signal, outer, woken) = (signal.clone(), outer.clone(), woken.clone());
+            let waker = doing(move || {
+                *lock(&outer) += 1;
+                signal.notify();
+                woken.fetch_add(1, Ordering::Relaxed);
+                assert_ne!(n, 1, "on purpose");
+            });
+            let mut context = Context::from_waker(&waker);
+            assert!(future.as_mut().poll(&mut context).is_pending());
+        }
+        {
+            let guard = lock(&outer);
+            signal.notify();
+            assert_eq!(woken.load(Ordering::Relaxed), 0);
+            assert_eq!(*guard, 0);
+        }
+        assert_eq!(woken.load(Ordering::Relaxed), 3);
+        assert_eq!(*lock(&outer), 3);
+    }
+
+    #[test]
+    fn a_change_between_the_look_and_the_wait_is_not_missed() {
+        let signal = Signal::default();
+        let change = signal.change();
+        signal.notify();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(pin!(change).poll(&mut context).is_ready());
+        assert!(pin!(signal.change()).poll(&mut context).is_pending());
+    }
+
+    #[test]
+    fn whoever_is_dropped_keeps_no_place() {
+        let signal = Signal::default();
+        let mut context = Context::from_waker(Waker::noop());
+        for _ in 0..10 {
+            let mut change = Box::pin(signal.change());
+            for _ in 0..3 {
+                assert!(change.as_mut().poll(&mut context).is_pending());
+            }
+            assert_eq!(lock(&signal.waiters).waiting.len(), 1);
+        }
+        assert!(lock(&signal.waiters).waiting.is_empty());
+    }
+
+    #[test]
+    fn r_g08_a_thread_that_would_wait_for_itself_is_stopped() {
+        let mutex = Mutex::new(1);
+        let guard = lock(&mutex);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(lock(&mutex)))).is_err());
+        drop(guard);
+        assert_eq!(*lock(&mutex), 1);
+    }
+}
