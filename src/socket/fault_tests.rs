@@ -590,7 +590,7 @@ fn r_g08_a_waker_that_blocks_holds_up_its_own_socket() {
         builder.enable_all().build().unwrap()
     };
     let blocking = Arc::new(AtomicUsize::new(0));
-    let seen = blocking.clone();
+    let (seen, called) = (blocking.clone(), blocking.clone());
     let blocked = std::thread::spawn(move || {
         runtime().block_on(async {
             let (a, mut b) = pair().await;
@@ -604,6 +604,10 @@ fn r_g08_a_waker_that_blocks_holds_up_its_own_socket() {
             let polled = reading.as_mut().poll(&mut Context::from_waker(&blocker));
             assert!(polled.is_pending());
             there.send("blocks").await.unwrap();
+            // Polled again only when it was woken, or this task would be woken instead.
+            while called.load(Ordering::Acquire) == 0 {
+                tokio::time::sleep(SECOND / 1_000).await;
+            }
             let read = timeout(block + 5 * SECOND, reading).await.unwrap();
             assert_eq!(read.unwrap(), "blocks".into());
             carries(&here, &there).await;

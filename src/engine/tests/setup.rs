@@ -1,6 +1,12 @@
 //! From nothing to connected: loss, latency, roles, orders of signalling.
 
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::data::{ChannelSpec, DataEvent, MessageKind};
 use super::super::ice::Role;
+use super::super::sctp::Reliability;
 use super::harness::{A, B, Setup, Step, World, failures, ms, secs};
 use crate::simnet::Link;
 
@@ -41,6 +47,59 @@ fn r_d3_connects_without_loss_and_at_5_and_10_percent() {
 fn r_d3_connects_at_20_and_30_percent_loss() {
     connects_at(0.2, 0);
     connects_at(0.3, 0);
+}
+
+/// The time until the first message of a channel that was made at once has come.
+fn first_message(seed: u64) -> Option<Duration> {
+    let mut world = World::new(seed, &Setup::default());
+    world.net.set_default(lossy(0.2));
+    let (from, to) = if seed % 2 == 0 { (A, B) } else { (B, A) };
+    let spec = ChannelSpec {
+        label: "first".into(),
+        protocol: String::new(),
+        ordered: true,
+        reliability: Reliability::Reliable,
+        priority: 256,
+        negotiated: None,
+    };
+    let now = world.now;
+    let key = world.peers[from].engine.create_channel(now, spec).unwrap();
+    world.signal_all();
+    while world.elapsed() < secs(60) {
+        world.run_for(ms(10));
+        let now = world.now;
+        let engine = &mut world.peers[from].engine;
+        while let Some(event) = engine.poll_data_event() {
+            if matches!(event, DataEvent::Open { .. }) {
+                let first = Bytes::from_static(b"first");
+                engine
+                    .send_data(now, key, MessageKind::Text, first)
+                    .unwrap();
+            }
+        }
+        while let Some(event) = world.peers[to].engine.poll_data_event() {
+            if let DataEvent::Message { data, .. } = event {
+                assert_eq!(data, b"first"[..]);
+                return Some(world.elapsed());
+            }
+        }
+    }
+    println!("seed {seed}: {}", world.describe());
+    None
+}
+
+/// The whole stack: ICE, DTLS, SCTP, the channel's OPEN, its first message.
+#[test]
+fn r_d3_the_first_message_comes_through_20_percent_loss() {
+    let full = std::env::var_os("ORTC_SOAK").is_some();
+    let runs = if full { 1_000 } else { 40 };
+    let mut times: Vec<_> = (0..runs).filter_map(first_message).collect();
+    assert_eq!(times.len(), runs as usize);
+    times.sort_unstable();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+    let (median, p95, last) = (at(50), at(95), at(100));
+    println!("{runs} of {runs}: median {median:?}, p95 {p95:?}, the slowest {last:?}");
+    assert!(p95 <= secs(10), "{p95:?}");
 }
 
 #[test]
