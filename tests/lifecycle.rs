@@ -26,19 +26,51 @@ enum Stage {
     Handshake,
     Connected,
     Media,
+    /// Waiting for a server that says nothing.
+    Gathering,
+    Queued,
+    Restarting,
 }
 
-const STAGES: [Stage; 6] = [
+impl Stage {
+    /// Whether the peer can be told of the end.
+    fn is_up(self) -> bool {
+        use Stage::{Connected, Media, Queued, Restarting};
+        matches!(self, Connected | Media | Queued | Restarting)
+    }
+}
+
+const STAGES: [Stage; 9] = [
     Stage::New,
     Stage::Introduced,
     Stage::Checking,
     Stage::Handshake,
     Stage::Connected,
     Stage::Media,
+    Stage::Gathering,
+    Stage::Queued,
+    Stage::Restarting,
 ];
+
+/// The port of a server that never answers.
+fn silent() -> u16 {
+    static SERVER: std::sync::LazyLock<std::net::UdpSocket> =
+        std::sync::LazyLock::new(|| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+    SERVER.local_addr().unwrap().port()
+}
+
+fn gathering() -> End {
+    let server = ortc::RTCIceServer::new(format!("stun:127.0.0.1:{}", silent()));
+    End::new(loopback().ice_servers([server]))
+}
 
 /// Two ends that have come so far and no further. In `Checking` the second does not connect.
 async fn at(stage: Stage) -> (End, End) {
+    if stage == Stage::Gathering {
+        let ends = (gathering(), gathering());
+        tokio::task::yield_now().await;
+        return ends;
+    }
     let (mut a, mut b) = (End::loopback(), End::loopback());
     if stage == Stage::New {
         return (a, b);
@@ -69,6 +101,17 @@ async fn at(stage: Stage) -> (End, End) {
     b.connected().await;
     if stage == Stage::Media {
         assert_eq!(exchange(&audio(&a, &b), 5).await, 5);
+    }
+    if stage == Stage::Queued {
+        let options = ortc::RTCDataChannelOptions::default;
+        for end in [&a, &b] {
+            let channel = end.connection.create_data_channel("", options()).unwrap();
+            within(10, channel.opened()).await.unwrap();
+            channel.try_send(vec![1; 100_000]).unwrap();
+        }
+    }
+    if stage == Stage::Restarting {
+        a.connection.restart().unwrap();
     }
     (a, b)
 }
@@ -184,6 +227,8 @@ async fn nothing_is_open(before: &Process, limit: Duration) {
 
 #[test]
 fn r_g01_close_in_each_state_from_either_side() {
+    // Not while another test counts.
+    drop((turn(), silent()));
     alone(current_thread, || async {
         let before = Process::now();
         for stage in STAGES {
@@ -200,7 +245,7 @@ fn r_g01_close_in_each_state_from_either_side() {
                 }
                 for (end, own) in [(&mut a, closing != 1), (&mut b, closing != 0)] {
                     if !own {
-                        if matches!(stage, Stage::Connected | Stage::Media) {
+                        if stage.is_up() {
                             let reason = within(1, end.connection.closed()).await;
                             assert_eq!(reason, DisconnectReason::RemoteClosed);
                         } else {
@@ -263,6 +308,7 @@ fn r_g01_close_from_inside_event_handling() {
 
 #[test]
 fn r_g02_dropped_without_close_in_each_state() {
+    drop((turn(), silent()));
     alone(
         || multi_thread(1),
         || async {
@@ -284,7 +330,7 @@ fn r_g02_dropped_without_close_in_each_state() {
                     }
                     let reason = DisconnectReason::Closed;
                     assert_eq!(last, Some(RTCConnectionEvent::Disconnected { reason }));
-                    if matches!(stage, Stage::Connected | Stage::Media) {
+                    if stage.is_up() {
                         let reason = ends_with(&mut second).await;
                         assert_eq!(reason, Some(DisconnectReason::RemoteClosed));
                     }
@@ -347,9 +393,10 @@ fn r_g03_a_cancelled_future_can_be_tried_again() {
 }
 
 #[test]
-fn r_g10_the_runtime_is_shut_down_under_fifty_sessions() {
+fn r_g10_the_runtime_is_shut_down_under_a_hundred_sessions() {
     for workers in 0..2 {
         let _turn = turn();
+        silent();
         let before = Process::now();
         let runtime = match workers {
             0 => current_thread(),
@@ -357,8 +404,8 @@ fn r_g10_the_runtime_is_shut_down_under_fifty_sessions() {
         };
         let mut ends = runtime.block_on(async {
             let mut ends = Vec::new();
-            for n in 0..50 {
-                let stage = if n < 40 { Stage::Media } else { STAGES[n % 6] };
+            for n in 0..100 {
+                let stage = if n < 82 { Stage::Media } else { STAGES[n % 9] };
                 let (a, b) = at(stage).await;
                 ends.extend([a, b]);
             }
@@ -366,16 +413,23 @@ fn r_g10_the_runtime_is_shut_down_under_fifty_sessions() {
         });
         let begin = Watch::start();
         runtime.shutdown_timeout(Duration::from_secs(15));
-        assert!(begin.took() < Duration::from_secs(5));
+        let took = begin.took();
+        println!("100 sessions: shut down in {took:?}");
+        assert!(took < Duration::from_secs(5), "{took:?}");
 
         // What is left works on without a runtime: nobody waits for ever, nothing panics.
         let other = current_thread();
         other.block_on(async {
             for (n, end) in ends.iter_mut().enumerate() {
-                println!("{n} {:?}", end.connection.state());
                 let reason = within(1, end.connection.closed()).await;
                 let reason_told = ends_with(end).await;
-                assert_eq!(reason_told, Some(reason));
+                assert_eq!(reason_told, Some(reason), "{n}");
+                // Whose task goes first says goodbye, which the other may yet read.
+                let known = [
+                    DisconnectReason::RuntimeShutdown,
+                    DisconnectReason::RemoteClosed,
+                ];
+                assert!(known.contains(&reason), "{n}: {reason:?}");
                 assert!(end.connection.connect().is_err());
                 end.connection.close();
                 drop(end.connection.stats());
