@@ -235,26 +235,26 @@ async fn r_g04_an_abrupt_close_is_an_option() {
     .await;
 }
 
-/// With a timer of a millisecond behind each this took eight seconds.
+/// With a timer of a millisecond behind each this took more than four seconds.
 #[tokio::test]
 async fn a_sink_is_flushed_when_it_is_and_not_when_a_timer_looks() {
     run(async {
         let (_a, _b, here, there) = pair().await;
         let reading = tokio::spawn(async move {
-            for n in 0..4_000 {
+            for n in 0..2_000 {
                 assert_eq!(there.recv().await.unwrap(), numbered(n));
             }
         });
         let channel = here.clone();
         let sending = async {
             let mut sink = here.into_messages();
-            for n in 0..4_000 {
+            for n in 0..2_000 {
                 sink.send(numbered(n)).await.unwrap();
             }
         };
         let begin = Watch::start();
         in_time(Duration::from_secs(4), sending).await.unwrap();
-        println!("4000 messages in {:?}", begin.took());
+        println!("2000 messages in {:?}", begin.took());
         within(10, reading).await.unwrap();
         // Several wait at once, and what is flushed does not wait.
         let flushes = (0..10).map(|_| channel.flush());
