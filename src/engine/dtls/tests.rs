@@ -7,7 +7,7 @@ mod certificates;
 mod closing;
 mod disagreement;
 pub(in crate::engine) mod forger;
-mod on_path;
+pub(in crate::engine) mod on_path;
 mod openssl;
 mod strangers;
 
@@ -88,6 +88,12 @@ struct Pair {
 impl Pair {
     fn new() -> Self {
         Self::with(DtlsConfig::default(), DtlsConfig::default())
+    }
+
+    /// Both were told the other's fingerprint.
+    fn pinned() -> Self {
+        let [client, server] = certificates();
+        Self::with(pinned(&server), pinned(&client))
     }
 
     fn with(client: DtlsConfig, server: DtlsConfig) -> Self {

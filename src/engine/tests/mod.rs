@@ -11,6 +11,7 @@ mod legality;
 mod many;
 mod media;
 mod nat;
+mod on_path;
 mod padding;
 mod redundancy;
 mod repair;

@@ -31,7 +31,7 @@ const MAX_HEARD: u32 = 4;
 const HELLO_CREDIT: usize = 600;
 /// After this long without the server's Finished a client begins anew, with and without a sign of
 /// somebody else; longer each time.
-const PATIENCE_DISTURBED: Duration = Duration::from_millis(1_000);
+const PATIENCE_DISTURBED: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(4);
 
 /// A cookie that a server, or somebody else, asked for.

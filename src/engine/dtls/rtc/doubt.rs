@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::engine::dtls::DtlsFailure;
 
-/// Least time between the two proofs that the path works. Both are asked for, so that both sides
-/// come to the same end at the same time: the one that ends first answers no more.
-const BETWEEN_PROOFS: Duration = Duration::from_secs(6);
+/// Least time between the two proofs that the path works: no handshake that may succeed within ten
+/// seconds ends by a doubt. Both are asked for, so that both sides come to the same end at the same
+/// time: the one that ends first answers no more.
+const BETWEEN_PROOFS: Duration = Duration::from_secs(8);
 /// Time for a genuine answer after the second: our flights go out every 800 ms at least.
 const ANSWER: Duration = Duration::from_millis(2_500);
 /// A fault is insisted on if it came again within this time.

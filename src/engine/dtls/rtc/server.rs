@@ -256,19 +256,31 @@ impl RtcDtls {
         }
     }
 
-    /// Hands the proved messages to rtc-dtls. Its faults now are the client's.
+    /// Hands the proved messages to rtc-dtls. Its faults now are those of whoever signed them: the
+    /// client's, if its certificate was announced.
     fn take_in(&mut self, now: Instant, at: usize, flight: &[Message; 3]) {
         self.handshake.grace = None;
         let mut attempt = self.handshake.attempts.remove(at);
         for message in flight {
             if let Err(failure) = attempt.message(now, message) {
-                return self.fail(now, failure);
+                return self.signed_badly(now, flight, failure);
             }
         }
         if !attempt.has_keys() || attempt.change_cipher_spec(now).is_err() {
             let unreadable = "unreadable message".to_owned();
-            return self.fail(now, DtlsFailure::Protocol(unreadable));
+            return self.signed_badly(now, flight, DtlsFailure::Protocol(unreadable));
         }
         self.get_ready(now, attempt);
+    }
+
+    /// The association is lost, and the handshake if the fault is the client's for sure: a client
+    /// that hears nothing begins anew.
+    fn signed_badly(&mut self, now: Instant, flight: &[Message; 3], failure: DtlsFailure) {
+        let [certificate, ..] = flight;
+        let leaf = proof::leaf(&certificate.body);
+        match leaf.and_then(|leaf| self.config.is_announced(leaf)) {
+            Some(true) => self.fail(now, failure),
+            _ => self.doubted(now, failure),
+        }
     }
 }

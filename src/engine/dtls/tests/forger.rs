@@ -1,11 +1,15 @@
 //! An attacker on the path: reads every datagram and adds some of its own, but can hold none back.
 
+use std::collections::BTreeMap;
+
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+
 use super::record::{self, ALERT, CHANGE_CIPHER_SPEC, DTLS_1_2, HANDSHAKE};
-use crate::engine::certificate::Certificate;
 use crate::simnet::Rng;
 
 /// How many different messages `Forger::message` makes.
-pub(in crate::engine) const KINDS: u64 = 24;
+pub(in crate::engine) const KINDS: u64 = 30;
 
 pub(in crate::engine) struct Forger {
     pub(in crate::engine) rng: Rng,
@@ -14,9 +18,23 @@ pub(in crate::engine) struct Forger {
     client_hello: Option<Vec<u8>>,
     server_hello: Option<Vec<u8>>,
     certificates: Vec<Vec<u8>>,
+    /// The key of the first of them, which is the forger's own.
+    key: EcdsaKeyPair,
+    /// The genuine messages: by sender and number, the kind and the body.
+    messages: BTreeMap<(usize, u16), (u8, Vec<u8>)>,
     /// Numbers of the latest plaintext records.
     numbers: u64,
     pub(in crate::engine) seen: Vec<(usize, Vec<u8>)>,
+}
+
+/// A certificate in DER, and its key in PKCS#8.
+fn stranger() -> (Vec<u8>, Vec<u8>) {
+    let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
+    let key = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).unwrap();
+    let key = key.as_ref().to_vec();
+    let pair = rcgen::KeyPair::try_from(key.as_slice()).unwrap();
+    let params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    (params.self_signed(&pair).unwrap().der().to_vec(), key)
 }
 
 fn list(bytes: &[u8]) -> Vec<u8> {
@@ -64,14 +82,18 @@ fn server_hello(random: &[u8], suite: [u8; 2], profile: u8) -> Vec<u8> {
 impl Forger {
     pub(in crate::engine) fn new(seed: u64) -> Self {
         thread_local! {
-            static STRANGER: Certificate = Certificate::generate().unwrap();
+            static STRANGER: (Vec<u8>, Vec<u8>) = stranger();
         }
+        let (certificate, key) = STRANGER.with(Clone::clone);
+        let algorithm = &ECDSA_P256_SHA256_ASN1_SIGNING;
         Self {
             rng: Rng::new(seed ^ 0xf0f0),
             cookie: None,
             client_hello: None,
             server_hello: None,
-            certificates: vec![STRANGER.with(|stranger| stranger.der().to_vec())],
+            certificates: vec![certificate],
+            key: EcdsaKeyPair::from_pkcs8(algorithm, &key, &SystemRandom::new()).unwrap(),
+            messages: BTreeMap::new(),
             numbers: 0,
             seen: Vec::new(),
         }
@@ -92,6 +114,8 @@ impl Forger {
                     continue;
                 }
                 let body = piece.data.to_vec();
+                let place = (from, piece.message);
+                self.messages.insert(place, (piece.kind, body.clone()));
                 match piece.kind {
                     1 => self.client_hello = Some(body),
                     2 => self.server_hello = Some(body),
@@ -142,7 +166,80 @@ impl Forger {
         body
     }
 
-    /// One record with one message; `which` is taken modulo [`KINDS`].
+    fn sign(&self, said: &[u8]) -> Vec<u8> {
+        let signature = self.key.sign(&SystemRandom::new(), said).unwrap();
+        let length = u16::try_from(signature.as_ref().len()).unwrap();
+        [&[4, 3], &length.to_be_bytes()[..], signature.as_ref()].concat()
+    }
+
+    fn whole(&mut self, kind: u8, number: u16, body: &[u8]) -> Vec<u8> {
+        let body = record::fragment(kind, body.len(), number, 0, body);
+        self.record(HANDSHAKE, 0, &body)
+    }
+
+    /// A server's flight without a fault, of the forger's own.
+    fn server_flight(&mut self) -> Vec<u8> {
+        let base = self.rng.below(2) as u16;
+        let random = self.bytes(32);
+        let client = self
+            .client_hello
+            .as_ref()
+            .and_then(|hello| hello.get(2..34));
+        let client = client.map_or(vec![1; 32], <[u8]>::to_vec);
+        let point = self.bytes(32);
+        let parameters = [&[3, 0, 29, 32], &point[..]].concat();
+        let said = [&client, &random, &parameters[..]].concat();
+        let exchange = [parameters, self.sign(&said)].concat();
+        let certificate = list(&list(&self.certificates[0].clone()));
+        [
+            self.whole(2, base, &server_hello(&random, [0xc0, 0x2b], 7)),
+            self.whole(11, base + 1, &certificate),
+            self.whole(12, base + 2, &exchange),
+            self.whole(13, base + 3, &[1, 64, 0, 2, 4, 3, 0, 0]),
+            self.whole(14, base + 4, &[]),
+        ]
+        .concat()
+    }
+
+    /// A client's flight without a fault, which signs the genuine handshake so far.
+    fn client_flight(&mut self) -> Vec<u8> {
+        let certificate = list(&list(&self.certificates[0].clone()));
+        let point = self.bytes(32);
+        let exchange = [&[32], &point[..]].concat();
+        let genuine = [(0, 1), (1, 1), (1, 2), (1, 3), (1, 4), (1, 5)];
+        let mut said = Vec::new();
+        for (from, number) in genuine {
+            if let Some((kind, body)) = self.messages.get(&(from, number)) {
+                said.extend(record::fragment(*kind, body.len(), number, 0, body));
+            }
+        }
+        for (kind, number, body) in [(11, 2, &certificate), (16, 3, &exchange)] {
+            said.extend(record::fragment(kind, body.len(), number, 0, body));
+        }
+        let verify = self.sign(&said);
+        let finished = self.bytes(40);
+        [
+            self.whole(11, 2, &certificate),
+            self.whole(16, 3, &exchange),
+            self.whole(15, 4, &verify),
+            self.record(CHANGE_CIPHER_SPEC, 0, &[1]),
+            self.record(HANDSHAKE, 1, &finished),
+        ]
+        .concat()
+    }
+
+    /// A genuine message.
+    fn genuine(&mut self) -> (u8, u16, Vec<u8>) {
+        let count = self.messages.len() as u64;
+        if count == 0 {
+            return (2, 0, vec![7; 60]);
+        }
+        let which = self.rng.below(count) as usize;
+        let (&(_, number), (kind, body)) = self.messages.iter().nth(which).unwrap();
+        (*kind, number, body.clone())
+    }
+
+    /// One record with one message, or a whole flight; `which` is taken modulo [`KINDS`].
     pub(in crate::engine) fn message(&mut self, which: u64) -> Vec<u8> {
         let (kind, number, body) = match which % KINDS {
             0 => {
@@ -207,6 +304,41 @@ impl Forger {
             20 => (self.rng.below(30) as u8, self.number(0), self.bytes(50)),
             21 => (12, self.number(2), vec![3, 0, 23, 65, 4]),
             22 => (14, self.number(3), vec![1, 2, 3]),
+            23 => return self.server_flight(),
+            24 => return self.client_flight(),
+            25 => {
+                // The same number, another content.
+                let (kind, number, mut body) = self.genuine();
+                if !body.is_empty() {
+                    let at = self.rng.below(body.len() as u64) as usize;
+                    body[at] ^= 1 << self.rng.below(8);
+                }
+                (kind, number, body)
+            }
+            26 => {
+                // A piece among those of a genuine message.
+                let (kind, number, body) = self.genuine();
+                let offset = self.rng.below(body.len().max(2) as u64 - 1) as usize;
+                let length = (body.len() - offset.min(body.len())).min(30);
+                let piece = self.bytes(length as u64);
+                let body = record::fragment(kind, body.len(), number, offset, &piece);
+                return self.record(HANDSHAKE, 0, &body);
+            }
+            27 => {
+                // A record number far ahead.
+                let (kind, number, body) = self.genuine();
+                let body = record::fragment(kind, body.len(), number, 0, &body);
+                let ahead = (1 << 47) + self.rng.below(1 << 47);
+                return record::plaintext(HANDSHAKE, DTLS_1_2, ahead, &body);
+            }
+            28 => {
+                // Under keys that nobody has, with the number of the Finished or the next.
+                let content_type = [HANDSHAKE, ALERT, 23][self.rng.below(3) as usize];
+                let body = self.bytes(26);
+                let mut out = self.record(content_type, 1, &body);
+                out[10] = self.rng.below(3) as u8;
+                return out;
+            }
             _ => return self.record(ALERT, 0, &[1, 0]),
         };
         let body = record::fragment(kind, body.len(), number, 0, &body);
