@@ -418,6 +418,73 @@ async fn a074_a075_g009_stop_says_no_bye_and_start_goes_on() {
     assert_eq!(second.timestamp, first.timestamp.wrapping_add(6 * 960));
 }
 
+/// G11: however a sender ends, RTP ends on the wire, though the application writes on; a BYE says
+/// so where it is for good, and the SSRC is free for another track then.
+#[tokio::test]
+async fn r_g11_what_stops_sends_no_rtp_and_what_ends_says_bye_and_frees_its_ssrc() {
+    let (a, b) = connected_pair().await;
+    for verb in ["stop", "pause", "remove", "remove_stream", "replace"] {
+        let (stream, source) = stream_of(Kind::Audio);
+        a.connection.add_stream(&stream).unwrap();
+        let sending = a.connection.track(&source).unwrap();
+        let ssrc = sending.ssrc().unwrap();
+        let description = sending.description().unwrap();
+        let received = b.connection.receive_track(description).unwrap();
+        packet_of(&source, &received).await;
+        let connected = within(5, received.next_event()).await;
+        assert_eq!(connected, Some(MediaStreamTrackEvent::Connected));
+        match verb {
+            "stop" => sending.stop().unwrap(),
+            "pause" => sending.pause().unwrap(),
+            "remove" => sending.remove().unwrap(),
+            "remove_stream" => assert!(a.connection.remove_stream(&stream).unwrap()),
+            _ => sending.set_ssrc(ssrc.wrapping_add(1).max(1)).unwrap(),
+        }
+        let ends = ["remove", "remove_stream", "replace"].contains(&verb);
+        if ends {
+            let told = while_writing(&source, received.next_event()).await;
+            assert_eq!(told, Some(MediaStreamTrackEvent::Disconnected), "{verb}");
+        }
+        // Some of what was under way before may still be waiting.
+        while !stays_pending(received.recv_rtp()).await {}
+        let before = a.connection.stats().transport.packets_sent;
+        let quiet = stays_pending(received.recv_rtp());
+        assert!(while_writing(&source, quiet).await, "{verb}");
+        if verb != "replace" {
+            // Thirty frames were written; reports and checks are all that went out.
+            let sent = a.connection.stats().transport.packets_sent - before;
+            assert!(sent <= 10, "{verb}: {sent}");
+        }
+        if !ends {
+            assert!(stays_pending(received.next_event()).await, "{verb}: no BYE");
+            sending.remove().unwrap();
+            let told = within(2, received.next_event()).await;
+            assert_eq!(told, Some(MediaStreamTrackEvent::Disconnected), "{verb}");
+        }
+        // At both ends it is free.
+        assert!(b.connection.stop_receiving(ssrc).unwrap(), "{verb}");
+        let (other, again, heard) = {
+            let (stream, source) = stream_of(Kind::Audio);
+            a.connection.add_stream(&stream).unwrap();
+            let sending = a.connection.track(&source).unwrap();
+            sending.set_ssrc(ssrc).unwrap();
+            let description = sending.description().unwrap();
+            (
+                source,
+                sending,
+                b.connection.receive_track(description).unwrap(),
+            )
+        };
+        // The first may be taken for strays that the BYE overtook.
+        let first = while_writing(&other, heard.recv_rtp()).await;
+        assert_eq!(first.unwrap().ssrc, ssrc, "{verb}");
+        again.remove().unwrap();
+        // A receiver that stops: what comes on is not its any more.
+        assert!(b.connection.stop_receiving(ssrc).unwrap());
+        assert!(!b.connection.stop_receiving(ssrc).unwrap());
+    }
+}
+
 #[tokio::test]
 async fn a076_g009_remove_says_bye_and_kills_the_rtc_track_alone() {
     let (a, b) = connected_pair().await;

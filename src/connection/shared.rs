@@ -375,6 +375,9 @@ impl ConnectionState {
         self.engine.remove_sender(now, old);
         track.ssrc = new;
         track.rtx_ssrc = rtx;
+        if let Some(next) = self.engine.next_sequence(new) {
+            track.go_on_with(next);
+        }
         self.sync_encodings(key);
         Ok(())
     }

@@ -134,6 +134,11 @@ impl Engine {
         Ok(())
     }
 
+    /// With which sequence number an SSRC that was sent before and ended may go on.
+    pub(crate) fn next_sequence(&self, ssrc: u32) -> Option<u16> {
+        self.srtp.as_ref()?.next_sequence(ssrc)
+    }
+
     /// Sends BYE for the SSRC and forgets it (conformance row G9).
     pub(crate) fn remove_sender(&mut self, now: Instant, ssrc: u32) {
         if let Some(sender) = self.senders.remove(&ssrc) {

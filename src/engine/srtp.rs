@@ -207,6 +207,11 @@ impl Srtp {
         self.sender.sources.end(ssrc);
     }
 
+    /// With which sequence number an SSRC that was sent before and ended may go on.
+    pub(crate) fn next_sequence(&self, ssrc: u32) -> Option<u16> {
+        self.sender.sources.next_of_ended(ssrc)
+    }
+
     /// Appends the protected form of the compound packet `plain` to `out`.
     pub(crate) fn protect_rtcp(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<()> {
         if plain.len() < RTCP_HEADER {

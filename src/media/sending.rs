@@ -316,6 +316,11 @@ pub(crate) struct FramePacket<'a> {
 }
 
 impl SendingTrack {
+    /// An SSRC that was used before goes on: numbers used twice are refused.
+    pub(crate) fn go_on_with(&mut self, sequence_number: u16) {
+        self.sequence_number = sequence_number;
+    }
+
     pub(crate) fn new(
         source: MediaStreamTrack,
         [ssrc, rtx_ssrc]: [u32; 2],

@@ -29,6 +29,12 @@ impl Sources {
             .map(|highest| Source::resumed(*highest))
     }
 
+    /// The sequence number after all that a source had used when it ended.
+    pub(super) fn next_of_ended(&self, ssrc: u32) -> Option<u16> {
+        let highest = self.ended.get(&ssrc)?;
+        Some((highest & 0xffff) as u16).map(|number| number.wrapping_add(1))
+    }
+
     /// Takes up a source. False if there are `max` already, or too many ended.
     pub(super) fn insert(&mut self, ssrc: u32, source: Source, max: usize) -> bool {
         if self.active.len() >= max || self.ended.len() >= MAX_ENDED {
