@@ -517,3 +517,31 @@ fn arbitrary_packets_are_survived() {
         }
     }
 }
+
+/// C6: what lies before a jump may be what the frames after it refer to, whatever the jump: ahead,
+/// back, or a little back, where packets are taken for late at first.
+#[test]
+fn r_c06_a_jump_asks_for_a_key_frame() {
+    for jump in [3_001u16, 20_000, 45_000, 60_000, 64_000] {
+        let codec = RTCCodec::vp8(97);
+        let mut jitter = buffer(&codec);
+        let mut now = Instant::now();
+        let mut asked = Vec::new();
+        for (part, first) in [1u16, 1 + 40 + jump].into_iter().enumerate() {
+            let rng = &mut Rng(7);
+            // Only the very first is one.
+            let frames = (0..200).map(|n| vp8_frame(rng, 50, part == 0 && n == 0));
+            let s = stream(&codec, frames.collect(), first, 100);
+            let count = if part == 0 { 40 } else { 200 };
+            for packet in s.packets.into_iter().take(count) {
+                now += 20 * MS;
+                jitter.push(now, packet);
+                drain(&mut jitter, now);
+                if jitter.wants_keyframe(now) {
+                    asked.push(part);
+                }
+            }
+        }
+        assert!(asked.first() == Some(&1), "{jump}: {asked:?}");
+    }
+}

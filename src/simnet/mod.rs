@@ -11,6 +11,8 @@ pub(crate) mod rng;
 pub(crate) mod script;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod usage;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};

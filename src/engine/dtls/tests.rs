@@ -10,6 +10,7 @@ pub(in crate::engine) mod forger;
 pub(in crate::engine) mod on_path;
 mod openssl;
 mod strangers;
+mod volume;
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use super::super::ice::{IceState, Role};
 use super::super::{EngineEvent, EngineState, Identity, SecureState};
 use super::harness::{A, B, Peer, Setup, Step, World, credentials, failures, ms, secs};
-use super::soak::full_size;
 use crate::error::DisconnectReason;
 use crate::rtp::ReceiverId;
+use crate::simnet::usage::full_size;
 use crate::simnet::{Link, Rng};
 
 /// What is wrong with a side's events; nothing if they are in order.

@@ -8,6 +8,7 @@ use super::super::EngineState;
 use super::super::data::{ChannelKey, ChannelSpec, DataEvent, MessageKind, SendData};
 use super::super::sctp::Reliability;
 use super::harness::{A, B, Setup, World, ms, secs};
+use crate::simnet::usage::{full_size, rss_kib};
 use crate::simnet::{Link, Rng};
 
 const TICK: Duration = Duration::from_millis(10);
@@ -39,12 +40,8 @@ impl Size {
     }
 }
 
-pub(super) fn full_size() -> bool {
-    std::env::var_os("ORTC_SOAK").is_some()
-}
-
 /// A reliable channel, open at both ends.
-fn channels(world: &mut World) -> [ChannelKey; 2] {
+pub(super) fn channels(world: &mut World) -> [ChannelKey; 2] {
     let now = world.now;
     let keys = [A, B].map(|side| {
         let spec = ChannelSpec {
@@ -178,13 +175,6 @@ fn slowest(calls: &[Call], part: usize) -> u32 {
     (tail.iter().map(|took| u64::from(*took)).sum::<u64>() / tail.len() as u64) as u32
 }
 
-fn rss_kib() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.unwrap().split_whitespace().nth(1);
-    number.unwrap().parse().unwrap()
-}
-
 /// Reliability row D5: what was sent into the dark comes soon after it, once and in order. At the
 /// latest 23 s, see `consent`.
 #[test]
@@ -306,8 +296,8 @@ fn r_e03_calls_go_on_for_long() {
         }
         elapsed += ms(100);
         if elapsed.as_millis().is_multiple_of(60_000) {
-            rss.push(rss_kib());
-            println!("{elapsed:?}: {:.0} KiB", rss_kib());
+            rss.push(rss_kib() as f64);
+            println!("{elapsed:?}: {} KiB", rss_kib());
         }
     }
     for call in &mut calls {

@@ -1,7 +1,8 @@
 //! Certificates of every kind, and what becomes of those whose key proves nothing.
 
-use super::attack::{cpu, message};
+use super::attack::message;
 use super::*;
+use crate::simnet::usage::cpu;
 
 fn der(tag: u8, content: &[u8]) -> Vec<u8> {
     let length = content.len();

@@ -2,6 +2,7 @@
 
 use super::attack::{data, packet, tagged};
 use super::*;
+use crate::simnet::usage::cpu;
 
 const WHOLE: u8 = wire::FLAG_BEGIN | wire::FLAG_END;
 /// As great as a datagram may be.
@@ -15,14 +16,6 @@ const STREAMS: u32 = if DEBUG { 3_000 } else { 65_535 };
 const CHUNKS: u32 = if DEBUG { 8_000 } else { 130_000 };
 const SENT: u32 = if DEBUG { 3_000 } else { 70_000 };
 const LIMIT: Duration = Duration::from_millis(if DEBUG { 80 } else { 10 });
-
-/// CPU time of this thread: the machine may be busy.
-fn cpu() -> Duration {
-    use nix::time::{ClockId, clock_gettime};
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .unwrap()
-        .into()
-}
 
 /// B, about to be attacked; the tag that it wants and A's next TSN.
 struct Victim {
