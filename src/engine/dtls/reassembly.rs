@@ -2,18 +2,24 @@
 //! other are collected side by side, and what is held is what came, not what a length claims.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::collections::VecDeque;
-
 use super::kind;
 use super::record::Fragment;
 
 /// Messages being collected; the one that grew longest ago makes room.
 const MAX_PARTIAL: usize = 64;
+/// Versions of one message that contradict each other, each of which may be looked at for every
+/// fragment; of more, too, the one that grew longest ago makes room.
+const MAX_VERSIONS: usize = 12;
 /// Bytes of all messages being collected, with what each piece costs.
 const MAX_TOTAL: usize = 96 * 1024;
 /// Gaps in one message.
 const MAX_RUNS: usize = 512;
 const RUN_COST: usize = 64;
+/// What may be copied into versions of messages, in runs of up to [`COPIED`] bytes: so much at
+/// first, and so much more for each fragment. Beyond that a version begins with nothing.
+const FIRST_COPIES: usize = 4_096;
+const COPIES: usize = 2;
+const COPIED: usize = 256;
 
 /// Longest message of a kind, in bytes; `None` for kinds that have no place in a handshake.
 fn longest(kind: u8) -> Option<usize> {
@@ -67,6 +73,8 @@ struct Partial {
     runs: Vec<Run>,
     held: usize,
     records: (u64, u64),
+    /// When it grew last, by the number of the fragment.
+    grew: u64,
 }
 
 impl Partial {
@@ -79,20 +87,17 @@ impl Partial {
         (self.kind, self.number, self.length) == (fragment.kind, fragment.message, fragment.length)
     }
 
-    fn contradicts(&self, offset: usize, data: &[u8]) -> bool {
-        self.runs.iter().any(|run| !run.agrees(offset, data))
-    }
-
-    /// Takes the fragment in; false if it contradicts what is there, or leaves too many gaps.
-    fn add(&mut self, offset: usize, data: &[u8]) -> bool {
+    /// Takes the fragment in, unless it contradicts what is there or leaves too many gaps.
+    fn add(&mut self, offset: usize, data: &[u8]) -> Taken {
         let end = offset.saturating_add(data.len());
         let first = self.runs.partition_point(|run| run.end() < offset);
         let behind = self.runs.partition_point(|run| run.start <= end);
         let touched = self.runs.get(first..behind).unwrap_or_default();
-        if touched.iter().any(|run| !run.agrees(offset, data))
-            || (touched.is_empty() && self.runs.len() >= MAX_RUNS)
-        {
-            return false;
+        if touched.iter().any(|run| !run.agrees(offset, data)) {
+            return Taken::Contradicts;
+        }
+        if touched.is_empty() && self.runs.len() >= MAX_RUNS {
+            return Taken::Full;
         }
         let before: usize = touched.iter().map(|run| run.bytes.len()).sum();
         let low = touched.first().map_or(offset, |run| run.start.min(offset));
@@ -118,7 +123,12 @@ impl Partial {
             bytes: merged,
         };
         self.runs.splice(first..behind, [run]);
-        true
+        Taken::Grown
+    }
+
+    /// What it costs to copy.
+    fn copies(&self) -> usize {
+        self.runs.len().saturating_add(self.held / COPIED)
     }
 
     /// A copy with another content there.
@@ -160,11 +170,34 @@ impl Partial {
     }
 }
 
+/// What became of a fragment.
+enum Taken {
+    Grown,
+    Contradicts,
+    Full,
+}
+
 /// Collects messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reassembly {
-    /// The one that grew last is last.
-    partial: VecDeque<Partial>,
+    /// In the order of their making.
+    partial: Vec<Partial>,
+    /// What they cost together.
+    cost: usize,
+    /// Fragments so far.
+    fragments: u64,
+    copies: usize,
+}
+
+impl Default for Reassembly {
+    fn default() -> Self {
+        Self {
+            partial: Vec::new(),
+            cost: 0,
+            fragments: 0,
+            copies: FIRST_COPIES,
+        }
+    }
 }
 
 impl Reassembly {
@@ -185,38 +218,42 @@ impl Reassembly {
             return None;
         }
         let is_last = fragment.offset.saturating_add(fragment.data.len()) == fragment.length;
-        let mut found = false;
+        let (mut found, mut versions) = (false, 0usize);
+        let mut rival: Option<(u64, usize)> = None;
         let mut complete = Vec::new();
-        // Each is looked at once; those that grow go to the end.
-        let (mut at, mut left) = (0, self.partial.len());
-        while left > 0 {
-            left = left.saturating_sub(1);
-            let mut was_complete = false;
-            let grown = self.partial.get_mut(at).is_some_and(|partial| {
-                was_complete = partial.is_complete();
-                partial.is_of(fragment) && partial.add(fragment.offset, fragment.data)
-            });
-            if !grown {
-                at = at.saturating_add(1);
+        self.fragments = self.fragments.saturating_add(1);
+        self.copies = self.copies.saturating_add(COPIES).min(FIRST_COPIES);
+        for (at, partial) in self.partial.iter_mut().enumerate() {
+            if !partial.is_of(fragment) {
                 continue;
             }
+            versions = versions.saturating_add(1);
+            let (was_complete, cost) = (partial.is_complete(), partial.cost());
+            match partial.add(fragment.offset, fragment.data) {
+                Taken::Grown => {}
+                Taken::Contradicts => {
+                    rival = rival.max(Some((partial.grew, at)));
+                    continue;
+                }
+                Taken::Full => continue,
+            }
             found = true;
-            let Some(mut partial) = self.partial.remove(at) else {
-                break;
-            };
+            self.cost = self
+                .cost
+                .saturating_add(partial.cost())
+                .saturating_sub(cost);
+            partial.grew = self.fragments;
             let (low, high) = partial.records;
             partial.records = (low.min(record), high.max(record));
             // Complete it stays: what it has may be forged. Its last piece tells of a copy.
             if partial.is_complete() && (!was_complete || is_last) {
                 complete.push(partial.message());
             }
-            self.partial.push_back(partial);
         }
         if !found {
             // What contradicts is put in place of what it contradicts in the one that grew last.
-            let rival = self.partial.iter().rev().find(|rival| {
-                rival.is_of(fragment) && rival.contradicts(fragment.offset, fragment.data)
-            });
+            let rival = rival.and_then(|(_, at)| self.partial.get(at));
+            let rival = rival.filter(|rival| rival.copies() <= self.copies);
             let empty = Partial {
                 kind: fragment.kind,
                 number: fragment.message,
@@ -224,25 +261,40 @@ impl Reassembly {
                 runs: Vec::new(),
                 held: 0,
                 records: (record, record),
+                grew: 0,
             };
-            let fork = rival.unwrap_or(&empty).fork(fragment.offset, fragment.data);
+            self.copies = self.copies.saturating_sub(rival.map_or(0, Partial::copies));
+            let mut fork = rival.unwrap_or(&empty).fork(fragment.offset, fragment.data);
+            fork.grew = self.fragments;
             if fork.is_complete() {
                 complete.push(fork.message());
             }
-            self.partial.push_back(fork);
+            self.cost = self.cost.saturating_add(fork.cost());
+            self.partial.push(fork);
+            if versions >= MAX_VERSIONS {
+                self.forget_one(|partial| partial.is_of(fragment));
+            }
         }
-        while self.partial.len() > MAX_PARTIAL || self.cost() > MAX_TOTAL {
-            self.partial.pop_front();
+        let is_over = |all: &Self| all.partial.len() > MAX_PARTIAL || all.cost > MAX_TOTAL;
+        while is_over(self) && !self.partial.is_empty() {
+            self.forget_one(|_| true);
         }
         Some(complete)
     }
 
-    fn cost(&self) -> usize {
-        self.partial.iter().map(Partial::cost).sum()
+    /// Of these the one that grew longest ago.
+    fn forget_one(&mut self, of: impl Fn(&Partial) -> bool) {
+        let all = self.partial.iter().enumerate();
+        let ages = all.filter(|(_, partial)| of(partial));
+        let Some((oldest, _)) = ages.min_by_key(|(_, partial)| partial.grew) else {
+            return;
+        };
+        let gone = self.partial.remove(oldest);
+        self.cost = self.cost.saturating_sub(gone.cost());
     }
 
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
-        self.cost()
+        self.partial.iter().map(Partial::cost).sum()
     }
 }

@@ -129,6 +129,7 @@ impl Heard {
             self.disconnects += peer.disconnects().len();
             peer.events.clear();
         }
+        world.peers[B].packets.clear();
         let peer = &mut world.peers[A];
         for (_, _, packet) in peer.packets.drain(..) {
             assert!(packet.ssrc == 200 && packet.payload_type == PT);

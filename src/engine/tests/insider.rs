@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use super::super::dtls::{DtlsCounters, DtlsEvent, DtlsTransport, KeyingMaterial};
 use super::super::srtp::Srtp;
-use super::super::{EngineEvent, SecureState};
-use super::harness::{A, B, PT, Setup, World, ms, receiver_spec, secs};
+use super::super::{EngineEvent, RtxStream, SecureState};
+use super::harness::{A, B, PT, Setup, World, is_media, ms, receiver_spec, secs};
 
 /// Passes everything on, and keeps the keys.
 struct Spy(Box<dyn DtlsTransport>, Arc<Mutex<Option<KeyingMaterial>>>);
@@ -182,6 +182,80 @@ fn r_c16_lies_in_rtcp_touch_only_the_peers_own_sources() {
     }
     let gone = |e: &EngineEvent| matches!(e, EngineEvent::ReceiverDisconnected(_));
     assert_eq!(world.peers[A].count(gone), 0);
+}
+
+/// C16: asked a thousand times a second for all that there is, A sends no more again than it sent,
+/// beyond the allowance of the start; its stream goes on, and so does what B sends.
+#[test]
+fn r_c16_a_storm_of_nacks_is_answered_within_the_budget() {
+    for with_rtx in [false, true] {
+        let (mut world, keys) = with_keys(6);
+        world.start_media();
+        let now = world.now;
+        let rtx = with_rtx.then(|| RtxStream {
+            ssrc: 101,
+            payload_types: vec![(PT, 97)],
+            next_sequence_number: 1,
+        });
+        let engine = &mut world.peers[A].engine;
+        engine.set_sender_repair(now, 100, true, rtx).unwrap();
+        world.run_for(secs(1));
+        world.tap = Some(Vec::new());
+        let mut srtp = Srtp::new(&keys).unwrap();
+        let before = world.peers[B].packets.len();
+        for _ in 0..10_000 {
+            let last = world.peers[A].pump.as_ref().unwrap().sequence_number;
+            let mut nack = vec![0x81, 205, 0, 22, 0, 0, 0, 200, 0, 0, 0, 100];
+            for n in 0..20u16 {
+                nack.extend(last.wrapping_sub(17 * (n + 1)).to_be_bytes());
+                nack.extend([0xff; 2]);
+            }
+            let report = [0x80, 201, 0, 1, 0, 0, 0, 200];
+            let data = rtcp(&mut srtp, &[&report[..], &nack].concat());
+            world.inject(A, &data);
+            world.run_for(ms(1));
+        }
+        let taps = world.tap.take().unwrap();
+        let from_a = taps.iter().filter(|tapped| tapped.from == A);
+        let media = from_a.filter(|tapped| is_media(tapped.data[0]) && tapped.data[1] & 0x7f < 100);
+        let bytes: usize = media.map(|tapped| tapped.data.len()).sum();
+        let once = 500 * (160 + 12 + 16);
+        println!("rtx {with_rtx}: {bytes} bytes, {once} without the storm");
+        // A retransmission has two bytes more, and its header is not counted.
+        assert!(
+            bytes > once && bytes <= (once + (64 << 10)) * 2 * 5 / 4,
+            "{bytes}, {once}"
+        );
+        assert!(world.peers[B].packets.len() - before >= 499);
+        assert!(world.peers[A].disconnects().is_empty() && world.both_connected_now());
+    }
+}
+
+/// C17: names that are the same, be it ours, are nothing.
+#[test]
+fn r_c17_a_peer_with_our_name_is_heard() {
+    let (mut world, keys) = with_keys(7);
+    world.start_media();
+    world.run_for(secs(1));
+    let mut srtp = Srtp::new(&keys).unwrap();
+    let before = [A, B].map(|side| world.peers[side].packets.len());
+    for _ in 0..50 {
+        let mut compound = vec![0x80, 201, 0, 1, 0, 0, 0, 200, 0x82, 202, 0, 0];
+        for ssrc in [200u32, 100] {
+            compound.extend(ssrc.to_be_bytes());
+            compound.extend(b"\x01\x06cname0\0\0\0\0");
+        }
+        compound[11] = ((compound.len() - 12) / 4) as u8;
+        let data = rtcp(&mut srtp, &compound);
+        world.inject(A, &data);
+        world.run_for(ms(20));
+    }
+    for side in [A, B] {
+        assert!(world.peers[side].packets.len() - before[side] >= 49);
+        let conflict = |e: &EngineEvent| matches!(e, EngineEvent::SsrcConflict { .. });
+        assert_eq!(world.peers[side].count(conflict), 0);
+        assert!(world.peers[side].disconnects().is_empty());
+    }
 }
 
 /// Authentic, and malformed inside.

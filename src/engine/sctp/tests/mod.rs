@@ -10,6 +10,7 @@ mod options;
 mod order;
 mod path_mtu;
 mod share;
+mod volume;
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
