@@ -1,4 +1,5 @@
 //! What one track costs on a connection that has many.
+#![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
 

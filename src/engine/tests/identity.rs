@@ -311,7 +311,7 @@ fn r_b10_two_equal_dtls_roles_end_with_an_error_and_no_hang() {
                 "{expected}: {}",
                 world.describe()
             );
-            assert_eq!(dtls_failures(&world, side), [expected.clone()]);
+            assert_eq!(dtls_failures(&world, side), std::slice::from_ref(&expected));
             assert_eq!(disconnects[0].1, DisconnectReason::DtlsFailed);
             assert!(peer.packets.is_empty() && !peer.connected());
         }

@@ -53,7 +53,11 @@ fn r_d3_connects_at_20_and_30_percent_loss() {
 fn first_message(seed: u64) -> Option<Duration> {
     let mut world = World::new(seed, &Setup::default());
     world.net.set_default(lossy(0.2));
-    let (from, to) = if seed % 2 == 0 { (A, B) } else { (B, A) };
+    let (from, to) = if seed.is_multiple_of(2) {
+        (A, B)
+    } else {
+        (B, A)
+    };
     let spec = ChannelSpec {
         label: "first".into(),
         protocol: String::new(),

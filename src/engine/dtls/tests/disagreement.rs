@@ -44,10 +44,12 @@ fn r_b10_two_servers_say_that_nothing_was_heard() {
     assert_eq!(failures(&pair), [const { Some(DtlsFailure::Silent) }; 2]);
 }
 
+type Change = fn(&mut Vec<u8>);
+
 /// A hello with one thing changed, and what the server says of it.
 #[test]
 fn r_b10_a_server_says_what_is_not_common() {
-    let cases: [(fn(&mut Vec<u8>), DtlsFailure); 3] = [
+    let cases: [(Change, DtlsFailure); 3] = [
         (|hello| hello[1] = 0xff, DtlsFailure::NoCommonVersion),
         (
             // Other suites: behind version, random, session and cookie.
@@ -100,7 +102,7 @@ fn r_b10_a_server_says_what_is_not_common() {
 /// The same of a client that hears a server choose what it did not offer.
 #[test]
 fn r_b10_a_client_says_what_is_not_common() {
-    let cases: [(fn(&mut Vec<u8>), DtlsFailure); 3] = [
+    let cases: [(Change, DtlsFailure); 3] = [
         (|hello| hello[1] = 0xff, DtlsFailure::NoCommonVersion),
         (
             |hello| {
