@@ -5,10 +5,12 @@
 
 mod common;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::full_size;
 use common::network::{Inside, Namespace, introduce};
+use serde_json::Value;
 use tokio::time::sleep;
 
 const SEC: Duration = Duration::from_secs(1);
@@ -248,4 +250,171 @@ async fn r_d13_after_an_address_changed_a_restart_takes_five_seconds() {
         assert!(back < Some(5 * SEC) && back.is_some(), "{name}: {back:?}");
     }
     in_order(&ends, begin);
+}
+
+/// Hosts behind routers that translate addresses, and a server (TURN, at 192.0.2.1) between them:
+/// `[a, router of a, server, router of b, b]`. The routers pass on what comes from outside for
+/// nobody only if `open`.
+async fn internet(open: bool) -> Vec<Namespace> {
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        all.push(Namespace::new().await);
+    }
+    let [a, ra, server, rb, b] = &all[..] else {
+        unreachable!()
+    };
+    a.cable(("eth0", "10.1.0.2/24"), ra, ("in", "10.1.0.1/24"))
+        .await;
+    b.cable(("eth0", "10.2.0.2/24"), rb, ("in", "10.2.0.1/24"))
+        .await;
+    ra.cable(("out", "192.0.2.2/30"), server, ("left", "192.0.2.1/30"))
+        .await;
+    rb.cable(
+        ("out", "198.51.100.2/30"),
+        server,
+        ("right", "198.51.100.1/30"),
+    )
+    .await;
+    for (host, gateway) in [
+        (a, "10.1.0.1"),
+        (b, "10.2.0.1"),
+        (ra, "192.0.2.1"),
+        (rb, "198.51.100.1"),
+    ] {
+        host.ip(&format!("route add default via {gateway}\n")).await;
+    }
+    // Where the dead candidates are said to be: a cable to nobody. Not a blackhole, where the
+    // server's own datagrams fail at its socket, and coturn then closes the whole allocation.
+    server
+        .ip("link add dead type veth peer name gone\n\
+            link set dead arp off up\nlink set gone up\n\
+            route add 203.0.113.0/24 dev dead\n")
+        .await;
+    for router in [ra, server, rb] {
+        router.forward().await;
+    }
+    for (router, inside) in [(ra, "10.1.0.2"), (rb, "10.2.0.2")] {
+        let mut rules = "add table ip n\n\
+            add chain ip n post { type nat hook postrouting priority 100; }\n\
+            add rule ip n post oifname \"out\" masquerade\n\
+            add chain ip n in { type filter hook input priority 0; }\n\
+            add rule ip n in iifname \"out\" ip protocol udp drop\n\
+            add chain ip n pre { type nat hook prerouting priority -100; }\n"
+            .to_owned();
+        if open {
+            rules +=
+                &format!("add rule ip n pre iifname \"out\" udp dport > 1024 dnat to {inside}\n");
+        }
+        router.nft(&rules).await;
+    }
+    all
+}
+
+fn turn_server(namespace: &Namespace) -> tokio::process::Child {
+    let program = std::env::var("ORTC_TURNSERVER").unwrap_or_else(|_| "turnserver".into());
+    let mut server = namespace.command(program);
+    let null = || std::process::Stdio::null();
+    server
+        .args([
+            "-n",
+            "--no-tcp",
+            "--no-tls",
+            "--no-dtls",
+            "--no-cli",
+            "--no-rfc5780",
+        ])
+        .args(["--lt-cred-mech", "--realm=example.org", "--user=user:pass"])
+        .args([
+            "--listening-ip=192.0.2.1",
+            "--relay-ip=192.0.2.1",
+            "--listening-port=3478",
+        ])
+        .args([
+            "--log-file=/dev/null",
+            "--no-stdout-log",
+            "--pidfile=/dev/null",
+            "--userdb=/dev/null",
+        ])
+        .stdin(null())
+        .stdout(null())
+        .stderr(null());
+    server.spawn().expect("coturn, or ORTC_TURNSERVER")
+}
+
+/// The candidates of one kind, with a hundred dead ones around the first.
+fn among_the_dead(kind: &'static str) -> impl Fn(&str, Value) -> Vec<Value> + Send + 'static {
+    let buried = AtomicBool::new(false);
+    move |what, value| {
+        if what == "SIDE" {
+            return vec![value];
+        }
+        let found = value["type"] == kind;
+        let mut all = Vec::new();
+        // Also where none is to be told: the peer finds it out by itself.
+        if (found || kind == "prflx") && !buried.swap(true, Ordering::Relaxed) {
+            for n in 0..100 {
+                let mut dead = value.clone();
+                dead["type"] = "host".into();
+                dead["connectionAddress"] = format!("203.0.113.{}", n + 1).into();
+                dead["foundation"] = format!("dead{n}").into();
+                // Half of them above the one that works.
+                dead["priority"] = (if n % 2 == 0 { 2_130_706_431 } else { 1_000 } - n / 2).into();
+                if let Some(members) = dead.as_object_mut() {
+                    members.remove("relatedAddress");
+                    members.remove("relatedPort");
+                }
+                all.push(dead);
+            }
+        }
+        if found {
+            all.insert(all.len() / 2, value);
+        }
+        all
+    }
+}
+
+/// C14: whichever kind the one is that works.
+#[tokio::test]
+async fn r_c14_one_candidate_that_works_is_found_among_a_hundred_that_are_dead() {
+    for kind in ["host", "srflx", "prflx", "relay"] {
+        let networks = internet(kind == "prflx").await;
+        let [a, _, server, _, b] = &networks[..] else {
+            unreachable!()
+        };
+        if kind == "host" {
+            a.cable(("eth1", "10.3.0.1/24"), b, ("eth1", "10.3.0.2/24"))
+                .await;
+        }
+        if kind == "relay" {
+            // Between the two only what goes through the server itself.
+            let rules = "add table ip f\n\
+                add chain ip f between { type filter hook forward priority 0; policy drop; }\n";
+            server.nft(rules).await;
+        }
+        let _server = turn_server(server);
+        sleep(SEC / 2).await;
+        let servers = [
+            "turn:192.0.2.1:3478".to_owned(),
+            "stun:192.0.2.1:3478".to_owned(),
+        ];
+        let begin = Instant::now();
+        let ends = [a, b].map(|at| Inside::start(at, &servers));
+        ends[0].listens_to(
+            &ends[1],
+            among_the_dead(if kind == "prflx" { "srflx" } else { kind }),
+        );
+        ends[1].listens_to(&ends[0], among_the_dead(kind));
+        let connected = [
+            ends[0].hears("connected", begin, 20 * SEC).await,
+            ends[1].hears("connected", begin, 20 * SEC).await,
+        ];
+        let took = connected.map(|at| at.map(|at| at - begin));
+        println!("{kind}: {took:?}");
+        assert!(
+            took.iter().all(|t| t.is_some_and(|t| t < 10 * SEC)),
+            "{kind}: {took:?}"
+        );
+        let flows = data_flows(ends.each_ref(), 5 * SEC).await;
+        assert!(flows.is_some(), "{kind}");
+    }
 }
