@@ -112,8 +112,6 @@ impl JitterBuffer {
 
     fn resync(&mut self, now: Instant, packets: Vec<(Instant, RtpPacket)>) {
         self.stats.resyncs = self.stats.resyncs.saturating_add(1);
-        // However many frames lie between, later ones may refer to them.
-        self.keyframe.broken();
         while !self.slots.is_empty() {
             self.drop_front();
         }
