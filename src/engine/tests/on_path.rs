@@ -121,7 +121,7 @@ fn r_b05_forged_sequences_on_the_whole_stack() {
 /// Ten forged datagrams for each genuine one of the handshake, and a hundred before DTLS began.
 #[test]
 fn r_b05_ten_to_one_on_the_whole_stack() {
-    let (seeds, least) = if is_soak() { (200, 99) } else { (5, 60) };
+    let (seeds, least) = if is_soak() { (200, 99) } else { (10, 90) };
     let (mut done, mut worst) = (0, Duration::ZERO);
     for seed in 0..seeds {
         let mut run = Watched::new(seed);
@@ -146,7 +146,12 @@ fn r_b05_ten_to_one_on_the_whole_stack() {
                 done += 1;
                 worst = worst.max(run.world.elapsed());
             }
-            false => println!("seed {seed}: {}", run.world.describe()),
+            false => {
+                println!("seed {seed}: {}", run.world.describe());
+                for peer in &run.world.peers {
+                    println!("{:?}", peer.engine.dtls.as_ref().map(|d| d.counters()));
+                }
+            }
         }
     }
     println!("{done} of {seeds} connected, worst {worst:?}");

@@ -50,7 +50,7 @@ pub(super) struct Attempt {
     pub(super) id: u32,
     /// Server: the body of the hello that it began with, with its cookie.
     pub(super) hello: Vec<u8>,
-    /// Server: somebody whose certificate was not announced signed it.
+    /// Somebody whose certificate was not announced signed it.
     pub(super) is_strangers: bool,
     /// Server: the handshake so far, as CertificateVerify signs it (RFC 5246 section 7.4.8).
     pub(super) transcript: Vec<u8>,

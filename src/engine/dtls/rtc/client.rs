@@ -251,7 +251,9 @@ impl RtcDtls {
             handshake.grace = None;
             handshake.pieces = Default::default();
             if handshake.attempts.len() >= MAX_ATTEMPTS {
-                handshake.attempts.remove(0);
+                let mut attempts = handshake.attempts.iter();
+                let strangers = attempts.position(|attempt| attempt.is_strangers);
+                handshake.attempts.remove(strangers.unwrap_or(0));
             }
             self.begin(now);
         }

@@ -66,7 +66,7 @@ impl Doubt {
             Some((first, None)) => first.checked_add(BETWEEN_PROOFS)?,
             Some((_, Some(_))) => return None,
         };
-        Some(rested(self.asked).map_or(earliest, |rested| rested.max(earliest)))
+        Some(rested(self.asked, ASK).map_or(earliest, |rested| rested.max(earliest)))
     }
 
     /// Whether a proof of the path is to be asked for now.
@@ -91,14 +91,15 @@ impl Doubt {
 }
 
 /// Least time between the two proofs of the path that a stranger's messages wait for.
-const STRANGER_PROOFS: Duration = Duration::from_secs(1);
+const STRANGER_PROOFS: Duration = Duration::from_millis(50);
 /// Least time for the peer's own messages after the second.
-const STRANGER_ANSWER: Duration = Duration::from_secs(1);
-/// How often a proof is asked for.
+const STRANGER_ANSWER: Duration = Duration::from_millis(400);
+/// How often a proof is asked for, after a fault and after a stranger's messages.
 const ASK: Duration = Duration::from_millis(500);
+const STRANGER_ASK: Duration = Duration::from_millis(100);
 
-fn rested(asked: Option<Instant>) -> Option<Instant> {
-    asked?.checked_add(ASK)
+fn rested(asked: Option<Instant>, pause: Duration) -> Option<Instant> {
+    asked?.checked_add(pause)
 }
 
 /// Messages that are signed well, by somebody whose certificate was not announced. They are taken
@@ -111,17 +112,25 @@ pub(super) struct Stranger {
     second: Option<Instant>,
     asked: Option<Instant>,
     is_over: bool,
+    /// The peer signed for this handshake, so whoever else does is a stranger for good.
+    is_peer_there: bool,
 }
 
 impl Stranger {
     /// A stranger's messages are complete; whether they may be taken.
     pub(super) fn may_have_it(&mut self, now: Instant) -> bool {
         self.heard.get_or_insert(now);
-        self.is_over
+        self.is_over && !self.is_peer_there
     }
 
+    /// Messages signed under an announced certificate came: nobody else can make them.
+    pub(super) fn peer_is_there(&mut self) {
+        self.is_peer_there = true;
+    }
+
+    /// Strangers alone were heard.
     pub(super) fn was_heard(&self) -> bool {
-        self.heard.is_some()
+        self.heard.is_some() && !self.is_peer_there
     }
 
     pub(super) fn path_proved(&mut self, at: Instant) {
@@ -149,11 +158,11 @@ impl Stranger {
             (Some(first), None) => first.checked_add(STRANGER_PROOFS)?,
             (None, None) => self.heard?,
         };
-        Some(rested(self.asked).map_or(earliest, |rested| rested.max(earliest)))
+        Some(rested(self.asked, STRANGER_ASK).map_or(earliest, |rested| rested.max(earliest)))
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        if self.is_over {
+        if self.is_over || self.is_peer_there {
             return None;
         }
         self.asking().or_else(|| self.end())
@@ -161,7 +170,8 @@ impl Stranger {
 
     /// Whether a proof of the path is to be asked for now.
     pub(super) fn asks(&mut self, now: Instant) -> bool {
-        let asks = !self.is_over && self.asking().is_some_and(|at| at <= now);
+        let asks =
+            !self.is_over && !self.is_peer_there && self.asking().is_some_and(|at| at <= now);
         if asks {
             self.asked = Some(now);
         }
@@ -170,7 +180,7 @@ impl Stranger {
 
     /// Whether the wait has just ended.
     pub(super) fn ends(&mut self, now: Instant) -> bool {
-        let ends = !self.is_over && self.end().is_some_and(|at| at <= now);
+        let ends = !self.is_over && !self.is_peer_there && self.end().is_some_and(|at| at <= now);
         self.is_over |= ends;
         ends
     }

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::attempt::{Attempt, server_random, transcribe, transcribe_flight};
+use super::server_flight::follows;
 use super::{MAX_ATTEMPTS, MAX_VERIFICATIONS, RtcDtls};
 use crate::engine::dtls::flight::Flight;
 use crate::engine::dtls::hello::{self, ClientHello, Cookies};
@@ -187,10 +188,12 @@ impl RtcDtls {
                 }
             }
         }
-        // The peer's certificate before any other.
+        // The peer's certificate before any other, and what was sent in one go before the rest.
         if combinations.len() > 1 {
-            combinations.sort_by_key(|(_, [certificate, ..])| {
-                !self.may_be_the_peers(&certificate.message.body)
+            combinations.sort_by_cached_key(|(_, [certificate, exchange, verify])| {
+                let gaps = u8::from(!follows(certificate, exchange))
+                    .saturating_add(u8::from(!follows(exchange, verify)));
+                (!self.may_be_the_peers(&certificate.message.body), gaps)
             });
         }
         let mut tried = Vec::new();
@@ -244,6 +247,9 @@ impl RtcDtls {
         self.handshake.unproved = budget == 0;
         for combination in tried {
             self.is_untried(combination);
+        }
+        if let Some((_, _, true)) = proved {
+            self.handshake.stranger.peer_is_there();
         }
         match proved {
             Some((_, _, false)) if !self.handshake.stranger.may_have_it(now) => {}

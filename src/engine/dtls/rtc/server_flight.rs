@@ -84,7 +84,9 @@ impl RtcDtls {
         let ids: Vec<u32> = flight.iter().map(|heard| heard.id).collect();
         let first_record = flight.first().map_or(0, |hello| hello.first_record);
         let messages: Vec<Message> = flight.iter().map(|heard| heard.message.clone()).collect();
-        if !is_the_peers && !self.handshake.stranger.may_have_it(now) {
+        if is_the_peers {
+            self.handshake.stranger.peer_is_there();
+        } else if !self.handshake.stranger.may_have_it(now) {
             return;
         }
         if let Some(grace) = grace {
@@ -195,6 +197,7 @@ impl RtcDtls {
         let Some(proved) = client.proved.get(at) else {
             return;
         };
+        let is_the_peers = proved.is_the_peers;
         let cookie = (proved.base == 1).then(|| client.taken(first));
         let cookie = match cookie {
             Some(Some(cookie)) => Some(cookie.value.clone()),
@@ -231,6 +234,7 @@ impl RtcDtls {
         let server_random = server_random.and_then(|random| random.try_into().ok());
         attempt.randoms = server_random.map(|server| (self.handshake.client.random, server));
         attempt.answered = ids;
+        attempt.is_strangers = !is_the_peers;
         attempt.flight = Flight::new(output.flight);
         attempt.send(now, &mut self.next_number, &mut self.transmits);
         self.expect_restart(now);
@@ -249,14 +253,16 @@ type Worth = (bool, u8, u64);
 
 const COHERENT: u8 = 2;
 
+/// Whether the record of a message is that of the one before, or the next.
+pub(super) fn follows(before: &Heard, after: &Heard) -> bool {
+    let (_, last) = before.message.records;
+    let (first, _) = after.message.records;
+    first == last || Some(first) == last.checked_add(1)
+}
+
 /// How likely messages of one flight belong together: the server requests a certificate, and sends
 /// the messages that no signature covers right behind those that one does.
 fn coherence(flight: &[&Heard]) -> u8 {
-    let follows = |before: &Heard, after: &Heard| {
-        let (_, last) = before.message.records;
-        let (first, _) = after.message.records;
-        first == last || Some(first) == last.checked_add(1)
-    };
     match flight {
         [_, _, exchange, request, done] => match follows(exchange, request) {
             true if follows(request, done) => COHERENT,

@@ -99,11 +99,8 @@ fn meets(part: usize, ahead: Duration, count: usize) -> Option<Duration> {
 /// announced, ends nothing.
 #[test]
 fn r_b05_a_whole_handshake_of_a_stranger() {
-    // More of them than a server has associations crowd the client's out.
-    let crowd = match std::env::var_os("ORTC_SOAK") {
-        Some(_) => 4,
-        None => 2,
-    };
+    // Beside the client's, a server has two associations.
+    let crowd = 2;
     let mut worst = Duration::ZERO;
     for part in 0..2 {
         for ahead in [0, 50, 200, 450, 900] {
@@ -148,10 +145,7 @@ fn r_b01_a_stranger_alone_is_found_out() {
             pair.outcome[wrong].connected.is_some(),
             "{wrong}: {taken:?}"
         );
-        assert!(
-            taken >= Duration::from_secs(2) && taken < Duration::from_secs(4),
-            "{taken:?}"
-        );
+        assert!(taken < Duration::from_secs(1), "{taken:?}");
     }
     // Where nothing shows that the path works, it is the reason once the time is over.
     let sides = [
