@@ -345,8 +345,6 @@ impl Driver {
             };
             if !self.backlog.is_empty() || !self.send_now(&mut transmit) {
                 self.backlog.push_back(transmit);
-            } else {
-                transmit.recycle();
             }
         }
     }
@@ -412,7 +410,6 @@ impl Driver {
                 self.backlog.push_front(transmit);
                 return;
             }
-            transmit.recycle();
         }
     }
 
