@@ -5,27 +5,70 @@
 //! the thread holds no lock any more, each by itself, and who comes back while it does hold one is
 //! stopped by a panic where it would have waited for itself for ever.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Poll, Waker};
 
 thread_local! {
-    static THREAD: Thread = const { Thread {
-        held: RefCell::new(Vec::new()),
-        woken: RefCell::new(VecDeque::new()),
+    static HELD: HeldLocks = const { HeldLocks {
+        count: Cell::new(0),
+        addresses: [const { Cell::new(0) }; KNOWN],
+        any_woken: Cell::new(false),
     } };
+    /// Whom to wake when this thread holds no lock.
+    static WOKEN: RefCell<VecDeque<Waker>> = const { RefCell::new(VecDeque::new()) };
 }
 
-struct Thread {
-    /// Addresses of the locks that this thread holds.
-    held: RefCell<Vec<usize>>,
-    /// Whom to wake when it holds none.
-    woken: RefCell<VecDeque<Waker>>,
+/// How many locks of one thread are known by address. Those beyond are counted only.
+const KNOWN: usize = 8;
+
+/// The locks that a thread holds. Several are taken for each packet, so this is plain numbers in
+/// their place: nothing to register, to allocate or to drop.
+struct HeldLocks {
+    count: Cell<usize>,
+    /// In the order in which they were taken.
+    addresses: [Cell<usize>; KNOWN],
+    any_woken: Cell<bool>,
+}
+
+impl HeldLocks {
+    fn known(&self) -> &[Cell<usize>] {
+        let known = self.addresses.get(..self.count.get());
+        known.unwrap_or(&self.addresses)
+    }
+
+    /// Whether it was the last one taken, as nearly always.
+    #[inline]
+    fn give_back_last(&self, address: usize) -> bool {
+        let count = self.count.get().wrapping_sub(1);
+        let last = self.addresses.get(count);
+        let is_last = last.is_some_and(|last| last.get() == address);
+        if is_last {
+            self.count.set(count);
+        }
+        is_last
+    }
+
+    #[cold]
+    fn give_back(&self, address: usize) {
+        let known = self.known();
+        if let Some(at) = known.iter().rposition(|known| known.get() == address)
+            && let Some(from_here) = known.get(at..)
+        {
+            for (place, later) in from_here.iter().zip(from_here.iter().skip(1)) {
+                place.swap(later);
+            }
+            if let Some(last) = from_here.last() {
+                last.set(0);
+            }
+        }
+        self.count.set(self.count.get().saturating_sub(1));
+    }
 }
 
 /// Locks even when a panic poisoned the mutex: state stays consistent because panics are contained
@@ -35,12 +78,28 @@ struct Thread {
 ///
 /// When the thread holds this lock already, which only foreign code that is called back can bring
 /// about: the standard library's lock "might panic or deadlock" then, this one panics.
+#[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
-    let held = Held::new(std::ptr::from_ref(mutex).addr());
+    let address = std::ptr::from_ref(mutex).addr();
+    let value = match mutex.try_lock() {
+        Ok(value) => value,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => lock_when_free(mutex, address),
+    };
     Guard {
-        value: mutex.lock().unwrap_or_else(PoisonError::into_inner),
-        _held: held,
+        value,
+        _held: Held::new(address),
     }
+}
+
+#[cold]
+fn lock_when_free<T>(mutex: &Mutex<T>, address: usize) -> MutexGuard<'_, T> {
+    let own = HELD.with(|held| held.known().iter().any(|known| known.get() == address));
+    assert!(
+        !own,
+        "called back by what is being done: the lock is held by this very thread"
+    );
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What [`lock`] gives. The fields are dropped in their order: unlocked first, then noted.
@@ -63,56 +122,54 @@ impl<T> DerefMut for Guard<'_, T> {
     }
 }
 
+/// One lock among those of the thread, by its address.
 struct Held(usize);
 
 impl Held {
+    #[inline]
     fn new(address: usize) -> Self {
-        // A thread that is ending has no such list any more.
-        let _ = THREAD.try_with(|thread| {
-            let mut held = thread.held.borrow_mut();
-            assert!(
-                !held.contains(&address),
-                "called back by what is being done: the lock is held by this very thread"
-            );
-            held.push(address);
+        HELD.with(|held| {
+            let count = held.count.get();
+            if let Some(place) = held.addresses.get(count) {
+                place.set(address);
+            }
+            held.count.set(count.saturating_add(1));
         });
         Self(address)
     }
 }
 
 impl Drop for Held {
+    #[inline]
     fn drop(&mut self) {
-        let _ = THREAD.try_with(|thread| {
-            {
-                let mut held = thread.held.borrow_mut();
-                if let Some(at) = held.iter().rposition(|address| *address == self.0) {
-                    held.swap_remove(at);
-                }
-                if !held.is_empty() {
-                    return;
-                }
+        HELD.with(|held| {
+            if !held.give_back_last(self.0) {
+                held.give_back(self.0);
             }
-            loop {
-                let waker = thread.woken.borrow_mut().pop_front();
-                match waker {
-                    Some(waker) => wake_now(waker),
-                    None => return,
-                }
+            if held.any_woken.get() && held.count.get() == 0 {
+                held.any_woken.set(false);
+                wake_those_that_wait();
             }
         });
+    }
+}
+
+/// Also those that are woken meanwhile.
+#[cold]
+fn wake_those_that_wait() {
+    // A thread that is ending has no such list any more.
+    while let Ok(Some(waker)) = WOKEN.try_with(|woken| woken.borrow_mut().pop_front()) {
+        wake_now(waker);
     }
 }
 
 /// Wakes once this thread holds no lock.
 fn wake(waker: Waker) {
     let mut waker = Some(waker);
-    let _ = THREAD.try_with(|thread| {
-        if !thread.held.borrow().is_empty()
-            && let Some(waker) = waker.take()
-        {
-            thread.woken.borrow_mut().push_back(waker);
-        }
-    });
+    if HELD.with(|held| held.count.get() != 0) {
+        let _ = WOKEN.try_with(|woken| woken.borrow_mut().extend(waker.take()));
+        HELD.with(|held| held.any_woken.set(true));
+    }
     if let Some(waker) = waker {
         wake_now(waker);
     }
@@ -163,6 +220,10 @@ pub(crate) async fn wait<S, T>(
     waiters: fn(&mut S) -> &mut Waiters,
     mut ready: impl FnMut(&mut S) -> Option<T>,
 ) -> T {
+    let done = ready(&mut lock(state));
+    if let Some(done) = done {
+        return done;
+    }
     let mut place = Place {
         state,
         waiters,
@@ -302,5 +363,22 @@ mod tests {
         assert!(catch_unwind(AssertUnwindSafe(|| drop(lock(&mutex)))).is_err());
         drop(guard);
         assert_eq!(*lock(&mutex), 1);
+    }
+
+    #[test]
+    fn locks_are_given_back_in_any_order_and_any_number() {
+        let locks: Vec<_> = (0..2 * KNOWN).map(|_| Mutex::new(())).collect();
+        for step in [1, 3, 5, 2 * KNOWN - 1] {
+            let mut guards: Vec<_> = locks.iter().map(lock).map(Some).collect();
+            let mut at = 0;
+            for _ in 0..locks.len() {
+                drop(guards[at].take());
+                assert!(locks[at].try_lock().is_ok());
+                // None of what was given back counts as held: taken again, given back again.
+                drop(lock(&locks[at]));
+                at = (at + step) % locks.len();
+            }
+            HELD.with(|held| assert_eq!(held.count.get(), 0));
+        }
     }
 }
