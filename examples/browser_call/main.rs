@@ -13,6 +13,7 @@
 
 mod call;
 mod media;
+mod page;
 mod rooms;
 #[path = "../support/mod.rs"]
 mod support;
@@ -24,8 +25,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use rooms::Rooms;
 use support::Result;
@@ -58,13 +58,10 @@ async fn main() -> Result<()> {
         rooms: Arc::default(),
         ended,
     };
-    let mut router = Router::new()
+    let router = Router::new()
         .route("/call", get(answer))
-        .route("/room/{name}", get(join));
-    for (path, kind, text) in PAGE {
-        let file = move || async move { page(kind, text) };
-        router = router.route(path, get(file));
-    }
+        .route("/room/{name}", get(join))
+        .fallback(page::serve);
     let listener = TcpListener::bind(listen).await?;
     println!("open http://{}/", listener.local_addr()?);
     let serving = axum::serve(listener, router.with_state(server));
@@ -90,38 +87,6 @@ async fn main() -> Result<()> {
         }
     }
     Ok(())
-}
-
-const PAGE: [(&str, &str, &str); 5] = [
-    ("/", "text/html", include_str!("../../web/index.html")),
-    (
-        "/style.css",
-        "text/css",
-        include_str!("../../web/style.css"),
-    ),
-    (
-        "/app.js",
-        "text/javascript",
-        include_str!("../../web/app.js"),
-    ),
-    (
-        "/ortc.js",
-        "text/javascript",
-        include_str!("../../web/ortc.js"),
-    ),
-    (
-        "/ortc.d.ts",
-        "text/plain",
-        include_str!("../../web/ortc.d.ts"),
-    ),
-];
-
-fn page(kind: &str, text: &'static str) -> Response {
-    let headers = [
-        (CONTENT_TYPE, format!("{kind}; charset=utf-8")),
-        (CACHE_CONTROL, "no-cache".into()),
-    ];
-    (headers, text).into_response()
 }
 
 /// A browser calls.

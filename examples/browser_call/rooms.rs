@@ -22,8 +22,8 @@ impl Rooms {
     /// Carries messages until the page leaves.
     pub(crate) async fn join(&self, name: String, mut socket: WebSocket) {
         let (mine, mut incoming) = mpsc::channel(MAX_WAITING);
-        if !self.enter(&name, &mine) {
-            let _ = socket.send(say(json!({ "room": "full" }))).await;
+        if let Err(word) = self.enter(&name, &mine) {
+            let _ = socket.send(say(json!({ "room": word }))).await;
             return;
         }
         loop {
@@ -48,21 +48,22 @@ impl Rooms {
         self.leave(&name, &mine);
     }
 
-    fn enter(&self, name: &str, mine: &mpsc::Sender<Message>) -> bool {
+    /// The error is the word for one who cannot enter.
+    fn enter(&self, name: &str, mine: &mpsc::Sender<Message>) -> Result<(), &'static str> {
         let mut rooms = self.rooms.lock().unwrap_or_else(|error| error.into_inner());
         if rooms.len() >= MAX_ROOMS && !rooms.contains_key(name) {
-            return false;
+            return Err("busy");
         }
         let members = rooms.entry(name.to_owned()).or_default();
         if members.len() >= 2 {
-            return false;
+            return Err("full");
         }
         members.push(mine.clone());
         let word = if members.len() == 2 { "both" } else { "alone" };
         for member in members {
             let _ = member.try_send(say(json!({ "room": word })));
         }
-        true
+        Ok(())
     }
 
     fn tell_others(&self, name: &str, mine: &mpsc::Sender<Message>, message: &Message) -> bool {

@@ -115,7 +115,7 @@ await run("demo", 180, async (test) => {
       navigator.mediaDevices.getUserMedia = () => Promise.reject(Object.assign(new Error(""), { name }));
     }, error);
     if (sentences.size) await page.click("#try-again");
-    else await page.uncheck("#use-mic");
+    else for (const box of ["#use-mic", "#use-camera"]) await page.uncheck(box).then(() => page.check(box));
     await page.waitForFunction((seen) => !seen.includes(document.querySelector("#trouble b").textContent) && !document.querySelector("#trouble").hidden, [...sentences]);
     sentences.add(await page.textContent("#trouble b"));
     if (error === "NotAllowedError") await shot(page, "trouble-phone");

@@ -67,10 +67,10 @@ async function serve() {
 }
 
 /** examples/browser_call, as cargo built it. */
-async function startRust(cleanup, calls) {
+async function startRust(cleanup, calls, listen = "127.0.0.1:0") {
   const program = process.env.ORTC_BROWSER_CALL ?? join(root, "target/debug/examples/browser_call");
   const more = calls ? ["--calls", String(calls)] : [];
-  const child = spawn(program, ["--listen", "127.0.0.1:0", ...more], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(program, ["--listen", listen, ...more], { stdio: ["ignore", "pipe", "inherit"] });
   cleanup.push(() => child.kill());
   const lines = [];
   const ended = new Promise((resolve) => child.once("exit", resolve));
@@ -83,7 +83,11 @@ async function startRust(cleanup, calls) {
     });
     ended.then((code) => reject(new Error(`browser_call ended with ${code}`)));
   });
-  return { url, lines, ended, ws: url.replace(/^http/, "ws") };
+  const kill = () => {
+    child.kill("SIGKILL");
+    return ended;
+  };
+  return { url, lines, ended, kill, ws: url.replace(/^http/, "ws") };
 }
 
 export async function launchChromium(cleanup) {
@@ -118,7 +122,7 @@ export async function run(name, limitSeconds, body, launch = launchChromium) {
       browser,
       name,
       errors,
-      rust: (calls) => startRust(cleanup, calls),
+      rust: (calls, listen) => startRust(cleanup, calls, listen),
       /** A page, by itself the empty one of the tests; what it complains about fails the test. */
       async page(address = `${url}/test/page.html`, options = {}) {
         const context = await browser.newContext({ permissions: ["camera", "microphone"], ...options });

@@ -1,0 +1,54 @@
+// The drawer beside the call: chat, keypad, wires. Whoever opens it is taken into it, and back to
+// the button that opened it when it is shut.
+import { $, all } from "./dom.js";
+
+const FIRST = { chat: "#say input", keypad: ".keys button", wires: '[data-tab="wires"]' };
+let tab = "chat";
+
+const opener = () => $(`[data-open="${tab}"]`);
+
+export const drawer = {
+  get open() { return !$("#drawer").hidden; },
+  shows: (name) => drawer.open && tab === name,
+
+  show(name, focus = FIRST[name]) {
+    tab = name;
+    $("#drawer").hidden = false;
+    for (const button of all("[data-tab]")) {
+      const chosen = button.dataset.tab === name;
+      button.setAttribute("aria-selected", String(chosen));
+      button.tabIndex = chosen ? 0 : -1;
+    }
+    for (const panel of all("[data-panel]")) panel.hidden = panel.dataset.panel !== name;
+    for (const button of all("[data-open]")) button.setAttribute("aria-expanded", String(button.dataset.open === name));
+    if (name === "chat") opener().classList.remove("dot");
+    $(focus).focus();
+  },
+
+  shut() {
+    if (!drawer.open) return;
+    const within = $("#drawer").contains(document.activeElement);
+    $("#drawer").hidden = true;
+    for (const button of all("[data-open]")) button.setAttribute("aria-expanded", "false");
+    if (within) opener().focus();
+  },
+};
+
+for (const button of all("[data-open]")) {
+  button.onclick = () => (drawer.shows(button.dataset.open) ? drawer.shut() : drawer.show(button.dataset.open));
+}
+const tabs = all("[data-tab]");
+for (const [at, button] of tabs.entries()) {
+  const show = ({ dataset }) => drawer.show(dataset.tab, `[data-tab="${dataset.tab}"]`);
+  button.onclick = () => show(button);
+  button.onkeydown = ({ key }) => {
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: -1 }[key];
+    if (to !== undefined) show(tabs.at(to % tabs.length));
+  };
+}
+$("#shut").onclick = () => drawer.shut();
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.isComposing || !drawer.open) return;
+  event.preventDefault();
+  drawer.shut();
+});
