@@ -1,19 +1,8 @@
 // The demo page as a person uses it, on a desktop and on a phone; screenshots in target/browser/.
 import { join } from "node:path";
-import { assert, assertNoSdp, capture, run, shots } from "./harness.mjs";
+import { assert, assertNoSdp, capture, pictures, run, shots } from "./harness.mjs";
 
 const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
-
-/** Until so many tiles show a picture that moves. */
-async function pictures(page, count) {
-  await page.waitForFunction((count) => document.querySelectorAll("#tiles .tile.picture").length >= count, count, { timeout: 10_000 });
-  const frames = () => page.$$eval("#tiles video", (videos) => videos.map((video) => video.getVideoPlaybackQuality().totalVideoFrames));
-  const before = await frames();
-  await page.waitForFunction(
-    (before) => [...document.querySelectorAll("#tiles video")].every((video, at) => video.getVideoPlaybackQuality().totalVideoFrames > before[at] + 3),
-    before, { timeout: 10_000 },
-  );
-}
 
 const shot = (page, name) => page.screenshot({ path: join(shots, `${name}.png`) });
 

@@ -87,7 +87,7 @@ async function startRust(cleanup, calls, listen = "127.0.0.1:0") {
     child.kill("SIGKILL");
     return ended;
   };
-  return { url, lines, ended, kill, ws: url.replace(/^http/, "ws") };
+  return { url, lines, ended, kill, signal: (name) => child.kill(name), ws: url.replace(/^http/, "ws") };
 }
 
 export async function launchChromium(cleanup) {
@@ -122,6 +122,8 @@ export async function run(name, limitSeconds, body, launch = launchChromium) {
       browser,
       name,
       errors,
+      /** Complaints that belong to what the test does. */
+      forgive: (pattern) => errors.splice(0, errors.length, ...errors.filter((text) => !pattern.test(text))),
       rust: (calls, listen) => startRust(cleanup, calls, listen),
       /** A page, by itself the empty one of the tests; what it complains about fails the test. */
       async page(address = `${url}/test/page.html`, options = {}) {
@@ -155,6 +157,19 @@ function watch(page, errors) {
     if (message.type() === "error") errors.push(message.text());
     else if (process.env.ORTC_VERBOSE) console.log(`# ${message.text()}`);
   });
+}
+
+/** On the demo page: until so many tiles show a picture that moves. */
+export async function pictures(page, count) {
+  await page.waitForFunction((count) => document.querySelectorAll("#tiles .tile.picture").length >= count, count, { timeout: 20_000 });
+  await page.waitForFunction(() => {
+    const videos = [...document.querySelectorAll("#tiles .tile.picture video")];
+    const frames = (video) => video.getVideoPlaybackQuality().totalVideoFrames;
+    for (const video of videos) video.first ??= frames(video);
+    if (!videos.every((video) => frames(video) > video.first + 3)) return false;
+    for (const video of videos) delete video.first;
+    return true;
+  }, null, { timeout: 20_000 });
 }
 
 /** Everything that crosses the WebSockets of a page, as the browser itself sees it. */

@@ -78,6 +78,7 @@ class Devices extends EventTarget {
     this.#changed();
     if (this.#running) return;
     this.#running = true;
+    await null; // What is wanted in a row is one question.
     for (;;) {
       for (const kind of KINDS) if (!this.#devices[kind].wanted) this.#take(kind, null);
       const missing = KINDS.filter((kind) => this.#missing(this.#devices[kind]));
