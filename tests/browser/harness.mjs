@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = join(here, "../..");
-const modules = process.env.ORTC_PLAYWRIGHT_DIR ?? join(root, "target/peers");
+export const modules = process.env.ORTC_PLAYWRIGHT_DIR ?? join(root, "target/peers");
 export const { chromium } = createRequire(join(modules, "package.json"))("playwright-core");
 export const shots = join(root, "target/browser");
 

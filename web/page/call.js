@@ -6,6 +6,8 @@ import { devices } from "./devices.js";
 import { Tile } from "./tile.js";
 import { showMessage } from "./wires.js";
 
+const PATIENCE = 15_000; // ms until the user hears that nobody was reached
+
 export class Call {
   #wire;
   #host;
@@ -18,12 +20,13 @@ export class Call {
   #unsent = [];
   #dtmf = null;
   #ended = false;
+  #patience = 0;
   #follow = () => this.#send();
 
   /**
    * `host` has what differs: `rust` (the peer is a program) and `iceServers`; and it is told what
    * the user must know: `met`, `alone`, `left`, `full`, `busy` and `lost` of the signalling,
-   * `changed` of the connection, `over` at the end.
+   * `changed` and `unreached` of the connection, `over` at the end.
    */
   constructor(wire, host) {
     this.#wire = wire;
@@ -65,9 +68,12 @@ export class Call {
       this.#waiting.splice(0).forEach((message) => this.#hear(message));
     });
     this.#changed(connection);
+    // Where not one candidate of the other side can be used, browsers wait for ever.
+    this.#patience = setTimeout(() => ["new", "searching"].includes(connection.state) && this.#host.unreached(this), PATIENCE);
   }
 
   #disconnect() {
+    clearTimeout(this.#patience);
     const connection = this.#connection;
     this.#connection = this.#chat = this.#dtmf = null;
     this.#introduced = false;

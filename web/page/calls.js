@@ -123,6 +123,11 @@ function host(plan) {
       tell("The server is gone", "Nobody can come to this call before it is back.", ["Try again", again], hangUp(mine));
     },
 
+    unreached(mine) {
+      const retry = ["Try again", served ? () => mine.restart() : again];
+      tell("No way to the other side", "A network in between lets nothing through, or the other side is gone.", retry, hangUp(mine));
+    },
+
     changed(mine, state, reason) {
       status(state, STATES[state]);
       if (state === "connected") untell();
@@ -131,8 +136,7 @@ function host(plan) {
         else tell("The call has ended", reason === "DtlsFailed" ? "The other side is not who it says it is." : "The other side has closed it.", ["Call again", again], hangUp(mine));
       }
       if (state !== "halted") return;
-      const retry = ["Try again", served ? () => mine.restart() : again];
-      if (reason === "IceFailed") tell("No way to the other side", "A network in between lets nothing through, or the other side is gone.", retry, hangUp(mine));
+      if (reason === "IceFailed") this.unreached(mine);
       else tell("The call is interrupted", "It goes on by itself as soon as something comes through again.", hangUp(mine));
     },
   };
