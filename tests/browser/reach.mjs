@@ -65,6 +65,9 @@ await run("reach", 200, async (test) => {
     await page.waitForSelector('#mute-mic[data-state="muted"]');
     await page.click("#hang-up");
     await page.waitForSelector("#lobby:not([hidden])");
+    await page.goto(`${rust.url}/?link=half`);
+    await page.waitForSelector("#news:not([hidden])");
+    await reachable(page, ["#news .steps button"], `${name}, lobby with a notice`);
     await page.context().close();
   }
 

@@ -80,6 +80,7 @@ export class Call {
     this.#waiting = [];
     connection?.close();
     for (const id of [...this.#tiles.keys()]) if (id !== "own") this.#unshow(id);
+    this.#tiles.get("own")?.blank();
   }
 
   /** Brings what is sent, and the tile that shows it, in line with the devices. */
@@ -212,6 +213,7 @@ export class Call {
     const connection = this.#connection;
     if (!this.connected) return;
     const stats = await connection.stats();
+    if (this.#connection !== connection) return;
     for (const [id, tile] of this.#tiles) {
       const sources = id === "own" ? null : new Set(connection.sources(tile.stream).map(Number));
       tile.update(sources ? stats.inboundRtp.filter((row) => sources.has(row.ssrc)) : stats.outboundRtp, stats.transport);

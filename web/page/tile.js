@@ -55,6 +55,14 @@ export class Tile {
     this.root.remove();
   }
 
+  /** Forgets its figures: they are of a connection that is gone. */
+  blank() {
+    this.#facts.replaceChildren();
+    this.#spark.replaceChildren();
+    this.#history = [];
+    this.#last = null;
+  }
+
   /** Takes the statistics of this stream's sources. */
   update(rows, transport) {
     this.follow();
