@@ -73,6 +73,30 @@ async fn the_demo_page() {
     assert!(script("demo.mjs").await);
 }
 
+/// What is sent, what the own tile shows and what the buttons say, in every order of events.
+#[tokio::test]
+async fn the_pages_controls_follow_its_tracks() {
+    assert!(script("controls.mjs").await);
+}
+
+/// Wrong links, peers that leave, servers that die: said in words, with the next step.
+#[tokio::test]
+async fn the_page_says_what_went_wrong() {
+    assert!(script("words.mjs").await);
+}
+
+/// Every screen keeps the bar in reach, the keyboard finds its way, axe finds nothing.
+#[tokio::test]
+async fn the_page_is_in_reach_of_everybody() {
+    assert!(script("reach.mjs").await);
+}
+
+/// The module in the README, as printed.
+#[tokio::test]
+async fn the_readmes_module_calls_rust() {
+    assert!(script("readme.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {
@@ -88,6 +112,7 @@ async fn script(name: &str) -> bool {
     setting("ORTC_CHROMIUM", "/usr/bin/chromium".into());
     let modules = setting("ORTC_PLAYWRIGHT_DIR", root.join("target/peers"));
     present(modules.join("node_modules/playwright-core"));
+    present(modules.join("node_modules/axe-core"));
     let begin = Instant::now();
     let output = Command::new("node")
         .arg(script)

@@ -66,6 +66,13 @@ async function serve() {
   return { server, url: `http://localhost:${server.address().port}` };
 }
 
+/** The README's module, as it is printed there. */
+export async function readmeModule() {
+  const [, ...modules] = (await readFile(join(root, "README.md"), "utf8")).split("```js\n");
+  assert(modules.length === 1, `README.md has ${modules.length} modules`);
+  return modules[0].split("```")[0];
+}
+
 /** examples/browser_call, as cargo built it. */
 async function startRust(cleanup, calls, listen = "127.0.0.1:0") {
   const program = process.env.ORTC_BROWSER_CALL ?? join(root, "target/debug/examples/browser_call");
