@@ -73,6 +73,12 @@ async fn the_demo_page() {
     assert!(script("demo.mjs").await);
 }
 
+/// Session descriptions read and written, the modules and who serves them: without a browser.
+#[tokio::test]
+async fn the_pages_modules_without_a_browser() {
+    assert!(script("modules.mjs").await);
+}
+
 /// What is sent, what the own tile shows and what the buttons say, in every order of events.
 #[tokio::test]
 async fn the_pages_controls_follow_its_tracks() {

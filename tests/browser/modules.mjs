@@ -1,0 +1,94 @@
+// The modules of the page without a browser: what reads and composes session descriptions, and how they hang together.
+import assert from "node:assert/strict";
+import { readdir, readFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const web = join(dirname(fileURLToPath(import.meta.url)), "../../web");
+const { agreed, readCodec, sameCodec } = await import(join(web, "ortc/codecs.js"));
+const { compose } = await import(join(web, "ortc/compose.js"));
+const { eat, sideOf } = await import(join(web, "ortc/sdp.js"));
+const { readSide } = await import(join(web, "ortc/side.js"));
+
+// -- A description that is composed is read as it was meant.
+
+const codec = (id, name, more) => readCodec({ payloadId: id, name, ...more });
+const opus = codec(50, "opus", { clockRate: 48000, numChannels: 2, params: [{ name: "minptime", value: "10" }, { name: "useinbandfec", value: "1" }] });
+const vp8 = codec(96, "vp8");
+const rtx = codec(97, "rtx", { params: [{ name: "apt", value: "96" }] });
+const h264 = codec(98, "h264", { parameters: { "packetization-mode": 1, "profile-level-id": "42e01f" } });
+const orphan = codec(99, "rtx", { params: [{ name: "apt", value: "120" }] });
+const MID = "urn:ietf:params:rtp-hdrext:sdes:mid";
+const LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
+const side = readSide({ ice: { usernameFrag: "abcd", password: "a".repeat(22) }, dtls: { fingerprint: { "sha-256": "ab:cd", "sha-512": "01:02" } }, iceLite: true, sctp: { maxMessageSize: 0 } });
+const track = { kind: "video", ssrc: "4294967295", msid: ["one", "two"], codecs: [vp8, rtx, h264], headerExtensions: [{ uri: LEVEL, id: 3 }, { uri: MID, id: 4 }], rtx: { ssrc: "7" }, cname: "me" };
+const sections = [
+  { media: "audio", mid: "0", codecs: [opus] },
+  { media: "audio", mid: "1", codecs: [opus], extensions: [{ uri: LEVEL, id: 1 }], send: { codecs: [opus], extensions: [{ uri: LEVEL, id: 1 }], active: true } },
+  { media: "video", mid: "2", codecs: [vp8, orphan], extensions: [], send: { codecs: [vp8, rtx, orphan], encodings: [{ rid: "h" }, { rid: "l" }], extensions: [], active: true } },
+  { media: "video", mid: "r0", codecs: [], receive: track, rank: 0 },
+  { media: "video", mid: "4", rejected: true },
+  { media: "video", mid: "5", codecs: [vp8] },
+  { media: "application", mid: "6" },
+];
+const offer = compose({ type: "offer", version: 3, side, setup: null, sections });
+const read = eat(offer);
+assert.deepEqual(read.map(({ media, mid, rejected }) => [media, mid, rejected]), sections.map(({ media, mid, rejected = false }) => [media, mid, rejected]));
+assert.deepEqual(read[3].codecs.map((one) => one["payload-id"]), [96, 97, 98]);
+assert.ok(read[3].codecs.every((one, at) => sameCodec(one, track.codecs[at])));
+assert.deepEqual([read[3].ssrc, read[3].rtx, read[3].cname], ["4294967295", "7", "me"]);
+assert.deepEqual(sideOf(read), { ice: { usernameFrag: "abcd", password: "a".repeat(22) }, dtls: { fingerprint: { "sha-256": "AB:CD", "sha-512": "01:02" } } });
+// Payload ids, parameters and channels are those of the description.
+assert.deepEqual(read[1].codecs, [{ ...opus, clockRate: 48000 }]);
+// RFC 8843 section 9: the peer has the extension under 3, so the section that sends goes without it; MID is for its own sections only.
+assert.deepEqual(read[3].extensions, [{ uri: LEVEL, id: 3 }]);
+assert.deepEqual(read[1].extensions, []);
+// A repair without what it repairs is left out; layers have their names.
+assert.deepEqual(read[2].codecs.map((one) => one["payload-id"]), [96, 97]);
+for (const line of ["a=ice-lite", "a=setup:actpass", "a=group:BUNDLE 0 1 2 r0 5 6", "a=max-message-size:0", "a=simulcast:recv h;l", "a=rid:h recv", "a=msid:two r0", "o=- 1 3 IN IP4 127.0.0.1"]) {
+  assert.ok(offer.split("\r\n").includes(line), line);
+}
+const directions = (text) => text.split(/\r\n(?=m=)/).slice(1).map((body) => /a=(sendonly|recvonly|inactive)/.exec(body)?.[1]);
+assert.deepEqual(directions(offer), ["inactive", "recvonly", "recvonly", "sendonly", "inactive", "inactive", undefined]);
+// An answer has of the track what the browser offers, under the browser's ids, and the agreed role.
+const own = [codec(101, "h264", { params: h264.params }), codec(102, "av1")];
+const answer = compose({ type: "answer", version: 4, side, setup: "passive", sections: [sections[0], { ...sections[3], codecs: own, extensions: [{ uri: LEVEL, id: 3 }] }] });
+assert.deepEqual(eat(answer)[1].codecs.map((one) => one["payload-id"]), [101]);
+assert.deepEqual(agreed(track.codecs, own), [own[0]]);
+assert.ok(answer.includes("a=setup:passive") && !answer.includes("a=setup:actpass"));
+// Browsers write sections that ride on another one with port 0.
+assert.deepEqual(eat("v=0\r\nm=audio 0 X 0\r\na=mid:0\r\na=bundle-only\r\nm=audio 0 X 0\r\na=mid:1\r\n").map(({ rejected }) => rejected), [false, true]);
+
+// -- All modules load without a browser, none is imported by what it imports, and each is of one subject.
+
+const names = (await readdir(web, { recursive: true })).filter((name) => name.endsWith(".js"));
+const imports = new Map();
+for (const name of names) {
+  const text = await readFile(join(web, name), "utf8");
+  const found = [...text.matchAll(/^(?:import|export) (?:[^"]* from )?"(\.[^"]*)";$/gm)].map(([, path]) => relative(web, join(web, dirname(name), path)));
+  for (const path of found) assert.ok(names.includes(path), `${name} imports ${path}`);
+  imports.set(name, found);
+  assert.ok(text.split("\n").length <= 330, `${name} has ${text.split("\n").length} lines`);
+  // The API knows nothing of the demo page.
+  if (name.startsWith("ortc")) assert.ok(found.every((path) => path.startsWith("ortc/")), `${name} imports ${found}`);
+}
+const circle = (name, path = []) => {
+  assert.ok(!path.includes(name), `imports go in a circle: ${[...path, name].join(" → ")}`);
+  for (const next of imports.get(name)) circle(next, [...path, name]);
+};
+for (const name of names) circle(name);
+const api = await import(join(web, "ortc.js"));
+assert.deepEqual(Object.keys(api).sort(), [
+  "DTMFMediaStreamTrack", "RTCConnection", "RTCIceCandidateDescription", "RTCSocket", "RTCTrack", "RTCTrackDescription", "getRTCCapabilities", "getRTCCodec", "install",
+]);
+const typings = await readFile(join(web, "ortc.d.ts"), "utf8");
+for (const name of Object.keys(api)) assert.match(typings, new RegExp(`export (class|function) ${name}\\b`));
+
+// -- browser_call serves all of them.
+
+const served = await readFile(join(web, "../examples/browser_call/page.rs"), "utf8");
+for (const name of await readdir(web, { recursive: true, withFileTypes: true })) {
+  const path = relative(web, join(name.parentPath ?? name.path, name.name));
+  if (name.isFile()) assert.ok(served.includes(`"${path}",`), `browser_call does not serve ${path}`);
+}
+console.log(`${names.length} modules`);
