@@ -72,7 +72,8 @@ export async function firefox(cleanup, program = process.env.ORTC_FIREFOX ?? "/u
   return {
     version: capabilities.browserVersion,
     complaints: () => events.map(({ params }) => params).filter(({ level }) => level === "error").map(({ text }) => text),
-    async page(address) {
+    /** A page, once `ready` holds in it. */
+    async page(address, ready = () => window.ready) {
       const { context } = await command("browsingContext.create", { type: "window" });
       await command("browsingContext.navigate", { context, url: address, wait: "complete" });
       /** Like playwright's: a function, what it is given, and what it gives, as JSON. */
@@ -82,9 +83,7 @@ export async function firefox(cleanup, program = process.env.ORTC_FIREFOX ?? "/u
         if (type === "exception") throw new Error(exceptionDetails.text);
         return JSON.parse(result.value);
       };
-      await evaluate(async () => {
-        while (!window.ready) await new Promise((resolve) => setTimeout(resolve, 20));
-      });
+      while (!(await evaluate(ready))) await new Promise((resolve) => setTimeout(resolve, 20));
       return { evaluate, close: () => command("browsingContext.close", { context }) };
     },
   };

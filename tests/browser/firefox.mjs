@@ -88,6 +88,36 @@ await run("firefox", 220, async (test) => {
   }
   assert((await rust.ended) === 0 && rust.lines.at(-1) === "OK", rust.lines.join("\n"));
 
+  // The demo page: camera and microphone are given late, then the drawer.
+  const server = await test.rust();
+  const demo = await browser.page(`${server.url}/`, () => document.documentElement.dataset.ready);
+  await demo.evaluate(async () => {
+    const until = async (look, what) => {
+      for (const end = Date.now() + 20_000; ; await new Promise((resolve) => setTimeout(resolve, 50))) {
+        if (await look()) return;
+        if (Date.now() > end) throw new Error(`never: ${what}`);
+      }
+    };
+    const $ = (selector) => document.querySelector(selector);
+    const pictures = () => document.querySelectorAll("#tiles .tile.picture").length;
+    for (const box of [$("#use-mic"), $("#use-camera")]) if (box.checked) box.click();
+    $("#call-rust").click();
+    await until(() => pictures() === 1, "the clock");
+    $("#mute-camera").click();
+    $("#mute-mic").click();
+    await until(() => pictures() === 3, "the own picture, and back from Rust");
+    await until(() => ["#mute-mic", "#mute-camera"].every((button) => $(button).dataset.state === "live"), "live buttons");
+    $('[data-open="keypad"]').click();
+    await until(() => document.activeElement.textContent === "1", "the first key");
+    document.activeElement.click();
+    await until(() => $("#messages").textContent.includes("heard the digit 1"), "the digit");
+    document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true }));
+    await until(() => document.activeElement.dataset.open === "keypad", "the button again");
+    $("#hang-up").click();
+    await until(() => $("#call").hidden && !$("#lobby").hidden, "the lobby");
+  });
+  console.log("The demo page");
+
   // Chromium and Firefox, in a room of browser_call.
   const rooms = await test.rust();
   const context = await (await launchChromium(test.cleanup)).newContext({ permissions: ["camera", "microphone"] });

@@ -150,6 +150,7 @@ export class Call {
     if (room === "alone") {
       const left = this.#connection !== null;
       this.#disconnect();
+      if (left) this.#unsent = []; // It was for the one who is gone.
       return left ? this.#host.left(this) : this.#host.alone(this);
     }
     return this.#host[room === "busy" ? "busy" : "full"](this);

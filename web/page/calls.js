@@ -154,7 +154,7 @@ function over(title, text, ...steps) {
   if (location.search) history.replaceState(null, "", location.pathname);
   for (const kind of KINDS) devices.mute(kind, false);
   if (title) tell(title, text, ...steps);
-  (title ? $("#news button") : all(".choices button")[0]).focus();
+  (title ? $("#news button") : all(".choices button")[0]).focus({ preventScroll: true });
 }
 
 setInterval(() => {
