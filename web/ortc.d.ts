@@ -198,6 +198,7 @@ export class RTCConnection extends EventTarget {
 
   readonly state: RTCConnectionState;
   readonly reason: DisconnectReason | null;
+  /** Rejects with OperationError when nobody was reached (IceFailed), until `restart`; with InvalidStateError when closed. */
   connected(): Promise<void>;
   stats(): Promise<RTCStats>;
   getStats(): Promise<RTCStatsReport>;

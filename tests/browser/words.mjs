@@ -49,9 +49,27 @@ await run("words", 220, async (test) => {
     other.heard.length = 0;
     await step(page, "Try again");
     await until(() => other.heard.some(({ iceInfo }) => iceInfo), "new credentials");
+    await says(page, "No way to the other side", "Try again");
     await done(page);
     other.close();
-  }));
+  }).concat((async () => {
+    // The same of the API: what waits for a connection hears that there is none.
+    const page = await test.page();
+    const heard = await page.evaluate(async () => {
+      const connection = new ortc.RTCConnection();
+      await connection.ready;
+      connection.setRemote({ ice: { usernameFrag: "abcd", password: "abcdefghijklmnopqrstuvwx" }, dtls: { fingerprint: { "sha-256": Array(32).fill("AB").join(":") } } });
+      connection.connect();
+      connection.setRemoteCandidate({ foundation: "1", component: 1, transport: "udp", priority: 1, connectionAddress: "127.0.0.1", connectionPort: 40_010, type: "host" });
+      const fails = () => connection.connected().then(() => "connected", ({ name, message }) => `${name}: ${message}`);
+      const heard = [await fails(), await fails(), connection.state];
+      connection.restart();
+      return [...heard, connection.state, await fails()];
+    });
+    const error = "OperationError: nobody was reached: IceFailed";
+    assert(heard.join() === [error, error, "halted", "searching", error].join(), heard.join());
+    await done(page);
+  })()));
   unreachable.catch(() => {});
 
   // A link of which a part is missing, or that never was one.

@@ -166,6 +166,7 @@ export class RTCConnection extends Target {
   /** ICE restart: resolves with the new local side, which must be signalled (event `localchange`). */
   restart() {
     this.#alive();
+    if (this.#failedToReach) this.#setState("searching");
     return this.#session.restart();
   }
 
@@ -255,19 +256,22 @@ export class RTCConnection extends Target {
   /** Why the connection was last lost. */
   get reason() { return this.#reason; }
 
+  /** Rejects when nobody was reached, until `restart`, and when the connection is closed. */
   connected() {
-    if (this.#state === "connected") return Promise.resolve();
-    if (this.#state === "closed") return Promise.reject(fail("InvalidStateError", `the connection is closed: ${this.#reason}`));
     return new Promise((resolve, reject) => {
       const look = () => {
         if (this.#state === "connected") resolve();
         else if (this.#state === "closed") reject(fail("InvalidStateError", `the connection is closed: ${this.#reason}`));
+        else if (this.#failedToReach) reject(fail("OperationError", `nobody was reached: ${this.#reason}`));
         else return;
         this.removeEventListener("statechange", look);
       };
       this.addEventListener("statechange", look);
+      look();
     });
   }
+
+  get #failedToReach() { return this.#state === "halted" && this.#reason === "IceFailed"; }
 
   /** The browser's own statistics. */
   getStats() { return this.#pc.getStats(); }

@@ -68,7 +68,12 @@ export class Call {
       this.#waiting.splice(0).forEach((message) => this.#hear(message));
     });
     this.#changed(connection);
-    // Where not one candidate of the other side can be used, browsers wait for ever.
+    this.#bePatient(connection);
+  }
+
+  /** Where not one candidate of the other side can be used, browsers wait for ever. */
+  #bePatient(connection) {
+    clearTimeout(this.#patience);
     this.#patience = setTimeout(() => ["new", "searching"].includes(connection.state) && this.#host.unreached(this), PATIENCE);
   }
 
@@ -184,7 +189,10 @@ export class Call {
 
   /** Looks for a way to the other side once more. */
   restart() {
-    if (this.#connection?.state !== "closed") this.#connection?.restart().catch((error) => console.warn(error));
+    const connection = this.#connection;
+    if (!connection || connection.state === "closed") return;
+    connection.restart().catch((error) => console.warn(error));
+    this.#bePatient(connection);
   }
 
   // -- Tiles
