@@ -168,15 +168,24 @@ function watch(page, errors) {
 
 /** On the demo page: until so many tiles show a picture that moves. */
 export async function pictures(page, count) {
-  await page.waitForFunction((count) => document.querySelectorAll("#tiles .tile.picture").length >= count, count, { timeout: 20_000 });
-  await page.waitForFunction(() => {
-    const videos = [...document.querySelectorAll("#tiles .tile.picture video")];
-    const frames = (video) => video.getVideoPlaybackQuality().totalVideoFrames;
-    for (const video of videos) video.first ??= frames(video);
-    if (!videos.every((video) => frames(video) > video.first + 3)) return false;
-    for (const video of videos) delete video.first;
-    return true;
-  }, null, { timeout: 20_000 });
+  const look = (count) => {
+    const tiles = [...document.querySelectorAll("#tiles .tile")];
+    const seen = tiles.map((tile) => {
+      const video = tile.querySelector("video");
+      const frames = video.getVideoPlaybackQuality().totalVideoFrames;
+      video.first ??= frames;
+      return { name: tile.querySelector(".name").textContent, picture: tile.matches(".picture"), frames: frames - video.first, paused: video.paused, width: video.videoWidth };
+    });
+    const shown = seen.filter(({ picture }) => picture);
+    const done = shown.length >= count && shown.every(({ frames }) => frames > 3);
+    if (done) for (const tile of tiles) delete tile.querySelector("video").first;
+    return { done, seen, status: document.querySelector("#status").textContent };
+  };
+  for (const end = Date.now() + 30_000; ; await pause(50)) {
+    const found = await page.evaluate(look, count);
+    if (found.done) return;
+    assert(Date.now() < end, `not ${count} pictures: ${JSON.stringify(found)}`);
+  }
 }
 
 /** Everything that crosses the WebSockets of a page, as the browser itself sees it. */

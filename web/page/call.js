@@ -53,6 +53,7 @@ export class Call {
     this.#disconnect();
     const connection = new RTCConnection({ iceServers: this.#host.iceServers });
     this.#connection = connection;
+    this.#dtmf = new DTMFMediaStreamTrack();
     connection.oncandidate = ({ candidate }) => this.#say({ candidate });
     connection.onlocalchange = ({ local }) => this.#say({ iceInfo: local });
     connection.onaddstream = ({ stream }) => this.#show(stream);
@@ -103,7 +104,8 @@ export class Call {
       else this.#take(sending);
     }
     for (const added of connection.addStream(this.#sent)) {
-      if (added.kind === "audio" && this.#dtmf) connection.addDtmfHandler(this.#dtmf);
+      // Described at once: a digit may come sooner than the word that there will be digits.
+      if (added.kind === "audio") connection.addDtmfHandler(this.#dtmf);
       this.#describe(added);
     }
   }
@@ -247,13 +249,7 @@ export class Call {
 
   /** False where there is no microphone whose packets could carry it. */
   dial(digit) {
-    const [track] = this.#connection?.tracks({ kind: "audio" }) ?? [];
-    if (!track) return false;
-    if (!this.#dtmf) {
-      this.#dtmf = this.#connection.addDtmfHandler(new DTMFMediaStreamTrack());
-      // From now on the audio track can carry digits: the other side must know.
-      this.#describe(track);
-    }
+    if (!this.#connection?.tracks({ kind: "audio" }).length) return false;
     this.#dtmf.play({ digits: digit, duration: 160, interToneGap: 80 });
     return true;
   }
