@@ -125,8 +125,6 @@ pub use capabilities::{
     RTCRtcpFeedback, negotiate, rtc_capabilities, rtc_codec,
 };
 pub use connection::RTCConnection;
-pub use connection::candidate::RTCIceCandidateDescription;
-pub use connection::certificate::RTCCertificate;
 pub use connection::contributors::RTCContributor;
 pub use connection::data_channel::RTCDataChannel;
 pub use connection::data_options::{
@@ -134,17 +132,20 @@ pub use connection::data_options::{
     RTCDataChannelState, RTCPriorityType,
 };
 pub use connection::data_views::{RTCDataChannelMessages, RTCDataChannelStream};
-pub use connection::event::{RTCConnectionEvent, RTCConnectionEvents};
-pub use connection::fingerprint::{CertificateFingerprint, Fingerprint};
-pub use connection::ice_server::{RTCIceServer, RTCSocketServer};
-pub use connection::options::RTCConnectionOptions;
-pub use connection::restrictions::{RTCMediaLimits, RTCRestrictions};
-pub use connection::roles::{
+pub use connection::description::candidate::RTCIceCandidateDescription;
+pub use connection::description::certificate::RTCCertificate;
+pub use connection::description::fingerprint::{CertificateFingerprint, Fingerprint};
+pub use connection::description::ice_server::{RTCIceServer, RTCSocketServer};
+pub use connection::description::restrictions::{RTCMediaLimits, RTCRestrictions};
+pub use connection::description::roles::{
     GatherStart, LocalCandidates, PeerIdentity, Profile, RTCDtlsRole, RTCIceRole,
 };
-pub use connection::side::{
+pub use connection::description::side::{
     RTCConnectionSide, RTCDtlsConnectionInfo, RTCIceConnectionInfo, RTCSctpConnectionInfo,
 };
+pub use connection::description::unknown_track::{RtpExtHeader, UnknownTrack};
+pub use connection::event::{RTCConnectionEvent, RTCConnectionEvents};
+pub use connection::options::RTCConnectionOptions;
 pub use connection::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 pub use connection::stats::{
     RTCCertificateStats, RTCCodecStats, RTCDataStats, RTCDropStats, RTCFrameStats,
@@ -152,7 +153,6 @@ pub use connection::stats::{
     RTCRemoteInboundRtpStats, RTCStats, RTCTransportStats,
 };
 pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
-pub use connection::unknown::{RtpExtHeader, UnknownTrack};
 pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
 pub use error::{
     DisconnectReason, DtlsFailure, Error, ErrorName, Misuse, PeerFault, Result, TransportFault,

@@ -3,52 +3,29 @@
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod budget_tests;
-pub(crate) mod candidate;
-mod candidate_line;
-#[cfg(test)]
-mod candidate_tests;
-pub(crate) mod certificate;
 pub(crate) mod contributors;
 pub(crate) mod data_channel;
 pub(crate) mod data_options;
 mod data_shared;
 pub(crate) mod data_views;
-#[cfg(test)]
-mod description_fuzz_tests;
+pub(crate) mod description;
 mod digits;
 mod dtmf;
 pub(crate) mod event;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fault_tests;
-pub(crate) mod fingerprint;
-#[cfg(test)]
-mod fingerprint_tests;
 mod fork;
-#[cfg(any(test, fuzzing))]
-pub(crate) mod fuzz;
-pub(crate) mod ice_server;
-#[cfg(test)]
-mod ice_server_tests;
 pub(crate) mod legs;
-mod lenient;
 #[cfg(test)]
 mod many_tests;
 pub(crate) mod options;
 mod receive_track;
 pub(crate) mod receiving;
 mod repair;
-pub(crate) mod restrictions;
-pub(crate) mod roles;
-#[cfg(test)]
-mod roles_tests;
 pub(crate) mod sending;
-mod server_url;
 mod setup;
 pub(crate) mod shared;
-pub(crate) mod side;
-#[cfg(test)]
-mod side_tests;
 mod simulcast;
 mod sink;
 #[cfg(test)]
@@ -69,16 +46,15 @@ use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::engine::ice::{CandidateKind, Credentials};
 use crate::error::{DisconnectReason, DtlsFailure, Error, PeerFault, Result};
 use crate::socket::RTCSocket;
-use candidate::{RTCIceCandidateDescription, Skip};
+use description::candidate::{RTCIceCandidateDescription, Skip};
+use description::fingerprint::fingerprints;
+use description::roles::{RTCDtlsRole, RTCIceRole};
+use description::side::{RTCConnectionSide, RTCSctpConnectionInfo};
 use event::RTCConnectionEvents;
 use options::RTCConnectionOptions;
-use roles::{RTCDtlsRole, RTCIceRole};
 pub(crate) use setup::{needs_relay, server_addresses};
 use shared::{ConnectionShared, ConnectionState};
-use side::{RTCConnectionSide, RTCSctpConnectionInfo};
 use state::RTCConnectionState;
-#[cfg(test)]
-use {fingerprint::CertificateFingerprint, ice_server::RTCIceServer};
 
 /// Names of the peer's candidates (`.local`) that may be looked up for one connection.
 const MAX_NAMES: usize = 256;
@@ -161,7 +137,7 @@ impl RTCConnection {
             false => &[HashAlgorithm::Sha256],
         };
         let der = self.shared().socket.certificate.der();
-        side.dtls.fingerprint = setup::fingerprints(der, algorithms);
+        side.dtls.fingerprint = fingerprints(der, algorithms);
         side.dtls.role = state.engine.stated_dtls_role().map(Into::into);
         side.socket_id = self.shared().events.socket_id().map(str::to_owned);
         let max_message_size = state.engine.max_message_size();
@@ -180,7 +156,7 @@ impl RTCConnection {
             side.dtls.fingerprint = state
                 .engine
                 .peer_certificate()
-                .and_then(|der| setup::fingerprints(der, HashAlgorithm::ALL));
+                .and_then(|der| fingerprints(der, HashAlgorithm::ALL));
         }
         Some(side)
     }

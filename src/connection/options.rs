@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::certificate::RTCCertificate;
-use super::ice_server::RTCIceServer;
-use super::restrictions::RTCRestrictions;
-use super::roles::{GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole};
-use super::side::{RTCConnectionSide, RTCIceConnectionInfo};
 use crate::budget::DEFAULT_BUDGET;
+use crate::connection::description::certificate::RTCCertificate;
+use crate::connection::description::ice_server::RTCIceServer;
+use crate::connection::description::restrictions::RTCRestrictions;
+use crate::connection::description::roles::{
+    GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
+};
+use crate::connection::description::side::{RTCConnectionSide, RTCIceConnectionInfo};
 use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::media::Kind;
 use crate::rtp::HeaderExtension;

@@ -5,19 +5,17 @@ use std::net::IpAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::candidate::RTCIceCandidateDescription;
 use super::event::MAX_WAITING_EVENTS;
-use super::fingerprint::{CertificateFingerprint, Fingerprint};
-use super::ice_server::{RTCIceServer, parse_servers};
 use super::legs::EventSink;
 use super::options::RTCConnectionOptions;
 use super::receiving::Receiving;
-use super::restrictions::RTCRestrictions;
-use super::roles::{GatherStart, PeerIdentity};
-use super::server_url::ParsedServer;
 use super::shared::{ConnectionShared, ConnectionState};
 use crate::budget::Budget;
-use crate::engine::certificate::{HashAlgorithm, digest};
+use crate::connection::description::candidate::RTCIceCandidateDescription;
+use crate::connection::description::ice_server::{RTCIceServer, parse_servers};
+use crate::connection::description::restrictions::RTCRestrictions;
+use crate::connection::description::roles::{GatherStart, PeerIdentity};
+use crate::connection::description::server_url::ParsedServer;
 use crate::engine::ice::{Credentials, IceConfig};
 use crate::engine::{Engine, EngineConfig, Identity};
 use crate::error::{Error, Result};
@@ -229,21 +227,6 @@ fn server_address(server: ParsedServer) -> ServerAddress {
             .zip(server.credential)
             .map(|(username, password)| Arc::new(TurnCredentials { username, password })),
     }
-}
-
-/// The fingerprints of a certificate, the strongest first (rows A53 to A56).
-pub(super) fn fingerprints(
-    der: &[u8],
-    algorithms: &[HashAlgorithm],
-) -> Option<CertificateFingerprint> {
-    let mut all = CertificateFingerprint::default();
-    let mut algorithms = algorithms.to_vec();
-    algorithms.sort_by(|one, two| two.cmp(one));
-    for algorithm in algorithms {
-        let one = Fingerprint::new(algorithm.name(), digest(algorithm, der)).ok()?;
-        all.push(one).ok()?;
-    }
-    Some(all)
 }
 
 /// The time of day in NTP's 32.32 fixed-point form (RFC 3550 section 4).

@@ -6,17 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use super::candidate::RTCIceCandidateDescription;
 use super::data_channel::Channels;
 use super::data_options::DataChannelCloseReason;
 use super::event::RTCConnectionEvent;
 use super::legs::EventSink;
 use super::receiving::Receiving;
-use super::restrictions::RTCRestrictions;
-use super::roles::LocalCandidates;
-use super::side::RTCConnectionSide;
 use super::sink::removed;
 use super::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
+use crate::connection::description::candidate::RTCIceCandidateDescription;
+use crate::connection::description::fingerprint::fingerprints;
+use crate::connection::description::restrictions::{RTCRestrictions, profiles};
+use crate::connection::description::roles::LocalCandidates;
+use crate::connection::description::side::RTCConnectionSide;
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::data::{ChannelKey, DEFAULT_MAX_MESSAGE};
 use crate::engine::guard;
@@ -233,7 +234,7 @@ impl ConnectionShared {
                 let fingerprint = state
                     .engine
                     .peer_certificate()
-                    .and_then(|der| super::setup::fingerprints(der, HashAlgorithm::ALL));
+                    .and_then(|der| fingerprints(der, HashAlgorithm::ALL));
                 if let Some(fingerprint) = fingerprint {
                     self.events
                         .push(RTCConnectionEvent::PeerFingerprint(fingerprint));
@@ -325,6 +326,27 @@ impl ConnectionState {
     /// Why no verb is taken any more: the connection is closed, or is being closed.
     pub(crate) fn over(&self) -> Option<DisconnectReason> {
         self.closed.or_else(|| self.engine.closing())
+    }
+
+    /// Puts restrictions into force; in case of an error those before stay.
+    ///
+    /// `InvalidState` for another choice of encryption after `connect`.
+    pub(crate) fn restrict(
+        &mut self,
+        receive: RTCRestrictions,
+        send: RTCRestrictions,
+    ) -> Result<()> {
+        let profiles = profiles(&[&receive, &send])?;
+        if !self.engine.set_srtp_profiles(profiles) {
+            return Err(Error::invalid_state(
+                "the encryption cannot change once connect was called",
+            ));
+        }
+        self.engine
+            .restrict_extensions(&receive.header_extensions, &send.header_extensions);
+        self.receive_restrictions = receive;
+        self.send_restrictions = send;
+        Ok(())
     }
 
     pub(super) fn add_remote_candidate(

@@ -10,13 +10,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::RTCConnection;
-use super::roles::RTCIceRole;
-use super::setup::fingerprints;
 use super::shared::ConnectionState;
 use super::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
+use crate::connection::description::encryption::srtp_name;
+use crate::connection::description::fingerprint::{Fingerprint, fingerprints};
+use crate::connection::description::roles::RTCIceRole;
 use crate::engine::EngineCounters;
 use crate::engine::certificate::HashAlgorithm;
-use crate::engine::dtls::{DtlsRole, SrtpProfile};
+use crate::engine::dtls::DtlsRole;
 use identity::certificates;
 
 pub use ice::RTCIceCandidatePairStats;
@@ -209,9 +210,7 @@ impl ConnectionState {
         let engine = &self.engine;
         let sha256 = |der: &[u8]| {
             let all = fingerprints(der, &[HashAlgorithm::Sha256])?;
-            all.iter()
-                .next()
-                .map(super::fingerprint::Fingerprint::value)
+            all.iter().next().map(Fingerprint::value)
         };
         let feedback = engine.rtp().transport_reports();
         let traffic = engine.traffic();
@@ -322,13 +321,4 @@ impl ConnectionState {
 fn milliseconds(time: SystemTime) -> f64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_secs_f64() * 1_000.0
-}
-
-/// Names of the IANA registry "DTLS-SRTP Protection Profiles".
-pub(super) fn srtp_name(profile: SrtpProfile) -> &'static str {
-    match profile {
-        SrtpProfile::AeadAes128Gcm => "SRTP_AEAD_AES_128_GCM",
-        SrtpProfile::AeadAes256Gcm => "SRTP_AEAD_AES_256_GCM",
-        SrtpProfile::Aes128CmHmacSha1_80 => "SRTP_AES128_CM_HMAC_SHA1_80",
-    }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serializer;
 
-use crate::connection::restrictions::RTCRestrictions;
+use crate::connection::description::restrictions::RTCRestrictions;
 use crate::error::{Error, Result};
 use crate::media::stream::MediaStream;
 use crate::media::track::MediaStreamTrack;

@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::connection::candidate::RTCIceCandidateDescription;
-use crate::connection::side::RTCConnectionSide;
+use crate::connection::description::candidate::RTCIceCandidateDescription;
+use crate::connection::description::side::RTCConnectionSide;
 use crate::media::{RTCCodec, RTCMediaAttributes};
 
 /// Whose names to write.

@@ -12,8 +12,8 @@ pub use socket::{RTCSocketDescription, RTCSocketEvent, RTCSocketEvents, RTCSocke
 pub use stream::RTCMediaStream;
 
 use crate::connection::RTCConnection;
-use crate::connection::restrictions::RTCRestrictions;
-use crate::connection::side::RTCConnectionSide;
+use crate::connection::description::restrictions::RTCRestrictions;
+use crate::connection::description::side::RTCConnectionSide;
 use crate::error::{Error, Result};
 use crate::media::sending::RTCTrack;
 use crate::media::stream::MediaStream;

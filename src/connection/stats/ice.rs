@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::connection::candidate::RTCIceCandidateDescription;
+use crate::connection::description::candidate::RTCIceCandidateDescription;
 use crate::connection::shared::ConnectionState;
 use crate::engine::ice::{PairState, PairStats};
 

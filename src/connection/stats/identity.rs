@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::connection::fingerprint::Fingerprint;
-use crate::connection::setup::fingerprints;
+use crate::connection::description::fingerprint::{Fingerprint, fingerprints};
 use crate::connection::shared::ConnectionState;
 use crate::engine::certificate::HashAlgorithm;
 use crate::media::{Kind, RTCCodec};

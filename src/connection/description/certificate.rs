@@ -1,7 +1,6 @@
 //! RTCCertificate: the identity of a socket (rows B41, G39).
 
-use super::fingerprint::CertificateFingerprint;
-use super::setup::fingerprints;
+use super::fingerprint::{CertificateFingerprint, fingerprints};
 use crate::engine::certificate::{Certificate, HashAlgorithm};
 use crate::error::Result;
 

@@ -4,9 +4,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::candidate::RTCIceCandidateDescription;
+use super::fingerprint::CertificateFingerprint;
+use super::ice_server::RTCIceServer;
 use super::restrictions::RTCRestrictions;
-use super::{RTCConnectionSide, RTCIceCandidateDescription};
-use super::{fingerprint::CertificateFingerprint, ice_server::RTCIceServer};
+use super::side::RTCConnectionSide;
 use crate::media::{Kind, RTCTrackDescription};
 use crate::{RTCCapabilities, negotiate, rtc_capabilities};
 
@@ -85,7 +87,7 @@ pub(crate) fn candidate_line(data: &[u8]) {
 
 #[cfg(test)]
 pub(crate) mod seeds {
-    use super::super::description_fuzz_tests::BASES;
+    use super::super::fuzz_tests::BASES;
     use super::*;
 
     pub(crate) fn json() -> Vec<Vec<u8>> {
@@ -100,7 +102,7 @@ pub(crate) mod seeds {
 
     pub(crate) fn candidate_lines() -> Vec<Vec<u8>> {
         [
-            super::super::description_fuzz_tests::LINE,
+            super::super::fuzz_tests::LINE,
             "candidate:1 1 UDP 2130706431 2001:db8::1 9 typ host",
             "candidate:1 1 tcp 1518280447 192.0.2.1 9 typ host tcptype active",
             "candidate:1 1 udp 1 1f2a.local 5 typ relay raddr :: rport 0 generation 0",

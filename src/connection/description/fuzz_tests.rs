@@ -5,8 +5,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::candidate::RTCIceCandidateDescription;
+use super::fingerprint::CertificateFingerprint;
 use super::fuzz::round_trip;
-use super::{CertificateFingerprint, RTCConnectionSide, RTCIceCandidateDescription, RTCIceServer};
+use super::ice_server::RTCIceServer;
+use super::side::RTCConnectionSide;
 use crate::simnet::Rng;
 
 const SEED: u64 = 11;

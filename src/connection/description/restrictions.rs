@@ -3,8 +3,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::shared::ConnectionState;
-use super::stats::srtp_name;
+use super::encryption::srtp_name;
 use crate::engine::dtls::SrtpProfile;
 use crate::error::{Error, Result};
 use crate::media::{Kind, RTCCodec, RTCMediaAttributes, RTCTrackDescription};
@@ -175,7 +174,7 @@ impl RTCRestrictions {
 }
 
 /// The SRTP profiles that all of these allow.
-fn profiles(restrictions: &[&RTCRestrictions]) -> Result<Vec<SrtpProfile>> {
+pub(crate) fn profiles(restrictions: &[&RTCRestrictions]) -> Result<Vec<SrtpProfile>> {
     let mut allowed = SrtpProfile::ALL.to_vec();
     for names in restrictions.iter().map(|one| &one.encryption) {
         let unknown = |name: &&String| !SrtpProfile::ALL.iter().any(|p| srtp_name(*p) == **name);
@@ -190,29 +189,6 @@ fn profiles(restrictions: &[&RTCRestrictions]) -> Result<Vec<SrtpProfile>> {
         ));
     }
     Ok(allowed)
-}
-
-impl ConnectionState {
-    /// Puts restrictions into force; in case of an error those before stay.
-    ///
-    /// `InvalidState` for another choice of encryption after `connect`.
-    pub(crate) fn restrict(
-        &mut self,
-        receive: RTCRestrictions,
-        send: RTCRestrictions,
-    ) -> Result<()> {
-        let profiles = profiles(&[&receive, &send])?;
-        if !self.engine.set_srtp_profiles(profiles) {
-            return Err(Error::invalid_state(
-                "the encryption cannot change once connect was called",
-            ));
-        }
-        self.engine
-            .restrict_extensions(&receive.header_extensions, &send.header_extensions);
-        self.receive_restrictions = receive;
-        self.send_restrictions = send;
-        Ok(())
-    }
 }
 
 fn exceeds(declared: &RTCMediaAttributes, limit: &RTCMediaAttributes) -> bool {

@@ -8,6 +8,7 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::lenient::OneOrMany;
+use crate::engine::certificate::{HashAlgorithm, digest};
 use crate::error::{Error, Result};
 
 /// The hash of a certificate.
@@ -267,4 +268,19 @@ impl<'de> Visitor<'de> for Forms {
         }
         Ok(all)
     }
+}
+
+/// The fingerprints of a certificate, the strongest first (rows A53 to A56).
+pub(crate) fn fingerprints(
+    der: &[u8],
+    algorithms: &[HashAlgorithm],
+) -> Option<CertificateFingerprint> {
+    let mut all = CertificateFingerprint::default();
+    let mut algorithms = algorithms.to_vec();
+    algorithms.sort_by(|one, two| two.cmp(one));
+    for algorithm in algorithms {
+        let one = Fingerprint::new(algorithm.name(), digest(algorithm, der)).ok()?;
+        all.push(one).ok()?;
+    }
+    Some(all)
 }
