@@ -75,7 +75,7 @@ async fn g023_digits_go_to_chromium_and_come_from_it() {
     const DIGITS: &str = "0123456789*#ABCD";
     // 16 digits of 300 ms, and some time around them.
     let with = |mut command: Vec<String>| {
-        *command.last_mut().unwrap() = "8".into();
+        *command.last_mut().unwrap() = "10".into();
         command.extend(["--dtmf", DIGITS].map(String::from));
         command
     };

@@ -202,15 +202,21 @@ async function listen(track) {
   }
 }
 
-function press(digits) {
+// A sender can take digits a little after the connection is there, on a busy machine.
+async function press(digits) {
   const { dtmf } = pc.getSenders().find((sender) => sender.dtmf);
+  const deadline = performance.now() + 20_000;
+  while (!dtmf.canInsertDTMF) {
+    if (performance.now() > deadline) throw new Error(`no digits can be sent: ${pc.connectionState}, ${pc.iceConnectionState}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
   dtmf.ontonechange = ({ tone }) => (sentDigits += tone);
   dtmf.insertDTMF(digits);
 }
 
 async function result(seconds, digits) {
   await connected(20_000);
-  if (digits) press(digits);
+  if (digits) await press(digits);
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const stats = [...(await pc.getStats()).values()];
   const of = (type) => stats.find((entry) => entry.type === type) ?? {};
