@@ -4,6 +4,11 @@ use std::time::Duration;
 
 /// The compensation for timer reconsideration converging below the intended rate: e - 3/2.
 const COMPENSATION: f64 = 1.21828;
+/// A peer that does not know of our reduced minimum reports this seldom; timeouts of members go
+/// by it (RFC 3550 section 6.2).
+pub(super) const FIXED_MINIMUM: Duration = Duration::from_secs(5);
+/// The longest interval that is drawn: 1.5 of the deterministic one, over the compensation.
+pub(super) const LONGEST_DRAW: f64 = 1.5 / COMPENSATION;
 /// UDP and IPv4 headers count into the average packet size (RFC 3550 section 6.2).
 const OVERHEAD: usize = 28;
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::router::{Declaration, ReceiverId};
+use super::declaration::{Declaration, ReceiverId};
 
 type Ids = BTreeSet<ReceiverId>;
 

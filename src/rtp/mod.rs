@@ -1,22 +1,22 @@
 //! RTP and RTCP without I/O: headers, routing, statistics, reports, feedback.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod cname;
+mod declaration;
 mod demux;
 mod event;
 pub(crate) mod extensions;
 mod header;
 mod history;
-mod incoming;
 mod interval;
 mod label;
 mod labels;
 mod nack;
-mod outgoing;
 mod packet;
 mod receiver;
+mod reception;
 mod red;
 mod red_window;
-mod repair;
 mod reports;
 mod router;
 mod sender;
@@ -44,6 +44,8 @@ mod transport_cc_tests;
 pub use extensions::{AudioLevel, HeaderExtension};
 pub use packet::{RtpExtensions, RtpPacket};
 
+pub(crate) use cname::cname_from_random;
+pub(crate) use declaration::{Declaration, ReceiverId};
 pub(crate) use demux::is_rtcp;
 pub(crate) use event::{KeyframeRequest, RtpConfig, RtpEvent};
 pub(crate) use extensions::{
@@ -53,12 +55,11 @@ pub(crate) use extensions::{
 pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
 pub(crate) use history::History;
 pub(crate) use label::MediaLabel;
-pub(crate) use outgoing::cname_from_random;
+pub(crate) use reception::Reception;
 pub(crate) use red::{
     MAX_RED_BLOCK, MAX_RED_OFFSET, RED_HEADER, RED_LAST_HEADER, parse_red, write_red_header,
     write_red_last_header,
 };
 pub(crate) use red_window::RedWindow;
-pub(crate) use repair::Reception;
-pub(crate) use router::{Declaration, ReceiverId, Route, Router};
+pub(crate) use router::{Route, Router};
 pub(crate) use session::RtpSession;

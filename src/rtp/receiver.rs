@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::label::MediaLabel;
 use super::nack::{Arrival, NackTracker};
-use super::repair::Reception;
+use super::reception::Reception;
 use super::reports::{ReportBlock, ntp_middle};
 
 /// RFC 3550 appendix A.1.

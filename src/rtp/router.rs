@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::declaration::{Declaration, ReceiverId};
 use super::demux::check_payload_type;
 use super::labels::{Labels, only};
 use crate::error::{Error, Result};
@@ -10,21 +11,6 @@ use crate::error::{Error, Result};
 /// Bound on known SSRCs, declared and learnt. A packet of one more is `Unknown`, and counted;
 /// declaring one more is an error.
 const MAX_SSRCS: usize = 1_000;
-
-/// A receiver, as the router numbers them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ReceiverId(pub(crate) u32);
-
-/// What the application said about the packets of one receiver.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Declaration {
-    /// "audio", "video", ...; an SSRC cannot change its kind.
-    pub(crate) kind: &'static str,
-    pub(crate) ssrcs: Vec<u32>,
-    pub(crate) mid: Option<String>,
-    pub(crate) rid: Option<String>,
-    pub(crate) payload_types: Vec<u8>,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {

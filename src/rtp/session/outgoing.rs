@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Instant;
 
-use super::event::KeyframeRequest;
-use super::nack;
-use super::reports::{
+use super::RtpSession;
+use crate::rtp::event::KeyframeRequest;
+use crate::rtp::nack;
+use crate::rtp::reports::{
     self, MAX_COUNT, MAX_NACK_ENTRIES, ReportBlock, SenderInfo, sdes_chunk_len, write_bye,
     write_cname, write_fir, write_nack, write_pli, write_receiver_report, write_sender_report,
     write_transport,
 };
-use super::session::RtpSession;
 
 /// Bound on a compound packet, in bytes before SRTCP adds its 20: a datagram of 1,200 bytes passes
 /// everywhere.
@@ -220,18 +220,4 @@ impl RtpSession {
             self.out.push_back(out);
         }
     }
-}
-
-/// A CNAME of 96 random bits in base 64 (RFC 7022 section 4.2), for one connection.
-pub(crate) fn cname_from_random(random: [u8; 12]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let digit = |bits: u32| ALPHABET.get((bits & 0x3f) as usize).map(|b| char::from(*b));
-    random
-        .chunks_exact(3)
-        .flat_map(|chunk| {
-            let bits = chunk.iter().fold(0u32, |bits, b| bits << 8 | u32::from(*b));
-            [bits >> 18, bits >> 12, bits >> 6, bits]
-        })
-        .filter_map(digit)
-        .collect()
 }

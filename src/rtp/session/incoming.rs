@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
-use super::event::RtpEvent;
-use super::receiver::SenderClock;
-use super::reports::{
+use super::RtpSession;
+use crate::rtp::event::RtpEvent;
+use crate::rtp::receiver::SenderClock;
+use crate::rtp::reports::{
     Blocks, Rtcp, fir_entries, is_valid_compound, nack_sequence_numbers, packets, parts, words,
 };
-use super::session::RtpSession;
-use super::transport_cc;
+use crate::rtp::transport_cc;
 
 /// Bound on the sequence numbers that one compound can ask for again; the rest is counted.
 const MAX_NACKED: usize = 1_000;
