@@ -147,10 +147,13 @@ pub use connection::description::unknown_track::{RtpExtHeader, UnknownTrack};
 pub use connection::event::{RTCConnectionEvent, RTCConnectionEvents};
 pub use connection::options::RTCConnectionOptions;
 pub use connection::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
-pub use connection::stats::{
-    RTCCertificateStats, RTCCodecStats, RTCDataStats, RTCDropStats, RTCFrameStats,
-    RTCIceCandidatePairStats, RTCInboundRtpStats, RTCMemoryStats, RTCOutboundRtpStats,
-    RTCRemoteInboundRtpStats, RTCStats, RTCTransportStats,
+pub use connection::stats::ice::RTCIceCandidatePairStats;
+pub use connection::stats::identity::{RTCCertificateStats, RTCCodecStats};
+pub use connection::stats::rtp::{
+    RTCFrameStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats,
+};
+pub use connection::stats::transport::{
+    RTCDataStats, RTCDropStats, RTCMemoryStats, RTCStats, RTCTransportStats,
 };
 pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
 pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};

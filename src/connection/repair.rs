@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::shared::ConnectionState;
-use super::stats::RTCFrameStats;
+use super::stats::rtp::RTCFrameStats;
 use crate::engine::{ReceiverRepair, RedCounters, RedFormat, RedStream, RtxStream};
 use crate::error::Result;
 use crate::media::sending::SendingTrack;

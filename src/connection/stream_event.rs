@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::RTCConnection;
 use super::contributors::RTCContributor;
 use super::shared::ConnectionState;
-use super::stats::{RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats};
+use super::stats::rtp::{RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats};
 use crate::media::stream::MediaStream;
 use crate::media::track::MediaStreamTrack;
 use crate::queue::Queue;

@@ -54,6 +54,17 @@ def without_tests(text):
     return "".join(kept), names
 
 
+def inline_modules_flat(text):
+    """What a module written inside a file calls super is the file itself."""
+    position = 0
+    while found := re.compile(r"\bmod\s+\w+\s*(?=\{)").search(text, position):
+        end = end_of_item(text, found.end())
+        inside = re.sub(r"\bsuper\b", "self", text[found.end() : end])
+        text = text[: found.end()] + inside + text[end:]
+        position = end
+    return text
+
+
 def use_paths(tree, prefix=()):
     """The (path, name) pairs of a use tree; the name is None for a glob."""
     tree = tree.strip()
@@ -94,7 +105,7 @@ class Crate:
 
     def read(self, module, file, directory):
         text, hidden = without_tests(without_comments(file.read_text()))
-        self.files[module], self.text[module] = file, text
+        self.files[module], self.text[module] = file, inline_modules_flat(text)
         self.children[module] = set()
         for name in re.findall(r"\bmod\s+(\w+)\s*;", text):
             for child, below in (

@@ -3,8 +3,7 @@
 use serde::Serialize;
 
 use crate::connection::description::candidate::RTCIceCandidateDescription;
-use crate::connection::shared::ConnectionState;
-use crate::engine::ice::{PairState, PairStats};
+use crate::engine::ice::PairStats;
 
 /// A pair of candidates that ICE has.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,33 +38,4 @@ pub struct RTCIceCandidatePairStats {
 
 pub(super) fn pair_id(pair: &PairStats) -> String {
     format!("CP{}-{}", pair.local.addr, pair.remote.addr)
-}
-
-impl ConnectionState {
-    pub(super) fn candidate_pairs(&self) -> Vec<RTCIceCandidatePairStats> {
-        let describe = |candidate| RTCIceCandidateDescription::from_engine(candidate, None);
-        let pairs = self.engine.ice().pair_stats();
-        pairs
-            .iter()
-            .map(|pair| RTCIceCandidatePairStats {
-                id: pair_id(pair),
-                state: match pair.state {
-                    PairState::Waiting => "waiting",
-                    PairState::InProgress => "in-progress",
-                    PairState::Succeeded => "succeeded",
-                    PairState::Failed => "failed",
-                },
-                nominated: pair.nominated,
-                selected: pair.selected,
-                priority: pair.priority,
-                local_candidate: describe(&pair.local),
-                remote_candidate: describe(&pair.remote),
-                current_round_trip_time: pair.rtt.map(|rtt| rtt.as_secs_f64()),
-                requests_sent: pair.requests_sent,
-                requests_received: pair.requests_received,
-                responses_sent: pair.responses_sent,
-                responses_received: pair.responses_received,
-            })
-            .collect()
-    }
 }

@@ -1,11 +1,8 @@
 //! Codecs and certificates.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use crate::connection::description::fingerprint::{Fingerprint, fingerprints};
-use crate::connection::shared::ConnectionState;
 use crate::engine::certificate::HashAlgorithm;
 use crate::media::{Kind, RTCCodec};
 
@@ -53,25 +50,12 @@ pub(super) fn codec_id(sending: bool, payload_type: u8) -> String {
     format!("{direction}{payload_type}")
 }
 
-impl ConnectionState {
-    pub(super) fn codec_stats(&self) -> Vec<RTCCodecStats> {
-        let sent = self.sending.values().flat_map(|track| {
-            let kind = track.source.kind();
-            track.codecs.iter().map(move |codec| (true, kind, codec))
-        });
-        let received = self.receiving.codecs_by_kind();
-        let received = received.map(|(kind, codec)| (false, kind, codec));
-        let mut all = BTreeMap::new();
-        for (sending, kind, codec) in sent.chain(received) {
-            let id = codec_id(sending, codec.payload_id);
-            all.entry(id)
-                .or_insert_with_key(|id| describe(id, sending, kind, codec));
-        }
-        all.into_values().collect()
-    }
-}
-
-fn describe(id: &str, sending: bool, kind: Kind, codec: &RTCCodec) -> RTCCodecStats {
+pub(super) fn codec_described(
+    id: &str,
+    sending: bool,
+    kind: Kind,
+    codec: &RTCCodec,
+) -> RTCCodecStats {
     let name = codec
         .facts()
         .map_or(codec.name.as_str(), |facts| facts.iana_name);

@@ -1,12 +1,7 @@
 //! Streams of RTP, each by its SSRC.
 
-use std::time::{Instant, SystemTime};
-
 use serde::Serialize;
 
-use super::identity::codec_id;
-use super::milliseconds;
-use crate::connection::shared::ConnectionState;
 use crate::media::{JitterStats, Kind};
 
 /// A source that is received.
@@ -156,102 +151,4 @@ impl From<JitterStats> for RTCFrameStats {
             packets_discarded: stats.late + stats.duplicates + stats.overflow,
         }
     }
-}
-
-impl ConnectionState {
-    pub(in crate::connection) fn inbound_rtp(&self) -> Vec<RTCInboundRtpStats> {
-        let engine = &self.engine;
-        let heard = self.receiving.sources(engine);
-        heard
-            .filter_map(|source| {
-                let stats = engine.rtp().inbound_stats(source.ssrc)?;
-                Some(RTCInboundRtpStats {
-                    ssrc: source.ssrc,
-                    kind: source.kind,
-                    mid: source.mid,
-                    rid: source.rid,
-                    codec_id: codec_id(false, stats.payload_type),
-                    packets_received: stats.packets_received + stats.restored,
-                    bytes_received: stats.bytes_received + stats.restored_bytes,
-                    packets_lost: stats.packets_lost,
-                    jitter: stats.jitter.as_secs_f64(),
-                    last_packet_received_timestamp: wall_clock(stats.last_packet),
-                    nack_count: stats.nacks_sent,
-                    pli_count: stats.plis_sent,
-                    fir_count: stats.firs_sent,
-                    retransmitted_packets_received: stats.restored,
-                    retransmitted_bytes_received: stats.restored_bytes,
-                    fec_packets_received: source.red.received,
-                    fec_bytes_received: source.red.bytes,
-                    fec_packets_discarded: source.red.discarded,
-                    rtx_ssrc: source.rtx_ssrc,
-                    frames: source.frames,
-                })
-            })
-            .collect()
-    }
-
-    pub(in crate::connection) fn outbound_rtp(&self) -> Vec<RTCOutboundRtpStats> {
-        let (engine, mut all) = (&self.engine, Vec::new());
-        for track in self.sending.values() {
-            let ssrc = track.ssrc;
-            let Some(stats) = engine.rtp().outbound_stats(ssrc) else {
-                continue;
-            };
-            let rtx_ssrc = engine.rtx_ssrc(ssrc);
-            let rtx = rtx_ssrc.and_then(|ssrc| engine.rtp().outbound_stats(ssrc));
-            let (rtx_packets, rtx_bytes) =
-                rtx.map_or((0, 0), |rtx| (rtx.packets_sent, rtx.bytes_sent));
-            let remote = stats.remote;
-            all.push(RTCOutboundRtpStats {
-                ssrc,
-                kind: track.source.kind(),
-                mid: track.mux_id.clone(),
-                rid: track.rid.clone(),
-                codec_id: codec_id(true, track.payload_type()),
-                active: track.is_sent(),
-                packets_sent: stats.packets_sent + rtx_packets,
-                bytes_sent: stats.bytes_sent + rtx_bytes,
-                frames_sent: track.frames_sent,
-                pli_count: stats.plis,
-                fir_count: stats.firs,
-                nack_count: stats.nacks,
-                retransmitted_packets_sent: stats.resent + rtx_packets,
-                retransmitted_bytes_sent: stats.resent_bytes + rtx_bytes,
-                rtx_ssrc,
-                remote_packets_lost: remote.map(|remote| remote.cumulative_lost),
-                round_trip_time: remote
-                    .and_then(|remote| remote.rtt)
-                    .map(|rtt| rtt.as_secs_f64()),
-            });
-        }
-        all
-    }
-
-    pub(in crate::connection) fn remote_inbound_rtp(&self) -> Vec<RTCRemoteInboundRtpStats> {
-        let mut all = Vec::new();
-        for track in self.sending.values() {
-            let Some(stats) = self.engine.rtp().outbound_stats(track.ssrc) else {
-                continue;
-            };
-            let Some(remote) = stats.remote else { continue };
-            all.push(RTCRemoteInboundRtpStats {
-                ssrc: track.ssrc,
-                kind: track.source.kind(),
-                timestamp: wall_clock(remote.at),
-                packets_lost: remote.cumulative_lost,
-                fraction_lost: f64::from(remote.fraction_lost) / 256.0,
-                jitter: remote.jitter.as_secs_f64(),
-                round_trip_time: remote.rtt.map(|rtt| rtt.as_secs_f64()),
-                total_round_trip_time: stats.total_rtt.as_secs_f64(),
-                round_trip_time_measurements: stats.rtt_measurements,
-            });
-        }
-        all
-    }
-}
-
-fn wall_clock(at: Instant) -> f64 {
-    let now = SystemTime::now();
-    milliseconds(now.checked_sub(at.elapsed()).unwrap_or(now))
 }

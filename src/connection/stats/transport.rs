@@ -1,28 +1,12 @@
-//! What a connection has done so far, under the names and units of the W3C's statistics.
-
-mod ice;
-mod identity;
-mod rtp;
-
-use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
+//! The statistics of a connection: as a whole, its data channels, its memory and its drops.
 
 use serde::Serialize;
 
-use super::RTCConnection;
-use super::shared::ConnectionState;
-use super::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
-use crate::connection::description::encryption::srtp_name;
-use crate::connection::description::fingerprint::{Fingerprint, fingerprints};
+use super::ice::RTCIceCandidatePairStats;
+use super::identity::{RTCCertificateStats, RTCCodecStats};
+use super::rtp::{RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats};
 use crate::connection::description::roles::RTCIceRole;
-use crate::engine::EngineCounters;
-use crate::engine::certificate::HashAlgorithm;
-use crate::engine::dtls::DtlsRole;
-use identity::certificates;
-
-pub use ice::RTCIceCandidatePairStats;
-pub use identity::{RTCCertificateStats, RTCCodecStats};
-pub use rtp::{RTCFrameStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats};
+use crate::connection::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 
 /// A snapshot of a connection's statistics. Serialises with the W3C's member names.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -188,137 +172,4 @@ pub struct RTCDropStats {
     pub relay: u64,
     /// Socket, all its connections: errors reported by receive calls, e.g. ICMP.
     pub socket_receive: u64,
-}
-
-impl RTCConnection {
-    /// A snapshot of the statistics. Stays available after `close`.
-    pub fn stats(&self) -> RTCStats {
-        let shared = self.shared();
-        let own = shared.socket.certificate.der();
-        let mut stats = shared.lock().stats(own);
-        let socket = shared.socket.udp_counters.stats();
-        stats.dropped.socket_unknown = shared.socket.unrouted.load(Ordering::Relaxed);
-        stats.dropped.socket_send = socket.send_dropped;
-        stats.dropped.socket_receive = socket.recv_errors;
-        stats.dropped.relay = shared.socket.relay_dropped();
-        stats
-    }
-}
-
-impl ConnectionState {
-    pub(super) fn stats(&self, own_certificate: &[u8]) -> RTCStats {
-        let engine = &self.engine;
-        let sha256 = |der: &[u8]| {
-            let all = fingerprints(der, &[HashAlgorithm::Sha256])?;
-            all.iter().next().map(Fingerprint::value)
-        };
-        let feedback = engine.rtp().transport_reports();
-        let traffic = engine.traffic();
-        let pairs = engine.ice().pair_stats();
-        let selected = pairs.iter().find(|pair| pair.selected);
-        let transport = RTCTransportStats {
-            state: engine.state().into(),
-            ice_state: engine.ice().state().into(),
-            ice_role: engine.ice().role().map(Into::into),
-            dtls_state: engine.secure_state().into(),
-            dtls_role: engine.dtls_role().map(|role| match role {
-                DtlsRole::Client => "client",
-                DtlsRole::Server => "server",
-            }),
-            dtls_cipher: engine.cipher_suite(),
-            srtp_cipher: engine.srtp_profile().map(srtp_name),
-            local_fingerprint: sha256(own_certificate),
-            remote_fingerprint: engine.peer_certificate().and_then(sha256),
-            packets_sent: traffic.packets_sent,
-            bytes_sent: traffic.bytes_sent,
-            packets_received: traffic.packets_received,
-            bytes_received: traffic.bytes_received,
-            selected_candidate_pair_id: selected.map(ice::pair_id),
-            selected_candidate_pair_changes: traffic.selections,
-            current_round_trip_time: selected
-                .and_then(|pair| pair.rtt)
-                .map(|rtt| rtt.as_secs_f64()),
-            transport_feedback_received: feedback.messages,
-            transport_packets_arrived: feedback.received,
-            transport_packets_lost: feedback.lost,
-        };
-        let data = engine.data_counters();
-        let ice = engine.ice().counters();
-        let dtls = engine.dtls_counters();
-        let rtcp = engine.rtp().counters();
-        let repair = engine.repair_counters();
-        let EngineCounters {
-            unknown_protocol,
-            wrong_path,
-            early_dtls,
-            early_media,
-            malformed_rtp,
-            rejected_srtp,
-            unknown_rtp,
-            outgoing_dropped,
-        } = engine.counters();
-        RTCStats {
-            timestamp: milliseconds(SystemTime::now()),
-            transport,
-            candidate_pairs: self.candidate_pairs(),
-            inbound_rtp: self.inbound_rtp(),
-            outbound_rtp: self.outbound_rtp(),
-            remote_inbound_rtp: self.remote_inbound_rtp(),
-            codecs: self.codec_stats(),
-            certificates: certificates(own_certificate, engine.peer_certificate()),
-            data: RTCDataStats {
-                channels: self.channels.len(),
-                round_trip_time: engine.data_rtt().map(|rtt| rtt.as_secs_f64()),
-                max_datagram: engine.largest_data_datagram(),
-                retransmitted: data.sctp.retransmitted,
-                abandoned: data.sctp.abandoned,
-                dropped_packets: data.sctp.dropped + data.early_packets,
-                dropped_messages: data.dropped_messages,
-                refused_channels: data.refused_channels,
-            },
-            memory: RTCMemoryStats {
-                limit: engine.budget().limit(),
-                channels: engine.budget().channels(),
-                packets: engine.budget().packets(),
-                others: engine.held(),
-                messages: engine.unread().get(),
-                packets_dropped: engine.budget().dropped(),
-            },
-            dropped: RTCDropStats {
-                unknown_protocol,
-                wrong_path,
-                early_dtls,
-                early_media,
-                malformed_rtp,
-                rejected_srtp,
-                unknown_rtp,
-                outgoing: outgoing_dropped,
-                stun: ice.malformed
-                    + ice.unknown_local
-                    + ice.wrong_username
-                    + ice.wrong_integrity
-                    + ice.unknown_transaction
-                    + ice.asymmetric_response
-                    + ice.rejected,
-                dtls: dtls.dropped + dtls.plaintext_alerts,
-                rtcp: rtcp.compounds_invalid
-                    + rtcp.packets_malformed
-                    + rtcp.byes_ignored
-                    + rtcp.feedback_ignored,
-                retransmissions: repair.unrelated + repair.malformed + repair.needless,
-                unanswered_nacks: repair.unanswered,
-                ignored_candidates: self.ignored_candidates,
-                socket_unknown: 0,
-                socket_send: 0,
-                relay: 0,
-                socket_receive: 0,
-            },
-        }
-    }
-}
-
-/// The W3C's unit of points in time; before 1970 is 1970.
-fn milliseconds(time: SystemTime) -> f64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    since.as_secs_f64() * 1_000.0
 }

@@ -1,0 +1,9 @@
+//! What a connection has done so far, under the names and units of the W3C's statistics.
+
+mod clock;
+mod collect;
+mod collect_rtp;
+pub(crate) mod ice;
+pub(crate) mod identity;
+pub(crate) mod rtp;
+pub(crate) mod transport;
