@@ -9,10 +9,10 @@ use ring::hmac;
 use ring::rand::SystemRandom;
 use rtc_crypto::{CryptoError, RTCCrypto, RTCCryptoProvider, RTCRandom};
 
-use super::DtlsFailure;
 use super::fast::SeenCrypto;
-use super::record::{DTLS_1_0, DTLS_1_2};
-use crate::error::{Error, Result};
+use super::kind;
+use super::record::{DTLS_1_0, DTLS_1_2, HANDSHAKE, fragments, records};
+use crate::error::{DtlsFailure, Error, Result};
 
 /// RFC 5764 section 4.1.1.
 const USE_SRTP: u16 = 14;
@@ -20,6 +20,16 @@ const USE_SRTP: u16 = 14;
 const EXTENDED_MASTER_SECRET: u16 = 23;
 /// The length of the cookies of rtc-dtls.
 const COOKIE: usize = 20;
+
+/// Whether a datagram begins with a ClientHello, or a piece of one.
+pub(crate) fn is_hello(datagram: &[u8]) -> bool {
+    let first = records(datagram).next();
+    first.is_some_and(|record| {
+        let is_plain = (record.epoch, record.content_type) == (0, HANDSHAKE);
+        let piece = fragments(record.body).next();
+        is_plain && piece.is_some_and(|piece| piece.kind == kind::CLIENT_HELLO)
+    })
+}
 
 /// The start of a ClientHello (RFC 6347 section 4.2.1).
 #[derive(Debug)]

@@ -22,6 +22,13 @@ pub(super) struct Heard {
     pub(super) datagram: u64,
 }
 
+/// Whether the record of a message is that of the one before, or the next.
+pub(super) fn follows(before: &Heard, after: &Heard) -> bool {
+    let (_, last) = before.message.records;
+    let (first, _) = after.message.records;
+    first == last || Some(first) == last.checked_add(1)
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Added {

@@ -9,6 +9,10 @@ pub(super) const APPLICATION_DATA: u8 = 23;
 pub(super) const DTLS_1_0: [u8; 2] = [0xfe, 0xff];
 pub(super) const DTLS_1_2: [u8; 2] = [0xfe, 0xfd];
 
+/// Alerts: level and description (RFC 5246 section 7.2).
+pub(super) const CLOSE_NOTIFY: [u8; 2] = [1, 0];
+pub(super) const HANDSHAKE_FAILURE: [u8; 2] = [2, 40];
+
 pub(super) const RECORD_HEADER: usize = 13;
 const FRAGMENT_HEADER: usize = 12;
 

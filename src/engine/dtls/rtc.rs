@@ -6,6 +6,8 @@
 mod adapter;
 mod attempt;
 mod client;
+mod client_flight;
+mod client_hello;
 mod doubt;
 mod ending;
 mod established;
@@ -13,179 +15,26 @@ mod keyed;
 mod plaintext;
 mod server;
 mod server_flight;
+mod side;
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::Instant;
+
+use bytes::Bytes;
 
 #[cfg(test)]
 pub(super) use self::adapter::ONLY_CHACHA;
-
-use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::Range;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-use webrtc_dtls::crypto::Certificate as DtlsCertificate;
-use webrtc_dtls::endpoint::Endpoint;
-
-use self::adapter::settings;
-use self::attempt::{Attempt, Making};
-use self::client::Client;
-use self::doubt::{Doubt, Stranger};
-use self::server::Server;
-use super::fast::{self, Front, Records};
-use super::flight::Flight;
-use super::hello::CookieProvider;
-use super::inbox::Inbox;
-use super::reassembly::Reassembly;
+use self::adapter::PEER;
+pub(crate) use self::side::RtcDtls;
+use self::side::State;
+use super::fast::{self, Front};
 use super::record::{APPLICATION_DATA, records};
-use super::{DtlsConfig, DtlsCounters, DtlsEvent, DtlsFailure, DtlsRole, DtlsTransport};
-use crate::engine::certificate::{self, Certificate};
+use super::{DtlsCounters, DtlsEvent, DtlsFailure, DtlsRole, DtlsTransport};
 use crate::engine::guard::contain;
 use crate::error::{Error, Result};
 
-/// rtc-dtls keys associations by address; there is one each, so any address serves.
-const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
-/// Encrypted records that came before their turn, in number and bytes.
-const MAX_EARLY: usize = 100;
-const MAX_EARLY_BYTES: usize = 64 * 1024;
-/// Associations under way at the same time.
-const MAX_ATTEMPTS: usize = 3;
-/// Signatures verified for one datagram: the dearest takes less than a millisecond.
-const MAX_VERIFICATIONS: usize = 8;
-/// Combinations of messages remembered as tried.
-const MAX_TRIED: usize = 1_000;
-/// How long messages that are less likely the peer's wait for better ones.
-const GRACE: Duration = Duration::from_millis(100);
 const MAX_WRITE: usize = 16 * 1024;
-/// Alerts: level and description (RFC 5246 section 7.2).
-const CLOSE_NOTIFY: [u8; 2] = [1, 0];
-const HANDSHAKE_FAILURE: [u8; 2] = [2, 40];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    New,
-    Handshaking,
-    Connected,
-    Over,
-}
-
-/// What only the handshake needs.
-#[derive(Default)]
-struct Handshake {
-    pieces: Reassembly,
-    inbox: Inbox,
-    /// The number of the datagram being read.
-    datagram: u64,
-    /// Something new came that a signature may prove.
-    unproved: bool,
-    /// Combinations that no signature proves.
-    tried: VecDeque<[u32; 4]>,
-    attempts: Vec<Attempt>,
-    early: VecDeque<Vec<u8>>,
-    early_bytes: usize,
-    doubt: Doubt,
-    stranger: Stranger,
-    /// The peer, or somebody else, sent a message of a handshake.
-    heard: bool,
-    client: Client,
-    server: Server,
-    /// When messages that wait for better ones are taken as they are.
-    grace: Option<Instant>,
-}
-
-/// [`DtlsTransport`] on rtc-dtls.
-pub(crate) struct RtcDtls {
-    role: DtlsRole,
-    config: DtlsConfig,
-    /// What we show: our certificate.
-    shown: Vec<DtlsCertificate>,
-    /// For the first association.
-    spare: Option<Making>,
-    handshake: Box<Handshake>,
-    /// Once connected with another cipher than AES-GCM.
-    endpoint: Option<Endpoint>,
-    /// Once connected with AES-GCM.
-    fast: Option<Records>,
-    state: State,
-    /// Server, once connected: its last flight.
-    flight: Flight,
-    next_number: u64,
-    transmits: VecDeque<Bytes>,
-    events: VecDeque<DtlsEvent>,
-    deadline: Option<Instant>,
-    asks_for_proof: bool,
-    counters: DtlsCounters,
-}
-
-impl RtcDtls {
-    pub(crate) fn new(
-        certificate: &Certificate,
-        role: DtlsRole,
-        config: DtlsConfig,
-    ) -> Result<Self> {
-        let mut side = Self {
-            role,
-            config,
-            shown: vec![certificate.to_dtls()],
-            spare: None,
-            handshake: Box::default(),
-            endpoint: None,
-            fast: None,
-            state: State::New,
-            flight: Flight::default(),
-            next_number: 0,
-            transmits: VecDeque::new(),
-            events: VecDeque::new(),
-            deadline: None,
-            asks_for_proof: false,
-            counters: DtlsCounters::default(),
-        };
-        side.spare = Some(side.making()?);
-        if role == DtlsRole::Server {
-            side.handshake.server.make_cookies()?;
-        }
-        Ok(side)
-    }
-
-    fn making(&mut self) -> Result<Making> {
-        if let Some(spare) = self.spare.take() {
-            return Ok(spare);
-        }
-        let provider = Arc::new(CookieProvider::new(certificate::provider()?));
-        let config = settings(&self.config, &provider)
-            .with_certificates(self.shown.clone())
-            .build(self.role == DtlsRole::Client, None)
-            .map_err(Error::crypto)?;
-        Ok(Making {
-            provider,
-            config: Arc::new(config),
-        })
-    }
-
-    /// Shows other certificates than its own, as a cheat would.
-    #[cfg(test)]
-    pub(super) fn present(&mut self, chain: Vec<DtlsCertificate>) {
-        self.shown = chain;
-        self.spare = None;
-    }
-
-    /// Whether it could say something under keys.
-    #[cfg(test)]
-    pub(super) fn has_keys(&self) -> bool {
-        self.state == State::Connected || self.is_any_ready()
-    }
-
-    #[cfg(test)]
-    pub(super) fn bare_config(mut self) -> Arc<webrtc_dtls::config::HandshakeConfig> {
-        self.making()
-            .unwrap_or_else(|error| unreachable!("{error}"))
-            .config
-    }
-
-    fn drop_record(&mut self) {
-        self.counters.dropped = self.counters.dropped.saturating_add(1);
-    }
-}
 
 impl DtlsTransport for RtcDtls {
     fn start(&mut self, now: Instant) {

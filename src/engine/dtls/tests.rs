@@ -13,6 +13,9 @@ mod strangers;
 mod volume;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 
 use super::*;
 use crate::engine::certificate::Certificate;

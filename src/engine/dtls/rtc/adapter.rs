@@ -1,6 +1,7 @@
 //! The settings and results of rtc-dtls in our types.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,11 +13,12 @@ use webrtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use webrtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile;
 use webrtc_dtls::state::State;
 
-use super::PEER;
 use crate::engine::dtls::hello::CookieProvider;
 use crate::engine::dtls::{DtlsConfig, DtlsEvent, DtlsFailure, KeyingMaterial, SrtpProfile};
 use crate::engine::guard::contain;
 
+/// rtc-dtls keys associations by address; there is one each, so any address serves.
+pub(super) const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 /// The fragment size rtc-dtls is told, which does not count the headers.
 const FRAGMENT: usize = 1_100;
 

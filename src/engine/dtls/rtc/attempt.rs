@@ -14,8 +14,7 @@ use webrtc_dtls::content::ContentType;
 use webrtc_dtls::endpoint::{Endpoint, EndpointEvent};
 use webrtc_dtls::record_layer::record_layer_header::{PROTOCOL_VERSION1_2, RecordLayerHeader};
 
-use super::PEER;
-use super::adapter::read;
+use super::adapter::{PEER, read};
 use crate::engine::dtls::DtlsFailure;
 use crate::engine::dtls::flight::Flight;
 use crate::engine::dtls::hello::CookieProvider;
@@ -26,6 +25,8 @@ use crate::engine::dtls::record::{
 };
 use crate::engine::guard::contain;
 
+/// Associations under way at the same time.
+pub(super) const MAX_ATTEMPTS: usize = 3;
 /// Largest piece of a message handed to rtc-dtls.
 const PIECE: usize = 8 * 1024;
 

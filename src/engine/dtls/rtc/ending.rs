@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
-use super::{CLOSE_NOTIFY, HANDSHAKE_FAILURE, Handshake, PEER, RtcDtls, State};
+use super::adapter::PEER;
+use super::side::{Handshake, RtcDtls, State};
 use crate::engine::dtls::flight::Flight;
-use crate::engine::dtls::record::{ALERT, DTLS_1_2, plaintext};
+use crate::engine::dtls::record::{ALERT, CLOSE_NOTIFY, DTLS_1_2, HANDSHAKE_FAILURE, plaintext};
 use crate::engine::dtls::{DtlsEvent, DtlsFailure, DtlsRole};
 use crate::engine::guard::contain;
 

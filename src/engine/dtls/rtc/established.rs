@@ -7,10 +7,12 @@ use bytes::Bytes;
 use webrtc_dtls::endpoint::EndpointEvent;
 
 use super::adapter::read;
-use super::{CLOSE_NOTIFY, DtlsRole, RtcDtls, State};
+use super::side::{RtcDtls, State};
 use crate::engine::dtls::flight::renumber;
-use crate::engine::dtls::record::{ALERT, APPLICATION_DATA, HANDSHAKE, Record, records};
-use crate::engine::dtls::{DtlsEvent, DtlsFailure};
+use crate::engine::dtls::record::{
+    ALERT, APPLICATION_DATA, CLOSE_NOTIFY, HANDSHAKE, Record, records,
+};
+use crate::engine::dtls::{DtlsEvent, DtlsFailure, DtlsRole};
 
 impl RtcDtls {
     pub(super) fn early_record(&mut self, now: Instant, raw: &[u8]) {

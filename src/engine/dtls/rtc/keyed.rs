@@ -5,12 +5,16 @@ use std::time::Instant;
 
 use webrtc_dtls::endpoint::EndpointEvent;
 
-use super::adapter::{read, summary};
+use super::adapter::{PEER, read, summary};
 use super::attempt::Attempt;
-use super::{DtlsRole, MAX_EARLY, MAX_EARLY_BYTES, PEER, RtcDtls, State};
+use super::side::{RtcDtls, State};
 use crate::engine::dtls::flight::Flight;
 use crate::engine::dtls::record::{ALERT, HANDSHAKE};
-use crate::engine::dtls::{DtlsEvent, DtlsFailure};
+use crate::engine::dtls::{DtlsEvent, DtlsFailure, DtlsRole};
+
+/// Encrypted records that came before their turn, in number and bytes.
+const MAX_EARLY: usize = 100;
+const MAX_EARLY_BYTES: usize = 64 * 1024;
 
 impl RtcDtls {
     pub(super) fn keep_early(&mut self, raw: &[u8]) {

@@ -4,13 +4,13 @@
 use std::time::Instant;
 
 use super::attempt::Attempt;
-use super::{DtlsRole, MAX_TRIED, RtcDtls, State};
+use super::side::{MAX_TRIED, RtcDtls, State};
 use crate::engine::dtls::inbox::Added;
 use crate::engine::dtls::reassembly::Message;
 use crate::engine::dtls::record::{
     ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, Record, fragments,
 };
-use crate::engine::dtls::{DtlsFailure, kind, proof};
+use crate::engine::dtls::{DtlsFailure, DtlsRole, kind, proof};
 
 impl RtcDtls {
     pub(super) fn handshaking(&mut self, now: Instant, record: &Record<'_>) {

@@ -1,28 +1,19 @@
 //! The flight of a server: answered once the signature in it proves it.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::adapter::{SUITES, profile_ids};
-use super::{GRACE, MAX_TRIED, MAX_VERIFICATIONS, RtcDtls};
+use super::client::Proved;
+use super::side::{MAX_TRIED, MAX_VERIFICATIONS, RtcDtls};
 use crate::engine::dtls::flight::Flight;
 use crate::engine::dtls::hello::{self, Offer};
-use crate::engine::dtls::inbox::Heard;
+use crate::engine::dtls::inbox::{Heard, follows};
 use crate::engine::dtls::reassembly::Message;
 use crate::engine::dtls::{DtlsFailure, kind, proof};
 
-/// A proved part of the server's flight, by the ids of the messages.
-pub(super) struct Proved {
-    base: u16,
-    hello: u32,
-    certificate: u32,
-    exchange: u32,
-    /// Whether the certificate is one that was announced.
-    is_the_peers: bool,
-    key: Vec<u8>,
-    said: Vec<u8>,
-    signature: Vec<u8>,
-}
+/// How long messages that are less likely the peer's wait for better ones.
+const GRACE: Duration = Duration::from_millis(100);
 
 impl RtcDtls {
     /// Looks for messages of the server that belong together, and answers them.
@@ -252,13 +243,6 @@ impl RtcDtls {
 type Worth = (bool, u8, u64);
 
 const COHERENT: u8 = 2;
-
-/// Whether the record of a message is that of the one before, or the next.
-pub(super) fn follows(before: &Heard, after: &Heard) -> bool {
-    let (_, last) = before.message.records;
-    let (first, _) = after.message.records;
-    first == last || Some(first) == last.checked_add(1)
-}
 
 /// How likely messages of one flight belong together: the server requests a certificate, and sends
 /// the messages that no signature covers right behind those that one does.
