@@ -132,30 +132,8 @@ impl RtcDtls {
         let mut proved: Option<(usize, [Message; 3], bool)> = None;
         let mut strange = Vec::new();
         let handshake = &self.handshake;
-        let inbox = &handshake.inbox;
-        let mut combinations: Vec<(usize, [&Heard; 3])> = Vec::new();
-        for (at, attempt) in handshake.attempts.iter().enumerate().rev() {
-            if attempt.ready {
-                continue;
-            }
-            for verify in inbox.of(4, kind::CERTIFICATE_VERIFY) {
-                for exchange in inbox.of(3, kind::CLIENT_KEY_EXCHANGE) {
-                    for certificate in inbox.of(2, kind::CERTIFICATE) {
-                        combinations.push((at, [certificate, exchange, verify]));
-                    }
-                }
-            }
-        }
-        // The peer's certificate before any other, and what was sent in one go before the rest.
-        if combinations.len() > 1 {
-            combinations.sort_by_cached_key(|(_, [certificate, exchange, verify])| {
-                let gaps = u8::from(!follows(certificate, exchange))
-                    .saturating_add(u8::from(!follows(exchange, verify)));
-                (!self.may_be_the_peers(&certificate.message.body), gaps)
-            });
-        }
         let mut tried = Vec::new();
-        for (at, flight) in combinations {
+        for (at, flight) in self.client_combinations() {
             let [certificate, exchange, verify] = flight;
             let Some(attempt) = handshake.attempts.get(at) else {
                 continue;
@@ -218,6 +196,34 @@ impl RtcDtls {
             }
             None => {}
         }
+    }
+
+    /// Which messages may be one flight of the client, and of which of its hellos; the likeliest first.
+    fn client_combinations(&self) -> Vec<(usize, [&Heard; 3])> {
+        let handshake = &self.handshake;
+        let inbox = &handshake.inbox;
+        let mut combinations: Vec<(usize, [&Heard; 3])> = Vec::new();
+        for (at, attempt) in handshake.attempts.iter().enumerate().rev() {
+            if attempt.ready {
+                continue;
+            }
+            for verify in inbox.of(4, kind::CERTIFICATE_VERIFY) {
+                for exchange in inbox.of(3, kind::CLIENT_KEY_EXCHANGE) {
+                    for certificate in inbox.of(2, kind::CERTIFICATE) {
+                        combinations.push((at, [certificate, exchange, verify]));
+                    }
+                }
+            }
+        }
+        // The peer's certificate before any other, and what was sent in one go before the rest.
+        if combinations.len() > 1 {
+            combinations.sort_by_cached_key(|(_, [certificate, exchange, verify])| {
+                let gaps = u8::from(!follows(certificate, exchange))
+                    .saturating_add(u8::from(!follows(exchange, verify)));
+                (!self.may_be_the_peers(&certificate.message.body), gaps)
+            });
+        }
+        combinations
     }
 
     /// Hands the proved messages to rtc-dtls. Its faults now are those of whoever signed them: the

@@ -8,7 +8,7 @@ use super::client::Proved;
 use super::side::{MAX_TRIED, MAX_VERIFICATIONS, RtcDtls};
 use crate::engine::dtls::flight::Flight;
 use crate::engine::dtls::hello::{self, Offer};
-use crate::engine::dtls::inbox::{Heard, follows};
+use crate::engine::dtls::inbox::{Heard, Inbox, follows};
 use crate::engine::dtls::reassembly::Message;
 use crate::engine::dtls::{DtlsFailure, kind, proof};
 
@@ -101,18 +101,7 @@ impl RtcDtls {
         };
         let mut found = Vec::new();
         let mut fault = None;
-        let mut combinations = Vec::new();
-        let inbox = &self.handshake.inbox;
-        for base in [0u16, 1] {
-            let (second, third) = (base.saturating_add(1), base.saturating_add(2));
-            for exchange in inbox.of(third, kind::SERVER_KEY_EXCHANGE) {
-                for certificate in inbox.of(second, kind::CERTIFICATE) {
-                    for hello in inbox.of(base, kind::SERVER_HELLO) {
-                        combinations.push((base, hello, certificate, exchange));
-                    }
-                }
-            }
-        }
+        let mut combinations = combinations(&self.handshake.inbox);
         // The peer's certificate before any other.
         if combinations.len() > 1 {
             combinations.sort_by_key(|(_, _, certificate, _)| {
@@ -243,6 +232,22 @@ impl RtcDtls {
 type Worth = (bool, u8, u64);
 
 const COHERENT: u8 = 2;
+
+/// Which messages may be one flight of the server.
+fn combinations(inbox: &Inbox) -> Vec<(u16, &Heard, &Heard, &Heard)> {
+    let mut combinations = Vec::new();
+    for base in [0u16, 1] {
+        let (second, third) = (base.saturating_add(1), base.saturating_add(2));
+        for exchange in inbox.of(third, kind::SERVER_KEY_EXCHANGE) {
+            for certificate in inbox.of(second, kind::CERTIFICATE) {
+                for hello in inbox.of(base, kind::SERVER_HELLO) {
+                    combinations.push((base, hello, certificate, exchange));
+                }
+            }
+        }
+    }
+    combinations
+}
 
 /// How likely messages of one flight belong together: the server requests a certificate, and sends
 /// the messages that no signature covers right behind those that one does.
