@@ -1,33 +1,19 @@
-//! The agent: its state, what the application tells it, and what it is asked.
+//! The agent: its state, what it is asked, and the verbs that its other files share.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::inbound::EarlyCheck;
 use super::message::Crypto;
-use super::pair::{Pair, PairKey, PairState, Path, Purpose, Transaction};
-use super::spares::Spare;
-use super::{
-    Candidate, CandidateKind, Credentials, IceConfig, IceCounters, IceEvent, IceState, Role,
-};
+use super::pair::{EarlyCheck, Pair, PairKey, PairState, Transaction};
+use super::path::Path;
+use super::spare::Spare;
+use super::{Candidate, Credentials, IceConfig, IceCounters, IceEvent, IceState, Role};
 
 /// Both queues are emptied after every call; the bounds are for a caller that does not.
 const MAX_TRANSMITS: usize = 256;
 const MAX_EVENTS: usize = 256;
-/// Candidates of credentials that are not known yet.
-const MAX_AHEAD: usize = 512;
-/// Credentials that the peer had before its restarts.
-const MAX_FORMER: usize = 16;
-
-/// How long the path before the last switch is still received on: the peer may switch later.
-const RETIRED_PATH: Duration = Duration::from_secs(30);
-
-/// A side that was told no role, is the controlled one by its credentials, and hears no check for
-/// this long tries as the controlling one: the peer may be a lite agent, which never checks. A
-/// full one repairs it (RFC 8445 section 7.3.1.1).
-pub(super) const LITE_SUSPECTED: Duration = Duration::from_secs(1);
 
 /// A datagram to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,210 +125,6 @@ impl IceAgent {
             events: VecDeque::new(),
             counters: IceCounters::default(),
         }
-    }
-
-    /// The peer's credentials. Different ones than before begin a new generation, as `restart`
-    /// does on the other side. False for those of before a restart of the peer, which change
-    /// nothing: credentials are never used twice (RFC 8445 section 9), so the message was late.
-    pub(crate) fn set_remote_credentials(
-        &mut self,
-        now: Instant,
-        credentials: Credentials,
-    ) -> bool {
-        if self.is_former_remote(&credentials) {
-            return false;
-        }
-        if self.state == IceState::Closed {
-            return true;
-        }
-        self.undecided = false;
-        if let Some(known) = self.remote.clone() {
-            if *known == credentials {
-                return true;
-            }
-            self.new_generation();
-            if known.ufrag != credentials.ufrag {
-                let dated = std::mem::take(&mut self.dated);
-                self.remotes.retain(|r| !dated.contains(&r.addr));
-            }
-            self.former.push_back(known);
-            let surplus = self.former.len().saturating_sub(MAX_FORMER);
-            self.former.drain(..surplus);
-        }
-        if self.role.is_none() {
-            // The drafts know no roles: the greater credentials control. Equal ones are left to
-            // the tie-breaker. A browser always begins as controlling; with a tie-breaker that
-            // agrees with the credentials it ends in the role that they say, and since the DTLS
-            // role follows, a page can know it beforehand.
-            let role = if self.remote_lite {
-                Role::Controlling
-            } else if *self.local > credentials {
-                self.tie_breaker = u64::MAX;
-                Role::Controlling
-            } else if *self.local < credentials {
-                self.tie_breaker = 0;
-                Role::Controlled
-            } else {
-                Role::Controlling
-            };
-            self.role = Some(role);
-            self.push_event(IceEvent::Role(role));
-            self.control_at = (role == Role::Controlled).then_some(now + LITE_SUSPECTED);
-        }
-        self.remote = Some(Arc::new(credentials));
-        self.pair_all(now);
-        self.patience_from = self.started.then_some(now);
-        self.take_candidates_ahead(now);
-        self.replay_early_checks(now);
-        self.drive(now);
-        true
-    }
-
-    /// A candidate that names its credentials: of those in use it is taken, of those of before a
-    /// restart of the peer refused, and of any other kept until they come.
-    pub(crate) fn add_remote_candidate_of(
-        &mut self,
-        now: Instant,
-        candidate: Candidate,
-        ufrag: &str,
-    ) {
-        if self.remote.as_ref().is_some_and(|r| r.ufrag == ufrag) {
-            let addr = candidate.addr;
-            self.add_remote_candidate(now, candidate);
-            if !self.dated.contains(&addr) && self.remotes.iter().any(|r| r.addr == addr) {
-                self.dated.push(addr);
-            }
-        } else if self.former.iter().any(|former| former.ufrag == ufrag) {
-            self.counters.candidates_refused += 1;
-        } else if self.state != IceState::Closed {
-            let known = |(of, one): &(String, Candidate)| of == ufrag && one.addr == candidate.addr;
-            if self.ahead.iter().any(known) {
-                return;
-            }
-            if self.ahead.len() >= MAX_AHEAD {
-                self.ahead.pop_front();
-                self.counters.candidates_refused += 1;
-            }
-            self.ahead.push_back((ufrag.to_owned(), candidate));
-        }
-    }
-
-    fn take_candidates_ahead(&mut self, now: Instant) {
-        let Some(ufrag) = self.remote.as_ref().map(|r| r.ufrag.clone()) else {
-            return;
-        };
-        for (of, candidate) in std::mem::take(&mut self.ahead) {
-            if of == ufrag {
-                self.add_remote_candidate_of(now, candidate, &ufrag);
-            } else {
-                self.ahead.push_back((of, candidate));
-            }
-        }
-    }
-
-    fn pair_all(&mut self, now: Instant) {
-        for local in self.locals.clone() {
-            for remote in self.remotes.clone() {
-                self.add_pair(now, &local, &remote);
-            }
-        }
-    }
-
-    /// RFC 8445 section 6.1.1: against a lite agent the full one controls, whatever it was told. To
-    /// be said before the credentials.
-    pub(crate) fn set_remote_lite(&mut self, lite: bool) {
-        self.remote_lite = lite;
-        if lite && self.role == Some(Role::Controlled) {
-            self.switch_role(Role::Controlling);
-        }
-        if lite {
-            self.control_at = None;
-        }
-    }
-
-    pub(super) fn suspect_lite(&mut self, now: Instant) {
-        if self.started && self.control_at.is_some_and(|at| now >= at) {
-            self.control_at = None;
-            if self.role == Some(Role::Controlled) {
-                self.switch_role(Role::Controlling);
-                for pair in &mut self.pairs {
-                    // Answered by a lite agent, and now to be nominated.
-                    pair.nominate_on_success = false;
-                }
-            }
-        }
-    }
-
-    /// No more remote candidates are signalled. Peer-reflexive ones may still come, so nothing
-    /// fails before the RFC 8863 timer.
-    pub(crate) fn end_of_remote_candidates(&mut self, _now: Instant) {
-        self.remotes_done = true;
-    }
-
-    /// Checks may be sent from now on.
-    pub(crate) fn start(&mut self, now: Instant) {
-        if self.started || self.state == IceState::Closed {
-            return;
-        }
-        self.started = true;
-        self.control_at = self.control_at.map(|_| now + LITE_SUSPECTED);
-        self.patience_from = self.remote.is_some().then_some(now);
-        self.next_check = now;
-        self.set_state(IceState::Checking);
-        self.drive(now);
-    }
-
-    /// ICE restart (RFC 8445 section 9). The path in use stays in use until a pair of the new
-    /// generation is selected. The peer's credentials and candidates hold until it tells new ones,
-    /// which an agent must that restarts too: a peer that does not has nothing to tell.
-    pub(crate) fn restart(&mut self, now: Instant, local: Credentials) {
-        if self.state == IceState::Closed {
-            return;
-        }
-        self.new_generation();
-        self.local = Arc::new(local);
-        self.early.clear();
-        self.undecided = self.remote.is_some();
-        if self.undecided {
-            // Those that name no credentials and come from now on may be of the new ones.
-            self.dated = self.remotes.iter().map(|r| r.addr).collect();
-            self.pair_all(now);
-            self.patience_from = self.started.then_some(now);
-        }
-        self.drive(now);
-    }
-
-    fn new_generation(&mut self) {
-        self.generation += 1;
-        self.remotes
-            .retain(|r| r.kind != CandidateKind::PeerReflexive);
-        self.remotes_done = false;
-        self.pairs.clear();
-        self.spares.clear();
-        self.tries = [0; 16];
-        self.triggered.clear();
-        self.transactions.retain(|t| t.purpose == Purpose::Consent);
-        self.nominating = None;
-        self.first_valid = None;
-        self.patience_from = None;
-        self.consent_lost = false;
-        if self.started && self.selected.is_none() {
-            self.set_state(IceState::Checking);
-        }
-    }
-
-    /// Ends everything; nothing is sent or accepted any more.
-    pub(crate) fn close(&mut self) {
-        self.set_state(IceState::Closed);
-        self.pairs.clear();
-        self.spares.clear();
-        self.triggered.clear();
-        self.transactions.clear();
-        self.early.clear();
-        self.ahead.clear();
-        self.selected = None;
-        self.retired = None;
-        self.transmits.clear();
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
@@ -484,24 +266,6 @@ impl IceAgent {
             remote: key.1,
             data,
         });
-    }
-
-    /// Makes a path the one to send on.
-    pub(super) fn select(&mut self, now: Instant, path: Path) {
-        let same = self.selected_key() == Some(path.key())
-            && self.selected.as_ref().map(|p| p.generation) == Some(path.generation);
-        if same {
-            return;
-        }
-        let event = IceEvent::Selected {
-            local: Candidate::clone(&path.local),
-            remote: Candidate::clone(&path.remote),
-        };
-        if let Some(old) = self.selected.replace(path) {
-            self.retired = Some((old, now + RETIRED_PATH));
-        }
-        self.push_event(event);
-        self.set_state(IceState::Connected);
     }
 
     /// xorshift64; for jitter and for a new tie-breaker, nothing that must be secret.

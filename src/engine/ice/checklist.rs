@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::agent::IceAgent;
 use super::pair::{Pair, PairKey, PairState, PairStats, Purpose, can_pair, is_usable};
-use super::spares::Spare;
-use super::{Candidate, CandidateKind, IceAgent, IceState};
+use super::spare::Spare;
+use super::{Candidate, CandidateKind, IceState};
 
 impl IceAgent {
     /// Adds a local candidate at any time; one known already (same address and base) changes

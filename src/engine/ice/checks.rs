@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::agent::IceAgent;
 use super::message::Check;
-use super::pair::{Pair, PairKey, PairState, Path, Purpose, Transaction};
-use super::spares::{Rank, pair_type};
-use super::{CandidateKind, IceAgent, IceState, Role};
+use super::pair::{Pair, PairKey, PairState, Purpose, Transaction};
+use super::path::Path;
+use super::spare::{Rank, pair_type};
+use super::{CandidateKind, IceState, Role};
 
 /// RFC 8489 section 6.2.1: Rc and Rm.
 const TRANSMISSIONS: u32 = 7;

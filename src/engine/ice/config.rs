@@ -71,10 +71,6 @@ pub(crate) struct IceConfig {
     pub(crate) max_peer_reflexive: usize,
     /// How long the controlling side waits for a better pair than the first one that works.
     pub(crate) nomination_wait: Duration,
-    /// RFC 7675 section 5.1: x 0.8 to 1.2.
-    pub(crate) consent_interval: Duration,
-    pub(crate) consent_timeout: Duration,
-    pub(crate) disconnected_after: Duration,
     /// RFC 8863: the patiently awaiting connectivity timer.
     pub(crate) failed_after: Duration,
     /// For the jitter of consent checks only.
@@ -92,9 +88,6 @@ impl Default for IceConfig {
             max_remote_candidates: 256,
             max_peer_reflexive: 32,
             nomination_wait: Duration::from_millis(200),
-            consent_interval: Duration::from_secs(5),
-            consent_timeout: Duration::from_secs(30),
-            disconnected_after: Duration::from_secs(9),
             failed_after: Duration::from_millis(39_500),
             rng_seed: 1,
         }

@@ -3,9 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::agent::IceAgent;
 use super::pair::{PairKey, PairState, Purpose};
-use super::{IceAgent, IceEvent, IceState};
+use super::{IceEvent, IceState};
 
+/// RFC 7675 section 5.1: between two checks; times 0.8 to 1.2.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// RFC 7675 section 5.1: without an answer for this long nothing more may be sent.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
+/// Without an answer for this long the path is called silent.
+const DISCONNECTED_AFTER: Duration = Duration::from_secs(9);
 /// Least distance of a consent check that the returning peer, or the layer above, prompts.
 const PROMPTED_SPACING: Duration = Duration::from_millis(500);
 
@@ -14,7 +21,7 @@ impl IceAgent {
     pub(super) fn consent_interval(&mut self) -> Duration {
         let permille = 800 + (self.random() >> 32) % 401;
         let permille = u32::try_from(permille).unwrap_or(1000);
-        self.config.consent_interval.saturating_mul(permille) / 1000
+        INTERVAL.saturating_mul(permille) / 1000
     }
 
     pub(super) fn run_consent(&mut self, now: Instant) {
@@ -32,7 +39,7 @@ impl IceAgent {
         let Some(path) = &self.selected else { return };
         let silent = now.saturating_duration_since(path.last_response);
         let due = now >= path.next_consent;
-        if silent >= self.config.disconnected_after && self.state == IceState::Connected {
+        if silent >= DISCONNECTED_AFTER && self.state == IceState::Connected {
             self.set_state(IceState::Disconnected);
             self.search_again();
         }
@@ -46,7 +53,7 @@ impl IceAgent {
 
     /// A consent check went unanswered.
     fn doubt_after(&self) -> Duration {
-        self.config.consent_interval.saturating_mul(13) / 10
+        INTERVAL.saturating_mul(13) / 10
     }
 
     fn may_verify_path(&self) -> Option<PairKey> {
@@ -174,10 +181,10 @@ impl IceAgent {
     pub(super) fn next_consent_timeout(&self) -> Option<Instant> {
         let retired = self.retired.as_ref().map(|(_, until)| *until);
         let path = self.selected.as_ref();
-        let lost = path.map(|p| p.last_response + self.config.consent_timeout);
+        let lost = path.map(|p| p.last_response + TIMEOUT);
         let disconnected = path
             .filter(|_| self.state == IceState::Connected)
-            .map(|p| p.last_response + self.config.disconnected_after);
+            .map(|p| p.last_response + DISCONNECTED_AFTER);
         let doubt = path
             .filter(|_| self.may_verify_path().is_some() && self.may_check())
             .map(|p| p.last_response + self.doubt_after());

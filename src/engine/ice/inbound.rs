@@ -6,23 +6,16 @@ use std::time::{Duration, Instant};
 
 use stun::error_code::{CODE_BAD_REQUEST, CODE_ROLE_CONFLICT, CODE_UNKNOWN_ATTRIBUTE, ErrorCode};
 
+use super::agent::IceAgent;
 use super::checks::FRESH_CHECK;
 use super::message::{self, Class, Inbound};
 use super::nomination::Session;
-use super::pair::{Pair, PairKey, PairState, is_usable};
-use super::{Candidate, CandidateKind, IceAgent, IceEvent, IceState, Role};
+use super::pair::{EarlyCheck, Pair, PairKey, PairState, is_usable};
+use super::{Candidate, CandidateKind, IceEvent, IceState, Role};
 
 const MAX_EARLY_CHECKS: usize = 100;
 /// A peer-reflexive candidate that leads nowhere makes room after this.
 const PEER_REFLEXIVE_CHANCE: Duration = Duration::from_secs(2);
-
-/// An authenticated request that came before the peer's credentials did.
-pub(super) struct EarlyCheck {
-    key: PairKey,
-    sender: String,
-    priority: u32,
-    nominate: bool,
-}
 
 impl IceAgent {
     /// Takes a STUN datagram. Whatever is not valid and authentic is counted and has no other

@@ -18,11 +18,14 @@ mod config;
 mod consent;
 mod credentials;
 mod inbound;
+mod life;
 mod message;
 mod nomination;
 mod pair;
+mod path;
 mod responses;
 mod resumed;
+mod spare;
 mod spares;
 
 #[cfg(any(test, fuzzing))]

@@ -3,11 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::pair::{Pair, PairKey, PairState, Path};
-use super::{Credentials, IceAgent, IceEvent, IceState, Role};
+use super::agent::IceAgent;
+use super::pair::{Pair, PairKey, PairState};
+use super::path::Path;
+use super::{Candidate, Credentials, IceEvent, IceState, Role};
 
 /// A nominated pair whose last answer is older than this is checked again before it is used.
 const RECENT: Duration = Duration::from_secs(4);
+
+/// How long the path before the last switch is still received on: the peer may switch later.
+const RETIRED_PATH: Duration = Duration::from_secs(30);
 
 impl IceAgent {
     /// The controlling side's choice: the best valid pair, at once if no better one is still
@@ -182,6 +187,24 @@ impl IceAgent {
             key: path.key(),
             local: Arc::clone(&path.local_credentials),
         })
+    }
+
+    /// Makes a path the one to send on.
+    pub(super) fn select(&mut self, now: Instant, path: Path) {
+        let same = self.selected_key() == Some(path.key())
+            && self.selected.as_ref().map(|p| p.generation) == Some(path.generation);
+        if same {
+            return;
+        }
+        let event = IceEvent::Selected {
+            local: Candidate::clone(&path.local),
+            remote: Candidate::clone(&path.remote),
+        };
+        if let Some(old) = self.selected.replace(path) {
+            self.retired = Some((old, now + RETIRED_PATH));
+        }
+        self.push_event(event);
+        self.set_state(IceState::Connected);
     }
 }
 

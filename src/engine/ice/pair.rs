@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use stun::message::TransactionId;
 
-use super::resumed::Doubt;
 use super::{Candidate, Credentials, Role};
 
 /// RFC 8445 section 6.1.2.6. There is no Frozen: with one component and one stream it would only
@@ -136,26 +135,12 @@ pub(super) struct Transaction {
     pub(super) live: bool,
 }
 
-/// The path in use. It outlives its checklist across an ICE restart, so it has its own
-/// credentials (RFC 8445 section 9).
-pub(super) struct Path {
-    pub(super) local: Arc<Candidate>,
-    pub(super) remote: Arc<Candidate>,
-    pub(super) base: SocketAddr,
-    pub(super) generation: u64,
-    pub(super) local_credentials: Arc<Credentials>,
-    pub(super) remote_credentials: Arc<Credentials>,
-    pub(super) last_response: Instant,
-    pub(super) last_consent: Instant,
-    pub(super) next_consent: Instant,
-    pub(super) doubt: Option<Doubt>,
-    pub(super) traffic: Traffic,
-}
-
-impl Path {
-    pub(super) fn key(&self) -> PairKey {
-        (self.base, self.remote.addr)
-    }
+/// An authenticated request that came before the peer's credentials did.
+pub(super) struct EarlyCheck {
+    pub(super) key: PairKey,
+    pub(super) sender: String,
+    pub(super) priority: u32,
+    pub(super) nominate: bool,
 }
 
 /// A pair for the statistics.

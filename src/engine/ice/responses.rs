@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use stun::error_code::CODE_ROLE_CONFLICT;
 
+use super::agent::IceAgent;
 use super::message::{Class, Inbound};
 use super::pair::{PairKey, PairState, Purpose, Transaction};
-use super::{Candidate, CandidateKind, IceAgent, Role};
+use super::{Candidate, CandidateKind, Role};
 
 impl IceAgent {
     pub(super) fn handle_response(

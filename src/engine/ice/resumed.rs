@@ -3,26 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::pair::Path;
+use super::consent;
+use super::path::{Doubt, Path};
 use super::{IceAgent, IceState};
 
 /// How long the peer may take to answer: what four transmissions of a STUN request have (RFC 8489
 /// section 6.2.1, RTO 500 ms). Wi-Fi needs some of it to associate anew.
 const PROOF: Duration = Duration::from_millis(7_500);
-
-/// The age of the path's consent is in doubt.
-pub(super) struct Doubt {
-    since: Instant,
-    pub(super) until: Instant,
-    slept: Duration,
-}
-
-impl Doubt {
-    /// Whether the answer to what was sent then ends it.
-    pub(super) fn is_settled_by(&self, sent: Instant) -> bool {
-        sent >= self.since
-    }
-}
 
 impl IceAgent {
     /// The machine may have slept for so long. The path is checked at once, and repeatedly; if
@@ -50,7 +37,7 @@ impl IceAgent {
 
     /// Nothing was answered in time: the sleep counts. False when consent is over with it.
     pub(super) fn consent_stands(&mut self, now: Instant) -> bool {
-        let timeout = self.config.consent_timeout;
+        let timeout = consent::TIMEOUT;
         let Some(path) = &mut self.selected else {
             return true;
         };

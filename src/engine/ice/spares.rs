@@ -1,12 +1,11 @@
 //! Room in the checklist: pairs beyond its limit (RFC 8445 section 6.1.2.5) wait outside and take
 //! the places of those that were tried in vain.
 
-use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::agent::IceAgent;
 use super::pair::{Pair, PairKey, PairState, Purpose};
-use super::{Candidate, IceAgent, Role};
+use super::spare::{Spare, pair_type};
 
 /// Pairs that wait outside of the checklist. A check each 50 ms comes to 790 of them within the
 /// patience of RFC 8863.
@@ -15,63 +14,6 @@ const MAX_SPARES: usize = 1_024;
 const CHANCE: Duration = Duration::from_millis(500);
 /// How long the response to a check that made room still counts.
 const REMEMBER: Duration = Duration::from_secs(30);
-
-pub(super) struct Spare {
-    pub(super) local: Arc<Candidate>,
-    pub(super) remote: Arc<Candidate>,
-    /// Tries in vain.
-    pub(super) timeouts: u32,
-}
-
-/// Greater is checked sooner: what was tried less often, so that a hopeless pair delays none; then
-/// neighbours, since on a host with many bridges any other pair is unlikely; then the priority.
-pub(super) type Rank = (u32, bool, u64);
-
-fn rank(local: &Candidate, remote: &Candidate, timeouts: u32, role: Role) -> Rank {
-    let near = near(local.base.ip(), remote.addr.ip());
-    let priority = super::pair::priority(local.priority, remote.priority, role);
-    (u32::MAX - timeouts, near, priority)
-}
-
-/// Whether the two are likely to be on one link.
-fn near(base: IpAddr, remote: IpAddr) -> bool {
-    match (base, remote) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => a
-            .octets()
-            .iter()
-            .zip(b.octets())
-            .take(3)
-            .all(|(a, b)| *a == b),
-        (IpAddr::V6(a), IpAddr::V6(b)) => a
-            .segments()
-            .iter()
-            .zip(b.segments())
-            .take(4)
-            .all(|(a, b)| *a == b),
-        _ => false,
-    }
-}
-
-impl Spare {
-    pub(super) fn key(&self) -> PairKey {
-        (self.local.base, self.remote.addr)
-    }
-
-    pub(super) fn rank(&self, role: Role) -> Rank {
-        rank(&self.local, &self.remote, self.timeouts, role)
-    }
-}
-
-impl Pair {
-    pub(super) fn rank(&self, role: Role) -> Rank {
-        rank(&self.local, &self.remote, self.timeouts, role)
-    }
-}
-
-/// Local and remote type of a pair, as an index.
-pub(super) fn pair_type(local: &Candidate, remote: &Candidate) -> usize {
-    local.kind as usize * 4 + remote.kind as usize
-}
 
 impl IceAgent {
     pub(super) fn spare(&mut self, spare: Spare) {

@@ -1,0 +1,44 @@
+//! The path in use.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::pair::{PairKey, Traffic};
+use super::{Candidate, Credentials};
+
+/// The path in use. It outlives its checklist across an ICE restart, so it has its own
+/// credentials (RFC 8445 section 9).
+pub(super) struct Path {
+    pub(super) local: Arc<Candidate>,
+    pub(super) remote: Arc<Candidate>,
+    pub(super) base: SocketAddr,
+    pub(super) generation: u64,
+    pub(super) local_credentials: Arc<Credentials>,
+    pub(super) remote_credentials: Arc<Credentials>,
+    pub(super) last_response: Instant,
+    pub(super) last_consent: Instant,
+    pub(super) next_consent: Instant,
+    pub(super) doubt: Option<Doubt>,
+    pub(super) traffic: Traffic,
+}
+
+impl Path {
+    pub(super) fn key(&self) -> PairKey {
+        (self.base, self.remote.addr)
+    }
+}
+
+/// The age of the path's consent is in doubt.
+pub(super) struct Doubt {
+    pub(super) since: Instant,
+    pub(super) until: Instant,
+    pub(super) slept: Duration,
+}
+
+impl Doubt {
+    /// Whether the answer to what was sent then ends it.
+    pub(super) fn is_settled_by(&self, sent: Instant) -> bool {
+        sent >= self.since
+    }
+}
