@@ -26,13 +26,12 @@ pub(crate) use transport::SendData;
 
 use crate::budget::{Budget, Charged};
 
+pub(crate) use super::sctp::RECEIVE_WINDOW;
 use super::sctp::{Reliability, SctpCounters, SctpTransport, Unread};
 
 /// The largest message taken from the peer, unless set otherwise (RFC 8841 section 6.1 has 64 KiB
 /// as what a peer may assume at least).
 pub(crate) const DEFAULT_MAX_MESSAGE: usize = 256 * 1024;
-/// Bytes that may wait for the application, over all channels: 100 ms at 1 Gbit/s.
-pub(crate) const RECEIVE_WINDOW: usize = 13 << 20;
 /// Channels that the peer may have open at once.
 const MAX_INCOMING: usize = 16_384;
 /// Bytes of messages on streams of no channel yet: the peer may use a negotiated channel before

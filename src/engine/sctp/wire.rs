@@ -21,6 +21,12 @@ pub(super) const PAD: u8 = 132;
 /// RFC 3758 section 3.2.
 pub(super) const FORWARD_TSN: u8 = 192;
 
+/// The largest SCTP packet on a path that has not shown to carry more: with the DTLS record a
+/// datagram has at most 1,200 bytes, which every path carries (RFC 8831 section 5).
+pub(crate) const MAX_PACKET: usize = 1_160;
+/// The most that DTLS adds to a packet.
+pub(crate) const RECORD: usize = 37;
+
 /// Ports, verification tag, checksum.
 pub(super) const COMMON_HEADER: usize = 12;
 pub(super) const CHUNK_HEADER: usize = 4;

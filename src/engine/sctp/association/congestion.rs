@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::losses::{Losses, Verdict};
 use super::pacing::Pacer;
-use crate::engine::sctp::MAX_PACKET;
+use crate::engine::sctp::wire::MAX_PACKET;
 
 const INITIAL: usize = 10 * MAX_PACKET;
 const MIN: usize = 4 * MAX_PACKET;

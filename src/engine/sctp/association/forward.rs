@@ -1,40 +1,11 @@
 //! What was given up, and that the peer is told of it (RFC 3758 section 3.5).
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use super::outbound::{Fate, Outbox};
+use super::outbox::Outbox;
+use super::sent::Fate;
+use super::skipped::Forward;
 use crate::engine::sctp::wire;
-
-/// The chunks at the front that are acknowledged or given up.
-#[derive(Default)]
-pub(super) struct Forward {
-    /// The first one that is not among them.
-    upto: u64,
-    last_abandoned: Option<u64>,
-    /// Of each stream the last ordered message that was given up: its chunk, and its number.
-    skipped: BTreeMap<u64, (u16, u16)>,
-    by_stream: HashMap<u16, u64>,
-}
-
-impl Forward {
-    fn skip(&mut self, chunk: u64, stream: u16, ssn: u16) {
-        if let Some(before) = self.by_stream.insert(stream, chunk) {
-            self.skipped.remove(&before);
-        }
-        self.skipped.insert(chunk, (stream, ssn));
-    }
-
-    /// What is before `first` is acknowledged for good.
-    fn trim(&mut self, first: u64) {
-        self.upto = self.upto.max(first);
-        while let Some(entry) = self.skipped.first_entry()
-            && *entry.key() < first
-        {
-            let (stream, _) = entry.remove();
-            self.by_stream.remove(&stream);
-        }
-    }
-}
 
 impl Outbox {
     /// What the peer has told to have beyond its cumulative TSN counts no more.

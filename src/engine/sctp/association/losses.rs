@@ -6,7 +6,7 @@
 //! many packets are lost now. Losses that stay the same were chance. That share is then expected,
 //! for a while; what passes it is tried again.
 
-use crate::engine::sctp::MAX_PACKET;
+use crate::engine::sctp::wire::MAX_PACKET;
 
 /// The most that is taken for chance, whatever a trial says: with many senders on a path no single
 /// one changes much.

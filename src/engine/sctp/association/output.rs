@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use super::{Association, Control, State, pop_front_if};
-use crate::engine::sctp::MAX_PACKET;
-use crate::engine::sctp::wire;
+use super::front::pop_front_if;
+use super::state::{Association, Control, State};
+use crate::engine::sctp::wire::{self, MAX_PACKET};
 
 const PORT: u16 = 5000;
 /// A piece of a message smaller than this is not worth its header.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::sctp::MAX_PACKET;
+use crate::engine::sctp::wire::MAX_PACKET;
 
 /// Shorter paths need no pacing, and timers are too coarse for it.
 const UNPACED: Duration = Duration::from_millis(3);

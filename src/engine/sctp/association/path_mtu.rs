@@ -12,8 +12,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::sctp::wire;
-use crate::engine::sctp::{MAX_PACKET, RECORD};
+use crate::engine::sctp::wire::{self, MAX_PACKET, RECORD};
 
 /// Datagrams that are tried, from the least: what is left of 1,500 bytes by IPv4 and IPv6, and by
 /// both less a tunnel, PPPoE, or the 4 bytes of a relay.

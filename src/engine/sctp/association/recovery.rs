@@ -4,21 +4,12 @@
 use std::time::{Duration, Instant};
 
 use super::congestion::Acked;
-use super::outbound::{Fate, Sent};
-use super::{Association, State};
+use super::news::News;
+use super::sent::{Fate, Sent};
+use super::state::{Association, State};
 use crate::engine::sctp::wire::{self, Sack};
 
 const MAX_PATIENCE: u32 = 16;
-
-/// What one SACK newly acknowledges.
-#[derive(Default)]
-pub(super) struct News {
-    bytes: usize,
-    /// The latest transmission among it: its number, when it was, and whether it was the first.
-    latest: Option<(u64, Instant, bool)>,
-    /// The latest one in a packet greater than every path carries.
-    greater: Option<u64>,
-}
 
 impl Association {
     pub(super) fn on_sack(&mut self, now: Instant, body: &[u8]) -> Option<()> {
@@ -224,21 +215,6 @@ impl Association {
             outbox.rto_at = None;
         } else if outbox.rto_at.is_none() {
             outbox.rto_at = now.checked_add(self.rtt.rto().max(Duration::from_millis(1)));
-        }
-    }
-}
-
-impl News {
-    pub(super) fn note(&mut self, sent: &Sent) {
-        self.bytes = self.bytes.saturating_add(sent.data.len());
-        if sent.greater {
-            self.greater = self.greater.max(Some(sent.order));
-        }
-        if self
-            .latest
-            .is_none_or(|(latest, _, _)| latest <= sent.order)
-        {
-            self.latest = Some((sent.order, sent.sent_at, sent.sends == 1));
         }
     }
 }

@@ -1,10 +1,9 @@
 //! Streams that end, so that their ids can be used again (RFC 6525).
 
-use std::collections::{HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::Association;
-use super::State;
+use super::resets::{Deferred, NOTHING_TO_DO, RETRY, heartbeat};
+use super::state::{Association, State};
 use crate::engine::sctp::SctpEvent;
 use crate::engine::sctp::wire;
 
@@ -12,7 +11,6 @@ const OUTGOING_RESET: u16 = 13;
 const INCOMING_RESET: u16 = 14;
 const RESPONSE: u16 = 16;
 /// Section 4.4.
-const NOTHING_TO_DO: u32 = 0;
 const PERFORMED: u32 = 1;
 const DENIED: u32 = 2;
 const ANOTHER_IN_PROGRESS: u32 = 4;
@@ -21,93 +19,10 @@ const IN_PROGRESS: u32 = 6;
 
 /// Streams in one request; more wait for the next one.
 const MAX_STREAMS: usize = 200;
-const RETRY: Duration = Duration::from_millis(400);
 const MAX_RETRY: Duration = Duration::from_secs(2);
 /// A peer that has answered so many heartbeats beside a request, and not the request, does not know
 /// what it is: it is skipped in silence (RFC 9260 section 3.2).
 const UNANSWERED: u32 = 4;
-/// In the heartbeats beside requests, before the number of the request.
-const HEARTBEAT_NAME: [u8; 4] = *b"rset";
-
-struct Deferred {
-    request: u32,
-    last_tsn: u32,
-    streams: Vec<u16>,
-}
-
-pub(super) struct Resets {
-    /// Streams of ours to be ended, until the peer knows.
-    asked: HashSet<u16>,
-    /// Those of them that are not asked for yet, and have nothing to send.
-    ready: VecDeque<u16>,
-    /// Not every peer can have a stream end.
-    supported: bool,
-    /// Streams that have ended here, and can not be used again.
-    retired: HashSet<u16>,
-    /// Heartbeats answered since the request.
-    heartbeats: u32,
-    next_request: u32,
-    outstanding: Option<(u32, Vec<u16>)>,
-    pub(super) due: Option<Instant>,
-    interval: Duration,
-    peer_next: u32,
-    last_response: (u32, u32),
-    /// The peer's request that waits for data: never more than one, since requests are in turn.
-    deferred: Option<Deferred>,
-}
-
-impl Resets {
-    pub(super) fn new(initial_tsn: u32) -> Self {
-        Self {
-            asked: HashSet::new(),
-            ready: VecDeque::new(),
-            supported: true,
-            retired: HashSet::new(),
-            heartbeats: 0,
-            next_request: initial_tsn,
-            outstanding: None,
-            due: None,
-            interval: RETRY,
-            peer_next: 0,
-            last_response: (0, NOTHING_TO_DO),
-            deferred: None,
-        }
-    }
-
-    /// Section 5.1.1: the numbers of requests begin with the initial TSN.
-    pub(super) fn begin(&mut self, initial_tsn: u32, supported: bool) {
-        self.peer_next = initial_tsn;
-        self.last_response = (initial_tsn.wrapping_sub(1), NOTHING_TO_DO);
-        self.supported = supported;
-    }
-
-    pub(super) fn ask(&mut self, stream: u16) {
-        if self.asked.insert(stream) {
-            self.ready.push_back(stream);
-        }
-    }
-
-    pub(super) fn is_retired(&self, stream: u16) -> bool {
-        self.retired.contains(&stream)
-    }
-
-    /// The peer has answered a heartbeat.
-    pub(super) fn on_heartbeat(&mut self, body: &[u8]) {
-        let answered = self.outstanding.as_ref().is_some_and(|(request, _)| {
-            wire::parameters(body).flatten().next() == Some((1, &heartbeat(*request)[..]))
-        });
-        self.heartbeats = self.heartbeats.saturating_add(answered.into());
-    }
-}
-
-/// What a heartbeat beside a request says.
-fn heartbeat(request: u32) -> [u8; 8] {
-    let mut info = [0; 8];
-    let (name, number) = info.split_at_mut(4);
-    name.copy_from_slice(&HEARTBEAT_NAME);
-    number.copy_from_slice(&request.to_be_bytes());
-    info
-}
 
 impl Association {
     /// Asks for the end of the streams on which nothing waits to be sent.
