@@ -113,7 +113,7 @@ async fn firefox_calls_firefox_and_rust() {
 /// Whether the script ended well; what it says is printed.
 async fn script(name: &str) -> bool {
     let _turn = ONE_AT_A_TIME.lock().await;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let script = present(root.join("tests/browser").join(name));
     setting("ORTC_CHROMIUM", "/usr/bin/chromium".into());
     let modules = setting("ORTC_PLAYWRIGHT_DIR", root.join("target/peers"));

@@ -84,7 +84,7 @@ fn public_futures(dir: &Path, into: &mut BTreeSet<String>) {
 #[test]
 fn r_g03_no_public_future_is_left_out() {
     let mut all = BTreeSet::new();
-    public_futures(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+    public_futures(&common::root().join("src"), &mut all);
     let known: BTreeSet<_> = FUTURES.iter().map(|(name, _)| name.to_string()).collect();
     assert_eq!(all, known);
 }

@@ -176,7 +176,7 @@ fn command(words: &[&Path], role: &str) -> Vec<String> {
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 fn setting(name: &str, default: PathBuf) -> PathBuf {

@@ -1,11 +1,9 @@
 //! Candidates entering a connection, and several connections on one socket.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::time::Duration;
 
-use common::{
+use crate::common::{
     FRAME, both_connected, candidate, connected_pair, introduce, loopback, pair_with, send_track,
     stays_pending, strangers, stream_of, watch, while_writing, within,
 };
@@ -49,7 +47,7 @@ async fn g003_auto_needs_no_call_and_bears_one() {
 }
 
 #[tokio::test]
-async fn a017_g003_a_candidate_that_gathering_did_not_find_is_accepted() {
+async fn a017_a020_g003_a_candidate_that_gathering_did_not_find_is_accepted() {
     let (a, b) = pair_with(loopback().gather(GatherStart::Manual), loopback()).await;
     assert!(stays_pending(a.connection.connected()).await);
     let own = host(a.connection.local_socket().port());
@@ -236,7 +234,9 @@ async fn a105_one_port_carries_rtp_and_rtcp() {
     let (a, b) = connected_pair().await;
     let (source, _, received) = send_track(&a.connection, &b.connection, Kind::Video);
     let frame = vec![0x10; 3000];
-    source.write_sample(frame.clone(), common::FRAME).unwrap();
+    source
+        .write_sample(frame.clone(), crate::common::FRAME)
+        .unwrap();
     assert_eq!(within(5, received.recv_sample()).await.unwrap().data, frame);
     // A key frame request comes back as RTCP, and there is no other path than the one port.
     received.request_keyframe();

@@ -1,14 +1,12 @@
 //! What is queued on data channels when a connection ends, by every way it can end (row G4).
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::time::Duration;
 
-use common::leaks::{current_thread, multi_thread};
-use common::session::{End, joined};
-use common::stalls::{Watch, in_time};
-use common::{loopback, run, within};
+use crate::common::leaks::{current_thread, multi_thread};
+use crate::common::session::{End, joined};
+use crate::common::stalls::{Watch, in_time};
+use crate::common::{loopback, run, within};
 use futures_util::SinkExt;
 use ortc::{
     DataChannelCloseReason, DisconnectReason, Error, RTCConnectionEvent, RTCConnectionState,

@@ -1,9 +1,7 @@
 //! Two connections in one process, over real sockets on loopback.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{pair, within};
+use crate::common::{pair, within};
 
 #[tokio::test]
 async fn two_connections_connect_over_loopback() {

@@ -1,18 +1,19 @@
 //! The life of a connection: construction, connecting, updating, closing, and its events.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::time::Duration;
 
-use common::{
-    both_connected, connected_pair, connected_pair_with, loopback, pair, send_track, stays_pending,
-    stream_of, watch, while_writing, within,
+use crate::common::relay::Relay;
+use crate::common::session::End;
+use crate::common::{
+    both_connected, connected_pair, connected_pair_with, loopback, pair, run, send_track,
+    stays_pending, stream_of, watch, while_writing, within,
 };
 use ortc::{
     DisconnectReason, Error, ErrorName, GatherStart, Kind, MediaStream, MediaStreamTrack,
     RTCCertificate, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions,
-    RTCConnectionSide, RTCConnectionState, RTCDtlsState, RTCIceState, RTCTrackDescription,
+    RTCConnectionSide, RTCConnectionState, RTCDtlsState, RTCIceCandidateDescription, RTCIceState,
+    RTCTrackDescription,
 };
 
 async fn next_named(events: &mut ortc::RTCConnectionEvents, name: &str) -> RTCConnectionEvent {
@@ -86,6 +87,8 @@ async fn a015_a051_a052_the_remote_side_is_what_the_application_set() {
     let (peer, _peer_events) = RTCConnection::new(loopback()).unwrap();
     connection.set_remote(peer.local()).unwrap();
     assert_eq!(connection.remote().unwrap(), peer.local());
+    let (ours, theirs) = (connection.remote().unwrap().ice, peer.local().ice);
+    assert_eq!(ours.username_frag, theirs.username_frag);
 }
 
 #[tokio::test]
@@ -284,6 +287,50 @@ async fn a034_a035_g013_connected_follows_ice_dtls_and_the_fingerprint() {
     }
 }
 
+/// The first route leads through somebody else; then each hears of a direct one.
+#[tokio::test]
+async fn a034_activecandidate_fires_again_when_a_better_route_is_found() {
+    run(within(30, async {
+        let (mut a, mut b) = (End::loopback(), End::loopback());
+        let _relay = Relay::between(&mut a, &mut b);
+        a.connected().await;
+        b.connected().await;
+        let port = |end: &End| end.connection.local_socket().port();
+        let ports = [port(&a), port(&b)];
+        for (end, direct) in [(&mut a, ports[1]), (&mut b, ports[0])] {
+            let (local, remote) = active_candidate(end).await;
+            assert_eq!(local.connection_port, port(end));
+            assert_ne!(remote.connection_port, direct, "not through the relay");
+        }
+        for (end, direct) in [(&a, ports[1]), (&b, ports[0])] {
+            let line = format!("candidate:9 1 udp 2147483000 127.0.0.1 {direct} typ host");
+            let better = RTCIceCandidateDescription::parse_candidate_line(&line).unwrap();
+            end.connection.set_remote_candidate(&better).unwrap();
+        }
+        for (end, direct) in [(&mut a, ports[1]), (&mut b, ports[0])] {
+            let (local, remote) = active_candidate(end).await;
+            assert_eq!(local.connection_port, port(end));
+            assert_eq!(remote.connection_port, direct);
+            assert_eq!(end.connection.state(), RTCConnectionState::Connected);
+        }
+        a.connection.close();
+        b.connection.close();
+    }))
+    .await;
+}
+
+/// The next `ActiveCandidate` of an end: local and remote.
+async fn active_candidate(
+    end: &mut End,
+) -> (RTCIceCandidateDescription, RTCIceCandidateDescription) {
+    loop {
+        let event = end.events.next().await.unwrap();
+        if let RTCConnectionEvent::ActiveCandidate { local, remote } = event {
+            return (local, remote);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a013_g004_every_event_has_the_drafts_name() {
     let (a, b) = connected_pair().await;
@@ -380,13 +427,13 @@ async fn a031_g012_close_says_goodbye_and_is_final() {
     c.local().validate().unwrap();
     assert!(c.receiving_streams().is_empty());
     assert!(c.local_socket().port() > 0);
-    source.write_sample(vec![1], common::FRAME).unwrap();
+    source.write_sample(vec![1], crate::common::FRAME).unwrap();
 }
 
 #[tokio::test]
 async fn g012_dropping_the_last_handle_closes() {
     let (a, b) = connected_pair().await;
-    let common::Peer { connection, .. } = a;
+    let crate::common::Peer { connection, .. } = a;
     // The task that trickles b's candidates to a holds a handle until b's events end.
     let clone = connection.clone();
     drop(connection);
@@ -540,7 +587,9 @@ async fn r_g06_calls_in_the_wrong_order_are_errors_and_do_no_harm() {
     assert!(a.track(&track).is_none());
     a.restart().unwrap();
     a.end_of_remote_candidates().unwrap();
-    track.write_sample(vec![1, 2, 3], common::FRAME).unwrap();
+    track
+        .write_sample(vec![1, 2, 3], crate::common::FRAME)
+        .unwrap();
     assert_eq!(track.recv_rtp().await, None);
     assert!(track.recv_sample().await.is_none());
     track.request_keyframe();
@@ -558,6 +607,8 @@ async fn r_g06_calls_in_the_wrong_order_are_errors_and_do_no_harm() {
     assert!(a.connection.accept_peer().is_err());
     let (source, _, received) = send_track(&a.connection, &b.connection, Kind::Audio);
     assert!(while_writing(&source, received.recv_rtp()).await.is_some());
-    let error = received.write_sample(vec![1], common::FRAME).unwrap_err();
+    let error = received
+        .write_sample(vec![1], crate::common::FRAME)
+        .unwrap_err();
     assert_eq!(error.name(), ErrorName::InvalidState);
 }

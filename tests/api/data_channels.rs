@@ -1,13 +1,11 @@
 //! Data channels through the public API, on loopback.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::time::Duration;
 
+use crate::common::session::{End, join, joined};
+use crate::common::{loopback, run, within};
 use bytes::Bytes;
-use common::session::{End, join, joined};
-use common::{loopback, run, within};
 use futures_util::{SinkExt, StreamExt};
 use ortc::{
     DataChannelCloseReason, Error, Misuse, RTCConnectionEvent, RTCDataChannel, RTCDataChannelEvent,

@@ -1,12 +1,10 @@
 //! Digits between two connections over loopback.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::collections::HashSet;
 use std::time::Duration;
 
-use common::{Peer, loopback, pair, run, within};
+use crate::common::{Peer, loopback, pair, run, within};
 use ortc::{
     DTMFEvent, DTMFMediaStreamTrack, DTMFTone, Error, ErrorName, Kind, MediaStream,
     MediaStreamTrack, Misuse, RTCCodec, RTCConnection, RTCConnectionEvent, RTCTrackDescription,
@@ -192,6 +190,7 @@ async fn a102_a088_g023_digits_add_their_codec_to_the_audio_of_their_stream() {
         let video = first.add_track(&MediaStreamTrack::video());
         let audio = second.add_track(&MediaStreamTrack::audio());
         let digits = second.add_track(&DTMFMediaStreamTrack::new());
+        assert_eq!(second.dtmf_tracks().len(), 1);
         connection.add_stream(&first).unwrap();
         connection.add_stream(&second).unwrap();
 

@@ -1,11 +1,9 @@
 //! Several peers over one socket.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Peer, loopback, pair, run, watch, within};
+use crate::common::{Peer, loopback, pair, run, watch, within};
 use ortc::{
     DisconnectReason, Error, ErrorName, MediaStream, MediaStreamTrack, RTCConnection,
     RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCIceServer,
@@ -188,10 +186,10 @@ async fn g006_two_connections_between_the_same_two_sockets_are_refused() {
                 assert_eq!(error.name(), ortc::ErrorName::InvalidState);
             }
             let _events = (
-                common::watch(a, a_events, &sides[1][first]),
-                common::watch(b, b_events, &sides[0][first]),
+                crate::common::watch(a, a_events, &sides[1][first]),
+                crate::common::watch(b, b_events, &sides[0][first]),
             );
-            common::both_connected(&sides[0][first], &sides[1][first]).await;
+            crate::common::both_connected(&sides[0][first], &sides[1][first]).await;
             // Once it is over, the other may take its place.
             sides[0][first].close();
             sides[1][first].close();

@@ -1,9 +1,7 @@
 //! Who the peer is: fingerprints, the three policies, and the roles.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{
+use crate::common::{
     FRAME, both_connected, connected_pair_with, introduce, loopback, pair_with, reason, send_track,
     stays_pending, strangers, while_writing, within,
 };
@@ -169,6 +167,52 @@ async fn g019_sha_1_counts_only_when_it_is_allowed() {
     introduce(&a, weak(b.connection.local()));
     introduce(&b, a.connection.local());
     both_connected(&a.connection, &b.connection).await;
+}
+
+/// One right fingerprint of the strongest hash is enough, unless all of them are wanted.
+#[tokio::test]
+async fn g019_one_fingerprint_that_matches_is_enough_unless_all_are_required() {
+    let right = |side: &RTCConnectionSide, name: &str| {
+        let all = side.dtls.fingerprint.clone().unwrap();
+        all.iter()
+            .find(|one| one.algorithm == name)
+            .unwrap()
+            .clone()
+    };
+    let lists = |side: &RTCConnectionSide| {
+        let sha256 = right(side, "sha-256");
+        let wrong = |name, length| Fingerprint::new(name, vec![7; length]).unwrap();
+        [
+            (vec![sha256.clone()], true),
+            (vec![sha256.clone(), wrong("sha-256", 32)], false),
+            (vec![sha256.clone(), wrong("sha-1", 20)], false),
+            (vec![sha256.clone(), right(side, "sha-1")], true),
+        ]
+    };
+    for all in [false, true] {
+        for at in 0..4 {
+            let options = loopback().require_all_fingerprints(all);
+            let (a, b) = strangers(options, loopback().announce_sha_1(true));
+            let (list, every_one_right) = lists(&b.connection.local())[at].clone();
+            let mut fingerprints = CertificateFingerprint::default();
+            for one in list {
+                fingerprints.push(one).unwrap();
+            }
+            introduce(
+                &a,
+                ice_only(b.connection.local()).with_fingerprint(fingerprints),
+            );
+            introduce(&b, a.connection.local());
+            if every_one_right || !all {
+                both_connected(&a.connection, &b.connection).await;
+                a.connection.close();
+                b.connection.close();
+            } else {
+                let reason = within(5, a.connection.closed()).await;
+                assert_eq!(reason, DisconnectReason::FingerprintMismatch, "list {at}");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,13 +2,11 @@
 //! against `spec/wire.schema.json`, and what the schema refuses the crate refuses.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::fmt::Debug;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::common::{candidate, loopback, run, within};
 use boon::{Compiler, SchemaIndex, Schemas};
-use common::{candidate, loopback, run, within};
 use ortc::{
     DTMFTone, Dialect, Error, MediaStream, MediaStreamTrack, RTCCapabilities, RTCConnection,
     RTCConnectionEvent, RTCConnectionSide, RTCIceCandidateDescription, RTCIceServer,
@@ -19,9 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json, to_value};
 
 fn spec(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("spec")
-        .join(path)
+    crate::common::root().join("spec").join(path)
 }
 
 fn text(path: &str) -> String {

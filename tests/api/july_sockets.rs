@@ -2,11 +2,11 @@
 //! connection.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::collections::BTreeMap;
 
-use common::{both_connected, connected_pair, loopback, pair_with, run, strangers, watch, within};
+use crate::common::{
+    both_connected, connected_pair, loopback, pair_with, run, strangers, watch, within,
+};
 use ortc::{
     DisconnectReason, Error, ErrorName, Kind, MediaStream, MediaStreamTrack, RTCCertificate,
     RTCConnection, RTCConnectionOptions, RTCConnectionSide, RTCIceCandidateDescription,
@@ -166,7 +166,7 @@ async fn b031_b043_b062_g039_what_a_socket_says_of_itself() {
 }
 
 #[tokio::test]
-async fn b038_b039_b041_c016_mux_keys_and_fingerprints() {
+async fn b038_b039_b041_c016_g021_mux_keys_and_fingerprints() {
     run(async {
         let mux = RTCSocketOptions {
             mux: Some(false),
@@ -404,7 +404,7 @@ async fn b044_b045_c017_candidates_in_both_dialects() {
         let (connection, events) = RTCConnection::new(loopback()).unwrap();
         let (peer, _events) = RTCConnection::new(loopback()).unwrap();
         let watched = watch(connection, events, &peer);
-        let candidate = watched.event(common::candidate).await;
+        let candidate = watched.event(crate::common::candidate).await;
         let flat = candidate.to_json(ortc::Dialect::V002);
         assert_eq!(flat["socket-id"], "");
         assert!(flat.get("relAddress").is_none());

@@ -1,12 +1,10 @@
 //! 002's streams and tracks on the objects of 001, and the events for whoever asks for them.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{
+use crate::common::{
     FRAME, Peer, connected_pair, connected_pair_with, loopback, run, send_track, stays_pending,
     strangers, stream_of, while_writing, within,
 };
@@ -33,7 +31,7 @@ fn described(json: serde_json::Value) -> RTCMediaStreamDescription {
 }
 
 #[tokio::test]
-async fn b008_b012_b046_b057_b061_b065_c008_a_stream_is_sent_by_its_description() {
+async fn b008_b012_b046_b057_b061_b065_c008_c009_a_stream_is_sent_by_its_description() {
     run(async {
         let (a, b) = connected_pair().await;
         let description = described(json!({
@@ -102,7 +100,7 @@ async fn b008_b012_b046_b057_b061_b065_c008_a_stream_is_sent_by_its_description(
 }
 
 #[tokio::test]
-async fn b009_b013_b049_b056_c009_c010_a_stream_is_received_by_its_description() {
+async fn b009_b013_b049_b056_c008_c009_c010_a_stream_is_received_by_its_description() {
     run(async {
         let (a, b) = connected_pair().await;
         let (stream, source) = stream_of(Kind::Audio);
@@ -146,7 +144,7 @@ async fn b009_b013_b049_b056_c009_c010_a_stream_is_received_by_its_description()
 }
 
 #[tokio::test]
-async fn b047_b048_b050_b058_tracks_and_descriptions_of_a_stream() {
+async fn b047_b048_b050_b058_b061_tracks_and_descriptions_of_a_stream() {
     run(async {
         let (a, b) = connected_pair().await;
         let (stream, source) = stream_of(Kind::Audio);
@@ -208,7 +206,7 @@ async fn b051_b059_b060_c011_play_pause_and_stop() {
             ortc::MediaStreamTrackEvent::Connected
         );
         track.pause().unwrap();
-        while tokio::time::timeout(common::QUIET, received.recv_rtp())
+        while tokio::time::timeout(crate::common::QUIET, received.recv_rtp())
             .await
             .is_ok()
         {}

@@ -1,9 +1,9 @@
 //! One connection over several sockets, and tracks that pick theirs.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{Peer, loopback, run, stays_pending, strangers, stream_of, while_writing, within};
+use crate::common::{
+    Peer, loopback, run, stays_pending, strangers, stream_of, while_writing, within,
+};
 use ortc::{
     DisconnectReason, ErrorName, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent,
     RTCConnection, RTCConnectionEvent, RTCMediaStreamDescription, RTCSide, RTCSocket,
@@ -44,7 +44,7 @@ fn two_legs() -> (Peer, Peer, RTCConnection, RTCConnection) {
 async fn connect(a: &Peer, b: &Peer) {
     a.connection.connect().unwrap();
     b.connection.connect().unwrap();
-    common::both_connected(&a.connection, &b.connection).await;
+    crate::common::both_connected(&a.connection, &b.connection).await;
 }
 
 fn close(a: &Peer, b: &Peer) {
@@ -164,7 +164,7 @@ async fn c004_connected_are_all_sockets_that_carry_tracks() {
         of_b.close();
         let reason = a
             .event(|event| match event {
-                RTCConnectionEvent::Socket { event, .. } => common::reason(event),
+                RTCConnectionEvent::Socket { event, .. } => crate::common::reason(event),
                 _ => None,
             })
             .await;

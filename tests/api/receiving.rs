@@ -2,12 +2,10 @@
 //! order of their events.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::time::{Duration, Instant};
 
-use common::session::{End, join, joined};
-use common::{FRAME, loopback, run, stays_pending, stream_of, while_writing, within};
+use crate::common::session::{End, join, joined};
+use crate::common::{FRAME, loopback, run, stays_pending, stream_of, while_writing, within};
 use ortc::{
     ErrorName, Kind, MediaStream, MediaStreamEvent, MediaStreamTrack, MediaStreamTrackEvent,
     RTCCodec, RTCConnectionEvent, RTCStreamEvent, RTCTrack, RTCTrackDescription,
@@ -113,7 +111,7 @@ async fn a011_a028_a_described_track_is_received_as_what_it_was_described_as() {
 }
 
 #[tokio::test]
-async fn a030_the_receiving_streams_are_those_described_and_not_yet_stopped() {
+async fn a030_b009_the_receiving_streams_are_those_described_and_not_yet_stopped() {
     run(async {
         let (a, mut b) = ends().await;
         assert!(b.connection.receiving_streams().is_empty());

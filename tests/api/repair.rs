@@ -1,13 +1,11 @@
 //! Lost video comes back and lost audio comes twice, through the public API.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::time::Duration;
 
-use common::relay::Relay;
-use common::session::End;
-use common::{run, within};
+use crate::common::relay::Relay;
+use crate::common::session::End;
+use crate::common::{run, within};
 use ortc::{MediaStream, MediaStreamTrack, RTCCodec};
 
 /// Media by its first byte and payload type, RTCP excepted (RFC 5761, RFC 7983).

@@ -1,12 +1,10 @@
 //! ICE restarts in every order, by applications that signal what the events give and nothing else.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod common;
-
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use common::{loopback, run, within};
+use crate::common::{loopback, run, within};
 use ortc::{
     RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions,
     RTCConnectionSide, RTCConnectionState, RTCIceCandidateDescription,
@@ -290,7 +288,7 @@ async fn g008_r_b14_restarts_while_gathering_and_while_checking() {
 
 /// The candidates come again under the new user name fragment, and their end as well.
 #[tokio::test]
-async fn g008_a_restart_announces_every_candidate_again() {
+async fn a033_g008_a_restart_announces_every_candidate_again() {
     run(async {
         let mut app = App::new(loopback(), false);
         let mut told = Vec::new();

@@ -1,9 +1,7 @@
 //! What a connection is willing to send and to receive: 002's options.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
-use common::{loopback, run, send_track, strangers, stream_of, while_writing};
+use crate::common::{loopback, run, send_track, strangers, stream_of, while_writing};
 use ortc::{
     ErrorName, Kind, RTCCodec, RTCConnection, RTCMediaAttributes, RTCRestrictions, RTCSide,
     RTCTrackDescription,
@@ -60,7 +58,7 @@ async fn b006_b007_b022_c007_codecs_of_each_direction() {
         let codecs = track.codecs().unwrap();
         assert_eq!(codecs.len(), 1);
         assert_eq!((codecs[0].name.as_str(), codecs[0].payload_id), ("alaw", 8));
-        common::both_connected(&a.connection, &b.connection).await;
+        crate::common::both_connected(&a.connection, &b.connection).await;
         let packet = while_writing(&source, received.recv_rtp()).await.unwrap();
         assert_eq!(packet.payload_type, 8);
         // Video is of a kind that is not listed.
@@ -136,9 +134,9 @@ async fn b006_b007_encryption_and_header_extensions() {
             "that in force stays"
         );
 
-        common::introduce(&a, b.connection.local());
-        common::introduce(&b, a.connection.local());
-        common::both_connected(&a.connection, &b.connection).await;
+        crate::common::introduce(&a, b.connection.local());
+        crate::common::introduce(&b, a.connection.local());
+        crate::common::both_connected(&a.connection, &b.connection).await;
         for peer in [&a, &b] {
             assert_eq!(peer.connection.stats().transport.srtp_cipher, Some(AES_256));
         }

@@ -1,12 +1,10 @@
 //! What a connection sends: streams, and the members and verbs of RTCTrack.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{
+use crate::common::{
     FRAME, both_connected, connected_pair, connected_pair_with, introduce, loopback, send_track,
     stays_pending, strangers, stream_of, while_writing, within,
 };
@@ -211,7 +209,7 @@ async fn a069_source_kind_and_ssrc() {
 }
 
 #[tokio::test]
-async fn a070_a073_members_change_and_descriptions_are_snapshots() {
+async fn a070_a073_g025_members_change_and_descriptions_are_snapshots() {
     let connection = new();
     let (stream, source) = stream_of(Kind::Video);
     connection.add_stream(&stream).unwrap();

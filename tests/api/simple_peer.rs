@@ -2,11 +2,9 @@
 //! `iceInfo`, `candidate` and `track`, and nothing else.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::collections::VecDeque;
 
-use common::{FRAME, candidate, loopback, while_writing, within};
+use crate::common::{FRAME, candidate, loopback, while_writing, within};
 use ortc::{
     Kind, LocalCandidates, MediaStream, MediaStreamTrack, PeerIdentity, RTCConnection,
     RTCConnectionEvent, RTCConnectionEvents, RTCConnectionSide,

@@ -1,13 +1,11 @@
 //! Several encodings of one track, told apart by SSRC or by RID.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::time::Duration;
 
-use common::relay::Relay;
-use common::session::End;
-use common::{
+use crate::common::relay::Relay;
+use crate::common::session::End;
+use crate::common::{
     FRAME, connected_pair, connected_pair_with, loopback, run, stays_pending, stream_of, within,
 };
 use ortc::{

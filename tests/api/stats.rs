@@ -1,13 +1,11 @@
 //! Statistics: W3C's names and units, and both ends agree.
 #![allow(clippy::unwrap_used)]
 
-mod common;
-
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use common::relay::Relay;
-use common::session::End;
-use common::{FRAME, connected_pair, run, send_track, while_writing, within};
+use crate::common::relay::Relay;
+use crate::common::session::End;
+use crate::common::{FRAME, connected_pair, run, send_track, while_writing, within};
 use ortc::{Kind, RTCStats};
 
 fn json(stats: &RTCStats) -> serde_json::Value {

@@ -1,15 +1,13 @@
 //! Tracks that arrive without a description, and the header extensions that identify them.
-#![allow(clippy::unwrap_used)]
-
-mod common;
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use common::{Peer, loopback, pair_with, run, within};
+use crate::common::{Peer, loopback, pair_with, run, within};
 use ortc::{
     ErrorName, HeaderExtension, Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnectionEvent,
-    RTCTrack, RTCTrackDescription, RtpPacket, UnknownTrack,
+    RTCTrack, RTCTrackDescription, RtpExtHeader, RtpPacket, UnknownTrack,
 };
 
 const TAG: &str = "urn:example:tag";
@@ -74,6 +72,17 @@ async fn a038_a039_a041_a_track_without_a_description_is_announced_once() {
         assert_eq!(announced.mid.as_deref(), Some("m1"));
         assert_eq!(announced.header(TAG), Some(&b"camera-7"[..]));
         assert_eq!(announced.header("urn:other"), None);
+        let of = |header: &RtpExtHeader| {
+            let value = String::from_utf8(header.value.to_vec()).unwrap();
+            (header.id, header.uri.clone().unwrap(), value)
+        };
+        let mut headers: Vec<_> = announced.rtp_ext_headers.iter().map(of).collect();
+        headers.sort();
+        let wanted = [(3, MID, "m1"), (TAG_ID, TAG, "camera-7")];
+        assert_eq!(
+            headers,
+            wanted.map(|(id, uri, value)| (id, uri.to_owned(), value.to_owned()))
+        );
 
         // The description comes late; what came before it is not lost, in order.
         let description = announced.description(Kind::Audio, [RTCCodec::opus(96)]);
@@ -96,8 +105,41 @@ async fn a038_a039_a041_a_track_without_a_description_is_announced_once() {
     .await;
 }
 
+/// The description never comes, and of the header extensions none was agreed: the event has them
+/// all the same, and what else the peer sends is not held up.
 #[tokio::test]
-async fn a040_the_application_picks_its_track_by_an_agreed_header() {
+async fn a039_a041_a_track_that_is_never_described_is_announced_with_its_headers() {
+    run(async {
+        let (a, b) = connected(Vec::new()).await;
+        let (track, sending) = send(&a);
+        tag(&sending, "camera-7");
+        let (other, described) = send(&a);
+        let description = described.description().unwrap();
+        let receiving = b.connection.receive_track(description).unwrap();
+        let ssrc = sending.ssrc().unwrap();
+        for n in 0..200 {
+            track.write_sample(vec![n; 40], FRAME).unwrap();
+            other.write_sample(vec![n; 40], FRAME).unwrap();
+            let packet = within(10, receiving.recv_rtp()).await.unwrap();
+            assert_eq!(packet.payload[..], [n; 40]);
+        }
+        let announced = unknown(&b, ssrc).await;
+        let [header] = &announced.rtp_ext_headers[..] else {
+            panic!("{announced:?}");
+        };
+        assert_eq!((header.id, &header.value[..]), (TAG_ID, &b"camera-7"[..]));
+        assert_eq!(header.uri, None, "no URI was agreed for it");
+        assert_eq!(announced.header(TAG), None);
+        let announcements = b.names().iter().filter(|n| **n == "unknowntrack").count();
+        assert_eq!(announcements, 1);
+        a.connection.close();
+        b.connection.close();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a040_c020_the_application_picks_its_track_by_an_agreed_header() {
     run(async {
         let (a, b) = connected(vec![extension(TAG, TAG_ID)]).await;
         let wanted = "only-this";
@@ -200,7 +242,7 @@ async fn a071_header_values_go_out_with_every_packet_and_may_change_while_sendin
 }
 
 #[tokio::test]
-async fn g024_a_source_is_matched_by_ssrc_then_mid_then_payload_type() {
+async fn g024_g043_a_source_is_matched_by_ssrc_then_mid_then_payload_type() {
     run(async {
         let (a, b) = connected(vec![extension(MID, 3)]).await;
         let describe = |edit: &dyn Fn(&mut RTCTrackDescription), payload_type| {

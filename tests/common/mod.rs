@@ -11,6 +11,7 @@ pub(crate) mod stalls;
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,6 +32,12 @@ pub(crate) async fn within<T>(seconds: u64, future: impl Future<Output = T>) -> 
     let result = stalls::in_time(limit, future).await.expect("time is up");
     leaks::check_panics();
     result
+}
+
+/// Where the repository is.
+pub(crate) fn root() -> &'static Path {
+    // This package is in its folder tests.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
 /// Whether tests run in their full size, which takes minutes (`tests/soak`).

@@ -8,7 +8,6 @@ mod closing;
 mod disagreement;
 pub(in crate::engine) mod forger;
 pub(in crate::engine) mod on_path;
-mod openssl;
 mod strangers;
 mod volume;
 

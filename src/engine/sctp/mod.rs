@@ -2,7 +2,7 @@
 
 mod association;
 mod config;
-#[cfg(test)]
+#[cfg(all(test, feature = "foreign-sctp"))]
 mod rtc;
 mod transport;
 mod window;

@@ -3,6 +3,7 @@
 mod attack;
 mod cost;
 mod crowd;
+#[cfg(feature = "foreign-sctp")]
 mod foreign;
 mod loss;
 mod neighbour;
