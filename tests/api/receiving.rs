@@ -351,7 +351,7 @@ async fn told(events: &mut ortc::RTCStreamEvents, count: usize) -> Vec<RTCStream
 }
 
 #[tokio::test]
-async fn a115_g034_addstream_then_stream_connected_then_track_connected() {
+async fn a114_a115_g034_addstream_then_stream_connected_then_track_connected() {
     use RTCStreamEvent::{StreamConnected, TrackConnected};
     run(async {
         let (a, mut b) = ends().await;

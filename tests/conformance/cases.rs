@@ -65,7 +65,7 @@ fn scan(file: &str, text: &str, cases: &mut Vec<Case>, faults: &mut Vec<String>)
     }
 }
 
-fn function_name(line: &str) -> Option<&str> {
+pub(super) fn function_name(line: &str) -> Option<&str> {
     let line = line.trim_start();
     let line = line
         .strip_prefix("pub ")
@@ -97,7 +97,7 @@ fn is_test_attribute(line: &str) -> bool {
 }
 
 /// The lines up to the brace that closes at the indentation of the first line.
-fn body<'a>(lines: &'a [&'a str]) -> &'a [&'a str] {
+pub(super) fn body<'a>(lines: &'a [&'a str]) -> &'a [&'a str] {
     let Some(first) = lines.first() else {
         return lines;
     };

@@ -40,6 +40,13 @@ impl Items {
             && members.is_some_and(|members| member.is_none_or(|member| members.contains(member)))
     }
 
+    /// The public members of a type, by their own names.
+    pub(super) fn members(&self, item: &str) -> impl Iterator<Item = &str> {
+        let defined = self.aliases.get(item).map_or(item, String::as_str);
+        let members = self.members.get(defined).into_iter().flatten();
+        members.map(String::as_str)
+    }
+
     /// Takes in the names of `pub use` statements.
     fn exports(&mut self, text: &str) {
         let mut statement = String::new();

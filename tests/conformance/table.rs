@@ -24,11 +24,11 @@ Made by `ORTC_UPDATE=1 cargo test --test conformance` from [rows.tsv](rows.tsv),
 In the rules, [N13] is the November 2013 revision of the draft, [FIN] the final ORTC specification, [IETF] the authors' companion internet-draft, [ABS] their reference model and [F0] the parent revision of 002; an arrow points at the row that settles the question.
 ";
 
-struct Row {
-    id: String,
+pub(super) struct Row {
+    pub(super) id: String,
     section: String,
     rule: String,
-    items: Vec<String>,
+    pub(super) items: Vec<String>,
     note: String,
 }
 
@@ -80,7 +80,7 @@ fn the_table_is_what_the_tests_say() {
 }
 
 /// The rows with their items, each seed without gap or double.
-fn rows() -> Vec<Row> {
+pub(super) fn rows() -> Vec<Row> {
     let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
     let rows = parse(&read(ROWS), &read(ITEMS));
     let expected = SEEDS
