@@ -32,7 +32,9 @@ def end_of_item(text, start):
             depth += 1
         elif character in "})]":
             depth -= 1
-            if depth <= 0 and character == "}":
+            if depth < 0:  # a field or an argument: what surrounds it ends here
+                return position
+            if depth == 0 and character == "}":
                 return position + 1
         elif character == ";" and depth == 0:
             return position + 1

@@ -1,0 +1,78 @@
+"""That import_circles.py and lengths.py find what they are for, in copies of a small crate."""
+
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TREE = {
+    "lib.rs": "mod lower;\nmod upper;\npub use upper::Upper;\n",
+    "lower.rs": "//! Plain.\npub(crate) struct Plain;\n#[cfg(test)]\nmod tests {\n    use crate::upper::Upper;\n}\n",
+    "upper/mod.rs": "mod part;\npub use part::Part;\nuse crate::lower::Plain;\npub struct Upper(Plain);\n",
+    "upper/part.rs": "use crate::lower::Plain;\npub struct Part(Plain);\n",
+}
+
+
+def check(script, **changed):
+    """What a check says of the tree, with some files changed."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in {**TREE, **changed}.items():
+            file = Path(folder, name)
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+        ended = subprocess.run([sys.executable, HERE / script, folder], capture_output=True, text=True)
+        return ended.returncode, ended.stdout
+
+
+class Circles(unittest.TestCase):
+    def test_none_in_a_tree_without(self):
+        self.assertEqual(check("import_circles.py"), (0, "4 modules, no circle\n"))
+
+    def test_two_files_that_import_each_other(self):
+        code, out = check("import_circles.py", **{"lower.rs": "pub(crate) struct Plain;\nfn up(_: crate::upper::Upper) {}\n"})
+        self.assertEqual(code, 1)
+        self.assertIn("lower.rs imports upper", out)
+
+    def test_a_part_that_imports_what_declares_it(self):
+        code, out = check("import_circles.py", **{"upper/part.rs": "use super::Upper;\npub struct Part(Upper);\n",
+                                                  "upper/mod.rs": "mod part;\nuse part::Part;\npub struct Upper(Part);\n"})
+        self.assertEqual(code, 1)
+        self.assertIn("2 files", out)
+
+    def test_one_that_goes_around_by_a_reexport(self):
+        code, out = check("import_circles.py", **{"lower.rs": "use crate::Upper;\npub(crate) struct Plain;\n"})
+        self.assertEqual(code, 1)
+        self.assertIn("lower.rs", out)
+
+    def test_what_only_tests_import_is_none(self):
+        text = TREE["lower.rs"].replace("#[cfg(test)]\n", "")
+        self.assertEqual(check("import_circles.py", **{"lower.rs": text.replace("mod tests {\n", "").replace("\n}\n", "\n")})[0], 1)
+        self.assertEqual(check("import_circles.py")[0], 0)
+
+
+class Lengths(unittest.TestCase):
+    def test_none_in_a_short_tree(self):
+        self.assertEqual(check("lengths.py"), (0, "4 files, none too long\n"))
+
+    def test_a_file_of_501_lines_and_not_one_of_500(self):
+        self.assertEqual(check("lengths.py", **{"lower.rs": "struct A;\n" * 500})[0], 0)
+        code, out = check("lengths.py", **{"lower.rs": "struct A;\n" * 501})
+        self.assertEqual(code, 1)
+        self.assertIn("lower.rs: 501 lines", out)
+
+    def test_a_function_of_81_lines_and_not_one_of_80(self):
+        body = "impl A {\n    pub async fn long() {\n" + '        let brace = "}";\n' * 78 + "    }\n}\n"
+        self.assertEqual(check("lengths.py", **{"lower.rs": body})[0], 0)
+        code, out = check("lengths.py", **{"lower.rs": body.replace("78", "").replace("    }\n}", "// one\n    }\n}")})
+        self.assertEqual(code, 1)
+        self.assertIn("lower.rs:2: long has 81 lines", out)
+
+    def test_tests_are_apart(self):
+        text = "struct A;\n#[cfg(test)]\nmod tests {\n" + "    struct B;\n" * 600 + "}\n"
+        self.assertEqual(check("lengths.py", **{"lower.rs": text})[0], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
