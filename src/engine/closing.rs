@@ -29,7 +29,7 @@ impl Engine {
         }
         // Without a path nothing can be handed over, and only a restart, which is refused from
         // now on, could bring one back.
-        let useless = self.state != EngineState::Connected || self.data_is_delivered();
+        let useless = self.state != EngineState::Connected || self.data.is_delivered();
         let Some(until) = now
             .checked_add(patience)
             .filter(|_| !patience.is_zero() && !useless)
@@ -39,7 +39,8 @@ impl Engine {
         self.closing = Some(Closing { until, reason });
         self.rtp.close();
         self.flush_rtcp(now);
-        self.close_channels(now);
+        self.data.close_all(now);
+        self.poll_data(now);
         self.close_if_due(now);
     }
 
@@ -56,7 +57,7 @@ impl Engine {
         let Some(Closing { until, reason }) = self.closing else {
             return;
         };
-        if self.state != EngineState::Connected || now >= until || self.channels_are_over() {
+        if self.state != EngineState::Connected || now >= until || self.data.is_over() {
             self.close(now, reason);
         }
     }

@@ -42,6 +42,7 @@ mod tests;
 mod unknown;
 #[cfg(test)]
 mod unknown_flood_tests;
+mod verbs;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -50,12 +51,13 @@ use std::time::{Duration, Instant};
 use crate::budget::Budget;
 use crate::error::DisconnectReason;
 use crate::rtp::{ExtensionMap, ReceiverId, Router, RtpPacket, RtpSession};
+use data::ClosedBecause;
 use demux::Protocol;
 use dtls::{DtlsCounters, DtlsRole, DtlsTransport, SrtpProfile};
 use ice::{Candidate, Credentials, IceAgent, IceEvent, IceState};
 pub(crate) use media::{OutgoingRtp, ReceiverSpec, SendOutcome};
 pub(crate) use model::{EngineConfig, EngineCounters, EngineEvent, EngineState, Traffic};
-use outgoing::{Outgoing, Transmit};
+use outgoing::{Outgoing, Outlet, Transmit};
 pub(crate) use redundancy::{RedCounters, RedFormat, RedStream};
 pub(crate) use repair::{ReceiverRepair, RtxStream};
 pub(crate) use secure::{Identity, SecureState};
@@ -99,8 +101,6 @@ pub(crate) struct Engine {
     header: Vec<u8>,
     data: data::Data,
     closing: Option<closing::Closing>,
-    /// The latest time that was told, for what is made when the output is asked for.
-    last_now: Instant,
 }
 
 impl Engine {
@@ -119,7 +119,12 @@ impl Engine {
             config.wall_clock,
             config.rtp.clone(),
         );
-        let config_budget = config.budget.clone();
+        let data = data::Data::new(
+            now,
+            config.budget.clone(),
+            config.max_message_size,
+            config.whole_datagrams,
+        );
         let extensions_in = config.extensions.clone();
         let extensions_out = config.extensions.clone();
         Self {
@@ -152,9 +157,8 @@ impl Engine {
             transport_sequence: 0,
             nacked: Vec::new(),
             header: Vec::new(),
-            data: data::Data::new(config_budget),
+            data,
             closing: None,
-            last_now: now,
         }
     }
 
@@ -241,7 +245,6 @@ impl Engine {
         };
         self.rtp.close();
         self.flush_rtcp(now);
-        self.last_now = now;
         self.close_data(now);
         if let Some(dtls) = &mut self.dtls {
             dtls.close(now);
@@ -339,7 +342,8 @@ impl Engine {
             }
             self.rtp.set_path_rtt(self.ice.selected_rtt());
             self.rtp.handle_timeout(now);
-            self.handle_data_timeout(now);
+            self.data.handle_timeout(now);
+            self.poll_data(now);
             self.advance(now);
             self.close_if_due(now);
         });
@@ -378,7 +382,7 @@ impl Engine {
             self.ice.poll_timeout(),
             dtls,
             rtp,
-            self.data_timeout(),
+            self.data.timeout(),
             self.closing_timeout(),
         ]
         .into_iter()
@@ -392,7 +396,7 @@ impl Engine {
         if self.out.is_empty() && self.state != EngineState::Closed {
             let flushed = guard::contain(|| self.flush_data());
             if flushed.is_err() {
-                self.collapse(self.last_now);
+                self.collapse(self.data.last_now());
             }
         }
         self.out.pop()
@@ -425,7 +429,7 @@ impl Engine {
         !self.packets.is_empty()
             || !self.events.is_empty()
             || self.unknown.has_news()
-            || self.has_data_events()
+            || self.data.has_events()
     }
 
     // ---- views ----------------------------------------------------------------------------
@@ -568,7 +572,7 @@ impl Engine {
             }
             IceEvent::Selected { local, remote } => {
                 self.traffic.selections += 1;
-                self.data_path_changed();
+                self.data.path_changed();
                 self.events
                     .push_back(EngineEvent::ActivePair { local, remote });
                 if self.dtls.is_none() {
@@ -589,7 +593,8 @@ impl Engine {
         {
             self.set_state(EngineState::Connected);
             self.events.push_back(EngineEvent::Connected);
-            self.data_path_restored(now);
+            self.data.path_restored(now);
+            self.start_data(now);
         }
     }
 
@@ -616,6 +621,56 @@ impl Engine {
             while let Some(datagram) = dtls.poll_transmit() {
                 self.out.push(local, remote, &datagram);
             }
+        }
+    }
+
+    // ---- data -----------------------------------------------------------------------------
+
+    /// Makes the association once a channel wants one and the peer is accepted.
+    fn start_data(&mut self, now: Instant) {
+        self.data.told(now);
+        if self.state == EngineState::Connected && self.data.start(now) {
+            self.poll_data(now);
+        }
+    }
+
+    /// One SCTP packet out of a DTLS record.
+    fn handle_sctp(&mut self, now: Instant, packet: &[u8]) {
+        self.data.handle_packet(now, self.secure.accepted(), packet);
+        self.poll_data(now);
+    }
+
+    fn poll_data(&mut self, now: Instant) {
+        if self.data.poll(now) {
+            // What the association still has to say, an ABORT, is said first.
+            self.flush_data();
+            self.data.end(ClosedBecause::Association);
+        }
+    }
+
+    /// Ends all channels with the connection.
+    fn close_data(&mut self, now: Instant) {
+        self.data.told(now);
+        if self.data.is_ending() {
+            // The answers to what the peer has closed meanwhile.
+            self.flush_data();
+        }
+        if self.data.abort(now) {
+            self.flush_data();
+        }
+        self.data.end(ClosedBecause::Connection);
+    }
+
+    /// Moves SCTP packets into DTLS records, at most one batch.
+    fn flush_data(&mut self) {
+        let path = self.ice.send_path();
+        let (Some(mut outlet), Some(dtls)) = (Outlet::new(&mut self.out, path), &mut self.dtls)
+        else {
+            return;
+        };
+        if self.data.flush(dtls.as_mut(), &mut outlet) {
+            // What went out frees buffers.
+            self.poll_data(self.data.last_now());
         }
     }
 }

@@ -137,6 +137,43 @@ impl Outgoing {
     }
 }
 
+/// The queue, and the path on which datagrams go out at present.
+pub(crate) struct Outlet<'a> {
+    out: &'a mut Outgoing,
+    local: SocketAddr,
+    remote: SocketAddr,
+}
+
+impl<'a> Outlet<'a> {
+    /// `None` without a path.
+    pub(crate) fn new(
+        out: &'a mut Outgoing,
+        path: Option<(SocketAddr, SocketAddr)>,
+    ) -> Option<Self> {
+        let (local, remote) = path?;
+        Some(Self { out, local, remote })
+    }
+
+    /// As [`Outgoing::push_with`].
+    pub(crate) fn push_with<E>(
+        &mut self,
+        len: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        self.out.push_with(self.local, self.remote, len, write)
+    }
+
+    /// As [`Outgoing::push`].
+    pub(crate) fn push(&mut self, datagram: &[u8]) -> bool {
+        self.out.push(self.local, self.remote, datagram)
+    }
+
+    /// As [`Outgoing::end_batch`].
+    pub(crate) fn end_batch(&mut self) {
+        self.out.end_batch();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

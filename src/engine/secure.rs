@@ -164,6 +164,7 @@ impl Engine {
                 Some(Role::Controlling) | None => DtlsRole::Server,
             });
         self.dtls_role = Some(role);
+        self.data.set_dtls_client(role == DtlsRole::Client);
         let allow_weak = match self.secure.identity {
             Identity::Pinned { allow_weak, .. } => Some(allow_weak),
             Identity::Deferred => self.has_remote_fingerprints().then_some(false),

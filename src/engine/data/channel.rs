@@ -1,68 +1,9 @@
-//! One data channel: what it is made of, and where it stands.
+//! One data channel: where it stands.
 
 use std::sync::Arc;
 
-use super::{ChannelKey, Reliability};
+use super::model::{ChannelKey, ChannelSpec, ChannelState, ClosedBecause};
 use crate::budget::Charged;
-
-/// Payload protocol identifiers (RFC 8831 section 8).
-pub(super) mod ppid {
-    pub(in super::super) const DCEP: u32 = 50;
-    pub(in super::super) const TEXT: u32 = 51;
-    pub(in super::super) const BINARY: u32 = 53;
-    pub(in super::super) const EMPTY_TEXT: u32 = 56;
-    pub(in super::super) const EMPTY_BINARY: u32 = 57;
-}
-
-/// What a channel is made of (RFC 8832 section 5.1).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ChannelSpec {
-    pub(crate) label: String,
-    pub(crate) protocol: String,
-    pub(crate) ordered: bool,
-    pub(crate) reliability: Reliability,
-    pub(crate) priority: u16,
-    /// The stream that both applications have agreed on.
-    pub(crate) negotiated: Option<u16>,
-}
-
-/// The states of a channel (W3C WebRTC, RTCDataChannelState).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ChannelState {
-    Connecting,
-    Open,
-    Closing,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum MessageKind {
-    Text,
-    Binary,
-}
-
-/// Why a channel ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ClosedBecause {
-    Local,
-    Peer,
-    /// The peer sent a message beyond the declared size.
-    TooLarge,
-    /// The peer broke the rules of the channel.
-    Protocol,
-    /// No stream is left for it, or its stream is in use.
-    NoStream,
-    /// The association ended, by the peer or by time.
-    Association,
-    /// The connection was closed.
-    Connection,
-}
-
-impl ClosedBecause {
-    /// Whether nothing more of the channel is wanted; else what still comes can be read.
-    pub(super) fn is_fault(self) -> bool {
-        matches!(self, Self::TooLarge | Self::Protocol | Self::NoStream)
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Channel {
@@ -90,23 +31,6 @@ pub(super) enum Reset {
     No,
     Asked,
     Done,
-}
-
-impl ChannelSpec {
-    /// What a channel holds at both layers beside its names: measured, with its events.
-    const OVERHEAD: usize = 1_024;
-
-    /// Bytes that a channel holds.
-    pub(super) fn held(&self) -> usize {
-        Self::OVERHEAD
-            .saturating_add(self.label.len())
-            .saturating_add(self.protocol.len())
-    }
-
-    /// Messages in one turn: 1, 2, 4 and 8 for the four priorities (RFC 8831 section 6.4).
-    pub(super) fn weight(&self) -> u16 {
-        (self.priority / 128).clamp(1, 8)
-    }
 }
 
 impl Channel {

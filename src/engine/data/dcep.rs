@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::ChannelSpec;
+use super::model::ChannelSpec;
 use crate::engine::sctp::Reliability;
 
 /// RFC 8832 section 8.2.1.

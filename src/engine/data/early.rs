@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{MAX_EARLY_BYTES, Unread};
+use super::model::MAX_EARLY_BYTES;
+use crate::engine::sctp::Unread;
 
 /// By stream, so that nothing that comes on one costs more when more is kept of others.
 #[derive(Default)]

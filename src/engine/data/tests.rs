@@ -4,9 +4,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::channels::Data;
 use super::dcep;
-use super::*;
-use crate::engine::sctp::{Outbound, SctpEvent};
+use super::model::*;
+use super::ppid;
+use crate::budget::Budget;
+use crate::engine::sctp::{Outbound, Reliability, SctpCounters, SctpEvent, SctpTransport, Unread};
 use crate::simnet::Rng;
 
 /// An association that only notes what it is told.
@@ -60,10 +63,9 @@ type Resets = std::sync::Arc<std::sync::Mutex<Vec<u16>>>;
 fn data() -> (Data, Resets) {
     let recorder = Recorder::default();
     let resets = recorder.resets.clone();
-    let data = Data {
-        sctp: Some(Box::new(recorder)),
-        ..Data::default()
-    };
+    let mut data = Data::new(Instant::now(), Budget::default(), 1_000, true);
+    data.sctp = Some(Box::new(recorder));
+    data.set_dtls_client(true);
     (data, resets)
 }
 
@@ -82,7 +84,7 @@ fn spec(label: &str) -> ChannelSpec {
 fn tell(data: &mut Data, stream: u16, kind: u32, message: impl Into<Bytes>) {
     let message = message.into();
     data.unread.add(message.len());
-    data.message(Instant::now(), stream, kind, message, true, 1_000);
+    data.message(Instant::now(), stream, kind, message, 1_000);
 }
 
 #[test]

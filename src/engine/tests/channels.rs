@@ -120,7 +120,7 @@ fn r_c18_channels_come_and_go_a_thousand_a_second() {
         let over = |world: &World| {
             [A, B].iter().all(|at| {
                 let engine = &world.peers[*at].engine;
-                engine.channels_are_over()
+                engine.data.is_over()
             })
         };
         world.run_until(ms(60), over);

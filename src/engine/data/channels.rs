@@ -1,21 +1,88 @@
 //! What opens and closes channels, and what becomes of their messages (RFC 8831, RFC 8832).
 
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::channel::Reset;
+use super::channel::{Channel, Reset};
 use super::dcep;
 use super::early::Early;
-use super::{
-    Channel, ChannelKey, ChannelSpec, ChannelState, ClosedBecause, Data, DataEvent, MAX_INCOMING,
-    MAX_STREAM, MessageKind, Reliability, ppid,
+use super::model::{
+    ChannelKey, ChannelSpec, ChannelState, ClosedBecause, DataCounters, DataEvent, MAX_BUFFERED,
+    MAX_INCOMING, MAX_STREAM, MessageKind,
 };
-use crate::budget::Charged;
-use crate::engine::data::transport::MAX_BUFFERED;
-use crate::engine::sctp::Outbound;
+use super::ppid;
+use crate::budget::{Budget, Charged};
+use crate::engine::sctp::{Outbound, Reliability, SctpTransport, Unread};
+
+/// Data channels of one connection. Nothing is allocated before the first one.
+pub(crate) struct Data {
+    pub(super) sctp: Option<Box<dyn SctpTransport>>,
+    pub(super) channels: BTreeMap<ChannelKey, Channel>,
+    pub(super) streams: HashMap<u16, ChannelKey>,
+    next_key: u32,
+    /// Channels that the peer opened.
+    incoming: usize,
+    pub(super) budget: Budget,
+    pub(super) events: VecDeque<DataEvent>,
+    early: Early,
+    /// This side is the DTLS client, whose streams are the even ones (RFC 8832 section 6).
+    pub(super) even: bool,
+    /// No stream of this side's is free below.
+    free_from: u16,
+    /// There are more events of the association than are taken at once.
+    pub(super) more: bool,
+    pub(super) unread: Unread,
+    pub(super) counters: DataCounters,
+    /// Scratch space for the packet being sent.
+    pub(super) packet: Vec<u8>,
+    pub(super) failed: Option<ClosedBecause>,
+    /// The connection is being closed: no channel of the peer's is taken any more.
+    pub(super) ending: bool,
+    pub(super) max_message_size: usize,
+    pub(super) whole_datagrams: bool,
+    /// The latest time that was told, for what is made when the output is asked for.
+    pub(super) last_now: Instant,
+}
 
 impl Data {
+    /// `max_message_size`: the largest message taken from the peer, in bytes. `whole_datagrams`:
+    /// the socket never lets a datagram be fragmented.
+    pub(crate) fn new(
+        now: Instant,
+        budget: Budget,
+        max_message_size: usize,
+        whole_datagrams: bool,
+    ) -> Self {
+        Self {
+            sctp: None,
+            channels: BTreeMap::new(),
+            streams: HashMap::new(),
+            next_key: 0,
+            incoming: 0,
+            budget,
+            events: VecDeque::new(),
+            early: Early::default(),
+            even: false,
+            free_from: 0,
+            more: false,
+            unread: Unread::default(),
+            counters: DataCounters::default(),
+            packet: Vec::new(),
+            failed: None,
+            ending: false,
+            max_message_size,
+            whole_datagrams,
+            last_now: now,
+        }
+    }
+
+    /// What is kept of messages on streams of no channel yet.
+    pub(crate) fn early_bytes(&self) -> usize {
+        self.early.held()
+    }
+
     pub(super) fn add(&mut self, mut channel: Channel) -> ChannelKey {
         self.next_key = self.next_key.wrapping_add(1);
         let key = ChannelKey(self.next_key);
@@ -28,7 +95,7 @@ impl Data {
     }
 
     /// The association is there: gives the channel a stream and tells the peer of it.
-    pub(super) fn open(&mut self, now: Instant, key: ChannelKey, even: bool) {
+    pub(super) fn open(&mut self, now: Instant, key: ChannelKey) {
         let Some(streams) = self.sctp.as_ref().map(|sctp| sctp.streams()) else {
             return;
         };
@@ -42,7 +109,7 @@ impl Data {
         };
         let id = match id {
             Some(id) => (id < streams && self.is_usable(id)).then_some(id),
-            None => self.free_stream(even, streams),
+            None => self.free_stream(streams),
         };
         let Some(id) = id else {
             return self.finish(key, ClosedBecause::NoStream);
@@ -63,9 +130,9 @@ impl Data {
     }
 
     /// RFC 8832 section 6: the DTLS client uses even streams, the server odd ones.
-    pub(super) fn free_stream(&mut self, even: bool, streams: u16) -> Option<u16> {
+    fn free_stream(&mut self, streams: u16) -> Option<u16> {
         let begin = self.free_from;
-        let begin = begin.saturating_add(u16::from(begin.is_multiple_of(2) != even));
+        let begin = begin.saturating_add(u16::from(begin.is_multiple_of(2) != self.even));
         let free = (begin..streams.min(MAX_STREAM.saturating_add(1)))
             .step_by(2)
             .find(|&id| !self.streams.contains_key(&id) && self.is_usable(id));
@@ -77,7 +144,8 @@ impl Data {
         self.sctp.as_ref().is_none_or(|sctp| sctp.is_usable(stream))
     }
 
-    pub(super) fn close(&mut self, now: Instant, key: ChannelKey, reason: ClosedBecause) {
+    /// Closes a channel once everything queued on it has gone out. Idempotent.
+    pub(crate) fn close(&mut self, now: Instant, key: ChannelKey, reason: ClosedBecause) {
         let Some(channel) = self.channels.get_mut(&key) else {
             return;
         };
@@ -117,7 +185,8 @@ impl Data {
         }
     }
 
-    pub(super) fn end(&mut self, reason: ClosedBecause) {
+    /// Ends all channels.
+    pub(crate) fn end(&mut self, reason: ClosedBecause) {
         self.failed = Some(reason);
         self.sctp = None;
         self.early = Early::default();
@@ -156,7 +225,7 @@ impl Data {
         }
     }
 
-    pub(super) fn finish_if_done(&mut self, key: ChannelKey) {
+    fn finish_if_done(&mut self, key: ChannelKey) {
         let done = self
             .channels
             .get(&key)
@@ -194,12 +263,11 @@ impl Data {
         stream: u16,
         kind: u32,
         data: Bytes,
-        even: bool,
         limit: usize,
     ) {
         if kind == ppid::DCEP {
             self.unread.read(data.len());
-            return self.control(now, stream, &data, even);
+            return self.control(now, stream, &data);
         }
         let Some(key) = self.streams.get(&stream).copied() else {
             return self.keep_early(stream, kind, data);
@@ -241,26 +309,26 @@ impl Data {
         });
     }
 
-    pub(super) fn drop_message(&mut self, len: usize) {
+    fn drop_message(&mut self, len: usize) {
         self.unread.read(len);
         self.counters.dropped_messages = self.counters.dropped_messages.saturating_add(1);
     }
 
     /// The peer may use a negotiated channel before this side has made it.
-    pub(super) fn keep_early(&mut self, stream: u16, kind: u32, data: Bytes) {
+    fn keep_early(&mut self, stream: u16, kind: u32, data: Bytes) {
         let len = data.len();
         if !self.early.keep(stream, kind, data) {
             self.drop_message(len);
         }
     }
 
-    pub(super) fn replay_early(&mut self, now: Instant, stream: u16) {
+    fn replay_early(&mut self, now: Instant, stream: u16) {
         for (kind, data) in self.early.take(stream) {
-            self.message(now, stream, kind, data, false, usize::MAX);
+            self.message(now, stream, kind, data, usize::MAX);
         }
     }
 
-    pub(super) fn control(&mut self, now: Instant, stream: u16, message: &[u8], even: bool) {
+    fn control(&mut self, now: Instant, stream: u16, message: &[u8]) {
         match dcep::parse(message) {
             Some(dcep::Message::Ack) => {
                 let key = self.streams.get(&stream).copied();
@@ -268,13 +336,13 @@ impl Data {
                     channel.acked = true;
                 }
             }
-            Some(dcep::Message::Open(spec)) => self.incoming(now, stream, spec, even),
+            Some(dcep::Message::Open(spec)) => self.incoming(now, stream, spec),
             None => self.refuse(now, stream),
         }
     }
 
-    pub(super) fn incoming(&mut self, now: Instant, stream: u16, spec: ChannelSpec, even: bool) {
-        let theirs = stream.is_multiple_of(2) != even;
+    fn incoming(&mut self, now: Instant, stream: u16, spec: ChannelSpec) {
+        let theirs = stream.is_multiple_of(2) != self.even;
         if !theirs
             || self.ending
             || stream > MAX_STREAM
@@ -304,7 +372,7 @@ impl Data {
     }
 
     /// A malformed OPEN, or one that may not be: that stream ends, nothing else.
-    pub(super) fn refuse(&mut self, now: Instant, stream: u16) {
+    fn refuse(&mut self, now: Instant, stream: u16) {
         self.counters.refused_channels = self.counters.refused_channels.saturating_add(1);
         match self.streams.get(&stream).copied() {
             Some(key) => self.close(now, key, ClosedBecause::Protocol),
