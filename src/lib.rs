@@ -96,6 +96,7 @@ mod connection;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod cost;
+mod data;
 mod dtmf;
 mod engine;
 mod error;
@@ -125,13 +126,7 @@ pub use capabilities::{
     RTCRtcpFeedback, negotiate, rtc_capabilities, rtc_codec,
 };
 pub use connection::RTCConnection;
-pub use connection::contributors::RTCContributor;
-pub use connection::data_channel::RTCDataChannel;
-pub use connection::data_options::{
-    DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelOptions,
-    RTCDataChannelState, RTCPriorityType,
-};
-pub use connection::data_views::{RTCDataChannelMessages, RTCDataChannelStream};
+pub use connection::core::event::{RTCConnectionEvent, RTCConnectionEvents};
 pub use connection::description::candidate::RTCIceCandidateDescription;
 pub use connection::description::certificate::RTCCertificate;
 pub use connection::description::fingerprint::{CertificateFingerprint, Fingerprint};
@@ -143,10 +138,11 @@ pub use connection::description::roles::{
 pub use connection::description::side::{
     RTCConnectionSide, RTCDtlsConnectionInfo, RTCIceConnectionInfo, RTCSctpConnectionInfo,
 };
+pub use connection::description::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 pub use connection::description::unknown_track::{RtpExtHeader, UnknownTrack};
-pub use connection::event::{RTCConnectionEvent, RTCConnectionEvents};
 pub use connection::options::RTCConnectionOptions;
-pub use connection::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
+pub use connection::receiving::contributors::RTCContributor;
+pub use connection::receiving::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
 pub use connection::stats::ice::RTCIceCandidatePairStats;
 pub use connection::stats::identity::{RTCCertificateStats, RTCCodecStats};
 pub use connection::stats::rtp::{
@@ -155,7 +151,12 @@ pub use connection::stats::rtp::{
 pub use connection::stats::transport::{
     RTCDataStats, RTCDropStats, RTCMemoryStats, RTCStats, RTCTransportStats,
 };
-pub use connection::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
+pub use data::channel::RTCDataChannel;
+pub use data::options::{
+    DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelOptions,
+    RTCDataChannelState, RTCPriorityType,
+};
+pub use data::views::{RTCDataChannelMessages, RTCDataChannelStream};
 pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
 pub use error::{
     DisconnectReason, DtlsFailure, Error, ErrorName, Misuse, PeerFault, Result, TransportFault,

@@ -27,24 +27,24 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const FUTURES: [(&str, &str); 20] = [
     ("connection/mod.rs connected", "connection"),
     ("connection/mod.rs closed", "connection"),
-    ("connection/event.rs next", "connection"),
-    ("connection/stream_event.rs next", "connection"),
+    ("connection/core/event.rs next", "connection"),
+    ("connection/receiving/stream_event.rs next", "connection"),
     ("july/socket.rs next", "connection"),
     ("media/stream.rs next_event", "media"),
     ("media/track.rs next_event", "media"),
     ("media/track.rs recv_rtp", "media"),
     ("media/track.rs recv_sample", "media"),
     ("dtmf/track.rs next_event", "media"),
-    ("connection/data_channel.rs send", "channel"),
-    ("connection/data_channel.rs flush", "channel"),
-    ("connection/data_channel.rs recv", "channel"),
-    ("connection/data_channel.rs next_event", "channel"),
-    ("connection/data_channel.rs opened", "channel"),
-    ("connection/data_channel.rs closed", "channel"),
-    ("connection/data_views.rs Stream", "views"),
-    ("connection/data_views.rs Sink", "views"),
-    ("connection/data_views.rs AsyncRead", "views"),
-    ("connection/data_views.rs AsyncWrite", "views"),
+    ("data/channel.rs send", "channel"),
+    ("data/channel.rs flush", "channel"),
+    ("data/channel.rs recv", "channel"),
+    ("data/channel.rs next_event", "channel"),
+    ("data/channel.rs opened", "channel"),
+    ("data/channel.rs closed", "channel"),
+    ("data/views.rs Stream", "views"),
+    ("data/views.rs Sink", "views"),
+    ("data/views.rs AsyncRead", "views"),
+    ("data/views.rs AsyncWrite", "views"),
 ];
 
 static TRIED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
@@ -162,7 +162,7 @@ fn r_g03_connection() {
         while a.events.try_next().is_some() {}
         let closing = a.connection.clone();
         let next = cancel(
-            "connection/event.rs next",
+            "connection/core/event.rs next",
             &mut a.events,
             |events| Box::pin(events.next()),
             || closing.update().unwrap(),
@@ -171,7 +171,7 @@ fn r_g03_connection() {
         let (sent, received) = audio(&b, &a);
         let write = || sent.write_sample(vec![1; 40], PACKET).unwrap();
         let next = cancel(
-            "connection/stream_event.rs next",
+            "connection/receiving/stream_event.rs next",
             &mut streams,
             |streams| Box::pin(streams.next()),
             write,
@@ -305,7 +305,7 @@ fn r_g03_channel() {
         let (mut here, mut there) = channels(&a, &mut b).await;
         let from = here.clone();
         let message = cancel(
-            "connection/data_channel.rs recv",
+            "data/channel.rs recv",
             &mut there,
             |channel| Box::pin(channel.recv()),
             || from.try_send("one").unwrap(),
@@ -322,7 +322,7 @@ fn r_g03_channel() {
         let options = RTCDataChannelOptions::default();
         let mut waiting = fresh.connection.create_data_channel("", options).unwrap();
         let opened = cancel(
-            "connection/data_channel.rs opened",
+            "data/channel.rs opened",
             &mut waiting,
             |channel| Box::pin(channel.opened()),
             || join(&mut fresh, &mut other),
@@ -332,7 +332,7 @@ fn r_g03_channel() {
         let reader = there.clone();
         fill(&here).await;
         let sent = cancel(
-            "connection/data_channel.rs send",
+            "data/channel.rs send",
             &mut here,
             |channel| Box::pin(channel.send(vec![1; 250_000])),
             || read_all(&reader),
@@ -343,7 +343,7 @@ fn r_g03_channel() {
         let reader = here.clone();
         fill(&there).await;
         let flushed = cancel(
-            "connection/data_channel.rs flush",
+            "data/channel.rs flush",
             &mut there,
             |channel| Box::pin(channel.flush()),
             || read_all(&reader),
@@ -351,14 +351,14 @@ fn r_g03_channel() {
         flushed.await.unwrap();
         let closing = opening.clone();
         let event = cancel(
-            "connection/data_channel.rs next_event",
+            "data/channel.rs next_event",
             &mut opening,
             |channel| Box::pin(channel.next_event()),
             || closing.close(),
         );
         event.await;
         let closed = cancel(
-            "connection/data_channel.rs closed",
+            "data/channel.rs closed",
             &mut here,
             |channel| Box::pin(channel.closed()),
             || a.connection.close(),
@@ -376,7 +376,7 @@ fn r_g03_views() {
         let (from, reader) = (here.clone(), here.clone());
         let mut messages = there.into_messages();
         let next = cancel(
-            "connection/data_views.rs Stream",
+            "data/views.rs Stream",
             &mut messages,
             |messages| {
                 Box::pin(std::future::poll_fn(|context| {
@@ -390,7 +390,7 @@ fn r_g03_views() {
         Sink::<RTCDataChannelMessage>::start_send(Pin::new(&mut messages), vec![1; 250_000].into())
             .unwrap();
         let flushed = cancel(
-            "connection/data_views.rs Sink",
+            "data/views.rs Sink",
             &mut messages,
             |messages| {
                 Box::pin(std::future::poll_fn(|context| {
@@ -405,7 +405,7 @@ fn r_g03_views() {
         let (from, reader) = (here.clone(), here.clone());
         let mut bytes = there.into_bytes_stream();
         let read = cancel(
-            "connection/data_views.rs AsyncRead",
+            "data/views.rs AsyncRead",
             &mut bytes,
             |bytes| {
                 Box::pin(std::future::poll_fn(|context| {
@@ -430,7 +430,7 @@ fn r_g03_views() {
         let got = std::sync::Arc::new(AtomicUsize::new(0));
         let count = got.clone();
         let written = cancel(
-            "connection/data_views.rs AsyncWrite",
+            "data/views.rs AsyncWrite",
             &mut bytes,
             |bytes| Box::pin(std::future::poll_fn(|context| write(&mut *bytes, context))),
             || {

@@ -1,13 +1,12 @@
 //! What the kernel may answer instead of sending or receiving a datagram.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::data_options::{RTCDataChannelMessage, RTCDataChannelOptions};
-use super::event::{RTCConnectionEvent, RTCConnectionEvents};
-use super::{RTCConnection, RTCConnectionOptions};
+use super::core::event::RTCConnectionEvent;
+use super::test_ends::{end, introduce};
+use crate::data::options::{RTCDataChannelMessage, RTCDataChannelOptions};
 use crate::queue::lock;
 
 /// EPERM, EINTR, EIO, EAGAIN, ENOMEM, EACCES, EINVAL, EPIPE, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP,
@@ -17,25 +16,6 @@ const ERRNOS: [i32; 22] = [
     1, 4, 5, 11, 12, 13, 22, 32, 90, 92, 95, 99, 100, 101, 104, 105, 110, 111, 112, 113, 64, 71,
 ];
 const MESSAGES: u32 = 40;
-
-fn end() -> (RTCConnection, RTCConnectionEvents) {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    RTCConnection::new(RTCConnectionOptions::default().bind(any)).unwrap()
-}
-
-async fn introduce(to: &RTCConnection, peer: &RTCConnection, events: &mut RTCConnectionEvents) {
-    to.set_remote(peer.local()).unwrap();
-    loop {
-        match events.next().await.unwrap() {
-            RTCConnectionEvent::Candidate(candidate) => {
-                to.set_remote_candidate(&candidate).unwrap()
-            }
-            RTCConnectionEvent::EndOfCandidates => break,
-            _ => {}
-        }
-    }
-    to.connect().unwrap();
-}
 
 /// Each of them, once, and in a row that ended the socket before, in the set-up and in a transfer
 /// in both directions.

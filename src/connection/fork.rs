@@ -1,7 +1,7 @@
 //! fork(): one port, several peers (rows B14, G37, C14; A43, A44).
 
 use super::RTCConnection;
-use super::event::RTCConnectionEvents;
+use super::core::event::RTCConnectionEvents;
 use super::options::RTCConnectionOptions;
 use crate::error::{Error, Result};
 

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::event::RTCConnectionEvents;
+use super::core::event::RTCConnectionEvents;
 use super::{RTCConnection, RTCConnectionOptions};
 use crate::cost::{assert_alike, least};
 use crate::media::stream::MediaStream;

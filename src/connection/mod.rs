@@ -1,63 +1,45 @@
-//! RTCConnection and the descriptions that signalling carries.
+//! RTCConnection: its handle and its verbs.
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
-mod budget_tests;
-pub(crate) mod contributors;
-pub(crate) mod data_channel;
-pub(crate) mod data_options;
-mod data_shared;
-pub(crate) mod data_views;
+mod candidates;
+pub(crate) mod core;
+mod data;
 pub(crate) mod description;
-mod digits;
-mod dtmf;
-pub(crate) mod event;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fault_tests;
 mod fork;
-pub(crate) mod legs;
+mod legs;
 #[cfg(test)]
 mod many_tests;
 pub(crate) mod options;
-mod receive_track;
 pub(crate) mod receiving;
-mod repair;
-pub(crate) mod sending;
-mod setup;
-pub(crate) mod shared;
-mod simulcast;
-mod sink;
+mod sending;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod sleep_tests;
-pub(crate) mod state;
 pub(crate) mod stats;
-pub(crate) mod stream_event;
-pub(crate) mod unknown;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod test_ends;
 
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::engine::Identity;
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::data::DEFAULT_MAX_MESSAGE;
-use crate::engine::ice::{CandidateKind, Credentials};
+use crate::engine::ice::Credentials;
 use crate::error::{DisconnectReason, DtlsFailure, Error, PeerFault, Result};
 use crate::socket::RTCSocket;
-use description::candidate::{RTCIceCandidateDescription, Skip};
+use core::event::RTCConnectionEvents;
+use core::setup;
+use core::shared::ConnectionShared;
+use core::state::ConnectionState;
 use description::fingerprint::fingerprints;
 use description::roles::{RTCDtlsRole, RTCIceRole};
 use description::side::{RTCConnectionSide, RTCSctpConnectionInfo};
-use event::RTCConnectionEvents;
+use description::state::RTCConnectionState;
 use options::RTCConnectionOptions;
-pub(crate) use setup::{needs_relay, server_addresses};
-use shared::{ConnectionShared, ConnectionState};
-use state::RTCConnectionState;
-
-/// Names of the peer's candidates (`.local`) that may be looked up for one connection.
-const MAX_NAMES: usize = 256;
 
 /// A connection to one peer (rows A1 to A41): ICE, DTLS, and the media and data inside.
 ///
@@ -218,94 +200,6 @@ impl RTCConnection {
         })?;
         shared.update_route();
         Ok(())
-    }
-
-    /// Applies a local candidate from the `Candidate` event (rows A7, A17, G3). Needed with
-    /// [`LocalCandidates::OnSet`](crate::LocalCandidates::OnSet) only; otherwise, and for one
-    /// applied before, it does nothing. A candidate that gathering did not find is accepted: that
-    /// is how an application adds an address it knows of, e.g. a forwarded port.
-    ///
-    /// # Errors
-    ///
-    /// `NotSupported` for a candidate that this side cannot use (TCP, component 2, a name);
-    /// `Closed`.
-    #[doc(alias = "setLocalCandidate")]
-    pub fn set_local_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
-        let is = |leg: &Self| candidate.socket_id.as_deref() == leg.shared().events.socket_id();
-        if !is(self)
-            && let Some(leg) = self.legs().into_iter().find(is)
-        {
-            return leg.set_local_candidate(candidate);
-        }
-        let port = self.shared().socket.local_addr.port();
-        self.shared().open(|state| match candidate.to_engine() {
-            Ok(mut usable) => {
-                // Checks leave from the socket, whatever address the outside sees.
-                usable.base = match (usable.kind, usable.related) {
-                    // A relay's base is the relay (RFC 8445 section 5.1.1.2).
-                    (CandidateKind::Relay, _) => usable.addr,
-                    (CandidateKind::Host, _) | (_, None) => SocketAddr::new(usable.addr.ip(), port),
-                    (_, Some(related)) => SocketAddr::new(related.ip(), port),
-                };
-                state.engine.add_local_candidate(Instant::now(), usable);
-                Ok(())
-            }
-            Err(Skip::Resolve(name)) => Err(Error::not_supported(format!(
-                "the local candidate {name} is a name; an address is needed"
-            ))),
-            Err(Skip::Ignored(reason)) => Err(Error::not_supported(reason.to_string())),
-        })
-    }
-
-    /// Adds a candidate of the peer, at any time and in any order (rows A8, A18, A20, A118).
-    /// Duplicates do nothing.
-    ///
-    /// Candidates that cannot be used are ignored and counted, never fatal: TCP, component 2,
-    /// unknown types, `.local` names that do not resolve within 5 s (rows G21, G22).
-    ///
-    /// # Errors
-    ///
-    /// `Closed`.
-    #[doc(alias = "setRemoteCandidate")]
-    pub fn set_remote_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
-        if let Some(leg) = self.leg_of_remote(candidate.socket_id.as_deref())? {
-            return leg.set_remote_candidate(candidate);
-        }
-        let name = self.shared().open(|state| {
-            match candidate.to_engine() {
-                Ok(usable) => {
-                    let ufrag = candidate.username_frag.as_deref();
-                    state.add_remote_candidate(Instant::now(), usable, ufrag);
-                }
-                // A look-up would tell the peer's network where this side is.
-                Err(Skip::Resolve(_)) if self.shared().socket.relay_only() => {
-                    state.ignored_candidates += 1;
-                }
-                Err(Skip::Resolve(name)) if state.remote_names < MAX_NAMES => {
-                    state.remote_names += 1;
-                    return Ok(Some(name));
-                }
-                Err(Skip::Resolve(_)) => state.ignored_candidates += 1,
-                Err(Skip::Ignored(reason)) => {
-                    tracing::debug!(%reason, "a remote candidate is ignored");
-                    state.ignored_candidates += 1;
-                }
-            }
-            Ok(None)
-        })?;
-        if let Some(name) = name {
-            setup::resolve_remote(self.shared(), candidate.clone(), name);
-        }
-        Ok(())
-    }
-
-    /// Tells that the peer has no more candidates: failure can be concluded sooner (RFC 8838
-    /// section 14).
-    pub fn end_of_remote_candidates(&self) -> Result<()> {
-        self.shared().open(|state| {
-            state.engine.end_of_remote_candidates(Instant::now());
-            Ok(())
-        })
     }
 
     /// Starts ICE (rows A19, A21, G2). Candidates that come later are considered too (row A20).

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::budget::DEFAULT_BUDGET;
-use crate::connection::description::certificate::RTCCertificate;
-use crate::connection::description::ice_server::RTCIceServer;
-use crate::connection::description::restrictions::RTCRestrictions;
-use crate::connection::description::roles::{
+use super::description::certificate::RTCCertificate;
+use super::description::ice_server::RTCIceServer;
+use super::description::restrictions::RTCRestrictions;
+use super::description::roles::{
     GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
 };
-use crate::connection::description::side::{RTCConnectionSide, RTCIceConnectionInfo};
+use super::description::side::{RTCConnectionSide, RTCIceConnectionInfo};
+use crate::budget::DEFAULT_BUDGET;
 use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::media::Kind;
 use crate::rtp::HeaderExtension;

@@ -1,33 +1,13 @@
 //! The driver of a socket and a wall clock that jumps.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-use super::event::{RTCConnectionEvent, RTCConnectionEvents};
-use super::{RTCConnection, RTCConnectionOptions};
+use super::RTCConnection;
+use super::test_ends::{end, introduce};
 
 const HOUR: i64 = 3_600;
-
-fn end() -> (RTCConnection, RTCConnectionEvents) {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    RTCConnection::new(RTCConnectionOptions::default().bind(any)).unwrap()
-}
-
-async fn introduce(to: &RTCConnection, peer: &RTCConnection, events: &mut RTCConnectionEvents) {
-    to.set_remote(peer.local()).unwrap();
-    loop {
-        match events.next().await.unwrap() {
-            RTCConnectionEvent::Candidate(candidate) => {
-                to.set_remote_candidate(&candidate).unwrap()
-            }
-            RTCConnectionEvent::EndOfCandidates => break,
-            _ => {}
-        }
-    }
-    to.connect().unwrap();
-}
 
 fn checks(connection: &RTCConnection) -> u64 {
     let pairs = connection.stats().candidate_pairs;

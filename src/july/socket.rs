@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::connection::core::servers::{needs_relay, server_addresses};
 use crate::connection::description::candidate::RTCIceCandidateDescription;
 use crate::connection::description::certificate::RTCCertificate;
 use crate::connection::description::fingerprint::CertificateFingerprint;
 use crate::connection::description::ice_server::RTCIceServer;
-use crate::connection::{needs_relay, server_addresses};
 use crate::error::DisconnectReason;
 use crate::error::{Error, Result};
 use crate::media::Kind;

@@ -25,4 +25,5 @@ pub(crate) mod server_url;
 pub(crate) mod side;
 #[cfg(test)]
 mod side_tests;
+pub(crate) mod state;
 pub(crate) mod unknown_track;

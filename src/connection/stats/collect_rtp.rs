@@ -3,7 +3,7 @@
 use super::clock::wall_clock;
 use super::identity::codec_id;
 use super::rtp::{RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats};
-use crate::connection::shared::ConnectionState;
+use crate::connection::core::state::ConnectionState;
 
 impl ConnectionState {
     pub(in crate::connection) fn inbound_rtp(&self) -> Vec<RTCInboundRtpStats> {

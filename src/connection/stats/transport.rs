@@ -6,7 +6,7 @@ use super::ice::RTCIceCandidatePairStats;
 use super::identity::{RTCCertificateStats, RTCCodecStats};
 use super::rtp::{RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats};
 use crate::connection::description::roles::RTCIceRole;
-use crate::connection::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
+use crate::connection::description::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 
 /// A snapshot of a connection's statistics. Serialises with the W3C's member names.
 #[derive(Debug, Clone, PartialEq, Serialize)]

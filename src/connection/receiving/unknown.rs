@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
-use super::event::RTCConnectionEvent;
-use super::shared::{ConnectionShared, ConnectionState};
+use crate::connection::core::event::RTCConnectionEvent;
+use crate::connection::core::shared::ConnectionShared;
+use crate::connection::core::state::ConnectionState;
 use crate::connection::description::unknown_track::{RtpExtHeader, UnknownTrack};
 use crate::media::{CodecFacts, Kind, RTCCodec, static_payload_type};
 use crate::rtp::RtpPacket;
@@ -16,7 +17,7 @@ const MAX_HEADERS: usize = 64;
 impl ConnectionShared {
     /// Announces sources that nobody declared. When 64 announcements wait, the rest comes with
     /// later packets.
-    pub(super) fn publish_unknown(&self, state: &mut ConnectionState) {
+    pub(crate) fn publish_unknown(&self, state: &mut ConnectionState) {
         while let Some(packet) = state.engine.poll_unknown() {
             let ssrc = packet.ssrc;
             let event = RTCConnectionEvent::UnknownTrack(state.describe_unknown(&packet));

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::shared::{ConnectionShared, ConnectionState};
+use crate::connection::core::shared::ConnectionShared;
+use crate::connection::core::state::{ConnectionState, removed};
 use crate::dtmf::Command;
 use crate::engine::{OutgoingRtp, SendOutcome};
 use crate::error::{Error, Result};
 use crate::media::RTCRtpEncoding;
 use crate::media::sending::{MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
-use crate::media::track::{MediaOrigin, MediaSink, MediaStreamTrack};
-use crate::rtp::{AudioLevel, KeyframeRequest, ReceiverId, RtpPacket};
+use crate::media::track::{MediaSink, MediaStreamTrack};
+use crate::rtp::{AudioLevel, RtpPacket};
 
 impl ConnectionShared {
     fn as_sink(&self) -> Weak<dyn MediaSink> {
@@ -154,22 +155,6 @@ impl MediaSink for ConnectionShared {
     }
 }
 
-impl MediaOrigin for ConnectionShared {
-    fn request_keyframe(&self, key: u32, request: KeyframeRequest) {
-        {
-            let mut state = self.lock();
-            state
-                .engine
-                .request_keyframe(Instant::now(), ReceiverId(key), request);
-        }
-        self.wake();
-    }
-
-    fn over_budget(&self) {
-        self.wake();
-    }
-}
-
 impl SendingOwner for ConnectionShared {
     fn with_track(&self, key: u32, f: &mut dyn FnMut(&SendingTrack)) -> Result<()> {
         let state = self.lock();
@@ -264,8 +249,4 @@ impl StreamWatcher for ConnectionShared {
             let _ = self.remove_track(key);
         }
     }
-}
-
-pub(super) fn removed() -> Error {
-    Error::invalid_state("the track was removed from its connection")
 }

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use super::data_options::{
+use crate::budget::Charged;
+use crate::data::options::{
     DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelState,
 };
-use crate::budget::Charged;
 use crate::engine::data::{ChannelKey, ChannelSpec, RECEIVE_WINDOW};
 use crate::engine::sctp::Unread;
 use crate::locks::{Signal, Waiters, wait};
@@ -18,14 +18,14 @@ const MAX_WAITING_EVENTS: usize = 64;
 const WINDOW_LOW: usize = RECEIVE_WINDOW / 2;
 
 /// A message, and its length on the wire, by which the window is counted.
-pub(super) type Delivered = (RTCDataChannelMessage, usize);
+pub(crate) type Delivered = (RTCDataChannelMessage, usize);
 
 pub(crate) struct ChannelShared {
-    pub(super) key: ChannelKey,
-    pub(super) spec: Arc<Charged<ChannelSpec>>,
-    pub(super) events: Queue<RTCDataChannelEvent>,
+    pub(crate) key: ChannelKey,
+    pub(crate) spec: Arc<Charged<ChannelSpec>>,
+    pub(crate) events: Queue<RTCDataChannelEvent>,
     /// Woken at each change of state and when there is room to send.
-    pub(super) changed: Signal,
+    pub(crate) changed: Signal,
     unread: Unread,
     inner: Mutex<Inner>,
 }
@@ -45,7 +45,7 @@ struct Inner {
 }
 
 impl ChannelShared {
-    pub(super) fn new(key: ChannelKey, spec: Arc<Charged<ChannelSpec>>, unread: Unread) -> Self {
+    pub(crate) fn new(key: ChannelKey, spec: Arc<Charged<ChannelSpec>>, unread: Unread) -> Self {
         Self {
             key,
             events: Queue::new(MAX_WAITING_EVENTS),
@@ -65,27 +65,27 @@ impl ChannelShared {
         }
     }
 
-    pub(super) fn state(&self) -> RTCDataChannelState {
+    pub(crate) fn state(&self) -> RTCDataChannelState {
         lock(&self.inner).state
     }
 
-    pub(super) fn id(&self) -> Option<u16> {
+    pub(crate) fn id(&self) -> Option<u16> {
         lock(&self.inner).id
     }
 
-    pub(super) fn reason(&self) -> Option<DataChannelCloseReason> {
+    pub(crate) fn reason(&self) -> Option<DataChannelCloseReason> {
         lock(&self.inner).reason
     }
 
-    pub(super) fn low_threshold(&self) -> usize {
+    pub(crate) fn low_threshold(&self) -> usize {
         lock(&self.inner).low_threshold
     }
 
-    pub(super) fn set_low_threshold(&self, threshold: usize) {
+    pub(crate) fn set_low_threshold(&self, threshold: usize) {
         lock(&self.inner).low_threshold = threshold;
     }
 
-    pub(super) fn opened(&self, id: u16) {
+    pub(crate) fn opened(&self, id: u16) {
         {
             let mut inner = lock(&self.inner);
             inner.id = Some(id);
@@ -95,7 +95,7 @@ impl ChannelShared {
         self.changed.notify();
     }
 
-    pub(super) fn closing(&self) {
+    pub(crate) fn closing(&self) {
         {
             let mut inner = lock(&self.inner);
             if inner.state == RTCDataChannelState::Closed {
@@ -106,12 +106,12 @@ impl ChannelShared {
         self.changed.notify();
     }
 
-    pub(super) fn unsent(&self) -> Option<usize> {
+    pub(crate) fn unsent(&self) -> Option<usize> {
         let inner = lock(&self.inner);
         inner.reason.map(|_| inner.unsent)
     }
 
-    pub(super) fn closed(&self, reason: DataChannelCloseReason, unsent: usize) {
+    pub(crate) fn closed(&self, reason: DataChannelCloseReason, unsent: usize) {
         {
             let mut inner = lock(&self.inner);
             if inner.state == RTCDataChannelState::Closed {
@@ -128,7 +128,7 @@ impl ChannelShared {
     }
 
     /// Appends messages with one lock and one wake.
-    pub(super) fn deliver(&self, messages: impl Iterator<Item = Delivered>) {
+    pub(crate) fn deliver(&self, messages: impl Iterator<Item = Delivered>) {
         let mut inner = lock(&self.inner);
         if inner.abandoned {
             for (_, len) in messages {
@@ -141,7 +141,7 @@ impl ChannelShared {
     }
 
     /// Nobody reads any more: what waits and what comes is let go.
-    pub(super) fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         let mut inner = lock(&self.inner);
         inner.abandoned = true;
         for (_, len) in inner.messages.drain(..) {
@@ -151,7 +151,7 @@ impl ChannelShared {
     }
 
     /// The next message, and whether the window is half open again because of it.
-    pub(super) fn try_pop(&self) -> Option<(RTCDataChannelMessage, bool)> {
+    pub(crate) fn try_pop(&self) -> Option<(RTCDataChannelMessage, bool)> {
         let (message, len) = lock(&self.inner).messages.pop_front()?;
         Some((message, self.read(len)))
     }

@@ -1,36 +1,31 @@
 //! Making a connection from its options.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::event::MAX_WAITING_EVENTS;
-use super::legs::EventSink;
-use super::options::RTCConnectionOptions;
-use super::receiving::Receiving;
-use super::shared::{ConnectionShared, ConnectionState};
+use super::event_sink::EventSink;
+use super::servers::{needs_relay, server_addresses};
+use super::shared::ConnectionShared;
+use super::state::ConnectionState;
 use crate::budget::Budget;
-use crate::connection::description::candidate::RTCIceCandidateDescription;
-use crate::connection::description::ice_server::{RTCIceServer, parse_servers};
 use crate::connection::description::restrictions::RTCRestrictions;
 use crate::connection::description::roles::{GatherStart, PeerIdentity};
-use crate::connection::description::server_url::ParsedServer;
+use crate::connection::options::RTCConnectionOptions;
+use crate::connection::receiving::tracks::Receiving;
 use crate::engine::ice::{Credentials, IceConfig};
 use crate::engine::{Engine, EngineConfig, Identity};
 use crate::error::{Error, Result};
 use crate::locks::Signal;
 use crate::rtp::{ExtensionMap, RtpConfig, cname_from_random};
-use crate::socket::{
-    Member, RTCSocket, ServerAddress, ServerKind, SocketConfig, TurnCredentials, resolve,
-};
-use crate::tasks::{self, Task};
+use crate::socket::{Member, RTCSocket, ServerAddress, SocketConfig};
 
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_OFFSET: u64 = 2_208_988_800;
 
 /// Makes a connection, or a further leg of one, which shares its events and its wake-up.
-pub(super) fn build(
+pub(crate) fn build(
     options: &RTCConnectionOptions,
     leg: Option<(EventSink, Arc<Signal>)>,
 ) -> Result<Arc<ConnectionShared>> {
@@ -189,46 +184,6 @@ fn local_socket(
     Ok(socket.clone())
 }
 
-/// ICE servers as the socket wants them.
-pub(crate) fn server_addresses(servers: &[RTCIceServer]) -> Result<Vec<ServerAddress>> {
-    let servers = parse_servers(servers)?;
-    Ok(servers.into_iter().map(server_address).collect())
-}
-
-/// Refuses servers of which no relay can come.
-pub(crate) fn needs_relay(servers: &[ServerAddress]) -> Result<()> {
-    if servers.iter().any(ServerAddress::gives_relays) {
-        return Ok(());
-    }
-    let turn = servers.iter().find(|s| s.kind == ServerKind::Turn);
-    match turn.and_then(|server| server.unsupported) {
-        Some(why) => Err(Error::not_supported(format!(
-            "relay_only, and no TURN server that can be used: {why}"
-        ))),
-        None => Err(Error::invalid_parameters(
-            "relay_only without a TURN server can never connect",
-        )),
-    }
-}
-
-fn server_address(server: ParsedServer) -> ServerAddress {
-    ServerAddress {
-        unsupported: server.unsupported(),
-        kind: if server.scheme.is_turn() {
-            ServerKind::Turn
-        } else {
-            ServerKind::Stun
-        },
-        url: server.url,
-        host: server.host,
-        port: server.port,
-        credentials: server
-            .username
-            .zip(server.credential)
-            .map(|(username, password)| Arc::new(TurnCredentials { username, password })),
-    }
-}
-
 /// The time of day in NTP's 32.32 fixed-point form (RFC 3550 section 4).
 fn ntp_now() -> u64 {
     let unix = SystemTime::now()
@@ -237,58 +192,4 @@ fn ntp_now() -> u64 {
     let seconds = unix.as_secs().wrapping_add(NTP_OFFSET);
     let fraction = (u64::from(unix.subsec_nanos()) << 32) / 1_000_000_000;
     (seconds << 32) | fraction
-}
-
-/// Looks up a `.local` candidate in the background; one that does not resolve is ignored
-/// (row G22). Not with the connection's state locked.
-pub(super) fn resolve_remote(
-    connection: &ConnectionShared,
-    candidate: RTCIceCandidateDescription,
-    name: String,
-) {
-    let mut lookup = RemoteName {
-        connection: connection.this.clone(),
-        candidate,
-        address: None,
-    };
-    // Not `tokio::spawn`: verbs may be called from threads that know no runtime.
-    let runtime = &connection.socket.runtime;
-    tasks::spawn(Task::PeerName, runtime, async move {
-        let address = resolve::resolve_mdns(&name).await;
-        lookup.found(address);
-    });
-}
-
-/// A look-up of a remote candidate. However its task ends, it makes room for the next.
-struct RemoteName {
-    connection: Weak<ConnectionShared>,
-    candidate: RTCIceCandidateDescription,
-    address: Option<IpAddr>,
-}
-
-impl RemoteName {
-    fn found(&mut self, address: Option<IpAddr>) {
-        self.address = address;
-    }
-}
-
-impl Drop for RemoteName {
-    fn drop(&mut self) {
-        let Some(connection) = self.connection.upgrade() else {
-            return;
-        };
-        let _ = connection.open(|state| {
-            match self.address {
-                Some(ip) => {
-                    if let Ok(usable) = self.candidate.to_engine_at(ip) {
-                        let ufrag = self.candidate.username_frag.as_deref();
-                        state.add_remote_candidate(Instant::now(), usable, ufrag);
-                    }
-                }
-                None => state.ignored_candidates += 1,
-            }
-            state.remote_names = state.remote_names.saturating_sub(1);
-            Ok(())
-        });
-    }
 }

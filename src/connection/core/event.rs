@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::data_channel::RTCDataChannel;
-use super::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 use crate::connection::description::candidate::RTCIceCandidateDescription;
 use crate::connection::description::fingerprint::CertificateFingerprint;
+use crate::connection::description::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 use crate::connection::description::unknown_track::UnknownTrack;
+use crate::data::channel::RTCDataChannel;
 use crate::error::{DisconnectReason, DtlsFailure};
 use crate::media::stream::MediaStream;
 use crate::queue::Queue;

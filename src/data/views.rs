@@ -10,8 +10,8 @@ use futures_core::Stream;
 use futures_sink::Sink;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::data_channel::RTCDataChannel;
-use super::data_options::RTCDataChannelMessage;
+use super::channel::RTCDataChannel;
+use super::options::RTCDataChannelMessage;
 use crate::error::{Error, Result};
 
 /// Bytes of one message that the byte stream makes.

@@ -1,20 +1,14 @@
-//! Several encodings of one track (row G43). The first is the track itself; each further one is a
-//! sender and a receiver of its own, reached by `MediaStreamTrack::encoding`.
+//! Several encodings of one sent track (row G43). The first is the track itself; each further one is
+//! a sender of its own, reached by `MediaStreamTrack::encoding`.
 
-use std::collections::BTreeSet;
-use std::sync::Weak;
 use std::time::Instant;
 
-use super::receive_track::receiver_spec;
-use super::receiving::ReceivingTrack;
-use super::shared::{ConnectionShared, ConnectionState};
+use crate::connection::core::shared::ConnectionShared;
+use crate::connection::core::state::ConnectionState;
 use crate::error::{Error, Result};
 use crate::media::sending::SendingTrack;
-use crate::media::track::{MediaOrigin, MediaStreamTrack};
-use crate::media::{RTCRtpEncoding, RTCRtxParameters, RTCTrackDescription};
-use crate::rtp::ReceiverId;
-
-// ---- sending ------------------------------------------------------------------------------------
+use crate::media::track::MediaStreamTrack;
+use crate::media::{RTCRtpEncoding, RTCRtxParameters};
 
 /// A track whose media has to start or stop reaching the connection.
 struct Plug {
@@ -24,7 +18,7 @@ struct Plug {
 
 impl ConnectionShared {
     /// Replaces the encodings of a sending track. Those that stay keep their SSRC.
-    pub(super) fn set_encodings_of(&self, key: u32, encodings: &[RTCRtpEncoding]) -> Result<()> {
+    pub(crate) fn set_encodings_of(&self, key: u32, encodings: &[RTCRtpEncoding]) -> Result<()> {
         RTCRtpEncoding::validate_all(encodings)?;
         if encodings.len() > 1 && encodings.iter().any(|encoding| encoding.rid.is_none()) {
             return Err(Error::invalid_parameters(
@@ -42,7 +36,7 @@ impl ConnectionShared {
     }
 
     /// After the track itself is removed.
-    pub(super) fn remove_encodings_of(&self, key: u32, track: &SendingTrack) -> Result<()> {
+    pub(crate) fn remove_encodings_of(&self, key: u32, track: &SendingTrack) -> Result<()> {
         let gone = self.open(|state| {
             let children = state.encodings_of(key);
             Ok(children
@@ -141,7 +135,7 @@ impl ConnectionState {
     }
 
     /// Brings the encodings of a track in line with it.
-    pub(super) fn sync_encodings(&mut self, key: u32) {
+    pub(crate) fn sync_encodings(&mut self, key: u32) {
         let key = self
             .sending
             .get(&key)
@@ -194,77 +188,5 @@ impl ConnectionState {
                 entry.rtx = Some(RTCRtxParameters { ssrc: Some(rtx) });
             }
         }
-    }
-}
-
-// ---- receiving ----------------------------------------------------------------------------------
-
-/// The description of the track itself: its first encoding.
-pub(super) fn first_of(mut description: RTCTrackDescription) -> RTCTrackDescription {
-    if let Some(first) = description.encodings.first() {
-        description.ssrc = first.ssrc.or(description.ssrc);
-        description.rtx = first.rtx.clone().or(description.rtx);
-    }
-    description
-}
-
-fn layer_of(description: &RTCTrackDescription, encoding: &RTCRtpEncoding) -> RTCTrackDescription {
-    RTCTrackDescription {
-        ssrc: encoding.ssrc,
-        rtx: encoding.rtx.clone(),
-        msid: Vec::new(),
-        encodings: vec![encoding.clone()],
-        ..description.clone()
-    }
-}
-
-impl ConnectionState {
-    /// Readies reception of the further encodings of a track.
-    pub(super) fn receive_encodings(
-        &mut self,
-        base: ReceiverId,
-        description: &RTCTrackDescription,
-        origin: &Weak<dyn MediaOrigin>,
-    ) -> Result<()> {
-        let now = Instant::now();
-        let further = description.encodings.get(1..).unwrap_or_default();
-        let wanted: BTreeSet<String> = further.iter().map(RTCRtpEncoding::label).collect();
-        let known = self.receiving.layers_of(base);
-        for (label, layer) in &known {
-            if !wanted.contains(label) {
-                self.remove_receiving(*layer);
-            }
-        }
-        let mut layers = Vec::new();
-        for encoding in further {
-            let (label, layer) = (encoding.label(), layer_of(description, encoding));
-            let spec = receiver_spec(&layer);
-            let id = match known.iter().find(|(known, _)| *known == label) {
-                Some(&(_, id)) => {
-                    self.engine.update_receiver(now, id, spec)?;
-                    self.receiving.update_layer(id, &layer);
-                    id
-                }
-                None => {
-                    let id = self.engine.add_receiver(now, spec)?;
-                    if self.receiving.track_of(id).is_some() {
-                        return Err(Error::invalid_parameters(format!(
-                            "the SSRC of encoding {label} belongs to another track"
-                        )));
-                    }
-                    let level = self.engine.audio_level_id();
-                    let budget = self.receiving.budget();
-                    let track = ReceivingTrack::new(&layer, level, origin.clone(), id, budget);
-                    self.receiving.insert_layer(id, track);
-                    id
-                }
-            };
-            layers.push((label, id));
-            self.receiving.set_layers(base, layers.clone());
-        }
-        self.receiving.set_layers(base, layers);
-        let own = description.encodings.first().map(RTCRtpEncoding::label);
-        self.receiving.name_encodings(base, own);
-        Ok(())
     }
 }

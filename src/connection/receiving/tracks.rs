@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::contributors::{Contributors, RTCContributor};
 use super::digits::{ReceivingDigits, dtmf_codecs};
-use super::repair::{HeardSource, heard_source, uses_ssrc};
+use super::heard::{HeardSource, heard_source};
+use super::spec::uses_ssrc;
 use super::stream_event::{RTCStreamEvent, StreamWatch};
 use crate::budget::Budget;
 use crate::engine::Engine;
@@ -18,8 +19,8 @@ use crate::rtp::{ReceiverId, RtpPacket};
 /// The receiving tracks and streams of a connection.
 #[derive(Default)]
 pub(crate) struct Receiving {
-    pub(super) tracks: BTreeMap<ReceiverId, ReceivingTrack>,
-    pub(super) streams: Vec<MediaStream>,
+    pub(crate) tracks: BTreeMap<ReceiverId, ReceivingTrack>,
+    pub(crate) streams: Vec<MediaStream>,
     watch: StreamWatch,
     budget: Budget,
     /// No digit is due before this; it may be early, never late.
@@ -30,18 +31,18 @@ pub(crate) struct Receiving {
 /// most costs something.
 const SHARE_TO_SHED: usize = 64;
 
-pub(super) struct ReceivingTrack {
-    pub(super) description: RTCTrackDescription,
-    pub(super) track: MediaStreamTrack,
-    pub(super) digits: Option<ReceivingDigits>,
-    pub(super) connected: bool,
+pub(crate) struct ReceivingTrack {
+    pub(crate) description: RTCTrackDescription,
+    pub(crate) track: MediaStreamTrack,
+    pub(crate) digits: Option<ReceivingDigits>,
+    pub(crate) connected: bool,
     contributors: Contributors,
     /// Its further encodings, by name.
-    layers: Vec<(String, ReceiverId)>,
+    pub(crate) layers: Vec<(String, ReceiverId)>,
 }
 
 impl ReceivingTrack {
-    pub(super) fn new(
+    pub(crate) fn new(
         description: &RTCTrackDescription,
         audio_level_id: Option<u8>,
         origin: Weak<dyn MediaOrigin>,
@@ -65,7 +66,7 @@ impl ReceivingTrack {
     }
 
     /// Digits come and go with their codec.
-    pub(super) fn update(&mut self, description: &RTCTrackDescription, streams: &[MediaStream]) {
+    pub(crate) fn update(&mut self, description: &RTCTrackDescription, streams: &[MediaStream]) {
         self.track.set_codecs(&description.codecs);
         self.description = description.clone();
         let codecs = dtmf_codecs(description);
@@ -82,7 +83,7 @@ impl ReceivingTrack {
         };
     }
 
-    pub(super) fn tracks(&self) -> impl Iterator<Item = &MediaStreamTrack> {
+    pub(crate) fn tracks(&self) -> impl Iterator<Item = &MediaStreamTrack> {
         let digits = self.digits.as_ref().map(|digits| &*digits.track);
         std::iter::once(&self.track).chain(digits.filter(|track| **track != self.track))
     }
@@ -96,7 +97,7 @@ impl Receiving {
         }
     }
 
-    pub(super) fn budget(&self) -> &Budget {
+    pub(crate) fn budget(&self) -> &Budget {
         &self.budget
     }
 
@@ -130,39 +131,8 @@ impl Receiving {
         self.streams.clone()
     }
 
-    pub(super) fn track_of(&self, id: ReceiverId) -> Option<&MediaStreamTrack> {
+    pub(crate) fn track_of(&self, id: ReceiverId) -> Option<&MediaStreamTrack> {
         Some(&self.tracks.get(&id)?.track)
-    }
-
-    pub(super) fn layers_of(&self, id: ReceiverId) -> Vec<(String, ReceiverId)> {
-        let track = self.tracks.get(&id);
-        track.map(|track| track.layers.clone()).unwrap_or_default()
-    }
-
-    pub(super) fn set_layers(&mut self, id: ReceiverId, layers: Vec<(String, ReceiverId)>) {
-        if let Some(track) = self.tracks.get_mut(&id) {
-            track.layers = layers;
-        }
-    }
-
-    pub(super) fn insert_layer(&mut self, id: ReceiverId, track: ReceivingTrack) {
-        self.tracks.insert(id, track);
-    }
-
-    pub(super) fn update_layer(&mut self, id: ReceiverId, description: &RTCTrackDescription) {
-        if let Some(track) = self.tracks.get_mut(&id) {
-            track.update(description, &[]);
-        }
-    }
-
-    /// Lets the track give its encodings by name.
-    pub(super) fn name_encodings(&self, id: ReceiverId, own: Option<String>) {
-        if let Some(base) = self.tracks.get(&id) {
-            let named = base.layers.iter().filter_map(|(name, layer)| {
-                Some((name.clone(), self.tracks.get(layer)?.track.clone()))
-            });
-            base.track.set_remote_encodings(own, named.collect());
-        }
     }
 
     /// Each source heard, with its track.
@@ -294,7 +264,7 @@ impl Receiving {
         }
     }
 
-    pub(super) fn streams_of(&self, id: ReceiverId) -> impl Iterator<Item = &MediaStream> {
+    pub(crate) fn streams_of(&self, id: ReceiverId) -> impl Iterator<Item = &MediaStream> {
         let msid = self
             .tracks
             .get(&id)
@@ -304,7 +274,7 @@ impl Receiving {
             .filter(move |stream| msid.iter().any(|id| id == stream.id()))
     }
 
-    pub(super) fn is_stream_connected(&self, stream: &MediaStream) -> bool {
+    pub(crate) fn is_stream_connected(&self, stream: &MediaStream) -> bool {
         self.tracks.values().any(|receiving| {
             receiving.connected
                 && receiving
@@ -315,7 +285,7 @@ impl Receiving {
         })
     }
 
-    pub(super) fn connected_streams(&self) -> Vec<MediaStream> {
+    pub(crate) fn connected_streams(&self) -> Vec<MediaStream> {
         let connected = self.connected_ids();
         let streams = self.streams.iter();
         streams
@@ -333,7 +303,7 @@ impl Receiving {
 
     /// Rows A112 and A113 for streams that a connected track joined or left; `before` are those
     /// that were connected.
-    pub(super) fn announce_moves(&self, before: &[MediaStream]) {
+    pub(crate) fn announce_moves(&self, before: &[MediaStream]) {
         let connected = self.connected_ids();
         for stream in &self.streams {
             match (before.contains(stream), connected.contains(stream.id())) {
@@ -344,19 +314,19 @@ impl Receiving {
         }
     }
 
-    pub(super) fn stream_connected(&self, stream: &MediaStream) {
+    pub(crate) fn stream_connected(&self, stream: &MediaStream) {
         stream.emit(MediaStreamEvent::Connected);
         self.watch
             .emit(|| RTCStreamEvent::StreamConnected(stream.clone()));
     }
 
-    pub(super) fn stream_disconnected(&self, stream: &MediaStream) {
+    pub(crate) fn stream_disconnected(&self, stream: &MediaStream) {
         stream.emit(MediaStreamEvent::Disconnected);
         self.watch
             .emit(|| RTCStreamEvent::StreamDisconnected(stream.clone()));
     }
 
-    pub(super) fn is_connected(&self, id: ReceiverId) -> bool {
+    pub(crate) fn is_connected(&self, id: ReceiverId) -> bool {
         self.tracks
             .get(&id)
             .is_some_and(|receiving| receiving.connected)

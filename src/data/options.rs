@@ -90,7 +90,7 @@ impl RTCDataChannelOptions {
         self
     }
 
-    pub(super) fn spec(self, label: String) -> Result<ChannelSpec> {
+    pub(crate) fn spec(self, label: String) -> Result<ChannelSpec> {
         let limit = usize::from(u16::MAX);
         if label.len() > limit || self.protocol.len() > limit {
             return Err(Error::invalid_parameters(
@@ -142,7 +142,7 @@ impl RTCPriorityType {
         }
     }
 
-    pub(super) fn from_wire(priority: u16) -> Self {
+    pub(crate) fn from_wire(priority: u16) -> Self {
         match priority {
             0..=128 => Self::VeryLow,
             129..=256 => Self::Low,

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::shared::{ConnectionShared, ConnectionState};
+use crate::connection::core::shared::ConnectionShared;
+use crate::connection::core::state::ConnectionState;
 use crate::engine::{Engine, OutgoingRtp, SendOutcome};
 use crate::error::{Error, Result};
 use crate::media::Kind;
@@ -12,7 +13,7 @@ use crate::media::track::MediaStreamTrack;
 
 impl ConnectionShared {
     /// Row G23: the audio track of the stream carries the digits, or else the connection's first.
-    pub(super) fn send_digits(&self, stream: &MediaStream, track: &MediaStreamTrack) -> Result<()> {
+    pub(crate) fn send_digits(&self, stream: &MediaStream, track: &MediaStreamTrack) -> Result<()> {
         let key = self.open(|state| {
             if state.key_of(track).is_some() {
                 return Ok(None);
@@ -45,7 +46,7 @@ impl ConnectionShared {
     }
 
     /// Tracks of digits that came before the audio track that can carry them.
-    pub(super) fn attach_waiting_dtmf(&self) {
+    pub(crate) fn attach_waiting_dtmf(&self) {
         let streams: Vec<MediaStream> = {
             let mut state = self.lock();
             if !std::mem::take(&mut state.digits_wait) {
@@ -65,7 +66,7 @@ impl ConnectionShared {
     }
 
     /// Ends the digits with this key; false if the key is not of digits.
-    pub(super) fn remove_dtmf(&self, key: u32) -> Result<bool> {
+    pub(crate) fn remove_dtmf(&self, key: u32) -> Result<bool> {
         let source = self.open(|state| Ok(state.end_dtmf(Instant::now(), key)))?;
         if let Some(source) = &source {
             self.detach(source, key);
@@ -98,23 +99,23 @@ impl ConnectionState {
     }
 
     /// The sending track with this key, or the one that carries the digits with this key.
-    pub(super) fn track(&self, key: u32) -> Option<&SendingTrack> {
+    pub(crate) fn track(&self, key: u32) -> Option<&SendingTrack> {
         self.sending.get(&self.media_key(key))
     }
 
     /// The sending track with this key, or the one that carries the digits with this key.
-    pub(super) fn track_mut(&mut self, key: u32) -> Option<&mut SendingTrack> {
+    pub(crate) fn track_mut(&mut self, key: u32) -> Option<&mut SendingTrack> {
         let key = self.media_key(key);
         self.sending.get_mut(&key)
     }
 
     /// The key of the track of media that a key, perhaps of its digits, is for.
-    pub(super) fn media_key(&self, key: u32) -> u32 {
+    pub(crate) fn media_key(&self, key: u32) -> u32 {
         self.carrier_of(key).unwrap_or(key)
     }
 
     /// The key of a sending track, of media or of digits.
-    pub(super) fn key_of(&self, track: &MediaStreamTrack) -> Option<u32> {
+    pub(crate) fn key_of(&self, track: &MediaStreamTrack) -> Option<u32> {
         self.sending.iter().find_map(|(&key, sending)| {
             let digits = sending.dtmf.as_ref().filter(|dtmf| dtmf.source == *track);
             match digits {
@@ -124,7 +125,7 @@ impl ConnectionState {
         })
     }
 
-    pub(super) fn audio_for(&self, stream: &MediaStream) -> Option<u32> {
+    pub(crate) fn audio_for(&self, stream: &MediaStream) -> Option<u32> {
         let audio = || {
             self.sending
                 .iter()
@@ -137,24 +138,8 @@ impl ConnectionState {
         of_stream.or_else(|| audio().map(|(&key, _)| key).min())
     }
 
-    /// When something has to be done next, by the engine or for digits.
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let playing = self
-            .carriers
-            .iter()
-            .filter_map(|key| self.sending.get(key))
-            .filter(|track| track.started && self.engine.is_connected())
-            .filter_map(SendingTrack::dtmf_timeout);
-        self.engine
-            .poll_timeout()
-            .into_iter()
-            .chain(playing)
-            .chain(self.receiving.poll_timeout())
-            .min()
-    }
-
     /// Sends the packets of digits that are due. Digits wait for the connection.
-    pub(super) fn play_dtmf(&mut self, now: Instant) {
+    pub(crate) fn play_dtmf(&mut self, now: Instant) {
         if !self.engine.is_connected() {
             return;
         }

@@ -7,16 +7,16 @@ use crate::media::{CodecId, RTCTrackDescription, first_supported};
 use crate::rtp::RtpPacket;
 
 /// The digits in the packets of a track (rows A89, A104).
-pub(super) struct ReceivingDigits {
+pub(crate) struct ReceivingDigits {
     receiver: Receiver,
-    pub(super) track: DTMFMediaStreamTrack,
+    pub(crate) track: DTMFMediaStreamTrack,
     /// Payload type and clock rate of each dtmf codec.
     codecs: Vec<(u8, u32)>,
 }
 
 impl ReceivingDigits {
     /// `None` when there is no codec for digits.
-    pub(super) fn new(codecs: Vec<(u8, u32)>) -> Option<Self> {
+    pub(crate) fn new(codecs: Vec<(u8, u32)>) -> Option<Self> {
         (!codecs.is_empty()).then(|| Self {
             receiver: Receiver::default(),
             track: DTMFMediaStreamTrack::remote(),
@@ -24,22 +24,22 @@ impl ReceivingDigits {
         })
     }
 
-    pub(super) fn with_codecs(self, codecs: Vec<(u8, u32)>) -> Self {
+    pub(crate) fn with_codecs(self, codecs: Vec<(u8, u32)>) -> Self {
         Self { codecs, ..self }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.receiver.poll_timeout()
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.receiver.handle_timeout(now);
         self.emit();
     }
 
     /// Takes a digit out of its packet. What is left is an empty payload, so that the sequence
     /// number does not look lost. `emit` follows.
-    pub(super) fn take(&mut self, now: Instant, mut packet: RtpPacket) -> RtpPacket {
+    pub(crate) fn take(&mut self, now: Instant, mut packet: RtpPacket) -> RtpPacket {
         let codec = self
             .codecs
             .iter()
@@ -57,18 +57,18 @@ impl ReceivingDigits {
         packet
     }
 
-    pub(super) fn emit(&mut self) {
+    pub(crate) fn emit(&mut self) {
         while let Some(event) = self.receiver.poll() {
             self.track.emit_dtmf(event);
         }
     }
 
-    pub(super) fn end_tones(&mut self) {
+    pub(crate) fn end_tones(&mut self) {
         self.receiver.end();
         self.emit();
     }
 
-    pub(super) fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.end_tones();
         self.track.end();
     }
@@ -76,7 +76,7 @@ impl ReceivingDigits {
 
 /// Payload type and clock rate of each codec for digits. Without a clock rate, as in the draft's
 /// example, it is that of the audio beside it: both share one line of timestamps.
-pub(super) fn dtmf_codecs(description: &RTCTrackDescription) -> Vec<(u8, u32)> {
+pub(crate) fn dtmf_codecs(description: &RTCTrackDescription) -> Vec<(u8, u32)> {
     let audio = first_supported(&description.codecs);
     description
         .codecs

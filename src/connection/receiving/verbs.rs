@@ -4,20 +4,19 @@ use std::collections::btree_map::Entry;
 use std::sync::Weak;
 use std::time::Instant;
 
-use super::RTCConnection;
 use super::contributors::RTCContributor;
-use super::event::RTCConnectionEvent;
-use super::receiving::ReceivingTrack;
-use super::repair::{receiver_repair, red_formats, ssrcs};
-use super::shared::ConnectionState;
-use super::simulcast::first_of;
+use super::layers::first_of;
+use super::spec::receiver_spec;
+use super::tracks::ReceivingTrack;
+use crate::connection::RTCConnection;
+use crate::connection::core::event::RTCConnectionEvent;
+use crate::connection::core::state::ConnectionState;
 use crate::dtmf::DTMFMediaStreamTrack;
-use crate::engine::ReceiverSpec;
 use crate::error::{Error, Result};
+use crate::media::RTCTrackDescription;
 use crate::media::stream::MediaStream;
 use crate::media::track::{MediaOrigin, MediaStreamTrack};
-use crate::media::{CodecId, RTCTrackDescription, red_primary};
-use crate::rtp::{Declaration, ReceiverId};
+use crate::rtp::ReceiverId;
 impl RTCConnection {
     /// Readies reception of a track that the peer described (rows A28, A37, A78, G11), and gives
     /// the track that its media will come from.
@@ -205,7 +204,7 @@ impl RTCConnection {
 }
 
 impl ConnectionState {
-    pub(super) fn remove_receiving(&mut self, id: ReceiverId) {
+    pub(crate) fn remove_receiving(&mut self, id: ReceiverId) {
         for (_, layer) in self.receiving.layers_of(id) {
             self.remove_receiving(layer);
         }
@@ -251,39 +250,4 @@ fn is_used(stream: &MediaStream) -> bool {
         stream.end();
     }
     used
-}
-
-pub(super) fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
-    let codecs = &description.codecs;
-    ReceiverSpec {
-        declaration: Declaration {
-            kind: description.kind.as_str(),
-            ssrcs: ssrcs(description),
-            mid: description.mux_id.clone(),
-            rid: description
-                .encodings
-                .first()
-                .and_then(|first| first.rid.clone()),
-            payload_types: codecs.iter().map(|codec| codec.payload_id).collect(),
-        },
-        clock_rates: codecs
-            .iter()
-            .map(|codec| match codec.id() {
-                // The packets of a digit repeat a timestamp; they say nothing about jitter.
-                Some(CodecId::Dtmf) => (codec.payload_id, 0),
-                Some(CodecId::Red) => {
-                    let carried = red_primary(codecs, codec).unwrap_or(codec);
-                    (codec.payload_id, carried.effective_clock_rate())
-                }
-                _ => (codec.payload_id, codec.effective_clock_rate()),
-            })
-            .collect(),
-        red: red_formats(description),
-        streams: description.msid.clone(),
-        repair: Some(receiver_repair(description)),
-        reduced_size: description
-            .rtcp
-            .as_ref()
-            .is_some_and(|rtcp| rtcp.reduced_size == Some(true)),
-    }
 }

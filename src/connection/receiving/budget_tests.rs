@@ -2,9 +2,9 @@
 
 use std::sync::Weak;
 
-use super::receiving::{Receiving, ReceivingTrack};
-use super::shared::ConnectionShared;
+use super::tracks::{Receiving, ReceivingTrack};
 use crate::budget::Budget;
+use crate::connection::core::shared::ConnectionShared;
 use crate::media::track::{MediaOrigin, MediaStreamTrack};
 use crate::media::{Kind, RTCTrackDescription};
 use crate::rtp::{ReceiverId, RtpPacket};

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
-use super::RTCConnection;
-use super::shared::{ConnectionShared, SendingStream};
+use crate::connection::RTCConnection;
+use crate::connection::core::shared::ConnectionShared;
+use crate::connection::core::state::SendingStream;
 use crate::error::{Error, Result};
 use crate::media::sending::{RTCTrack, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
@@ -108,7 +109,7 @@ impl RTCConnection {
         self.track_here(track).or_else(of_legs)
     }
 
-    pub(super) fn track_here(&self, track: &MediaStreamTrack) -> Option<RTCTrack> {
+    pub(crate) fn track_here(&self, track: &MediaStreamTrack) -> Option<RTCTrack> {
         let shared = self.shared();
         let key = {
             let state = shared.lock();

@@ -1,0 +1,160 @@
+//! Candidates that the application hands over, of either side.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Weak;
+use std::time::Instant;
+
+use super::RTCConnection;
+use super::core::shared::ConnectionShared;
+use super::description::candidate::{RTCIceCandidateDescription, Skip};
+use crate::engine::ice::CandidateKind;
+use crate::error::{Error, Result};
+use crate::socket::resolve;
+use crate::tasks::{self, Task};
+
+/// Names of the peer's candidates (`.local`) that may be looked up for one connection.
+const MAX_NAMES: usize = 256;
+
+impl RTCConnection {
+    /// Applies a local candidate from the `Candidate` event (rows A7, A17, G3). Needed with
+    /// [`LocalCandidates::OnSet`](crate::LocalCandidates::OnSet) only; otherwise, and for one
+    /// applied before, it does nothing. A candidate that gathering did not find is accepted: that
+    /// is how an application adds an address it knows of, e.g. a forwarded port.
+    ///
+    /// # Errors
+    ///
+    /// `NotSupported` for a candidate that this side cannot use (TCP, component 2, a name);
+    /// `Closed`.
+    #[doc(alias = "setLocalCandidate")]
+    pub fn set_local_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
+        let is = |leg: &Self| candidate.socket_id.as_deref() == leg.shared().events.socket_id();
+        if !is(self)
+            && let Some(leg) = self.legs().into_iter().find(is)
+        {
+            return leg.set_local_candidate(candidate);
+        }
+        let port = self.shared().socket.local_addr.port();
+        self.shared().open(|state| match candidate.to_engine() {
+            Ok(mut usable) => {
+                // Checks leave from the socket, whatever address the outside sees.
+                usable.base = match (usable.kind, usable.related) {
+                    // A relay's base is the relay (RFC 8445 section 5.1.1.2).
+                    (CandidateKind::Relay, _) => usable.addr,
+                    (CandidateKind::Host, _) | (_, None) => SocketAddr::new(usable.addr.ip(), port),
+                    (_, Some(related)) => SocketAddr::new(related.ip(), port),
+                };
+                state.engine.add_local_candidate(Instant::now(), usable);
+                Ok(())
+            }
+            Err(Skip::Resolve(name)) => Err(Error::not_supported(format!(
+                "the local candidate {name} is a name; an address is needed"
+            ))),
+            Err(Skip::Ignored(reason)) => Err(Error::not_supported(reason.to_string())),
+        })
+    }
+
+    /// Adds a candidate of the peer, at any time and in any order (rows A8, A18, A20, A118).
+    /// Duplicates do nothing.
+    ///
+    /// Candidates that cannot be used are ignored and counted, never fatal: TCP, component 2,
+    /// unknown types, `.local` names that do not resolve within 5 s (rows G21, G22).
+    ///
+    /// # Errors
+    ///
+    /// `Closed`.
+    #[doc(alias = "setRemoteCandidate")]
+    pub fn set_remote_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
+        if let Some(leg) = self.leg_of_remote(candidate.socket_id.as_deref())? {
+            return leg.set_remote_candidate(candidate);
+        }
+        let name = self.shared().open(|state| {
+            match candidate.to_engine() {
+                Ok(usable) => {
+                    let ufrag = candidate.username_frag.as_deref();
+                    state.add_remote_candidate(Instant::now(), usable, ufrag);
+                }
+                // A look-up would tell the peer's network where this side is.
+                Err(Skip::Resolve(_)) if self.shared().socket.relay_only() => {
+                    state.ignored_candidates += 1;
+                }
+                Err(Skip::Resolve(name)) if state.remote_names < MAX_NAMES => {
+                    state.remote_names += 1;
+                    return Ok(Some(name));
+                }
+                Err(Skip::Resolve(_)) => state.ignored_candidates += 1,
+                Err(Skip::Ignored(reason)) => {
+                    tracing::debug!(%reason, "a remote candidate is ignored");
+                    state.ignored_candidates += 1;
+                }
+            }
+            Ok(None)
+        })?;
+        if let Some(name) = name {
+            resolve_remote(self.shared(), candidate.clone(), name);
+        }
+        Ok(())
+    }
+
+    /// Tells that the peer has no more candidates: failure can be concluded sooner (RFC 8838
+    /// section 14).
+    pub fn end_of_remote_candidates(&self) -> Result<()> {
+        self.shared().open(|state| {
+            state.engine.end_of_remote_candidates(Instant::now());
+            Ok(())
+        })
+    }
+}
+
+/// Looks up a `.local` candidate in the background; one that does not resolve is ignored
+/// (row G22). Not with the connection's state locked.
+fn resolve_remote(
+    connection: &ConnectionShared,
+    candidate: RTCIceCandidateDescription,
+    name: String,
+) {
+    let mut lookup = RemoteName {
+        connection: connection.this.clone(),
+        candidate,
+        address: None,
+    };
+    // Not `tokio::spawn`: verbs may be called from threads that know no runtime.
+    let runtime = &connection.socket.runtime;
+    tasks::spawn(Task::PeerName, runtime, async move {
+        let address = resolve::resolve_mdns(&name).await;
+        lookup.found(address);
+    });
+}
+
+/// A look-up of a remote candidate. However its task ends, it makes room for the next.
+struct RemoteName {
+    connection: Weak<ConnectionShared>,
+    candidate: RTCIceCandidateDescription,
+    address: Option<IpAddr>,
+}
+
+impl RemoteName {
+    fn found(&mut self, address: Option<IpAddr>) {
+        self.address = address;
+    }
+}
+
+impl Drop for RemoteName {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.upgrade() else {
+            return;
+        };
+        let _ = connection.open(|state| {
+            match self.address {
+                Some(ip) => {
+                    if let Ok(usable) = self.candidate.to_engine_at(ip) {
+                        let ufrag = self.candidate.username_frag.as_deref();
+                        state.add_remote_candidate(Instant::now(), usable, ufrag);
+                    }
+                }
+                None => state.ignored_candidates += 1,
+            }
+            state.remote_names = state.remote_names.saturating_sub(1);
+            Ok(())
+        });
+    }
+}

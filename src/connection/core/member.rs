@@ -1,0 +1,143 @@
+//! A connection as the driver of its socket sees it.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::event::RTCConnectionEvent;
+use super::shared::ConnectionShared;
+use super::state::{ConnectionState, Leg};
+use crate::engine::EngineState;
+use crate::engine::guard;
+use crate::engine::ice::Candidate;
+use crate::engine::outgoing::Transmit;
+use crate::error::DisconnectReason;
+use crate::media::sending::SendingTrack;
+use crate::socket::{Gathered, Member, Serviced};
+
+/// Batches that one service of a connection sends at most.
+const MAX_TRANSMITS: usize = 8;
+
+impl Member for ConnectionShared {
+    fn datagram(&self, now: Instant, local: SocketAddr, from: SocketAddr, data: &mut [u8]) {
+        self.lock().engine.handle_datagram(now, local, from, data);
+    }
+
+    fn timeout(&self, now: Instant) {
+        let mut state = self.lock();
+        state.engine.handle_timeout(now);
+        state.play_dtmf(now);
+        state.receiving.handle_timeout(now);
+        state.report(now);
+    }
+
+    fn resumed(&self, now: Instant, slept: Duration) {
+        self.lock().engine.resumed(now, slept);
+    }
+
+    fn service(&self, out: &mut VecDeque<Transmit>) -> Serviced {
+        self.dirty.store(false, Ordering::Release);
+        let mut state = self.lock();
+        self.close_abandoned(&mut state);
+        self.publish(&mut state);
+        while let Some(transmit) = state.engine.poll_transmit() {
+            out.push_back(transmit);
+            if out.len() >= MAX_TRANSMITS {
+                // Data knows no end: others get a turn, and what comes in is read.
+                self.wake();
+                break;
+            }
+        }
+        // Sending frees buffers that are waited for.
+        self.publish(&mut state);
+        let held = state.engine.held();
+        state.receiving.stay_within_budget(held);
+        Serviced {
+            deadline: state.poll_timeout(),
+            done: state.engine.state() == EngineState::Closed,
+        }
+    }
+
+    fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool {
+        self.lock().engine.ice().accepts(local, from)
+    }
+
+    fn is_open(&self) -> bool {
+        self.lock().over().is_none()
+    }
+
+    fn remotes(&self) -> Vec<SocketAddr> {
+        self.lock().engine.ice().remote_addresses()
+    }
+
+    fn gathered(&self, now: Instant, found: &Gathered) {
+        match found {
+            Gathered::Candidate(candidate) => self.local_candidate(now, candidate),
+            Gathered::Error(error) => self
+                .events
+                .push(RTCConnectionEvent::IceServerError(error.clone())),
+            Gathered::Complete => self.events.push(RTCConnectionEvent::EndOfCandidates),
+        }
+        self.wake();
+    }
+
+    fn withdrawn(&self, now: Instant, base: SocketAddr) {
+        let _ = self.open(|state| {
+            state.engine.withdraw_local_base(now, base);
+            // Should it come back, it is news.
+            state.announced.retain(|(_, known)| *known != base);
+            Ok(())
+        });
+    }
+
+    fn remote_candidate(&self, now: Instant, candidate: Candidate, ufrag: Option<&str>) {
+        let _ = self.open(|state| {
+            state.add_remote_candidate(now, candidate, ufrag);
+            Ok(())
+        });
+    }
+
+    fn base_gone(&self, now: Instant, base: SocketAddr) {
+        let mut state = self.lock();
+        state.announced.retain(|(_, of)| *of != base);
+        state.engine.remove_local_base(now, base);
+    }
+
+    fn end(&self, now: Instant, reason: DisconnectReason) {
+        let said = guard::contain(|| {
+            let mut state = self.lock();
+            if state.closed.is_none() {
+                state.engine.close(now, reason);
+                self.publish(&mut state);
+            }
+        });
+        if said.is_err() {
+            self.abandon(reason);
+        }
+    }
+}
+
+impl ConnectionState {
+    /// When something has to be done next, by the engine or for digits.
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let playing = self
+            .carriers
+            .iter()
+            .filter_map(|key| self.sending.get(key))
+            .filter(|track| track.started && self.engine.is_connected())
+            .filter_map(SendingTrack::dtmf_timeout);
+        self.engine
+            .poll_timeout()
+            .into_iter()
+            .chain(playing)
+            .chain(self.receiving.poll_timeout())
+            .min()
+    }
+}
+
+impl Leg for ConnectionShared {
+    fn close(&self, reason: DisconnectReason) {
+        self.close(reason);
+    }
+}

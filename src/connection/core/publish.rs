@@ -1,0 +1,145 @@
+//! What the engine tells, told to the application.
+
+use std::time::Instant;
+
+use super::event::RTCConnectionEvent;
+use super::shared::ConnectionShared;
+use super::state::ConnectionState;
+use crate::connection::description::candidate::RTCIceCandidateDescription;
+use crate::connection::description::fingerprint::fingerprints;
+use crate::connection::description::roles::LocalCandidates;
+use crate::connection::description::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
+use crate::engine::certificate::HashAlgorithm;
+use crate::engine::ice::Candidate;
+use crate::engine::{EngineEvent, EngineState};
+use crate::media::track::MediaStreamTrackEvent;
+use crate::socket::{Member, SocketNews};
+
+impl ConnectionShared {
+    /// Moves the engine's events and packets to the application.
+    pub(super) fn publish(&self, state: &mut ConnectionState) {
+        if !state.engine.has_output() {
+            return;
+        }
+        let mut changed = false;
+        while let Some(event) = state.engine.poll_event() {
+            changed = true;
+            if matches!(event, EngineEvent::Disconnected(_)) {
+                // What arrived before the end is delivered before it is told.
+                self.publish_data(state);
+            }
+            self.publish_event(state, event);
+        }
+        self.publish_data(state);
+        state.deliver_packets();
+        self.publish_unknown(state);
+        if changed {
+            self.changed.notify();
+        }
+    }
+
+    fn publish_event(&self, state: &mut ConnectionState, event: EngineEvent) {
+        match event {
+            EngineEvent::State(new) => {
+                let new = RTCConnectionState::from(new);
+                self.events.push(RTCConnectionEvent::StateChange(new));
+            }
+            EngineEvent::Ice(new) => {
+                let new = RTCIceState::from(new);
+                self.events.push(RTCConnectionEvent::IceStateChange(new));
+            }
+            EngineEvent::Secure(new) => {
+                let new = RTCDtlsState::from(new);
+                self.events.push(RTCConnectionEvent::DtlsStateChange(new));
+            }
+            EngineEvent::ActivePair { local, remote } => {
+                self.socket.tell(|| SocketNews::Active {
+                    local: local.clone(),
+                    remote: remote.clone(),
+                });
+                self.events.push(RTCConnectionEvent::ActiveCandidate {
+                    local: RTCIceCandidateDescription::from_engine(&local, None),
+                    remote: RTCIceCandidateDescription::from_engine(&remote, None),
+                });
+            }
+            EngineEvent::PeerCertificate => {
+                let fingerprint = state
+                    .engine
+                    .peer_certificate()
+                    .and_then(|der| fingerprints(der, HashAlgorithm::ALL));
+                if let Some(fingerprint) = fingerprint {
+                    self.events
+                        .push(RTCConnectionEvent::PeerFingerprint(fingerprint));
+                }
+            }
+            EngineEvent::Connected => {
+                self.socket.tell(|| SocketNews::Connected);
+                self.events.set_up(true);
+            }
+            EngineEvent::DtlsFailure(failure) => {
+                self.events.push(RTCConnectionEvent::DtlsFailure(failure));
+            }
+            EngineEvent::Disconnected(reason) => {
+                self.socket.tell(|| SocketNews::Disconnected(reason));
+                if state.engine.state() == EngineState::Closed {
+                    for leg in state.legs.drain(..).filter_map(|leg| leg.upgrade()) {
+                        leg.close(reason);
+                    }
+                }
+                self.events.set_up(false);
+                self.events
+                    .push(RTCConnectionEvent::Disconnected { reason });
+                if state.engine.state() == EngineState::Closed && state.closed.is_none() {
+                    state.closed = Some(reason);
+                    state.deliver_packets();
+                    state.receiving.end();
+                    state.socket = None;
+                    self.events.set_carries(false);
+                    self.events.close();
+                }
+            }
+            EngineEvent::ReceiverConnected(id) => state.receiving.connected(id),
+            EngineEvent::ReceiverDisconnected(id) => state.receiving.disconnected(id),
+            EngineEvent::KeyframeRequested { ssrc } => {
+                if let Some(track) = state.sending.values().find(|track| track.ssrc == ssrc) {
+                    track.source.emit(MediaStreamTrackEvent::KeyframeRequested);
+                    // The first encoding has two names.
+                    let first = track.rid.as_ref().filter(|_| track.parent.is_none());
+                    if let Some(alias) = first.and_then(|rid| track.source.encoding(rid)) {
+                        alias.emit(MediaStreamTrackEvent::KeyframeRequested);
+                    }
+                }
+            }
+            EngineEvent::SsrcConflict { ssrc } => {
+                if let Some(new) = state.replace_ssrc(Instant::now(), ssrc) {
+                    self.events
+                        .push(RTCConnectionEvent::SsrcConflict { old: ssrc, new });
+                }
+            }
+        }
+    }
+
+    /// Applies a discovered local candidate, or leaves that to the application (row G3).
+    pub(super) fn local_candidate(&self, now: Instant, candidate: &Candidate) {
+        let mut state = self.lock();
+        if state.over().is_some() {
+            return;
+        }
+        if state.policy == LocalCandidates::Auto {
+            state.engine.add_local_candidate(now, candidate.clone());
+        }
+        let key = (candidate.addr, candidate.base);
+        if state.announced.contains(&key) {
+            return;
+        }
+        state.announced.push(key);
+        let ufrag = state.credentials.ufrag.clone();
+        self.events.push(RTCConnectionEvent::Candidate(
+            RTCIceCandidateDescription::from_engine(candidate, Some(&ufrag)),
+        ));
+        if ufrag != self.socket.credentials.ufrag {
+            self.socket
+                .tell(|| SocketNews::Restarted(candidate.clone(), ufrag));
+        }
+    }
+}

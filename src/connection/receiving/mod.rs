@@ -1,0 +1,17 @@
+//! What a connection receives: tracks declared with `receive_track`, their streams, and what comes
+//! without a declaration.
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)]
+mod budget_tests;
+pub(crate) mod contributors;
+mod digits;
+mod heard;
+mod layers;
+mod origin;
+mod report;
+mod spec;
+pub(crate) mod stream_event;
+pub(crate) mod tracks;
+mod unknown;
+mod verbs;

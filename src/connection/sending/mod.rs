@@ -1,0 +1,7 @@
+//! What a connection sends: streams, and an RTCTrack for each of their tracks.
+
+mod dtmf;
+mod repair;
+mod simulcast;
+mod sink;
+mod verbs;
