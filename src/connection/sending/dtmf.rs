@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use super::wire::{Wire, borrowed};
 use crate::connection::core::shared::ConnectionShared;
 use crate::connection::core::state::ConnectionState;
-use crate::engine::{Engine, OutgoingRtp, SendOutcome};
 use crate::error::{Error, Result};
 use crate::media::Kind;
-use crate::media::sending::{FramePacket, SendingTrack};
+use crate::media::sending::SendingTrack;
 use crate::media::stream::MediaStream;
 use crate::media::track::MediaStreamTrack;
 
@@ -81,8 +81,15 @@ impl ConnectionState {
         let carrier = self.carrier_of(key)?;
         let track = self.sending.get_mut(&carrier)?;
         let source = track.dtmf.as_ref()?.source.clone();
-        let mut wire = Wire::new(now, &mut self.engine, track, &mut self.media_dropped);
-        if let Err(error) = track.detach_dtmf(now, |packet| wire.send(&packet)) {
+        let encoded = self.engine.encode_extensions(&track.rtp_ext_headers, None);
+        let mut wire = Wire {
+            now,
+            engine: &mut self.engine,
+            ssrc: track.ssrc,
+            extensions: &borrowed(&encoded),
+            dropped: &mut self.media_dropped,
+        };
+        if let Err(error) = track.detach_dtmf(now, |packet| wire.send(&packet, &[])) {
             tracing::debug!(%error, "the end of a digit could not be sent");
         }
         self.carriers.remove(&carrier);
@@ -152,62 +159,18 @@ impl ConnectionState {
             if track.dtmf_timeout().is_none_or(|due| due > now) {
                 continue;
             }
-            let mut wire = Wire::new(now, &mut self.engine, track, &mut self.media_dropped);
-            let played = track.play_dtmf(now, |packet| wire.send(&packet));
+            let encoded = self.engine.encode_extensions(&track.rtp_ext_headers, None);
+            let mut wire = Wire {
+                now,
+                engine: &mut self.engine,
+                ssrc: track.ssrc,
+                extensions: &borrowed(&encoded),
+                dropped: &mut self.media_dropped,
+            };
+            let played = track.play_dtmf(now, |packet| wire.send(&packet, &[]));
             if let Err(error) = played {
                 tracing::debug!(%error, "a digit could not be sent");
             }
         }
-    }
-}
-
-/// What the packets of one track need to get onto the wire.
-struct Wire<'a> {
-    now: Instant,
-    engine: &'a mut Engine,
-    ssrc: u32,
-    extensions: Vec<(u8, Vec<u8>)>,
-    dropped: &'a mut u64,
-}
-
-impl<'a> Wire<'a> {
-    fn new(
-        now: Instant,
-        engine: &'a mut Engine,
-        track: &SendingTrack,
-        dropped: &'a mut u64,
-    ) -> Self {
-        Self {
-            now,
-            ssrc: track.ssrc,
-            extensions: engine.encode_extensions(&track.rtp_ext_headers, None),
-            engine,
-            dropped,
-        }
-    }
-
-    fn send(&mut self, packet: &FramePacket<'_>) -> Result<()> {
-        let extensions: Vec<(u8, &[u8])> = self
-            .extensions
-            .iter()
-            .map(|(id, data)| (*id, data.as_slice()))
-            .collect();
-        let outcome = self.engine.send_rtp(
-            self.now,
-            self.ssrc,
-            &OutgoingRtp {
-                marker: packet.marker,
-                payload_type: packet.payload_type,
-                sequence_number: packet.sequence_number,
-                timestamp: packet.timestamp,
-                csrcs: &[],
-                extensions: &extensions,
-                payload: packet.payload,
-            },
-        )?;
-        if outcome == SendOutcome::QueueFull {
-            *self.dropped += 1;
-        }
-        Ok(())
     }
 }

@@ -5,3 +5,4 @@ mod repair;
 mod simulcast;
 mod sink;
 mod verbs;
+mod wire;

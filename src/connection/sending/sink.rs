@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::wire::{Wire, borrowed};
 use crate::connection::core::shared::ConnectionShared;
 use crate::connection::core::state::{ConnectionState, removed};
 use crate::dtmf::Command;
-use crate::engine::{OutgoingRtp, SendOutcome};
 use crate::error::{Error, Result};
 use crate::media::RTCRtpEncoding;
-use crate::media::sending::{MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
+use crate::media::sending::{FramePacket, MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::{MediaSink, MediaStreamTrack};
 use crate::rtp::{AudioLevel, RtpPacket};
@@ -56,31 +56,15 @@ impl MediaSink for ConnectionShared {
             return Ok(());
         }
         let idle = !engine.has_transmits();
-        let ssrc = track.ssrc;
-        let extensions = engine.encode_extensions(&track.rtp_ext_headers, level);
-        let extensions: Vec<(u8, &[u8])> = extensions
-            .iter()
-            .map(|(id, data)| (*id, data.as_slice()))
-            .collect();
-        track.packetize(now, data, duration, |packet| {
-            let outcome = engine.send_rtp(
-                now,
-                ssrc,
-                &OutgoingRtp {
-                    marker: packet.marker,
-                    payload_type: packet.payload_type,
-                    sequence_number: packet.sequence_number,
-                    timestamp: packet.timestamp,
-                    csrcs: &[],
-                    extensions: &extensions,
-                    payload: packet.payload,
-                },
-            )?;
-            if outcome == SendOutcome::QueueFull {
-                *media_dropped += 1;
-            }
-            Ok(())
-        })?;
+        let encoded = engine.encode_extensions(&track.rtp_ext_headers, level);
+        let mut wire = Wire {
+            now,
+            engine,
+            ssrc: track.ssrc,
+            extensions: &borrowed(&encoded),
+            dropped: media_dropped,
+        };
+        track.packetize(now, data, duration, |packet| wire.send(&packet, &[]))?;
         drop(state);
         if idle {
             self.wake();
@@ -115,27 +99,22 @@ impl MediaSink for ConnectionShared {
             return Ok(());
         };
         let idle = !engine.has_transmits();
-        let extensions = engine.encode_extensions(&track.rtp_ext_headers, None);
-        let extensions: Vec<(u8, &[u8])> = extensions
-            .iter()
-            .map(|(id, data)| (*id, data.as_slice()))
-            .collect();
-        let outcome = engine.send_rtp(
+        let encoded = engine.encode_extensions(&track.rtp_ext_headers, None);
+        let mut wire = Wire {
             now,
-            track.ssrc,
-            &OutgoingRtp {
-                marker: packet.marker,
-                payload_type: track.payload_type(),
-                sequence_number,
-                timestamp: packet.timestamp,
-                csrcs: &packet.csrcs,
-                extensions: &extensions,
-                payload: &packet.payload,
-            },
-        )?;
-        if outcome == SendOutcome::QueueFull {
-            *media_dropped += 1;
-        }
+            engine,
+            ssrc: track.ssrc,
+            extensions: &borrowed(&encoded),
+            dropped: media_dropped,
+        };
+        let onward = FramePacket {
+            marker: packet.marker,
+            payload_type: track.payload_type(),
+            sequence_number,
+            timestamp: packet.timestamp,
+            payload: &packet.payload,
+        };
+        wire.send(&onward, &packet.csrcs)?;
         drop(state);
         if idle {
             self.wake();
