@@ -4,6 +4,8 @@
 //! may have a destructor of the application's. None of it can wedge a connection: wakers run when
 //! the thread holds no lock any more, each by itself, and who comes back while it does hold one is
 //! stopped by a panic where it would have waited for itself for ever.
+//!
+//! In which order locks are taken is the [`Rank`] of each; `connection/core` has the page on it.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -17,11 +19,41 @@ use std::task::{Poll, Waker};
 thread_local! {
     static HELD: HeldLocks = const { HeldLocks {
         count: Cell::new(0),
+        #[cfg(debug_assertions)]
+        ranks: [const { Cell::new(Rank::Leaf) }; KNOWN],
         addresses: [const { Cell::new(0) }; KNOWN],
         any_woken: Cell::new(false),
     } };
     /// Whom to wake when this thread holds no lock.
     static WOKEN: RefCell<VecDeque<Waker>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// What is locked, from the outside inwards: under a lock only those further down are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// Adding a stream to a connection.
+    Adding,
+    /// The further legs of a connection.
+    Legs,
+    /// The connections that a track's media goes to.
+    Outlets,
+    /// The connections of a socket.
+    Routes,
+    /// The state of a connection; that of its first leg before those of the further ones.
+    Connection,
+    /// All others: under them nothing is called that could take one of those above.
+    Leaf,
+}
+
+impl Rank {
+    /// Whether one of this rank may be taken under one of another.
+    #[cfg(debug_assertions)]
+    fn goes_under(self, held: Self) -> bool {
+        match self {
+            Self::Connection | Self::Leaf => held <= self,
+            _ => held < self,
+        }
+    }
 }
 
 /// How many locks of one thread are known by address. Those beyond are counted only.
@@ -33,6 +65,8 @@ struct HeldLocks {
     count: Cell<usize>,
     /// In the order in which they were taken.
     addresses: [Cell<usize>; KNOWN],
+    #[cfg(debug_assertions)]
+    ranks: [Cell<Rank>; KNOWN],
     any_woken: Cell<bool>,
 }
 
@@ -66,8 +100,27 @@ impl HeldLocks {
             if let Some(last) = from_here.last() {
                 last.set(0);
             }
+            #[cfg(debug_assertions)]
+            if let Some(from_here) = self.ranks.get(at..) {
+                for (place, later) in from_here.iter().zip(from_here.iter().skip(1)) {
+                    place.swap(later);
+                }
+            }
         }
         self.count.set(self.count.get().saturating_sub(1));
+    }
+
+    /// Stops who breaks the order, whether or not another thread is in the way this time.
+    #[cfg(debug_assertions)]
+    fn check_order(&self, rank: Rank) {
+        let held = self.ranks.iter().zip(self.known());
+        for (held, _) in held {
+            let held = held.get();
+            assert!(
+                rank.goes_under(held),
+                "the order of locks: {rank:?} under {held:?}"
+            );
+        }
     }
 }
 
@@ -80,6 +133,19 @@ impl HeldLocks {
 /// about: the standard library's lock "might panic or deadlock" then, this one panics.
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
+    lock_at(Rank::Leaf, mutex)
+}
+
+/// The same for a lock under which others are taken.
+///
+/// # Panics
+///
+/// As [`lock`]; in builds with debug assertions also when the thread holds a lock under which one of
+/// this rank is not taken.
+#[inline]
+pub(crate) fn lock_at<T>(rank: Rank, mutex: &Mutex<T>) -> Guard<'_, T> {
+    #[cfg(debug_assertions)]
+    HELD.with(|held| held.check_order(rank));
     let address = std::ptr::from_ref(mutex).addr();
     let value = match mutex.try_lock() {
         Ok(value) => value,
@@ -88,7 +154,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> Guard<'_, T> {
     };
     Guard {
         value,
-        _held: Held::new(address),
+        _held: Held::new(address, rank),
     }
 }
 
@@ -127,9 +193,15 @@ struct Held(usize);
 
 impl Held {
     #[inline]
-    fn new(address: usize) -> Self {
+    fn new(address: usize, rank: Rank) -> Self {
+        #[cfg(not(debug_assertions))]
+        let _ = rank;
         HELD.with(|held| {
             let count = held.count.get();
+            #[cfg(debug_assertions)]
+            if let Some(place) = held.ranks.get(count) {
+                place.set(rank);
+            }
             if let Some(place) = held.addresses.get(count) {
                 place.set(address);
             }
@@ -363,6 +435,42 @@ mod tests {
         assert!(catch_unwind(AssertUnwindSafe(|| drop(lock(&mutex)))).is_err());
         drop(guard);
         assert_eq!(*lock(&mutex), 1);
+    }
+
+    #[test]
+    fn the_order_of_locks_is_kept() {
+        const ALL: [Rank; 6] = [
+            Rank::Adding,
+            Rank::Legs,
+            Rank::Outlets,
+            Rank::Routes,
+            Rank::Connection,
+            Rank::Leaf,
+        ];
+        let locks = ALL.map(|rank| (rank, Mutex::new(())));
+        let all: Vec<_> = locks.iter().map(|(rank, of)| lock_at(*rank, of)).collect();
+        drop(all);
+        let other = Mutex::new(());
+        for (held, outer) in &locks {
+            for rank in ALL {
+                let guard = lock_at(*held, outer);
+                let taken = catch_unwind(AssertUnwindSafe(|| drop(lock_at(rank, &other))));
+                drop(guard);
+                // Legs follow each other, and so do those under which nothing is taken.
+                let alike = matches!(rank, Rank::Connection | Rank::Leaf);
+                let fits = rank > *held || rank == *held && alike;
+                assert_eq!(taken.is_ok(), fits, "{rank:?} under {held:?}");
+            }
+        }
+        // What is no longer held counts no more, in whatever order it was given back.
+        let (first, second) = (lock_at(ALL[0], &locks[0].1), lock(&locks[5].1));
+        drop(first);
+        drop(second);
+        let (first, second) = (lock_at(ALL[2], &locks[2].1), lock_at(ALL[4], &locks[4].1));
+        drop(first);
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(lock_at(ALL[3], &other)))).is_err());
+        drop(second);
+        drop(lock_at(ALL[0], &locks[0].1));
     }
 
     #[test]

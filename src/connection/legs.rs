@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex};
 use super::core::setup;
 use super::{Handle, RTCConnection};
 use crate::error::{Error, Result};
+use crate::locks::{Rank, lock_at};
 use crate::media::Kind;
 use crate::media::sending::RTCTrack;
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::MediaStreamTrack;
-use crate::queue::lock;
 use crate::socket::RTCSocket;
 
 /// Sockets of one connection.
@@ -45,7 +45,7 @@ impl RTCConnection {
         if shared.events.socket_id().is_some() {
             return Err(Error::invalid_state("a leg has one socket"));
         }
-        let mut legs = lock(&self.handle.legs);
+        let mut legs = lock_at(Rank::Legs, &self.handle.legs);
         legs.retain(|leg| leg.shared().lock().over().is_none());
         if legs.len() + 1 >= MAX_SOCKETS {
             return Err(Error::invalid_state("a connection has at most 16 sockets"));
@@ -151,7 +151,7 @@ impl RTCConnection {
 
     /// The further legs that are open.
     pub(crate) fn legs(&self) -> Vec<Self> {
-        let mut legs = lock(&self.handle.legs).clone();
+        let mut legs = lock_at(Rank::Legs, &self.handle.legs).clone();
         legs.retain(|leg| leg.shared().lock().over().is_none());
         legs
     }

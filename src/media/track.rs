@@ -10,6 +10,7 @@ use super::{JitterBuffer, JitterConfig, JitterStats, Kind, MediaSample, RTCCodec
 use crate::budget::Budget;
 use crate::dtmf::{Command, DTMFEvent, DtmfEnd};
 use crate::error::{Error, Result};
+use crate::locks::{Rank, lock_at};
 use crate::queue::{Queue, lock};
 use crate::rtp::{AudioLevel, KeyframeRequest, RtpPacket};
 
@@ -155,7 +156,7 @@ impl Source {
         &self,
         mut f: impl FnMut(&dyn MediaSink, u32) -> Result<()>,
     ) -> Result<()> {
-        let mut outlets = lock(&self.outlets);
+        let mut outlets = lock_at(Rank::Outlets, &self.outlets);
         let mut result = Ok(());
         outlets.retain(|outlet| match outlet.sink.upgrade() {
             Some(sink) => {
@@ -390,7 +391,7 @@ impl MediaStreamTrack {
         let Some(source) = self.source() else {
             return;
         };
-        let mut outlets = lock(&source.outlets);
+        let mut outlets = lock_at(Rank::Outlets, &source.outlets);
         // A connection that is gone keeps its memory as long as it is listed.
         outlets.retain(|outlet| outlet.sink.strong_count() > 0);
         outlets.push(Outlet {
@@ -411,7 +412,7 @@ impl MediaStreamTrack {
     pub(crate) fn detach(&self, sink: &Weak<dyn MediaSink>, key: u32) {
         if let Some(source) = self.source() {
             let own = Arc::downgrade(&self.inner);
-            lock(&source.outlets).retain(|outlet| {
+            lock_at(Rank::Outlets, &source.outlets).retain(|outlet| {
                 !(outlet.key == key && outlet.sink.ptr_eq(sink) && outlet.track.ptr_eq(&own))
             });
         }

@@ -84,7 +84,7 @@ impl Drop for Driver {
         self.shared.close_now.store(true, Ordering::Release);
         // After a panic another is likely, and would end the process.
         if guard::contain(|| self.end(Instant::now(), self.cause)).is_err() {
-            let members = lock(&self.shared.routes).members();
+            let members = self.shared.routes().members();
             for (_, member) in members {
                 member.end(Instant::now(), self.cause);
             }
@@ -109,7 +109,7 @@ impl Driver {
             self.start_lookups();
             self.service_dirty();
             let unused =
-                self.shared.closing.load(Ordering::Acquire) && lock(&self.shared.routes).is_empty();
+                self.shared.closing.load(Ordering::Acquire) && self.shared.routes().is_empty();
             if (unused || self.shared.close_now.load(Ordering::Acquire)) && !self.winding_down {
                 self.winding_down = true;
                 self.end(Instant::now(), closed);
@@ -165,12 +165,12 @@ impl Driver {
     /// Tells the connections that it is over, sends their goodbyes and gives the relays back.
     fn end(&mut self, now: Instant, cause: DisconnectReason) {
         lock(&self.shared.gathering).gatherer = None;
-        let members = lock(&self.shared.routes).members();
+        let members = self.shared.routes().members();
         for (id, member) in members {
             member.end(now, cause);
             let mut out = VecDeque::new();
             with(now, &member, |member| member.service(&mut out));
-            lock(&self.shared.routes).remove(id);
+            self.shared.routes().remove(id);
             self.send_all(now, out);
         }
         self.relays.release(now);
@@ -263,7 +263,7 @@ impl Driver {
             .gatherer
             .as_ref()
             .and_then(|gatherer| gatherer.poll_timeout());
-        let members = lock(&self.shared.routes).next_deadline();
+        let members = self.shared.routes().next_deadline();
         let relays = self.relays.poll_timeout();
         let all = [gathering, members, relays, self.deaf_until];
         all.into_iter().flatten().min()
@@ -278,9 +278,9 @@ impl Driver {
         self.relays.handle_timeout(now);
         self.pump_relays(now);
         self.shared.poll_gathering(now);
-        let due = lock(&self.shared.routes).take_due(now);
+        let due = self.shared.routes().take_due(now);
         for id in due {
-            let member = lock(&self.shared.routes).get(id).cloned();
+            let member = self.shared.routes().get(id).cloned();
             if let Some(member) = member {
                 with(now, &member, |member| member.timeout(now));
                 self.service(id);
@@ -303,7 +303,7 @@ impl Driver {
     }
 
     fn service(&mut self, id: MemberId) {
-        let Some(member) = lock(&self.shared.routes).get(id).cloned() else {
+        let Some(member) = self.shared.routes().get(id).cloned() else {
             return;
         };
         if self.backlog.len() >= MAX_BACKLOG {
@@ -320,7 +320,7 @@ impl Driver {
         });
         let mut last_left = false;
         {
-            let mut routes = lock(&self.shared.routes);
+            let mut routes = self.shared.routes();
             for transmit in &out {
                 routes.learn(transmit.remote, id);
             }
@@ -508,7 +508,7 @@ fn route(
     stun: bool,
     data: &[u8],
 ) -> Option<(MemberId, Arc<dyn Member>)> {
-    let routes = lock(&shared.routes);
+    let routes = shared.routes();
     if stun && let Some((own, theirs)) = request_username(data) {
         let id = routes.by_username(own, theirs)?;
         return routes.get(id).map(|member| (id, member.clone()));

@@ -33,6 +33,7 @@ use crate::engine::ice::{Candidate, CandidateKind, Credentials};
 use crate::engine::outgoing::Transmit;
 use crate::error::DisconnectReason;
 use crate::error::{Error, Result, TransportFault};
+use crate::locks::{Guard, Rank, lock_at};
 use crate::media::Kind;
 use crate::queue::{Queue, lock};
 use gather::{GatherEvent, Gatherer};
@@ -306,9 +307,10 @@ impl SocketShared {
         &self,
         make: impl FnOnce(MemberId) -> Arc<M>,
     ) -> Arc<M> {
-        let id = lock(&self.routes).allocate_id();
+        let id = self.routes().allocate_id();
         let member = make(id);
-        lock(&self.routes).insert(id, member.clone(), self.credentials.ufrag.clone());
+        self.routes()
+            .insert(id, member.clone(), self.credentials.ufrag.clone());
         member
     }
 
@@ -320,12 +322,12 @@ impl SocketShared {
         remote: Vec<String>,
         undecided: bool,
     ) {
-        lock(&self.routes).set_ufrags(id, local, remote, undecided);
+        self.routes().set_ufrags(id, local, remote, undecided);
     }
 
     /// See [`Routes::claim`]. Not with the connection's state locked.
     pub(crate) fn claim(&self, id: MemberId) -> bool {
-        lock(&self.routes).claim(id)
+        self.routes().claim(id)
     }
 
     /// Row B40: whether tracks of this kind may use the socket.
@@ -339,6 +341,10 @@ impl SocketShared {
         )))
     }
 
+    fn routes(&self) -> Guard<'_, Routes> {
+        lock_at(Rank::Routes, &self.routes)
+    }
+
     /// Tells those who watch the socket itself, if anybody does.
     pub(crate) fn tell(&self, news: impl FnOnce() -> SocketNews) {
         if let Some(queue) = &self.config.news {
@@ -349,8 +355,8 @@ impl SocketShared {
     /// Gives a candidate of a peer to the connection that has this remote user name fragment, or
     /// else to the only connection, which may yet get it. False when there is none, or no only one.
     pub(crate) fn remote_candidate(&self, ufrag: Option<&str>, candidate: Candidate) -> bool {
-        let members = lock(&self.routes).members();
-        let known = |id| lock(&self.routes).has_remote_ufrag(id, ufrag);
+        let members = self.routes().members();
+        let known = |id| self.routes().has_remote_ufrag(id, ufrag);
         let named: Vec<_> = members.iter().filter(|(id, _)| known(*id)).collect();
         let member = match (&*named, &*members) {
             ([(_, member)], _) | ([], [(_, member)]) => member,
@@ -444,7 +450,7 @@ impl SocketShared {
                 .collect();
             gone
         };
-        let members = lock(&self.routes).members();
+        let members = self.routes().members();
         for (member, base) in members
             .iter()
             .flat_map(|(_, m)| gone.iter().map(move |b| (m, *b)))
@@ -503,7 +509,7 @@ impl SocketShared {
         for found in &news {
             self.tell(|| SocketNews::Gathered(found.clone()));
         }
-        let members = lock(&self.routes).members();
+        let members = self.routes().members();
         for (_, member) in members {
             for base in &withdrawn {
                 member.withdrawn(now, *base);

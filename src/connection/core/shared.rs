@@ -11,8 +11,7 @@ use crate::data::options::DataChannelCloseReason;
 use crate::engine::data::ChannelKey;
 use crate::engine::guard;
 use crate::error::{DisconnectReason, Error, Result};
-use crate::locks::{Guard, Signal};
-use crate::queue::lock;
+use crate::locks::{Guard, Rank, Signal, lock_at};
 use crate::socket::{Member, MemberId, RTCSocket, SocketShared};
 
 pub(crate) struct ConnectionShared {
@@ -22,7 +21,7 @@ pub(crate) struct ConnectionShared {
     /// Milestones: woken at each change of state.
     pub(crate) changed: Arc<Signal>,
     state: Mutex<ConnectionState>,
-    /// Held while a stream is added. Locked before the state, never after.
+    /// Held while a stream is added.
     pub(crate) adding: Mutex<()>,
     pub(super) dirty: AtomicBool,
     /// Channels of which the last handle is gone.
@@ -52,7 +51,7 @@ impl ConnectionShared {
     }
 
     pub(crate) fn lock(&self) -> Guard<'_, ConnectionState> {
-        lock(&self.state)
+        lock_at(Rank::Connection, &self.state)
     }
 
     pub(crate) fn local_socket(&self) -> RTCSocket {

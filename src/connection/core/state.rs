@@ -46,7 +46,7 @@ pub(crate) struct ConnectionState {
     /// What is received, and what is sent (row C7).
     pub(crate) receive_restrictions: RTCRestrictions,
     pub(crate) send_restrictions: RTCRestrictions,
-    /// Those of further sockets. Locked after this one, never before.
+    /// Those of further sockets.
     pub(crate) legs: Vec<Weak<dyn Leg>>,
 }
 

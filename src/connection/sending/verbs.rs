@@ -6,11 +6,11 @@ use crate::connection::RTCConnection;
 use crate::connection::core::shared::ConnectionShared;
 use crate::connection::core::state::SendingStream;
 use crate::error::{Error, Result};
+use crate::locks::{Rank, lock_at};
 use crate::media::sending::{RTCTrack, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::MediaStreamTrack;
 use crate::media::{Kind, RTCTrackFilter, default_codecs};
-use crate::queue::lock;
 
 impl RTCConnection {
     /// Adds a stream to send (rows A9, A23). Its tracks go out as soon as the connection is
@@ -36,7 +36,7 @@ impl RTCConnection {
         }
         let shared = self.shared();
         // A stream that another task is adding at this moment is there when this call returns.
-        let _adding = lock(&shared.adding);
+        let _adding = lock_at(Rank::Adding, &shared.adding);
         let known = shared.open(|state| {
             let of_kind = |kind| stream.tracks().iter().any(|track| track.kind() == kind);
             if of_kind(Kind::Dtmf) && !of_kind(Kind::Audio) && state.audio_for(stream).is_none() {

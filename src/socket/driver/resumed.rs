@@ -26,7 +26,7 @@ impl Driver {
             gatherer.resumed(now);
         }
         self.shared.poll_gathering(now);
-        let members = lock(&self.shared.routes).members();
+        let members = self.shared.routes().members();
         for (id, member) in members {
             super::with(now, &member, |member| member.resumed(now, slept));
             self.service(id);
