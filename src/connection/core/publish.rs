@@ -12,8 +12,9 @@ use crate::connection::description::state::{RTCConnectionState, RTCDtlsState, RT
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::ice::Candidate;
 use crate::engine::{EngineEvent, EngineState};
+use crate::error::DisconnectReason;
 use crate::media::track::MediaStreamTrackEvent;
-use crate::socket::{Member, SocketNews};
+use crate::socket::SocketNews;
 
 impl ConnectionShared {
     /// Moves the engine's events and packets to the application.
@@ -79,25 +80,7 @@ impl ConnectionShared {
             EngineEvent::DtlsFailure(failure) => {
                 self.events.push(RTCConnectionEvent::DtlsFailure(failure));
             }
-            EngineEvent::Disconnected(reason) => {
-                self.socket.tell(|| SocketNews::Disconnected(reason));
-                if state.engine.state() == EngineState::Closed {
-                    for leg in state.legs.drain(..).filter_map(|leg| leg.upgrade()) {
-                        leg.close(reason);
-                    }
-                }
-                self.events.set_up(false);
-                self.events
-                    .push(RTCConnectionEvent::Disconnected { reason });
-                if state.engine.state() == EngineState::Closed && state.closed.is_none() {
-                    state.closed = Some(reason);
-                    state.deliver_packets();
-                    state.receiving.end();
-                    state.socket = None;
-                    self.events.set_carries(false);
-                    self.events.close();
-                }
-            }
+            EngineEvent::Disconnected(reason) => self.publish_end(state, reason),
             EngineEvent::ReceiverConnected(id) => state.receiving.connected(id),
             EngineEvent::ReceiverDisconnected(id) => state.receiving.disconnected(id),
             EngineEvent::KeyframeRequested { ssrc } => {
@@ -116,6 +99,27 @@ impl ConnectionShared {
                         .push(RTCConnectionEvent::SsrcConflict { old: ssrc, new });
                 }
             }
+        }
+    }
+
+    /// Tells of the end, which may be for now only.
+    fn publish_end(&self, state: &mut ConnectionState, reason: DisconnectReason) {
+        self.socket.tell(|| SocketNews::Disconnected(reason));
+        if state.engine.state() == EngineState::Closed {
+            for leg in state.legs.drain(..).filter_map(|leg| leg.upgrade()) {
+                leg.close(reason);
+            }
+        }
+        self.events.set_up(false);
+        self.events
+            .push(RTCConnectionEvent::Disconnected { reason });
+        if state.engine.state() == EngineState::Closed && state.closed.is_none() {
+            state.closed = Some(reason);
+            state.deliver_packets();
+            state.receiving.end();
+            state.socket = None;
+            self.events.set_carries(false);
+            self.events.close();
         }
     }
 

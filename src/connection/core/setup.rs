@@ -19,7 +19,7 @@ use crate::engine::{Engine, EngineConfig, Identity};
 use crate::error::{Error, Result};
 use crate::locks::Signal;
 use crate::rtp::{ExtensionMap, RtpConfig, cname_from_random};
-use crate::socket::{Member, RTCSocket, ServerAddress, SocketConfig};
+use crate::socket::{Member, RTCSocket, ServerAddress, SocketConfig, SocketShared};
 
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_OFFSET: u64 = 2_208_988_800;
@@ -47,46 +47,7 @@ pub(crate) fn build(
     let shared = &socket.handle.shared;
     let now = Instant::now();
     let budget = Budget::new(options.memory_limit);
-    let config = EngineConfig {
-        local: shared.credentials.clone(),
-        certificate: shared.certificate.clone(),
-        role: options.role.map(Into::into),
-        dtls_role: options.dtls_role.to_engine(),
-        identity: match options.identity {
-            PeerIdentity::Pinned => Identity::Pinned {
-                allow_weak: options.allow_weak_fingerprints,
-                all: options.require_all_fingerprints,
-            },
-            PeerIdentity::Deferred => Identity::Deferred,
-            PeerIdentity::Insecure => Identity::Insecure,
-        },
-        ice: IceConfig {
-            rng_seed: crate::random::u64(),
-            max_pairs: options.max_candidate_pairs,
-            ..IceConfig::default()
-        },
-        rtp: RtpConfig {
-            source_timeout: options.source_timeout,
-            kind_timeouts: options
-                .kind_timeouts
-                .iter()
-                .map(|(kind, timeout)| (kind.as_str(), *timeout))
-                .collect(),
-            ..RtpConfig::default()
-        },
-        // RFC 7022 section 4.2: short-term, random, per connection.
-        cname: options
-            .cname
-            .clone()
-            .unwrap_or_else(|| cname_from_random(crate::random::bytes())),
-        extensions,
-        budget: budget.clone(),
-        max_message_size: options.max_message_size,
-        whole_datagrams: shared.whole_datagrams,
-        tie_breaker: crate::random::u64(),
-        rng_seed: crate::random::u64(),
-        wall_clock: (now, ntp_now()),
-    };
+    let config = engine_config(options, shared, extensions, budget.clone(), now);
     let mut state = ConnectionState {
         engine: Engine::new(now, config),
         credentials: shared.credentials.clone(),
@@ -125,6 +86,55 @@ pub(crate) fn build(
         connection.end(now, shared.ended());
     }
     Ok(connection)
+}
+
+fn engine_config(
+    options: &RTCConnectionOptions,
+    socket: &SocketShared,
+    extensions: ExtensionMap,
+    budget: Budget,
+    now: Instant,
+) -> EngineConfig {
+    EngineConfig {
+        local: socket.credentials.clone(),
+        certificate: socket.certificate.clone(),
+        role: options.role.map(Into::into),
+        dtls_role: options.dtls_role.to_engine(),
+        identity: match options.identity {
+            PeerIdentity::Pinned => Identity::Pinned {
+                allow_weak: options.allow_weak_fingerprints,
+                all: options.require_all_fingerprints,
+            },
+            PeerIdentity::Deferred => Identity::Deferred,
+            PeerIdentity::Insecure => Identity::Insecure,
+        },
+        ice: IceConfig {
+            rng_seed: crate::random::u64(),
+            max_pairs: options.max_candidate_pairs,
+            ..IceConfig::default()
+        },
+        rtp: RtpConfig {
+            source_timeout: options.source_timeout,
+            kind_timeouts: options
+                .kind_timeouts
+                .iter()
+                .map(|(kind, timeout)| (kind.as_str(), *timeout))
+                .collect(),
+            ..RtpConfig::default()
+        },
+        // RFC 7022 section 4.2: short-term, random, per connection.
+        cname: options
+            .cname
+            .clone()
+            .unwrap_or_else(|| cname_from_random(crate::random::bytes())),
+        extensions,
+        budget,
+        max_message_size: options.max_message_size,
+        whole_datagrams: socket.whole_datagrams,
+        tie_breaker: crate::random::u64(),
+        rng_seed: crate::random::u64(),
+        wall_clock: (now, ntp_now()),
+    }
 }
 
 fn local_socket(

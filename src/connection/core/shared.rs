@@ -12,7 +12,7 @@ use crate::engine::data::ChannelKey;
 use crate::engine::guard;
 use crate::error::{DisconnectReason, Error, Result};
 use crate::locks::{Guard, Rank, Signal, lock_at};
-use crate::socket::{Member, MemberId, RTCSocket, SocketShared};
+use crate::socket::{MemberId, RTCSocket, SocketShared};
 
 pub(crate) struct ConnectionShared {
     pub(crate) id: MemberId,
