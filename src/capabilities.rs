@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::media::description::MAX_ENCODINGS;
+use crate::media::MAX_ENCODINGS;
 use crate::media::{CodecFacts, CodecId, Kind, RTCCodec, lookup, primary_codecs, red_primary};
 use crate::rtp::{ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, HeaderExtension, MID, RID};
 

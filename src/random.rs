@@ -24,3 +24,9 @@ pub(crate) fn u32() -> u32 {
 pub(crate) fn u64() -> u64 {
     u64::from_ne_bytes(bytes())
 }
+
+/// A random identity for streams and tracks: 128 bits in hex.
+pub(crate) fn id() -> String {
+    let bytes: [u8; 16] = bytes();
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -3,11 +3,11 @@
 
 use std::time::Instant;
 
+use super::event::DTMFEvent;
 use super::player::Output;
 use super::player_tests::{Stage, ms};
 use super::receiver::{IncomingEvent, Receiver};
 use super::tone::DTMFTone;
-use super::track::DTMFEvent;
 use crate::simnet::rng::Rng;
 
 const ALL: &str = "0123456789*#ABCD";

@@ -1,6 +1,9 @@
 //! Telephone digits in the RTP of an audio track (RFC 4733).
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod command;
+mod end;
+mod event;
 mod payload;
 mod player;
 mod receiver;
@@ -18,9 +21,11 @@ mod receiver_tests;
 #[cfg(test)]
 mod tone_tests;
 
+pub use event::DTMFEvent;
 pub use tone::{DTMFTone, DTMFTones};
-pub use track::{DTMFEvent, DTMFMediaStreamTrack};
+pub use track::DTMFMediaStreamTrack;
 
+pub(crate) use command::Command;
+pub(crate) use end::DtmfEnd;
 pub(crate) use player::{Output, Player, RtpPosition};
 pub(crate) use receiver::{IncomingEvent, Receiver};
-pub(crate) use track::{Command, DtmfEnd};

@@ -10,9 +10,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::event::DTMFEvent;
 use super::payload::{TelephoneEvent, digit_of};
 use super::tone::{self, DTMFTone, MAX_STEPS, MIN_DURATION, Step};
-use super::track::DTMFEvent;
 use crate::error::Result;
 
 const UPDATE: Duration = Duration::from_millis(50);

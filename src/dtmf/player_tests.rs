@@ -3,10 +3,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::event::DTMFEvent;
 use super::payload::{TelephoneEvent, event_of};
 use super::player::{Output, Player, RtpPosition};
 use super::tone::{DTMFTone, DTMFTones, MAX_STEPS};
-use super::track::DTMFEvent;
 
 pub(super) fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

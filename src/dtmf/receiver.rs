@@ -6,9 +6,9 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::event::DTMFEvent;
 use super::payload::{TelephoneEvent, digit_of};
 use super::tone::DTMFTone;
-use super::track::DTMFEvent;
 
 /// An event whose end was lost is over after this silence: six updates of 50 ms.
 const SILENCE: Duration = Duration::from_millis(300);

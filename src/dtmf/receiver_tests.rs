@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::event::DTMFEvent;
 use super::payload::{TelephoneEvent, event_of};
 use super::receiver::{IncomingEvent, Receiver};
-use super::track::DTMFEvent;
 
 fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

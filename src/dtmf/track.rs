@@ -1,35 +1,15 @@
 //! DTMFMediaStreamTrack: digits to play, or digits received (rows A89 to A100, A104).
 
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::tone::{self, DTMFTone, DTMFTones, MAX_STEPS, Step};
+use super::command::Command;
+use super::end::DtmfEnd;
+use super::event::DTMFEvent;
+use super::tone::{self, DTMFTones};
 use crate::error::{Error, Result};
 use crate::media::Kind;
-use crate::media::track::{MediaStreamTrack, Source};
-use crate::queue::{Queue, lock};
-
-/// Three events for each tone of a full play buffer; when full the oldest is dropped.
-const MAX_WAITING_EVENTS: usize = 3 * MAX_STEPS;
-
-/// What happens to the digits of a track, sent or received. For each digit the order is
-/// `ToneStart`, `ToneStop`, `Tone` (row G31).
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DTMFEvent {
-    /// A tone has started (draft `tonestart`, row A98).
-    ToneStart {
-        /// `0` to `9`, `*`, `#`, `A` to `D`.
-        digit: char,
-    },
-    /// A tone has stopped (draft `tonestop`, row A99).
-    ToneStop {
-        /// As in its `ToneStart`.
-        digit: char,
-    },
-    /// A digit is complete (draft `tone`, row A100), with how long it sounded in fact.
-    Tone(DTMFTone),
-}
+use crate::media::track::MediaStreamTrack;
 
 /// A track of telephone digits (draft `DTMFMediaStreamTrack`), a [`MediaStreamTrack`] of kind
 /// `dtmf`. Cloning gives another handle to the same track.
@@ -48,25 +28,6 @@ pub struct DTMFMediaStreamTrack {
     track: MediaStreamTrack,
 }
 
-/// What a DTMF track has instead of media.
-pub(crate) struct DtmfEnd {
-    remote: bool,
-    /// Where the tones are played.
-    pub(crate) source: Source,
-    /// What was asked for while the track was not sent anywhere.
-    backlog: Mutex<Vec<Command>>,
-    events: Queue<DTMFEvent>,
-}
-
-/// A verb on its way to the connections that send the track.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Command {
-    Play(Vec<Step>),
-    Flush,
-    ToneStart(u8),
-    ToneStop,
-}
-
 impl DTMFMediaStreamTrack {
     /// A new track to send digits with (row A90).
     pub fn new() -> Self {
@@ -79,14 +40,8 @@ impl DTMFMediaStreamTrack {
     }
 
     fn make(remote: bool) -> Self {
-        let end = DtmfEnd {
-            remote,
-            source: Source::default(),
-            backlog: Mutex::default(),
-            events: Queue::new(MAX_WAITING_EVENTS),
-        };
         Self {
-            track: MediaStreamTrack::with_dtmf(Arc::new(end)),
+            track: MediaStreamTrack::with_dtmf(Arc::new(DtmfEnd::new(remote))),
         }
     }
 
@@ -146,7 +101,7 @@ impl DTMFMediaStreamTrack {
     /// Cancel-safe. At most 3,072 events wait; then the oldest is dropped.
     pub async fn next_event(&self) -> Option<DTMFEvent> {
         match self.track.dtmf_end() {
-            Some(end) => end.events.pop().await,
+            Some(end) => end.next_event().await,
             None => None,
         }
     }
@@ -189,62 +144,5 @@ impl MediaStreamTrack {
         (self.kind() == Kind::Dtmf).then(|| DTMFMediaStreamTrack {
             track: self.clone(),
         })
-    }
-}
-
-impl DtmfEnd {
-    pub(crate) fn is_remote(&self) -> bool {
-        self.remote
-    }
-
-    pub(crate) fn emit(&self, event: DTMFEvent) {
-        self.events.push(event);
-    }
-
-    pub(crate) fn close(&self) {
-        self.events.close();
-    }
-
-    fn command(&self, command: Command) -> Result<()> {
-        let (mut served, mut closed) = (false, None);
-        let result = self.source.for_each_sink(|sink, key| {
-            match sink.play_dtmf(key, &command) {
-                // One connection of several may be over.
-                Err(error @ Error::Closed(_)) => closed = Some(error),
-                other => {
-                    served = true;
-                    return other;
-                }
-            }
-            Ok(())
-        });
-        match closed {
-            _ if served => result,
-            Some(error) => Err(error),
-            None => self.keep(command),
-        }
-    }
-
-    fn keep(&self, command: Command) -> Result<()> {
-        let mut backlog = lock(&self.backlog);
-        if command == Command::Flush {
-            backlog.clear();
-            return Ok(());
-        }
-        let size = |command: &Command| match command {
-            Command::Play(steps) => steps.len(),
-            _ => 1,
-        };
-        let held: usize = backlog.iter().map(size).sum();
-        if held.saturating_add(size(&command)) > MAX_STEPS {
-            return Err(tone::buffer_full());
-        }
-        backlog.push(command);
-        Ok(())
-    }
-
-    /// What was asked for before the track was sent anywhere.
-    pub(crate) fn take_backlog(&self) -> Vec<Command> {
-        std::mem::take(&mut lock(&self.backlog))
     }
 }

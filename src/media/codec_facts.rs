@@ -1,7 +1,7 @@
-//! What is known about each codec name, and the lists built on it.
+//! What is known about each codec name.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use super::{Kind, RTCCodec};
+use super::Kind;
 
 /// Every codec name the crate recognises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -106,26 +106,4 @@ pub(crate) fn static_payload_type(payload_type: u8) -> Option<&'static CodecFact
     CODECS
         .iter()
         .find(|facts| facts.static_payload_type == Some(payload_type))
-}
-
-/// The codecs of a track that was added without any.
-pub(crate) fn default_codecs(kind: Kind) -> Vec<RTCCodec> {
-    match kind {
-        Kind::Audio => vec![RTCCodec::opus(96), RTCCodec::ulaw(), RTCCodec::alaw()],
-        Kind::Video => vec![
-            RTCCodec::vp8(97),
-            RTCCodec::h264(98),
-            RTCCodec::rtx(99, 97),
-            RTCCodec::rtx(100, 98),
-        ],
-        Kind::Dtmf => vec![RTCCodec::dtmf(101)],
-    }
-}
-
-/// The codec to send with: the first of the list that is supported and carries media by itself
-/// (retransmission, redundancy, comfort noise and digits do not).
-pub(crate) fn first_supported(codecs: &[RTCCodec]) -> Option<&RTCCodec> {
-    codecs
-        .iter()
-        .find(|codec| codec.facts().is_some_and(|facts| facts.is_primary))
 }

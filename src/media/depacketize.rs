@@ -3,21 +3,9 @@
 
 use bytes::Bytes;
 
-use super::packetize::{av1, h264, h265, vp8, vp9};
+use super::formats::{Corrupt, Frame, av1, h264, h265, vp8, vp9};
 use super::{CodecId, RTCCodec};
 use crate::{Error, Result};
-
-/// A frame put together from its packets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Frame {
-    pub(crate) data: Bytes,
-    /// Whether a decoder can start here; None for audio.
-    pub(crate) keyframe: Option<bool>,
-}
-
-/// Packets that do not form a frame, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Corrupt(pub(crate) &'static str);
 
 /// Puts the payloads of one codec together. It keeps nothing from one frame to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

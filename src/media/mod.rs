@@ -3,8 +3,11 @@
 mod attributes;
 mod codec;
 mod codec_facts;
+mod codec_lists;
 mod depacketize;
-pub(crate) mod description;
+mod description;
+mod encoding;
+mod formats;
 mod jitter;
 mod keyframes;
 mod kind;
@@ -13,8 +16,11 @@ mod red;
 mod rtx;
 mod sample;
 pub(crate) mod sending;
+mod ssrc_json;
 pub(crate) mod stream;
+mod timestamp_clock;
 pub(crate) mod track;
+mod track_filter;
 
 #[cfg(test)]
 mod codec_tests;
@@ -33,28 +39,21 @@ mod test_frames;
 
 pub use attributes::RTCMediaAttributes;
 pub use codec::{RTCCodec, RTCCodecParam};
-pub use description::{
-    RTCFecParameters, RTCHeaderExtension, RTCRtcpParameters, RTCRtpEncoding, RTCRtxParameters,
-    RTCTrackDescription, RTCTrackFilter,
-};
+pub use description::{RTCHeaderExtension, RTCTrackDescription};
+pub use encoding::{RTCFecParameters, RTCRtcpParameters, RTCRtpEncoding, RTCRtxParameters};
 pub use kind::Kind;
 pub use sample::MediaSample;
+pub use track_filter::RTCTrackFilter;
 
-pub(crate) use codec_facts::{
-    CodecFacts, CodecId, default_codecs, first_supported, lookup, primary_codecs,
-    static_payload_type,
-};
-pub(crate) use depacketize::{Corrupt, Depacketizer, Frame};
-pub(crate) use description::{read_ssrc, write_ssrc};
-pub(crate) use jitter::JitterBuffer;
+pub(crate) use codec_facts::{CodecFacts, CodecId, lookup, primary_codecs, static_payload_type};
+pub(crate) use codec_lists::{default_codecs, first_supported};
+pub(crate) use depacketize::Depacketizer;
+pub(crate) use encoding::MAX_ENCODINGS;
+pub(crate) use formats::Payload;
+pub(crate) use jitter::{JitterBuffer, JitterConfig, JitterStats};
 pub(crate) use keyframes::KeyframeNeed;
-pub(crate) use packetize::{Packetizer, Payload, TimestampClock};
+pub(crate) use packetize::Packetizer;
 pub(crate) use red::{red_payload_types, red_primary, red_to_send};
 pub(crate) use rtx::rtx_payload_types;
-pub(crate) use sample::{JitterConfig, JitterStats};
-
-/// A random identity for streams and tracks: 128 bits in hex.
-pub(crate) fn random_id() -> String {
-    let bytes: [u8; 16] = crate::random::bytes();
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+pub(crate) use ssrc_json::{read_ssrc, write_ssrc};
+pub(crate) use timestamp_clock::TimestampClock;

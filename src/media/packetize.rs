@@ -1,18 +1,9 @@
-//! Frames to RTP payloads. The payload format of each codec has a file of its own, which holds
-//! both directions.
+//! Frames to RTP payloads.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-pub(super) mod av1;
-pub(super) mod h264;
-pub(super) mod h265;
-mod nal;
-pub(super) mod vp8;
-pub(super) mod vp9;
+use bytes::Bytes;
 
-use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
-
+use super::formats::{Payload, av1, h264, h265, vp8, vp9};
 use super::{CodecId, RTCCodec};
 use crate::{Error, Result};
 
@@ -20,16 +11,6 @@ use crate::{Error, Result};
 pub(crate) const MAX_FRAME_BYTES: usize = 4 << 20;
 /// Payloads smaller than this cannot hold every format's headers and make progress.
 pub(crate) const MIN_PAYLOAD: usize = 32;
-
-/// One RTP payload of a frame.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Payload {
-    pub(crate) payload: Bytes,
-    /// The RTP marker bit: the last packet of a video frame.
-    pub(crate) marker: bool,
-    /// To be added to the frame's RTP timestamp.
-    pub(crate) timestamp_offset: u32,
-}
 
 /// Splits the encoded frames of one track into RTP payloads.
 #[derive(Debug)]
@@ -170,68 +151,5 @@ fn chunks(frame: &Bytes, channels: usize, max_payload: usize, out: &mut Vec<Payl
         let length = u32::try_from(chunk.len() / channels).unwrap_or(u32::MAX);
         out.push(Payload::new(chunk, samples));
         samples = samples.wrapping_add(length);
-    }
-}
-
-impl Payload {
-    fn new(payload: Bytes, timestamp_offset: u32) -> Self {
-        Payload {
-            payload,
-            marker: false,
-            timestamp_offset,
-        }
-    }
-}
-
-/// Cuts payloads out of one allocation per frame.
-struct Cutter<'a> {
-    buffer: BytesMut,
-    out: &'a mut Vec<Payload>,
-}
-
-impl<'a> Cutter<'a> {
-    fn new(capacity: usize, out: &'a mut Vec<Payload>) -> Self {
-        Cutter {
-            buffer: BytesMut::with_capacity(capacity),
-            out,
-        }
-    }
-
-    /// Emits a payload made of these parts.
-    fn emit(&mut self, parts: &[&[u8]]) {
-        for part in parts {
-            self.buffer.extend_from_slice(part);
-        }
-        let payload = self.buffer.split().freeze();
-        self.out.push(Payload::new(payload, 0));
-    }
-}
-
-/// Turns durations into RTP ticks without drift: what is left of a tick is carried over.
-#[derive(Debug, Clone)]
-pub(crate) struct TimestampClock {
-    clock_rate: u32,
-    /// Billionths of a tick not yet given out.
-    remainder: u128,
-}
-
-impl TimestampClock {
-    pub(crate) fn new(clock_rate: u32) -> Self {
-        TimestampClock {
-            clock_rate,
-            remainder: 0,
-        }
-    }
-
-    /// The ticks that `duration` adds to the RTP timestamp, modulo 2^32.
-    pub(crate) fn advance(&mut self, duration: Duration) -> u32 {
-        const NANOS: u128 = 1_000_000_000;
-        let total = duration
-            .as_nanos()
-            .saturating_mul(u128::from(self.clock_rate))
-            .saturating_add(self.remainder);
-        self.remainder = total % NANOS;
-        // The timestamp is 32 bits wide and wraps.
-        ((total / NANOS) & u128::from(u32::MAX)) as u32
     }
 }

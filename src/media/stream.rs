@@ -47,7 +47,7 @@ pub(crate) trait StreamWatcher: Send + Sync {
 impl MediaStream {
     /// An empty stream with a random id.
     pub fn new() -> Self {
-        Self::make(super::random_id(), false)
+        Self::make(crate::random::id(), false)
     }
 
     /// A stream to send, with an identity that the application chose.

@@ -1,40 +1,26 @@
 //! MediaStreamTrack: a source of encoded media to send, or media received from the peer.
 
+mod event;
+mod outlets;
+mod remote;
+mod writing;
+
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Duration;
 
-use bytes::Bytes;
+pub use event::MediaStreamTrackEvent;
 
-use super::description::MAX_ENCODINGS;
-use super::{JitterBuffer, JitterConfig, JitterStats, Kind, MediaSample, RTCCodec};
+pub(crate) use outlets::{MediaSink, Outlets};
+pub(crate) use remote::MediaOrigin;
+
+use self::remote::RemoteEnd;
+use super::{JitterStats, Kind, MAX_ENCODINGS, MediaSample, RTCCodec};
 use crate::budget::Budget;
-use crate::dtmf::{Command, DTMFEvent, DtmfEnd};
-use crate::error::{Error, Result};
-use crate::locks::{Rank, lock_at};
+use crate::dtmf::{DTMFEvent, DtmfEnd};
 use crate::queue::{Queue, lock};
-use crate::rtp::{AudioLevel, KeyframeRequest, RtpPacket};
+use crate::rtp::{KeyframeRequest, RtpPacket};
 
-/// Packets of a remote track that wait for the application; when full the oldest is dropped and
-/// counted.
-const MAX_WAITING_PACKETS: usize = 2048;
-/// Longer than any wait of a jitter buffer.
-const AFTER_THE_END: Duration = Duration::from_secs(60);
 /// Events that wait for the application.
 const MAX_WAITING_EVENTS: usize = 64;
-
-/// What happens to a track.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MediaStreamTrackEvent {
-    /// Remote tracks: RTP of this track has been received (draft `connected`, row A114).
-    Connected,
-    /// Remote tracks: the peer said BYE, or nothing was heard for the source time-out (draft
-    /// `disconnected`, row A116).
-    Disconnected,
-    /// Local tracks: a receiver asks for a key frame (PLI or FIR, at most one a second); encode
-    /// one soon.
-    KeyframeRequested,
-}
 
 /// A track of encoded audio or video (rows A110 to A116). Cloning gives another handle to the
 /// same track.
@@ -60,87 +46,17 @@ struct Inner {
 #[allow(clippy::large_enum_variant)] // Behind an Arc in any case.
 enum End {
     Local(Arc<Source>),
-    Remote(Remote),
+    Remote(RemoteEnd, Mutex<RemoteEncodings>),
     /// Digits, local or remote; what clones share.
     Dtmf(Arc<DtmfEnd>),
 }
 
 /// What clones of a local track share (row A110): one source, many outlets.
 #[derive(Default)]
-pub(crate) struct Source {
-    outlets: Mutex<Vec<Outlet>>,
+struct Source {
+    outlets: Outlets,
     /// Further encodings of the same picture or sound, by RID.
     encodings: Mutex<Vec<(String, MediaStreamTrack)>>,
-}
-
-/// Where a connection takes media of a track; held weakly, a track never keeps a connection alive.
-struct Outlet {
-    sink: Weak<dyn MediaSink>,
-    key: u32,
-    /// The clone of the track that this outlet sends.
-    track: Weak<Inner>,
-}
-
-/// A connection as its tracks see it.
-pub(crate) trait MediaSink: Send + Sync {
-    fn write_sample(
-        &self,
-        key: u32,
-        data: &Bytes,
-        duration: Duration,
-        level: Option<AudioLevel>,
-    ) -> Result<()>;
-    fn write_rtp(&self, key: u32, packet: &RtpPacket) -> Result<()>;
-    fn play_dtmf(&self, key: u32, command: &Command) -> Result<()>;
-}
-
-/// A connection as its remote tracks see it.
-pub(crate) trait MediaOrigin: Send + Sync {
-    fn request_keyframe(&self, key: u32, request: KeyframeRequest);
-    /// More waits for the application than may.
-    fn over_budget(&self);
-}
-
-struct Remote {
-    packets: Queue<RtpPacket>,
-    jitter: Mutex<Reordering>,
-    origin: Weak<dyn MediaOrigin>,
-    key: u32,
-    encodings: Mutex<RemoteEncodings>,
-}
-
-/// The jitter buffer, and what of it is counted.
-struct Reordering {
-    buffer: JitterBuffer,
-    counted: usize,
-    /// Until the track has ended.
-    budget: Option<Budget>,
-}
-
-impl Reordering {
-    /// Counts what is held now; true when that has become more than the budget allows.
-    fn count(&mut self) -> bool {
-        let Some(budget) = &self.budget else {
-            return false;
-        };
-        let (before, held) = (self.counted, self.buffer.held());
-        budget.packets_changed(before, held);
-        self.counted = held;
-        held > before && budget.excess(0) > 0
-    }
-
-    fn end(&mut self) {
-        if let Some(budget) = self.budget.take() {
-            budget.packets_changed(self.counted, 0);
-            self.counted = 0;
-        }
-    }
-}
-
-impl Drop for Reordering {
-    fn drop(&mut self) {
-        self.end();
-    }
 }
 
 /// The encodings of a received track, by name.
@@ -148,28 +64,6 @@ impl Drop for Reordering {
 struct RemoteEncodings {
     own: Option<String>,
     others: Vec<(String, MediaStreamTrack)>,
-}
-
-impl Source {
-    /// Calls `f` for each connection that sends the track; the first error, after all are served.
-    pub(crate) fn for_each_sink(
-        &self,
-        mut f: impl FnMut(&dyn MediaSink, u32) -> Result<()>,
-    ) -> Result<()> {
-        let mut outlets = lock_at(Rank::Outlets, &self.outlets);
-        let mut result = Ok(());
-        outlets.retain(|outlet| match outlet.sink.upgrade() {
-            Some(sink) => {
-                let written = f(sink.as_ref(), outlet.key);
-                if result.is_ok() {
-                    result = written;
-                }
-                true
-            }
-            None => false,
-        });
-        result
-    }
 }
 
 impl MediaStreamTrack {
@@ -195,25 +89,8 @@ impl MediaStreamTrack {
         key: u32,
         budget: &Budget,
     ) -> Self {
-        let config = JitterConfig {
-            audio_level_id,
-            ..JitterConfig::for_kind(kind)
-        };
-        Self::with_end(
-            kind,
-            End::Remote(Remote {
-                packets: Queue::weighed(MAX_WAITING_PACKETS, budget.clone(), RtpPacket::held),
-                jitter: Mutex::new(Reordering {
-                    buffer: JitterBuffer::new(codecs, config),
-                    counted: 0,
-                    budget: Some(budget.clone()),
-                }),
-                origin,
-                key,
-                encodings: Mutex::default(),
-            }),
-            new_events(),
-        )
+        let remote = RemoteEnd::new(kind, codecs, audio_level_id, origin, key, budget);
+        Self::with_end(kind, End::Remote(remote, Mutex::default()), new_events())
     }
 
     pub(crate) fn with_dtmf(end: Arc<DtmfEnd>) -> Self {
@@ -233,7 +110,7 @@ impl MediaStreamTrack {
     }
 
     fn with_end(kind: Kind, end: End, events: Arc<Queue<MediaStreamTrackEvent>>) -> Self {
-        Self::make(super::random_id(), kind, end, events)
+        Self::make(crate::random::id(), kind, end, events)
     }
 
     fn make(id: String, kind: Kind, end: End, events: Arc<Queue<MediaStreamTrackEvent>>) -> Self {
@@ -258,7 +135,7 @@ impl MediaStreamTrack {
             ),
             End::Dtmf(end) if !end.is_remote() => Self::with_dtmf(end.clone()),
             // A remote track has one queue: a clone is another handle to it.
-            End::Remote(_) | End::Dtmf(_) => self.clone(),
+            End::Remote(..) | End::Dtmf(_) => self.clone(),
         }
     }
 
@@ -287,8 +164,8 @@ impl MediaStreamTrack {
                 encodings.push((rid.to_owned(), track.clone()));
                 Some(track)
             }
-            End::Remote(remote) => {
-                let encodings = lock(&remote.encodings);
+            End::Remote(_, encodings) => {
+                let encodings = lock(encodings);
                 match &encodings.own {
                     Some(own) if own == rid => Some(self.clone()),
                     _ => find(&encodings.others),
@@ -299,8 +176,8 @@ impl MediaStreamTrack {
     }
 
     pub(crate) fn set_remote_encodings(&self, own: Option<String>, others: Vec<(String, Self)>) {
-        if let End::Remote(remote) = &self.inner.end {
-            *lock(&remote.encodings) = RemoteEncodings { own, others };
+        if let End::Remote(_, encodings) = &self.inner.end {
+            *lock(encodings) = RemoteEncodings { own, others };
         }
     }
 
@@ -318,103 +195,8 @@ impl MediaStreamTrack {
     pub fn is_remote(&self) -> bool {
         match &self.inner.end {
             End::Local(_) => false,
-            End::Remote(_) => true,
+            End::Remote(..) => true,
             End::Dtmf(end) => end.is_remote(),
-        }
-    }
-
-    /// Sends one encoded frame on every connection that sends this track.
-    ///
-    /// `duration` is how long the frame lasts; it advances the RTP timestamp. The frame is
-    /// packetised for the codec in use there: an access unit in Annex B form for H264, one frame
-    /// for VP8, one packet for opus, any number of samples for PCMA and PCMU. Before a connection
-    /// is connected, and while its [`RTCTrack`](crate::RTCTrack) is stopped, the frame is not
-    /// sent there; that is no error, since media of that moment is of no use later.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidState` on a remote track; `InvalidParameters` when the frame is not valid for the
-    /// codec. With several connections the first error is returned after all have been served.
-    pub fn write_sample(&self, data: impl Into<Bytes>, duration: Duration) -> Result<()> {
-        let data = data.into();
-        self.for_each_sink(|sink, key| sink.write_sample(key, &data, duration, None))
-    }
-
-    /// Like [`write_sample`](Self::write_sample), and says how loud the audio is; it goes out where
-    /// the connection has the audio level header extension (RFC 6464).
-    pub fn write_audio(
-        &self,
-        data: impl Into<Bytes>,
-        duration: Duration,
-        level: AudioLevel,
-    ) -> Result<()> {
-        let data = data.into();
-        self.for_each_sink(|sink, key| sink.write_sample(key, &data, duration, Some(level)))
-    }
-
-    /// Sends one RTP packet on every connection that sends this track.
-    ///
-    /// Marker, sequence number, timestamp, contributing sources and payload are kept; SSRC and
-    /// payload type become those of the connection's [`RTCTrack`](crate::RTCTrack), and the
-    /// packet's header extensions give way to those of the connection. A relay may thus forward
-    /// what it receives. Do not mix with `write_sample` on one track.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidState` on a remote track; `InvalidParameters` when the packet is larger than a
-    /// datagram may be (1,200 bytes of payload).
-    pub fn write_rtp(&self, packet: &RtpPacket) -> Result<()> {
-        self.for_each_sink(|sink, key| sink.write_rtp(key, packet))
-    }
-
-    fn for_each_sink(&self, f: impl Fn(&dyn MediaSink, u32) -> Result<()>) -> Result<()> {
-        match &self.inner.end {
-            End::Local(source) => source.for_each_sink(f),
-            End::Remote(_) => Err(Error::invalid_state(
-                "media is written to local tracks only; this one comes from the peer",
-            )),
-            End::Dtmf(_) => Err(Error::invalid_state(
-                "a track of digits takes no media; play digits on it",
-            )),
-        }
-    }
-
-    fn source(&self) -> Option<&Source> {
-        match &self.inner.end {
-            End::Local(source) => Some(source),
-            End::Dtmf(end) => Some(&end.source),
-            End::Remote(_) => None,
-        }
-    }
-
-    pub(crate) fn attach(&self, sink: Weak<dyn MediaSink>, key: u32) {
-        let Some(source) = self.source() else {
-            return;
-        };
-        let mut outlets = lock_at(Rank::Outlets, &source.outlets);
-        // A connection that is gone keeps its memory as long as it is listed.
-        outlets.retain(|outlet| outlet.sink.strong_count() > 0);
-        outlets.push(Outlet {
-            sink: sink.clone(),
-            key,
-            track: Arc::downgrade(&self.inner),
-        });
-        if let Some(end) = self.dtmf_end()
-            && let Some(sink) = sink.upgrade()
-        {
-            for command in end.take_backlog() {
-                // A closed connection plays nothing; a new player has room for the backlog.
-                let _ = sink.play_dtmf(key, &command);
-            }
-        }
-    }
-
-    pub(crate) fn detach(&self, sink: &Weak<dyn MediaSink>, key: u32) {
-        if let Some(source) = self.source() {
-            let own = Arc::downgrade(&self.inner);
-            lock_at(Rank::Outlets, &source.outlets).retain(|outlet| {
-                !(outlet.key == key && outlet.sink.ptr_eq(sink) && outlet.track.ptr_eq(&own))
-            });
         }
     }
 
@@ -429,13 +211,7 @@ impl MediaStreamTrack {
     /// Cancel-safe. At most 2,048 packets wait; then the oldest are dropped and counted.
     pub async fn recv_rtp(&self) -> Option<RtpPacket> {
         match &self.inner.end {
-            End::Remote(remote) => loop {
-                let packet = remote.packets.pop().await?;
-                // Padding, or the packet of a digit: there for its sequence number alone.
-                if !packet.payload.is_empty() {
-                    return Some(packet);
-                }
-            },
+            End::Remote(remote, _) => remote.recv_rtp().await,
             End::Local(_) | End::Dtmf(_) => None,
         }
     }
@@ -447,53 +223,9 @@ impl MediaStreamTrack {
     /// a decoder of video could not go on, because of that or since the stream began without one,
     /// a key frame is asked for: at once, then after pauses of 0.5 to 4 s. Cancel-safe.
     pub async fn recv_sample(&self) -> Option<MediaSample> {
-        let End::Remote(remote) = &self.inner.end else {
-            return None;
-        };
-        loop {
-            let (sample, deadline, wants_keyframe) = {
-                let mut jitter = lock(&remote.jitter);
-                let now = std::time::Instant::now();
-                let sample = loop {
-                    if let Some(sample) = jitter.buffer.pop(now) {
-                        break Some(sample);
-                    }
-                    match remote.packets.try_pop() {
-                        Some(packet) => jitter.buffer.push(now, packet),
-                        None => break None,
-                    }
-                };
-                if jitter.count()
-                    && let Some(origin) = remote.origin.upgrade()
-                {
-                    origin.over_budget();
-                }
-                if sample.is_none() && remote.packets.is_closed() {
-                    // Nothing more comes: what is missing is lost.
-                    return jitter.buffer.pop(now + AFTER_THE_END);
-                }
-                let buffer = &mut jitter.buffer;
-                (sample, buffer.poll_timeout(), buffer.wants_keyframe(now))
-            };
-            // The connection locks itself, and must not wait for the buffer.
-            if wants_keyframe {
-                self.request_keyframe();
-            }
-            if sample.is_some() {
-                return sample;
-            }
-            let arrival = remote.packets.pop();
-            let packet = match deadline {
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), arrival)
-                    .await
-                    .unwrap_or_default(),
-                None => arrival.await,
-            };
-            if let Some(packet) = packet {
-                let mut jitter = lock(&remote.jitter);
-                jitter.buffer.push(std::time::Instant::now(), packet);
-                jitter.count();
-            }
+        match &self.inner.end {
+            End::Remote(remote, _) => remote.recv_sample().await,
+            End::Local(_) | End::Dtmf(_) => None,
         }
     }
 
@@ -509,10 +241,8 @@ impl MediaStreamTrack {
     }
 
     fn request(&self, request: KeyframeRequest) {
-        if let End::Remote(remote) = &self.inner.end
-            && let Some(origin) = remote.origin.upgrade()
-        {
-            origin.request_keyframe(remote.key, request);
+        if let End::Remote(remote, _) = &self.inner.end {
+            remote.request(request);
         }
     }
 
@@ -533,43 +263,30 @@ impl MediaStreamTrack {
     }
 
     pub(crate) fn deliver(&self, packets: impl Iterator<Item = RtpPacket>) {
-        if let End::Remote(remote) = &self.inner.end {
-            remote.packets.extend(packets);
+        if let End::Remote(remote, _) = &self.inner.end {
+            remote.deliver(packets);
         }
     }
 
     /// Bytes that wait for the application.
     pub(crate) fn held(&self) -> usize {
         match &self.inner.end {
-            End::Remote(remote) => {
-                let reordering = lock(&remote.jitter).counted;
-                remote.packets.weight().saturating_add(reordering)
-            }
+            End::Remote(remote, _) => remote.held(),
             End::Local(_) | End::Dtmf(_) => 0,
         }
     }
 
     /// Drops what waits longest, about so many bytes; says how many it were, and packets.
     pub(crate) fn shed(&self, bytes: usize) -> (usize, u64) {
-        let End::Remote(remote) = &self.inner.end else {
-            return (0, 0);
-        };
-        let (mut gone, mut packets) = remote.packets.shed(bytes);
-        if gone < bytes {
-            let mut jitter = lock(&remote.jitter);
-            let before = jitter.counted;
-            let overflow = jitter.buffer.stats().overflow;
-            jitter.buffer.shed();
-            jitter.count();
-            gone = gone.saturating_add(before.saturating_sub(jitter.counted));
-            packets += jitter.buffer.stats().overflow.saturating_sub(overflow);
+        match &self.inner.end {
+            End::Remote(remote, _) => remote.shed(bytes),
+            End::Local(_) | End::Dtmf(_) => (0, 0),
         }
-        (gone, packets)
     }
 
     pub(crate) fn set_codecs(&self, codecs: &[RTCCodec]) {
-        if let End::Remote(remote) = &self.inner.end {
-            lock(&remote.jitter).buffer.set_codecs(codecs);
+        if let End::Remote(remote, _) = &self.inner.end {
+            remote.set_codecs(codecs);
         }
     }
 
@@ -577,10 +294,7 @@ impl MediaStreamTrack {
     pub(crate) fn end(&self) {
         self.inner.events.close();
         match &self.inner.end {
-            End::Remote(remote) => {
-                remote.packets.close();
-                lock(&remote.jitter).end();
-            }
+            End::Remote(remote, _) => remote.end(),
             End::Dtmf(end) => end.close(),
             End::Local(_) => {}
         }
@@ -589,7 +303,7 @@ impl MediaStreamTrack {
     /// Packets that were dropped because the application did not read them.
     pub fn packets_dropped(&self) -> u64 {
         match &self.inner.end {
-            End::Remote(remote) => remote.packets.dropped(),
+            End::Remote(remote, _) => remote.dropped(),
             End::Local(_) | End::Dtmf(_) => 0,
         }
     }
@@ -597,9 +311,7 @@ impl MediaStreamTrack {
     /// What happened to the packets that `recv_sample` took; `None` while it took none.
     pub(crate) fn jitter_stats(&self) -> Option<JitterStats> {
         match &self.inner.end {
-            End::Remote(remote) => {
-                Some(lock(&remote.jitter).buffer.stats()).filter(|s| s.received > 0)
-            }
+            End::Remote(remote, _) => Some(remote.jitter_stats()).filter(|s| s.received > 0),
             End::Local(_) | End::Dtmf(_) => None,
         }
     }

@@ -3,20 +3,20 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::{Corrupt, Frame};
-use super::{Cutter, Payload};
+use super::frame::{Corrupt, Frame};
+use super::payload::{Cutter, Payload};
 
 /// The payload descriptor with a 15-bit picture id: X, then I, then M and the id.
 const DESCRIPTOR: usize = 4;
 
 #[derive(Debug, Default)]
-pub(super) struct Payloader {
+pub(crate) struct Payloader {
     /// Advances by one per frame and wraps at 15 bits (RFC 7741 section 4.2).
     picture_id: u16,
 }
 
 impl Payloader {
-    pub(super) fn packetize(&mut self, frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) {
+    pub(crate) fn packetize(&mut self, frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) {
         let [high, low] = (self.picture_id | 0x8000).to_be_bytes();
         self.picture_id = self.picture_id.wrapping_add(1) & 0x7FFF;
         let size = max_payload.saturating_sub(DESCRIPTOR).max(1);

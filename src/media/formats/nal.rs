@@ -5,6 +5,56 @@
 use bytes::Bytes;
 
 pub(super) const START_CODE: [u8; 4] = [0, 0, 0, 1];
+/// In the header of a fragment: the first of its unit.
+pub(super) const FU_START: u8 = 0x80;
+
+/// What tells the units of a codec apart in its payloads.
+pub(super) trait UnitHeaders {
+    /// Bytes of a header; the type is in the first.
+    const LENGTH: usize;
+    /// The type of a payload with several units.
+    const AGGREGATE: u8;
+    /// The type of a payload with a piece of one.
+    const FRAGMENT: u8;
+    /// Where the header of a fragment has the type of its unit.
+    const FRAGMENT_KIND: u8;
+
+    /// The type in the first byte of a header.
+    fn kind(head: u8) -> u8;
+
+    /// The type of a unit or payload, and what follows its header.
+    fn split(unit: &[u8]) -> Option<(u8, &[u8])> {
+        let (header, body) = unit.split_at_checked(Self::LENGTH)?;
+        Some((Self::kind(*header.first()?), body))
+    }
+
+    /// The type of the first unit in a payload, and what follows its header; `None` for a fragment
+    /// that is not the first of its unit.
+    fn first_unit(payload: &[u8]) -> Option<(u8, &[u8])> {
+        let (kind, body) = Self::split(payload)?;
+        if kind == Self::FRAGMENT {
+            let (&fu, rest) = body.split_first()?;
+            (fu & FU_START != 0).then_some((fu & Self::FRAGMENT_KIND, rest))
+        } else if kind == Self::AGGREGATE {
+            // The first unit follows its length of 16 bits.
+            Self::split(body.get(2..)?)
+        } else {
+            Some((kind, body))
+        }
+    }
+
+    /// Whether a unit of this type begins in one of the payloads.
+    fn hold_unit(payloads: &[Bytes], wanted: u8) -> bool {
+        payloads.iter().any(|payload| match Self::split(payload) {
+            Some((kind, body)) if kind == Self::AGGREGATE => {
+                let units = aggregated(body).unwrap_or_default();
+                let mut heads = units.iter().filter_map(|unit| unit.first());
+                heads.any(|head| Self::kind(*head) == wanted)
+            }
+            _ => Self::first_unit(payload).is_some_and(|(kind, _)| kind == wanted),
+        })
+    }
+}
 
 /// Whether a frame has lengths of four bytes before its units (AVCC, ISO/IEC 14496-15), also where
 /// the first looks like a start code, as 256 to 511 do. It is so when the lengths lead exactly to

@@ -3,8 +3,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::super::{Corrupt, Frame};
-use super::{Cutter, Payload, nal};
+use super::frame::{Corrupt, Frame};
+use super::nal::{self, FU_START, UnitHeaders};
+use super::payload::{Cutter, Payload};
 use crate::{Error, Result};
 
 const VPS: u8 = 32;
@@ -14,12 +15,24 @@ const AUD: u8 = 35;
 const PREFIX_SEI: u8 = 39;
 const AP: u8 = 48;
 const FU: u8 = 49;
-const FU_START: u8 = 0x80;
 const FU_END: u8 = 0x40;
 
 /// The unit type in the first byte of the header: F(1) Type(6) LayerId(6) TID(3).
 fn kind(head: u8) -> u8 {
     (head >> 1) & 0x3F
+}
+
+struct Headers;
+
+impl UnitHeaders for Headers {
+    const LENGTH: usize = 2;
+    const AGGREGATE: u8 = AP;
+    const FRAGMENT: u8 = FU;
+    const FRAGMENT_KIND: u8 = 0x3F;
+
+    fn kind(head: u8) -> u8 {
+        kind(head)
+    }
 }
 
 /// The header's first byte with another type.
@@ -32,7 +45,7 @@ fn is_key(kind: u8) -> bool {
     (16..=23).contains(&kind)
 }
 
-pub(super) fn packetize(frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) -> Result<()> {
+pub(crate) fn packetize(frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) -> Result<()> {
     let units = nal::split(frame);
     // A temporal id of 0 is forbidden: then it is no header (H.265 section 7.4.2.2).
     let valid = |unit: &Bytes| match unit.split_first_chunk::<2>() {
@@ -115,44 +128,17 @@ fn may_begin(kind: u8, rest: &[u8]) -> bool {
     }
 }
 
-/// The type of the first unit in a payload, and what follows its header; `None` for a fragment
-/// that is not the first of its unit.
-fn first_unit(payload: &[u8]) -> Option<(u8, &[u8])> {
-    let (&[head, _], body) = payload.split_first_chunk::<2>()?;
-    match kind(head) {
-        FU => {
-            let (&fu, rest) = body.split_first()?;
-            (fu & FU_START != 0).then_some((fu & 0x3F, rest))
-        }
-        AP => {
-            // Its header follows its 16-bit length.
-            let (&[head, _], rest) = body.get(2..)?.split_first_chunk::<2>()?;
-            Some((kind(head), rest))
-        }
-        kind => Some((kind, body)),
-    }
-}
-
 pub(crate) fn starts_frame(payload: &[u8]) -> bool {
-    first_unit(payload).is_some_and(|(kind, _)| begins(kind))
+    Headers::first_unit(payload).is_some_and(|(kind, _)| begins(kind))
 }
 
 pub(crate) fn may_start_frame(payload: &[u8]) -> bool {
-    first_unit(payload).is_some_and(|(kind, rest)| may_begin(kind, rest))
+    Headers::first_unit(payload).is_some_and(|(kind, rest)| may_begin(kind, rest))
 }
 
 /// Whether there are sequence parameters among the units.
 pub(crate) fn has_parameters(packets: &[Bytes]) -> bool {
-    packets
-        .iter()
-        .any(|packet| match packet.split_at_checked(2) {
-            Some((&[head, _], body)) if kind(head) == AP => {
-                let units = nal::aggregated(body).unwrap_or_default();
-                let mut heads = units.iter().filter_map(|unit| unit.first());
-                heads.any(|head| kind(*head) == SPS)
-            }
-            _ => first_unit(packet).is_some_and(|(kind, _)| kind == SPS),
-        })
+    Headers::hold_unit(packets, SPS)
 }
 
 pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {

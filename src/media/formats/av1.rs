@@ -6,8 +6,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::super::{Corrupt, Frame};
-use super::{Cutter, Payload};
+use super::frame::{Corrupt, Frame};
+use super::payload::{Cutter, Payload};
 use crate::{Error, Result};
 
 const HAS_EXTENSION: u8 = 0x04;
@@ -82,7 +82,7 @@ fn split(frame: &Bytes) -> Option<Vec<Bytes>> {
     (!obus.is_empty()).then_some(obus)
 }
 
-pub(super) fn packetize(frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) -> Result<()> {
+pub(crate) fn packetize(frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) -> Result<()> {
     let obus = split(frame).ok_or_else(|| {
         Error::invalid_parameters("the sample is not an AV1 temporal unit in low-overhead format")
     })?;

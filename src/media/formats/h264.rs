@@ -3,8 +3,9 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::super::{Corrupt, Frame};
-use super::{Cutter, Payload, nal};
+use super::frame::{Corrupt, Frame};
+use super::nal::{self, FU_START, UnitHeaders};
+use super::payload::{Cutter, Payload};
 use crate::{Error, Result};
 
 const SLICE: u8 = 1;
@@ -22,10 +23,22 @@ const FU_A: u8 = 28;
 const TYPE: u8 = 0x1F;
 const NRI: u8 = 0x60;
 const FORBIDDEN: u8 = 0x80;
-const FU_START: u8 = 0x80;
 const FU_END: u8 = 0x40;
 
-pub(super) fn packetize(
+struct Headers;
+
+impl UnitHeaders for Headers {
+    const LENGTH: usize = 1;
+    const AGGREGATE: u8 = STAP_A;
+    const FRAGMENT: u8 = FU_A;
+    const FRAGMENT_KIND: u8 = TYPE;
+
+    fn kind(head: u8) -> u8 {
+        head & TYPE
+    }
+}
+
+pub(crate) fn packetize(
     frame: &Bytes,
     max_payload: usize,
     single_nal: bool,
@@ -125,41 +138,17 @@ fn may_begin(kind: u8, rest: &[u8]) -> bool {
     }
 }
 
-/// The type of the first unit in a payload, and what follows its header; `None` for a fragment
-/// that is not the first of its unit.
-fn first_unit(payload: &[u8]) -> Option<(u8, &[u8])> {
-    let (&head, body) = payload.split_first()?;
-    match head & TYPE {
-        FU_A => {
-            let (&fu, rest) = body.split_first()?;
-            (fu & FU_START != 0).then_some((fu & TYPE, rest))
-        }
-        STAP_A => {
-            let (&head, rest) = body.get(2..)?.split_first()?;
-            Some((head & TYPE, rest))
-        }
-        kind => Some((kind, body)),
-    }
-}
-
 pub(crate) fn starts_frame(payload: &[u8]) -> bool {
-    first_unit(payload).is_some_and(|(kind, _)| begins(kind))
+    Headers::first_unit(payload).is_some_and(|(kind, _)| begins(kind))
 }
 
 pub(crate) fn may_start_frame(payload: &[u8]) -> bool {
-    first_unit(payload).is_some_and(|(kind, rest)| may_begin(kind, rest))
+    Headers::first_unit(payload).is_some_and(|(kind, rest)| may_begin(kind, rest))
 }
 
 /// Whether there are sequence parameters among the units.
 pub(crate) fn has_parameters(packets: &[Bytes]) -> bool {
-    packets.iter().any(|packet| match packet.split_first() {
-        Some((head, body)) if head & TYPE == STAP_A => {
-            let units = nal::aggregated(body).unwrap_or_default();
-            let mut heads = units.iter().filter_map(|unit| unit.first());
-            heads.any(|head| head & TYPE == SPS)
-        }
-        _ => first_unit(packet).is_some_and(|(kind, _)| kind == SPS),
-    })
+    Headers::hold_unit(packets, SPS)
 }
 
 pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {

@@ -3,8 +3,8 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::{Corrupt, Frame};
-use super::{Cutter, Payload};
+use super::frame::{Corrupt, Frame};
+use super::payload::{Cutter, Payload};
 
 const I: u8 = 0x80;
 const P: u8 = 0x40;
@@ -15,12 +15,12 @@ const E: u8 = 0x04;
 const V: u8 = 0x02;
 
 #[derive(Debug, Default)]
-pub(super) struct Payloader {
+pub(crate) struct Payloader {
     picture_id: u16,
 }
 
 impl Payloader {
-    pub(super) fn packetize(&mut self, frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) {
+    pub(crate) fn packetize(&mut self, frame: &Bytes, max_payload: usize, out: &mut Vec<Payload>) {
         let [high, low] = (self.picture_id | 0x8000).to_be_bytes();
         self.picture_id = self.picture_id.wrapping_add(1) & 0x7FFF;
         let key = is_keyframe(frame);

@@ -1,0 +1,13 @@
+//! Payload formats: the file of each codec holds both directions.
+
+pub(super) mod av1;
+mod frame;
+pub(super) mod h264;
+pub(super) mod h265;
+mod nal;
+mod payload;
+pub(super) mod vp8;
+pub(super) mod vp9;
+
+pub(crate) use frame::{Corrupt, Frame};
+pub(crate) use payload::Payload;
