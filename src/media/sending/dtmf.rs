@@ -3,33 +3,12 @@
 
 use std::time::Instant;
 
-use super::{FramePacket, SendingTrack};
+use super::digits::{SendingDtmf, is_dtmf, with_dtmf};
+use super::sending_track::{FramePacket, SendingTrack};
 use crate::dtmf::{Command, Output, Player, RtpPosition};
 use crate::error::{Error, Result};
+use crate::media::RTCCodec;
 use crate::media::track::MediaStreamTrack;
-use crate::media::{CodecId, Kind, RTCCodec};
-
-/// The payload types that others use most for digits come first, then all dynamic ones.
-const PREFERRED: [u8; 3] = [101, 110, 126];
-
-/// The digits of one audio track.
-pub(crate) struct SendingDtmf {
-    pub(crate) key: u32,
-    pub(crate) source: MediaStreamTrack,
-    player: Player,
-}
-
-/// How the sequence numbers of relayed packets make room for those of digits.
-#[derive(Default)]
-pub(super) struct Relay {
-    /// Sequence number of the newest relayed packet, as it came.
-    newest: Option<u16>,
-    shift: u16,
-    /// `newest` when `shift` last changed: what comes later than it but is older has no number
-    /// of its own any more.
-    shifted_after: Option<u16>,
-    digits_first: bool,
-}
 
 impl SendingTrack {
     /// Lets a track of digits use this audio track, and gives it a codec unless there is one.
@@ -157,14 +136,7 @@ impl SendingTrack {
     }
 
     fn next_dtmf_sequence(&mut self) -> u16 {
-        let relay = &mut self.relay;
-        match relay.newest {
-            Some(newest) => {
-                relay.shift = relay.shift.wrapping_add(1);
-                relay.shifted_after = Some(newest);
-            }
-            None => relay.digits_first = true,
-        }
+        self.relay.make_room();
         self.take_sequence()
     }
 
@@ -178,74 +150,11 @@ impl SendingTrack {
     /// `None` for one that is so late that a digit has its number: a number used twice would
     /// be a break of SRTP (RFC 3711 section 9.1).
     pub(crate) fn relay(&mut self, now: Instant, sequence: u16, timestamp: u32) -> Option<u16> {
-        const OUT_OF_SIGHT: u16 = 0x1000;
-        let relay = &mut self.relay;
-        if relay.newest.is_none() && relay.digits_first {
-            relay.shift = self.sequence_number.wrapping_sub(sequence);
-        }
-        if let Some(after) = relay.shifted_after {
-            let ahead = sequence.wrapping_sub(after);
-            if ahead == 0 || ahead >= 0x8000 {
-                return None;
-            }
-            if ahead > OUT_OF_SIGHT {
-                relay.shifted_after = None;
-            }
-        }
-        let out = sequence.wrapping_add(relay.shift);
-        let is_newest = relay
-            .newest
-            .is_none_or(|newest| (1..0x8000).contains(&sequence.wrapping_sub(newest)));
+        let (out, is_newest) = self.relay.number(sequence, self.sequence_number)?;
         if is_newest {
-            relay.newest = Some(sequence);
             self.sequence_number = out.wrapping_add(1);
             self.reference = Some((now, timestamp));
         }
         Some(out)
     }
-}
-
-fn is_dtmf(codec: &RTCCodec) -> bool {
-    codec.id() == Some(CodecId::Dtmf)
-}
-
-/// The codecs with one for digits for each clock rate of the audio codecs; as they are if they
-/// have one already. The clock must be that of the audio (RFC 4733 section 2.1), so that both
-/// share one line of timestamps. The payload types of `before` are kept.
-pub(super) fn with_dtmf(
-    mut codecs: Vec<RTCCodec>,
-    before: &[RTCCodec],
-    is_taken: impl Fn(u8) -> bool,
-) -> Vec<RTCCodec> {
-    if codecs.iter().any(is_dtmf) {
-        return codecs;
-    }
-    let mut rates: Vec<u32> = Vec::new();
-    for codec in &codecs {
-        let is_audio = codec
-            .facts()
-            .is_some_and(|facts| facts.is_primary && facts.kind == Kind::Audio);
-        let rate = codec.effective_clock_rate();
-        if is_audio && !rates.contains(&rate) {
-            rates.push(rate);
-        }
-    }
-    for rate in rates {
-        let used = |id: u8| codecs.iter().any(|codec| codec.payload_id == id);
-        let same = |codec: &&RTCCodec| is_dtmf(codec) && codec.effective_clock_rate() == rate;
-        let free = before
-            .iter()
-            .filter(same)
-            .map(|codec| codec.payload_id)
-            .chain(PREFERRED)
-            .chain(96..=127)
-            .find(|&id| !used(id) && !is_taken(id));
-        if let Some(id) = free {
-            codecs.push(RTCCodec {
-                clock_rate: Some(rate),
-                ..RTCCodec::dtmf(id)
-            });
-        }
-    }
-    codecs
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Active, RTCTrack, SendingTrack};
+use super::active::Active;
+use super::rtc_track::RTCTrack;
+use super::sending_track::SendingTrack;
 use crate::error::Result;
 use crate::media::{RTCCodec, RTCRtpEncoding};
 

@@ -61,8 +61,8 @@ impl Outlets {
         result
     }
 
-    /// Has a connection take what the owner sends. `first` is done before
-    /// anything that is written to the track later.
+    /// Has a connection take what the owner sends. `first` is done before anything that is written
+    /// to the track later.
     pub(super) fn add(
         &self,
         sink: Weak<dyn MediaSink>,

@@ -1,0 +1,229 @@
+//! RTCTrack: how one track is sent on one connection (rows A69 to A76).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::sending_track::SendingTrack;
+use crate::error::{Error, Result};
+use crate::media::track::MediaStreamTrack;
+use crate::media::{Kind, RTCCodec, RTCMediaAttributes, RTCRtpEncoding, RTCTrackDescription};
+
+/// Header extensions of a track, and the bytes of their values.
+const MAX_EXT_HEADERS: usize = 4;
+const MAX_EXT_BYTES: usize = 255;
+
+/// The sending side of a track on one connection. Cloning gives another handle to the same.
+///
+/// Obtained from [`RTCConnection::track`](crate::RTCConnection::track) and
+/// [`RTCConnection::tracks`](crate::RTCConnection::tracks). What is set here takes effect with the
+/// next packet, without any hidden negotiation: signal [`description`](Self::description) to the
+/// peer again (row G25).
+#[derive(Clone)]
+pub struct RTCTrack {
+    pub(crate) owner: Arc<dyn SendingOwner>,
+    pub(crate) key: u32,
+    pub(crate) source: MediaStreamTrack,
+}
+
+/// The connection, as its RTCTracks see it.
+pub(crate) trait SendingOwner: Send + Sync {
+    /// Reads the track's state; an error once the track is removed.
+    fn with_track(&self, key: u32, f: &mut dyn FnMut(&SendingTrack)) -> Result<()>;
+    /// Changes the track's state; an error also once the connection is closed.
+    fn change_track(
+        &self,
+        key: u32,
+        f: &mut dyn FnMut(&mut SendingTrack) -> Result<()>,
+    ) -> Result<()>;
+    /// Lets the connection act on changed codecs.
+    fn codecs_changed(&self, key: u32);
+    /// Lets the connection stop reporting the source.
+    fn stopped(&self, key: u32);
+    /// Has the track go on as another source.
+    fn set_ssrc(&self, key: u32, ssrc: u32) -> Result<()>;
+    fn remove_track(&self, key: u32) -> Result<()>;
+    fn set_encodings(&self, key: u32, encodings: &[RTCRtpEncoding]) -> Result<()>;
+}
+
+impl RTCTrack {
+    pub(super) fn change(&self, mut f: impl FnMut(&mut SendingTrack) -> Result<()>) -> Result<()> {
+        self.owner.change_track(self.key, &mut f)
+    }
+
+    pub(super) fn with<T>(&self, mut f: impl FnMut(&SendingTrack) -> T) -> Result<T> {
+        let mut result = None;
+        self.owner
+            .with_track(self.key, &mut |track| result = Some(f(track)))?;
+        result.ok_or_else(|| Error::invalid_state("the track is removed"))
+    }
+
+    /// The track that is sent.
+    pub fn source(&self) -> &MediaStreamTrack {
+        &self.source
+    }
+
+    /// Audio or video.
+    pub fn kind(&self) -> Kind {
+        self.source.kind()
+    }
+
+    /// The synchronisation source, chosen by the crate unless it was set.
+    pub fn ssrc(&self) -> Result<u32> {
+        self.with(|track| track.ssrc)
+    }
+
+    /// Has the track go on as this source (row G24), for peers that agreed on it beforehand. The
+    /// one it was ends with BYE if it was heard; signal the description again.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for 0, and for an SSRC that the connection sends or receives already.
+    pub fn set_ssrc(&self, ssrc: u32) -> Result<()> {
+        self.owner.set_ssrc(self.key, ssrc)
+    }
+
+    /// Ids of the streams the track belongs to.
+    pub fn msid(&self) -> Result<Vec<String>> {
+        self.with(|track| track.msid.clone())
+    }
+
+    /// Replaces the stream ids, at most 128.
+    pub fn set_msid(&self, msid: Vec<String>) -> Result<()> {
+        self.change(|track| {
+            track.check(|description| description.msid.clone_from(&msid))?;
+            track.msid.clone_from(&msid);
+            Ok(())
+        })?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
+    }
+
+    /// The codecs; the first supported one is used (row A72).
+    pub fn codecs(&self) -> Result<Vec<RTCCodec>> {
+        self.with(|track| track.codecs.clone())
+    }
+
+    /// Replaces the codecs, also while sending (row G25). SSRC and sequence numbers go on, and the
+    /// source is asked for a key frame. Audio is sent with redundancy while [`RTCCodec::red`] comes
+    /// before its codec.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for a malformed codec, one of another kind or a payload type used
+    /// twice, `NotSupported` when none is supported; the codecs in use stay.
+    pub fn set_codecs(&self, codecs: Vec<RTCCodec>) -> Result<()> {
+        self.change(|track| track.set_codecs(codecs.clone()))?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
+    }
+
+    /// Attributes for the encoder and the receiver.
+    #[doc(alias = "mediaAttributes")]
+    pub fn media_attributes(&self) -> Result<Vec<RTCMediaAttributes>> {
+        self.with(|track| track.media_attributes.clone())
+    }
+
+    /// Replaces the attributes.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for one out of range.
+    pub fn set_media_attributes(&self, attributes: Vec<RTCMediaAttributes>) -> Result<()> {
+        self.change(|track| {
+            track.check(|description| description.media_attributes = Some(attributes.clone()))?;
+            track.media_attributes.clone_from(&attributes);
+            Ok(())
+        })
+    }
+
+    /// Header extensions by URI that go out with every packet (row A71). Names that the
+    /// connection's header extensions do not map to an id are signalled, not sent.
+    #[doc(alias = "rtpExtHeaders")]
+    pub fn rtp_ext_headers(&self) -> Result<BTreeMap<String, String>> {
+        self.with(|track| track.rtp_ext_headers.clone())
+    }
+
+    /// Replaces the header extensions: at most 4, with at most 255 bytes of values together,
+    /// since they go into every packet.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for more; those in use stay.
+    pub fn set_rtp_ext_headers(&self, headers: BTreeMap<String, String>) -> Result<()> {
+        if headers.len() > MAX_EXT_HEADERS
+            || headers.values().map(String::len).sum::<usize>() > MAX_EXT_BYTES
+        {
+            return Err(Error::invalid_parameters(format!(
+                "rtpExtHeaders: at most {MAX_EXT_HEADERS} with {MAX_EXT_BYTES} bytes together"
+            )));
+        }
+        self.change(|track| {
+            track.rtp_ext_headers.clone_from(&headers);
+            Ok(())
+        })?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
+    }
+
+    /// Sets the identification that goes into the mid header extension (`muxId`, row G43).
+    #[doc(alias = "muxId")]
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` unless it has 1 to 255 bytes.
+    pub fn set_mux_id(&self, mux_id: Option<String>) -> Result<()> {
+        self.change(|track| {
+            track.check(|description| description.mux_id.clone_from(&mux_id))?;
+            track.mux_id.clone_from(&mux_id);
+            Ok(())
+        })?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
+    }
+
+    /// A snapshot for signalling (row A73).
+    #[doc(alias = "getDescription")]
+    pub fn description(&self) -> Result<RTCTrackDescription> {
+        self.with(|track| track.description())
+    }
+
+    /// Sends now if connected, else as soon as connected (row A74). Idempotent.
+    pub fn start(&self) -> Result<()> {
+        self.change(|track| {
+            track.started = true;
+            Ok(())
+        })?;
+        self.owner.codecs_changed(self.key);
+        Ok(())
+    }
+
+    /// Stops sending. No BYE; `start` goes on with the same SSRC (rows A75, G9).
+    pub fn stop(&self) -> Result<()> {
+        self.change(|track| {
+            track.started = false;
+            Ok(())
+        })?;
+        self.owner.stopped(self.key);
+        Ok(())
+    }
+
+    /// Whether the track is started.
+    pub fn is_started(&self) -> Result<bool> {
+        self.with(|track| track.started)
+    }
+
+    /// Removes the track from the connection, with BYE; the stream it came from is unchanged
+    /// (row A76). Every later call on this RTCTrack is `InvalidState`.
+    pub fn remove(&self) -> Result<()> {
+        self.owner.remove_track(self.key)
+    }
+}
+
+impl std::fmt::Debug for RTCTrack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RTCTrack")
+            .field("key", &self.key)
+            .field("source", &self.source)
+            .finish()
+    }
+}
