@@ -84,6 +84,46 @@
 //! [`Error`] is sorted by whose fault it is. Verbs are synchronous and return their error at the
 //! call. The futures of this crate are all cancel-safe: dropping one loses nothing.
 //!
+//! # When it does not connect
+//!
+//! [`RTCConnection::explain`] says in a paragraph what was tried and what failed. The log says it as
+//! it happens, by `tracing`: with a subscriber installed and info let through, a call reads like
+//! this, each line in the span of its connection, which has a number and the ICE user name fragment.
+//!
+//! ```text
+//! INFO ortc::gather socket{id=1}: gathering is complete, host=2, srflx=1, relay=0, failed_servers=0
+//! INFO ortc::connection connection{id=2, socket=1, ufrag="Kw3x"}: looks for a path
+//! INFO ortc::ice connection{..}: ICE, state=Checking
+//! INFO ortc::ice connection{..}: a pair is selected, local="host", remote="srflx", rtt_ms=23.1
+//! INFO ortc::ice connection{..}: ICE, state=Connected
+//! INFO ortc::dtls connection{..}: DTLS is established, cipher="TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", ..
+//! INFO ortc::srtp connection{..}: SRTP is established, profile=AeadAes128Gcm
+//! INFO ortc::connection connection{..}: connected
+//! INFO ortc::connection connection{..}: ended, cause=closed by the peer
+//! ```
+//!
+//! Where it stops tells what is wrong:
+//!
+//! * `srflx=0` with a STUN server, and above it the warning `an ICE server gave no candidate` with
+//!   its cause and its place in the list: the server is wrong or down, or UDP does not get out.
+//!   `host=0`: there is no network.
+//! * No `looks for a path`: [`RTCConnection::connect`] was not called, or it returned an error.
+//! * `ICE failed` with the cause: the peer's description or its candidates never came, which is for
+//!   signalling to mend; what comes in has other credentials, so one side has an old description;
+//!   the peer's checks arrive and the answers to ours do not; or `none of 24 checks on 3 pairs was
+//!   answered and none of the peer's arrived`, which is a wrong address or port, or UDP that is
+//!   blocked on the way, and then `no side has a relay` is the advice.
+//! * `nothing can be relayed to a peer`: there is a relay, but the TURN server gives no permission
+//!   for the peer's address; its rules forbid that address.
+//! * `DTLS failed` with the cause, a fingerprint that does not match, say: signalling has altered or
+//!   mixed up the descriptions, or somebody sits between.
+//! * `halted` with `the peer stopped answering consent checks`: the network of one side is gone.
+//!
+//! At debug there are the candidates and pairs with their addresses, each check that failed and why
+//! (`ortc::ice`), the flights of the handshake (`ortc::dtls`), and every reason for which something
+//! was dropped, at most once a second with counts (`ortc::drop`). At info and above there is no
+//! address, no password and no key.
+//!
 //! # The drafts
 //!
 //! The names are those of the Object RTC draft of September 2013, in snake case and without `get`;
@@ -115,6 +155,7 @@ mod rtp;
 mod simnet;
 mod socket;
 mod tasks;
+mod trace;
 
 /// The read-me's code compiles and runs.
 #[cfg(doctest)]
@@ -149,7 +190,7 @@ pub use connection::stats::rtp::{
     RTCFrameStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats,
 };
 pub use connection::stats::transport::{
-    RTCDataStats, RTCDropStats, RTCMemoryStats, RTCStats, RTCTransportStats,
+    RTCDataStats, RTCDropStats, RTCMemoryStats, RTCStats, RTCStunFaults, RTCTransportStats,
 };
 pub use data::channel::RTCDataChannel;
 pub use data::options::{

@@ -11,6 +11,7 @@ use crate::engine::ice::CandidateKind;
 use crate::error::{Error, Result};
 use crate::socket::resolve;
 use crate::tasks::{self, Task};
+use crate::trace;
 
 /// Names of the peer's candidates (`.local`) that may be looked up for one connection.
 const MAX_NAMES: usize = 256;
@@ -83,7 +84,7 @@ impl RTCConnection {
                 }
                 Err(Skip::Resolve(_)) => state.ignored_candidates += 1,
                 Err(Skip::Ignored(reason)) => {
-                    tracing::debug!(%reason, "a remote candidate is ignored");
+                    tracing::debug!(target: trace::ICE, parent: state.engine.span(), %reason, "a remote candidate is ignored");
                     state.ignored_candidates += 1;
                 }
             }

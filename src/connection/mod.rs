@@ -4,6 +4,7 @@ mod candidates;
 pub(crate) mod core;
 mod data;
 pub(crate) mod description;
+mod explain;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod fault_tests;

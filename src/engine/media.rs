@@ -16,6 +16,7 @@ use crate::rtp::{
     AudioLevel, Declaration, ExtensionMap, HeaderExtension, KeyframeRequest, MediaLabel,
     ReceiverId, Reception, Route, Router, RtpEvent, RtpHeader, RtpPacket, to_packet,
 };
+use crate::trace;
 
 /// Header extensions of a track beyond those the engine fills in.
 const MAX_EXTENSIONS: usize = 4;
@@ -619,7 +620,8 @@ impl Engine {
                 .out
                 .push_with(local, remote, len, |out| srtp.protect_rtcp(&compound, out));
             if let Err(error) = sent {
-                tracing::debug!(%error, "an RTCP packet could not be protected");
+                let span = &self.config.span;
+                tracing::debug!(target: trace::RTP, parent: span, %error, "an RTCP packet could not be protected");
             }
         }
     }

@@ -5,6 +5,7 @@ pub(crate) mod certificate;
 mod closing;
 pub(crate) mod data;
 pub(crate) mod demux;
+mod drops;
 pub(crate) mod dtls;
 mod early;
 #[cfg(any(test, fuzzing))]
@@ -22,6 +23,7 @@ pub(crate) mod guard;
 mod harness;
 mod held;
 pub(crate) mod ice;
+mod log;
 mod media;
 mod model;
 pub(crate) mod outgoing;
@@ -51,10 +53,11 @@ use std::time::{Duration, Instant};
 use crate::budget::Budget;
 use crate::error::DisconnectReason;
 use crate::rtp::{ExtensionMap, ReceiverId, Router, RtpPacket, RtpSession};
+use crate::trace;
 use data::ClosedBecause;
 use demux::Protocol;
 use dtls::{DtlsCounters, DtlsRole, DtlsTransport, SrtpProfile};
-use ice::{Candidate, Credentials, IceAgent, IceEvent, IceState};
+use ice::{Candidate, Credentials, IceAgent, IceConfig, IceEvent, IceState};
 pub(crate) use media::{OutgoingRtp, ReceiverSpec, SendOutcome};
 pub(crate) use model::{EngineConfig, EngineCounters, EngineEvent, EngineState, Traffic};
 use outgoing::{Outgoing, Outlet, Transmit};
@@ -92,6 +95,8 @@ pub(crate) struct Engine {
     events: VecDeque<EngineEvent>,
     packets: VecDeque<(ReceiverId, RtpPacket)>,
     counters: EngineCounters,
+    servers: log::Servers,
+    drops: drops::Drops,
     repair_counters: repair::RepairCounters,
     traffic: Traffic,
     transport_sequence: u16,
@@ -110,7 +115,10 @@ impl Engine {
             config.local.clone(),
             config.role,
             config.tie_breaker,
-            config.ice.clone(),
+            IceConfig {
+                span: config.span.clone(),
+                ..config.ice.clone()
+            },
         );
         let rtp = RtpSession::new(
             now,
@@ -119,12 +127,13 @@ impl Engine {
             config.wall_clock,
             config.rtp.clone(),
         );
-        let data = data::Data::new(
+        let mut data = data::Data::new(
             now,
             config.budget.clone(),
             config.max_message_size,
             config.whole_datagrams,
         );
+        data.span.clone_from(&config.span);
         let extensions_in = config.extensions.clone();
         let extensions_out = config.extensions.clone();
         Self {
@@ -152,6 +161,8 @@ impl Engine {
             events: VecDeque::new(),
             packets: VecDeque::new(),
             counters: EngineCounters::default(),
+            servers: log::Servers::default(),
+            drops: drops::Drops::new(now),
             repair_counters: repair::RepairCounters::default(),
             traffic: Traffic::default(),
             transport_sequence: 0,
@@ -217,6 +228,7 @@ impl Engine {
     pub(crate) fn connect(&mut self, now: Instant) {
         if self.state == EngineState::New {
             self.set_state(EngineState::Searching);
+            tracing::info!(target: trace::CONNECTION, parent: &self.config.span, "looks for a path");
             self.ice.start(now);
             if let Some(role) = self.common_dtls_role() {
                 return self.fail_secure(now, role.of_both());
@@ -228,6 +240,7 @@ impl Engine {
     /// ICE restart with new local credentials; the path in use stays until a new one is selected.
     pub(crate) fn restart(&mut self, now: Instant, local: Credentials) {
         if self.state != EngineState::Closed {
+            tracing::info!(target: trace::ICE, parent: &self.config.span, ufrag = local.ufrag, "restart");
             self.ice.restart(now, local);
             self.advance(now);
         }
@@ -259,6 +272,7 @@ impl Engine {
         self.srtp = None;
         self.set_state(EngineState::Closed);
         self.events.push_back(EngineEvent::Disconnected(reason));
+        self.log_end(reason);
     }
 
     /// Ends after a panic. What panicked may panic again, so the goodbye is behind the guard, too.
@@ -291,6 +305,7 @@ impl Engine {
         let contained = guard::contain(|| {
             self.dispatch(now, local, from, datagram);
             self.close_if_due(now);
+            self.tell_drops_in_time(now);
         });
         if contained.is_err() {
             self.collapse(now);
@@ -346,6 +361,7 @@ impl Engine {
             self.poll_data(now);
             self.advance(now);
             self.close_if_due(now);
+            self.tell_drops_in_time(now);
         });
         if contained.is_err() {
             self.collapse(now);
@@ -564,6 +580,7 @@ impl Engine {
         match event {
             IceEvent::State(state) => {
                 self.events.push_back(EngineEvent::Ice(state));
+                self.log_ice(state);
                 match state {
                     IceState::Connected => self.update_connected(now),
                     IceState::Failed => self.halt(DisconnectReason::IceFailed),
@@ -572,6 +589,7 @@ impl Engine {
             }
             IceEvent::Selected { local, remote } => {
                 self.traffic.selections += 1;
+                self.log_selected(&local, &remote);
                 self.data.path_changed();
                 self.events
                     .push_back(EngineEvent::ActivePair { local, remote });
@@ -581,7 +599,17 @@ impl Engine {
                 self.update_connected(now);
             }
             IceEvent::ConsentLost => self.halt(DisconnectReason::ConsentLost),
-            IceEvent::Role(_) | IceEvent::RemoteCandidateDiscovered(_) => {}
+            IceEvent::Role(role) => {
+                tracing::debug!(target: trace::ICE, parent: &self.config.span, ?role, "role");
+            }
+            IceEvent::RemoteCandidateDiscovered(candidate) => {
+                tracing::debug!(
+                    target: trace::ICE,
+                    parent: &self.config.span,
+                    addr = %candidate.addr,
+                    "a remote candidate shows by its checks"
+                );
+            }
         }
     }
 
@@ -593,6 +621,7 @@ impl Engine {
         {
             self.set_state(EngineState::Connected);
             self.events.push_back(EngineEvent::Connected);
+            tracing::info!(target: trace::CONNECTION, parent: &self.config.span, "connected");
             self.data.path_restored(now);
             self.start_data(now);
         }
@@ -603,6 +632,7 @@ impl Engine {
         if matches!(self.state, EngineState::Searching | EngineState::Connected) {
             self.set_state(EngineState::Halted);
             self.events.push_back(EngineEvent::Disconnected(reason));
+            self.log_end(reason);
         }
     }
 

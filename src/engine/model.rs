@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tracing::Span;
+
 use super::certificate::Certificate;
 use super::dtls::DtlsRole;
 use super::ice::{Candidate, Credentials, IceConfig, IceState, Role};
@@ -34,6 +36,8 @@ pub(crate) struct EngineConfig {
     pub(crate) rng_seed: u64,
     /// An instant and the NTP time of day at that instant, for RTCP sender reports.
     pub(crate) wall_clock: (Instant, u64),
+    /// The connection in the log.
+    pub(crate) span: Span,
 }
 
 /// The states of a connection (conformance row G14).

@@ -10,6 +10,7 @@ use super::media::OutgoingRtp;
 use super::rtp_out::StreamLabels;
 use crate::error::Result;
 use crate::rtp::{History, ReceiverId, Reception, RtpHeader, RtpPacket};
+use crate::trace;
 
 /// The original sequence number at the head of a retransmission (RFC 4588 section 4).
 const OSN_LEN: usize = 2;
@@ -257,7 +258,7 @@ impl Engine {
             }
             Ok(false) => false,
             Err(error) => {
-                tracing::debug!(%error, "a packet could not be sent again");
+                tracing::debug!(target: trace::RTP, parent: &self.config.span, %error, "a packet could not be sent again");
                 false
             }
         }

@@ -11,6 +11,7 @@ use super::ice::Role;
 use super::srtp::Srtp;
 use super::{Engine, EngineEvent, EngineState};
 use crate::error::{DisconnectReason, DtlsFailure};
+use crate::trace;
 
 /// How the peer's certificate is judged (conformance row G18).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,10 +178,10 @@ impl Engine {
         let config = DtlsConfig {
             srtp_profiles: self.srtp_profiles.clone(),
             announced,
+            span: self.config.span.clone(),
             ..DtlsConfig::default()
         };
         if let Some(role) = self.common_dtls_role() {
-            tracing::warn!(?role, "both sides state the same DTLS role");
             return self.fail_secure(now, role.of_both());
         }
         match RtcDtls::new(&self.config.certificate, role, config) {
@@ -190,10 +191,11 @@ impl Engine {
                     dtls.handle_datagram(now, &datagram);
                 }
                 self.dtls = Some(Box::new(dtls));
+                tracing::debug!(target: trace::DTLS, parent: &self.config.span, ?role, "the handshake begins");
                 self.set_secure_state(SecureState::Connecting);
             }
             Err(error) => {
-                tracing::warn!(%error, "the DTLS association could not be made");
+                tracing::warn!(target: trace::DTLS, parent: &self.config.span, %error, "the association could not be made");
                 self.fail_secure(now, DtlsFailure::Internal);
             }
         }
@@ -236,10 +238,7 @@ impl Engine {
                     self.set_secure_state(SecureState::Closed);
                     self.close(now, DisconnectReason::RemoteClosed);
                 }
-                DtlsEvent::Failed(failure) => {
-                    tracing::info!(%failure, "the DTLS association failed");
-                    self.fail_secure(now, failure);
-                }
+                DtlsEvent::Failed(failure) => self.fail_secure(now, failure),
             }
             if self.state == EngineState::Closed {
                 return;
@@ -273,6 +272,14 @@ impl Engine {
             self.fail_secure(now, DtlsFailure::FingerprintMismatch);
             return;
         }
+        tracing::info!(
+            target: trace::DTLS,
+            parent: &self.config.span,
+            cipher = cipher_suite,
+            role = ?self.dtls_role,
+            identity = ?self.secure.identity,
+            "DTLS is established"
+        );
         self.set_secure_state(SecureState::Connected);
         if self.secure.identity == Identity::Deferred {
             self.secure.pending = keys;
@@ -290,9 +297,15 @@ impl Engine {
             Ok(srtp) => {
                 self.secure.srtp_profile = Some(keys.profile);
                 self.srtp = Some(srtp);
+                tracing::info!(
+                    target: trace::SRTP,
+                    parent: &self.config.span,
+                    profile = ?keys.profile,
+                    "SRTP is established"
+                );
             }
             Err(error) => {
-                tracing::warn!(%error, "the SRTP keys could not be installed");
+                tracing::warn!(target: trace::SRTP, parent: &self.config.span, %error, "the keys could not be installed");
                 self.fail_secure(now, DtlsFailure::Internal);
             }
         }
@@ -303,6 +316,7 @@ impl Engine {
             DtlsFailure::FingerprintMismatch => DisconnectReason::FingerprintMismatch,
             _ => DisconnectReason::DtlsFailed,
         };
+        tracing::warn!(target: trace::DTLS, parent: &self.config.span, cause = %failure, "DTLS failed");
         self.secure.failure = Some(failure.clone());
         self.events.push_back(EngineEvent::DtlsFailure(failure));
         self.set_secure_state(SecureState::Failed);

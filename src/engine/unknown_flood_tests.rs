@@ -48,6 +48,7 @@ fn engine(now: Instant) -> Engine {
             tie_breaker: 1,
             rng_seed: 1,
             wall_clock: (now, 0),
+            span: tracing::Span::none(),
             max_message_size: 65_536,
             whole_datagrams: true,
         },

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::u16_at;
 use crate::error::{Error, Result};
+use crate::trace;
 
 /// Media identification (RFC 9143).
 pub(crate) const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
@@ -112,7 +113,7 @@ impl ExtensionMap {
                 continue;
             }
             if let Err(error) = self.add(entry) {
-                tracing::debug!(%error, "a header extension of a description is not used");
+                tracing::debug!(target: trace::RTP, %error, "a header extension of a description is not used");
             }
         }
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::task::{Id, JoinSet};
 
+use super::log::SocketDrops;
 use super::recv_buffers::RecvBuffers;
 use super::route::request_username;
 use super::sleep::SleepWatch;
@@ -25,6 +26,7 @@ use crate::engine::outgoing::Transmit;
 use crate::error::DisconnectReason;
 use crate::queue::lock;
 use crate::tasks::{self, Task};
+use crate::trace;
 
 /// Receive calls before the connections are serviced and other tasks get a turn.
 const MAX_RECV_CALLS: usize = 4;
@@ -51,6 +53,7 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
         relays: Relays::default(),
         sleep_watch,
         deaf_until: None,
+        drops: SocketDrops::default(),
         winding_down: false,
         cause: DisconnectReason::RuntimeShutdown,
     };
@@ -69,6 +72,7 @@ struct Driver {
     relays: Relays,
     sleep_watch: SleepWatch,
     deaf_until: Option<Instant>,
+    drops: SocketDrops,
     winding_down: bool,
     /// Why the connections end that are still there when the task does.
     cause: DisconnectReason,
@@ -253,6 +257,7 @@ impl Driver {
             self.service(id);
         }
         self.touched = touched;
+        self.drops.tell(now, &self.shared);
         Ok(())
     }
 
@@ -278,6 +283,7 @@ impl Driver {
         self.relays.handle_timeout(now);
         self.pump_relays(now);
         self.shared.poll_gathering(now);
+        self.drops.tell(now, &self.shared);
         let due = self.shared.routes().take_due(now);
         for id in due {
             let member = self.shared.routes().get(id).cloned();
@@ -396,7 +402,7 @@ impl Driver {
             Ok(SendOutcome::Dropped(error)) => {
                 // Whoever listens is no reason to end the socket's task.
                 let _ = guard::contain(|| {
-                    tracing::debug!(%error, remote = %transmit.remote, "a datagram was refused");
+                    tracing::debug!(target: trace::SOCKET, parent: self.shared.span(), %error, remote = %transmit.remote, "a datagram was refused");
                 });
                 true
             }

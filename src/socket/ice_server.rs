@@ -47,6 +47,26 @@ pub(crate) enum ServerKind {
     Turn,
 }
 
+impl ServerKind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stun => "stun",
+            Self::Turn => "turn",
+        }
+    }
+}
+
+impl IceServerErrorKind {
+    /// Whether the server was heard; `None` when it could not be asked.
+    pub(crate) fn answered(self) -> Option<bool> {
+        match self {
+            Self::Timeout | Self::Unreachable => Some(false),
+            Self::Refused(_) | Self::Malformed => Some(true),
+            Self::Resolve | Self::Unsupported => None,
+        }
+    }
+}
+
 /// A configured server.
 #[derive(Debug, Clone)]
 pub(crate) struct GatherServer {

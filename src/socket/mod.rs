@@ -9,6 +9,7 @@ mod gather;
 mod ice_server;
 mod interfaces;
 mod keepalive;
+mod log;
 mod recv_buffers;
 mod relaying;
 pub(crate) mod resolve;
@@ -21,12 +22,13 @@ mod udp;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
+use tracing::Span;
 
 use crate::engine::certificate::Certificate;
 use crate::engine::ice::{Candidate, CandidateKind, Credentials};
@@ -36,6 +38,7 @@ use crate::error::{Error, Result, TransportFault};
 use crate::locks::{Guard, Rank, lock_at};
 use crate::media::Kind;
 use crate::queue::{Queue, lock};
+use crate::trace::{self, LogId};
 use gather::{GatherEvent, Gatherer};
 use ice_server::GatherServer;
 pub(crate) use ice_server::ServerKind;
@@ -168,6 +171,8 @@ impl Drop for SocketHandle {
 /// The state behind an RTCSocket.
 pub(crate) struct SocketShared {
     pub(crate) local_addr: SocketAddr,
+    pub(crate) log_id: LogId,
+    span: Span,
     pub(crate) udp_counters: Arc<UdpCounters>,
     /// No datagram is ever fragmented on its way.
     pub(crate) whole_datagrams: bool,
@@ -189,6 +194,7 @@ pub(crate) struct SocketShared {
     pub(crate) unrouted: AtomicU64,
     /// Datagrams dropped on the way from or to relays.
     relay_dropped: AtomicU64,
+    not_permitted: AtomicU16,
 }
 
 #[derive(Default)]
@@ -219,8 +225,11 @@ impl RTCSocket {
             Some(credentials) => credentials.clone(),
             None => Credentials::generate()?,
         };
+        let log_id = LogId::next();
         let shared = Arc::new(SocketShared {
             local_addr: udp.local_addr(),
+            log_id,
+            span: trace::socket_span(log_id),
             udp_counters: udp.counters(),
             whole_datagrams: udp.whole_datagrams(),
             runtime,
@@ -238,6 +247,7 @@ impl RTCSocket {
             handle: Mutex::default(),
             unrouted: AtomicU64::new(0),
             relay_dropped: AtomicU64::new(0),
+            not_permitted: AtomicU16::new(0),
         });
         if shared.config.gather_at_once {
             shared.gather(Instant::now());
@@ -403,9 +413,10 @@ impl SocketShared {
         };
         let hosts =
             interfaces::usable_addresses(self.local_addr.ip(), options).unwrap_or_else(|error| {
-                tracing::warn!(%error, "the network interfaces cannot be listed");
+                tracing::warn!(target: trace::GATHER, parent: &self.span, %error, "the network interfaces cannot be listed");
                 Vec::new()
             });
+        self.log_gathering(hosts.len());
         let servers = self.config.servers.iter().map(|server| GatherServer {
             url: server.url.clone(),
             kind: server.kind,
@@ -465,7 +476,7 @@ impl SocketShared {
     /// of its ICE generations.
     fn poll_gathering(&self, now: Instant) {
         let mut news = Vec::new();
-        let (withdrawn, fresh) = {
+        let (withdrawn, fresh, all) = {
             let mut gathering = lock(&self.gathering);
             let withdrawn = std::mem::take(&mut gathering.withdrawn);
             let mut fresh = Vec::new();
@@ -501,12 +512,16 @@ impl SocketShared {
                 news.push(found.clone());
                 fresh.push(found);
             }
-            (withdrawn, fresh)
+            // Only the last line wants them.
+            let complete = matches!(news.last(), Some(Gathered::Complete));
+            let all = complete.then(|| gathering.found.clone());
+            (withdrawn, fresh, all.unwrap_or_default())
         };
         if fresh.is_empty() && withdrawn.is_empty() {
             return;
         }
         for found in &news {
+            self.log_found(found, &all);
             self.tell(|| SocketNews::Gathered(found.clone()));
         }
         let members = self.routes().members();

@@ -17,6 +17,7 @@ use tokio::net::UdpSocket;
 use super::recv_buffers::{Buffers, RECV_BATCH, RECV_BUFFER};
 use super::train::send_train;
 use crate::error::{Error, Result, TransportFault};
+use crate::trace;
 
 pub(crate) use super::recv_buffers::RecvBuffers;
 pub(crate) use super::train::SendOutcome;
@@ -136,7 +137,7 @@ impl UdpEndpoint {
         socket.bind(&addr.into())?;
         let recv_buffer = socket.recv_buffer_size()?;
         let send_buffer = socket.send_buffer_size()?;
-        tracing::debug!(recv_buffer, send_buffer, "socket buffers granted");
+        tracing::debug!(target: trace::SOCKET, recv_buffer, send_buffer, "socket buffers granted");
         let socket = UdpSocket::from_std(socket.into())?;
         let state = UdpSocketState::new((&socket).into())?;
         Ok(Self {

@@ -10,7 +10,7 @@ use super::shared::ConnectionShared;
 use super::state::{ConnectionState, Leg};
 use crate::engine::EngineState;
 use crate::engine::guard;
-use crate::engine::ice::Candidate;
+use crate::engine::ice::{Candidate, CandidateKind};
 use crate::engine::outgoing::Transmit;
 use crate::error::DisconnectReason;
 use crate::media::sending::SendingTrack;
@@ -73,10 +73,19 @@ impl Member for ConnectionShared {
 
     fn gathered(&self, now: Instant, found: &Gathered) {
         match found {
-            Gathered::Candidate(candidate) => self.local_candidate(now, candidate),
-            Gathered::Error(error) => self
-                .events
-                .push(RTCConnectionEvent::IceServerError(error.clone())),
+            Gathered::Candidate(candidate) => {
+                if let CandidateKind::ServerReflexive | CandidateKind::Relay = candidate.kind {
+                    self.lock().engine.note_server(true);
+                }
+                self.local_candidate(now, candidate);
+            }
+            Gathered::Error(error) => {
+                if let Some(answered) = error.kind.answered() {
+                    self.lock().engine.note_server(answered);
+                }
+                self.events
+                    .push(RTCConnectionEvent::IceServerError(error.clone()));
+            }
             Gathered::Complete => self.events.push(RTCConnectionEvent::EndOfCandidates),
         }
         self.wake();

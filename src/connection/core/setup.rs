@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::locks::Signal;
 use crate::rtp::{ExtensionMap, RtpConfig, cname_from_random};
 use crate::socket::{Member, RTCSocket, ServerAddress, SocketConfig, SocketShared};
+use crate::trace::{self, LogId};
 
 /// Seconds from 1900 (NTP) to 1970 (Unix).
 const NTP_OFFSET: u64 = 2_208_988_800;
@@ -134,6 +135,7 @@ fn engine_config(
         tie_breaker: crate::random::u64(),
         rng_seed: crate::random::u64(),
         wall_clock: (now, ntp_now()),
+        span: trace::connection_span(LogId::next(), socket.log_id, &socket.credentials.ufrag),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::media::Kind;
 use crate::media::sending::SendingTrack;
 use crate::media::stream::MediaStream;
 use crate::media::track::MediaStreamTrack;
+use crate::trace;
 
 impl ConnectionShared {
     /// Row G23: the audio track of the stream carries the digits, or else the connection's first.
@@ -59,7 +60,7 @@ impl ConnectionShared {
                 if track.kind() == Kind::Dtmf
                     && let Err(error) = self.send_digits(&stream, &track)
                 {
-                    tracing::debug!(%error, "a track of digits is not sent");
+                    tracing::debug!(target: trace::RTP, %error, "a track of digits is not sent");
                 }
             }
         }
@@ -90,7 +91,7 @@ impl ConnectionState {
             dropped: &mut self.media_dropped,
         };
         if let Err(error) = track.detach_dtmf(now, |packet| wire.send(&packet, &[])) {
-            tracing::debug!(%error, "the end of a digit could not be sent");
+            tracing::debug!(target: trace::RTP, %error, "the end of a digit could not be sent");
         }
         self.carriers.remove(&carrier);
         Some(source)
@@ -169,7 +170,7 @@ impl ConnectionState {
             };
             let played = track.play_dtmf(now, |packet| wire.send(&packet, &[]));
             if let Err(error) = played {
-                tracing::debug!(%error, "a digit could not be sent");
+                tracing::debug!(target: trace::RTP, %error, "a digit could not be sent");
             }
         }
     }

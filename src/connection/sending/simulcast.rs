@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::media::sending::SendingTrack;
 use crate::media::track::MediaStreamTrack;
 use crate::media::{RTCRtpEncoding, RTCRtxParameters};
+use crate::trace;
 
 /// A track whose media has to start or stop reaching the connection.
 struct Plug {
@@ -175,7 +176,7 @@ impl ConnectionState {
                 self.engine.stop_sender(ssrc);
             }
             if let Err(error) = self.apply_repair(key) {
-                tracing::debug!(%error, "packets of the track are not sent again");
+                tracing::debug!(target: trace::RTP, %error, "packets of the track are not sent again");
             }
             let parent = self
                 .sending

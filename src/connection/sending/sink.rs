@@ -15,6 +15,7 @@ use crate::media::sending::{FramePacket, MAX_RTP_PAYLOAD, SendingOwner, SendingT
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::{MediaSink, MediaStreamTrack};
 use crate::rtp::{AudioLevel, RtpPacket};
+use crate::trace;
 
 impl ConnectionShared {
     fn as_sink(&self) -> Weak<dyn MediaSink> {
@@ -213,7 +214,7 @@ impl StreamWatcher for ConnectionShared {
         if let Some(autostart) = autostart
             && let Err(error) = self.send_track(stream, track, autostart)
         {
-            tracing::debug!(%error, "a track added to a sending stream is not sent");
+            tracing::debug!(target: trace::RTP, %error, "a track added to a sending stream is not sent");
         }
     }
 

@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use super::clock::milliseconds;
 use super::ice::{RTCIceCandidatePairStats, pair_id};
 use super::identity::{RTCCodecStats, certificates, codec_described, codec_id};
-use super::transport::{RTCDataStats, RTCDropStats, RTCMemoryStats, RTCStats, RTCTransportStats};
+use super::transport::{
+    RTCDataStats, RTCDropStats, RTCMemoryStats, RTCStats, RTCStunFaults, RTCTransportStats,
+};
 use crate::connection::RTCConnection;
 use crate::connection::core::state::ConnectionState;
 use crate::connection::description::candidate::RTCIceCandidateDescription;
@@ -144,6 +146,15 @@ impl ConnectionState {
                 + ice.unknown_transaction
                 + ice.asymmetric_response
                 + ice.rejected,
+            stun_faults: RTCStunFaults {
+                malformed: ice.malformed,
+                unknown_address: ice.unknown_local,
+                wrong_username: ice.wrong_username,
+                wrong_password: ice.wrong_integrity,
+                unknown_transaction: ice.unknown_transaction,
+                asymmetric: ice.asymmetric_response,
+                rejected: ice.rejected,
+            },
             dtls: dtls.dropped + dtls.plaintext_alerts,
             rtcp: rtcp.compounds_invalid
                 + rtcp.packets_malformed

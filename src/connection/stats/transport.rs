@@ -128,6 +128,27 @@ pub struct RTCTransportStats {
     pub transport_packets_lost: u64,
 }
 
+/// STUN messages that were dropped, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RTCStunFaults {
+    /// Not a Binding message in the form that ICE uses.
+    pub malformed: u64,
+    /// Requests at an address that is no local candidate's.
+    pub unknown_address: u64,
+    /// Requests whose user name is of another session: an old or foreign description.
+    pub wrong_username: u64,
+    /// Signed with another password.
+    pub wrong_password: u64,
+    /// Responses to nothing that was asked.
+    pub unknown_transaction: u64,
+    /// Responses from another address than was asked.
+    pub asymmetric: u64,
+    /// Authentic, and yet not acceptable.
+    pub rejected: u64,
+}
+
 /// Datagrams that were dropped, and why. Nothing in them had any other effect.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -149,8 +170,10 @@ pub struct RTCDropStats {
     pub unknown_rtp: u64,
     /// Outgoing datagrams refused because the queue to the socket was full.
     pub outgoing: u64,
-    /// Malformed, unauthenticated or unexpected STUN.
+    /// Malformed, unauthenticated or unexpected STUN, all together.
     pub stun: u64,
+    /// The same by reason.
+    pub stun_faults: RTCStunFaults,
     /// DTLS records that were malformed, forged, out of place or beyond a bound.
     pub dtls: u64,
     /// RTCP packets that were malformed or said what the peer may not say.

@@ -19,6 +19,7 @@ use crate::engine::sctp::{
     Association, Outbound, RECEIVE_WINDOW, RECORD, SctpConfig, SctpEvent, SctpTransport, Unread,
 };
 use crate::error::{Error, Result};
+use crate::trace;
 
 /// Packets made before they are sent: one batch of the socket.
 const PACKETS_AT_ONCE: usize = 60;
@@ -339,6 +340,7 @@ impl Data {
             self.more = taken == EVENTS_AT_ONCE;
             match event {
                 SctpEvent::Connected => {
+                    tracing::info!(target: trace::SCTP, parent: &self.span, "SCTP is established");
                     let waiting: Vec<ChannelKey> = self.channels.keys().copied().collect();
                     for key in waiting {
                         self.open(now, key);
@@ -358,7 +360,7 @@ impl Data {
                 }
                 SctpEvent::Released { stream, bytes } => self.released(stream, bytes),
                 SctpEvent::Failed(failure) => {
-                    tracing::info!(?failure, "the SCTP association ended");
+                    tracing::info!(target: trace::SCTP, parent: &self.span, cause = %failure, "SCTP ended");
                     return true;
                 }
             }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
+use tracing::Span;
 
 use super::channel::{Channel, Reset};
 use super::dcep;
@@ -44,6 +45,8 @@ pub(crate) struct Data {
     pub(super) whole_datagrams: bool,
     /// The latest time that was told, for what is made when the output is asked for.
     pub(super) last_now: Instant,
+    /// The connection in the log.
+    pub(crate) span: Span,
 }
 
 impl Data {
@@ -56,6 +59,7 @@ impl Data {
         whole_datagrams: bool,
     ) -> Self {
         Self {
+            span: Span::none(),
             sctp: None,
             channels: BTreeMap::new(),
             streams: HashMap::new(),

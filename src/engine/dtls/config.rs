@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::Span;
+
 use super::keys::SrtpProfile;
 use crate::engine::certificate::verify;
 use crate::error::DtlsFailure;
@@ -37,6 +39,8 @@ pub(crate) struct DtlsConfig {
     /// The longest the handshake may take.
     pub(crate) handshake_timeout: Duration,
     pub(crate) announced: Option<Announced>,
+    /// The connection in the log.
+    pub(crate) span: Span,
 }
 
 /// The fingerprints that signalling says the peer's certificate has.
@@ -65,6 +69,7 @@ impl Default for DtlsConfig {
             srtp_profiles: SrtpProfile::ALL.to_vec(),
             handshake_timeout: Duration::from_secs(30),
             announced: None,
+            span: Span::none(),
         }
     }
 }

@@ -2,11 +2,15 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tracing::Span;
 
-use super::record::{RECORD_HEADER, plaintext, records};
+use super::kind;
+use super::record::{CHANGE_CIPHER_SPEC, HANDSHAKE, RECORD_HEADER, fragments, plaintext, records};
+use crate::trace;
 
 /// Largest datagram of a handshake, in bytes of UDP payload.
 pub(super) const MAX_DATAGRAM: usize = 1200;
@@ -69,6 +73,7 @@ impl Flight {
         now: Instant,
         next_number: &mut u64,
         transmits: &mut VecDeque<Bytes>,
+        span: &Span,
     ) {
         if self.records.is_empty() {
             return;
@@ -78,6 +83,13 @@ impl Flight {
             self.interval = self.interval.saturating_mul(2).min(MAX_INTERVAL);
         }
         self.due = now.checked_add(self.interval);
+        tracing::debug!(
+            target: trace::DTLS,
+            parent: span,
+            again = !first,
+            messages = %Messages(&self.records),
+            "a flight goes out"
+        );
         let mut datagram = Vec::new();
         for raw in &self.records {
             let record = renumber(raw, next_number);
@@ -87,6 +99,32 @@ impl Flight {
             datagram.extend_from_slice(&record);
         }
         transmits.push_back(datagram.into());
+    }
+}
+
+/// The names of the messages in records.
+struct Messages<'a>(&'a [Vec<u8>]);
+
+impl fmt::Display for Messages<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        let mut say = |name: &str, f: &mut fmt::Formatter<'_>| {
+            f.write_str(std::mem::replace(&mut between, " "))?;
+            f.write_str(name)
+        };
+        for record in self.0.iter().flat_map(|raw| records(raw)) {
+            match (record.epoch, record.content_type) {
+                (0, HANDSHAKE) => {
+                    for piece in fragments(record.body).filter(|piece| piece.offset == 0) {
+                        say(kind::name(piece.kind), f)?;
+                    }
+                }
+                (0, CHANGE_CIPHER_SPEC) => say("change_cipher_spec", f)?,
+                (0, _) => say("alert", f)?,
+                _ => say("encrypted", f)?,
+            }
+        }
+        Ok(())
     }
 }
 

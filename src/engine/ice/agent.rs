@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::evidence::Evidence;
 use super::message::Crypto;
 use super::pair::{EarlyCheck, Pair, PairKey, PairState, Transaction};
 use super::path::Path;
@@ -73,6 +74,7 @@ pub(crate) struct IceAgent {
     pub(super) transmits: VecDeque<IceTransmit>,
     pub(super) events: VecDeque<IceEvent>,
     pub(super) counters: IceCounters,
+    pub(super) evidence: Evidence,
     pub(super) rng: u64,
 }
 
@@ -124,6 +126,7 @@ impl IceAgent {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             counters: IceCounters::default(),
+            evidence: Evidence::default(),
         }
     }
 

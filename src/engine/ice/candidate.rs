@@ -12,6 +12,16 @@ pub(crate) enum CandidateKind {
 }
 
 impl CandidateKind {
+    /// RFC 8839 section 5.1.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::ServerReflexive => "srflx",
+            Self::PeerReflexive => "prflx",
+            Self::Relay => "relay",
+        }
+    }
+
     /// RFC 8445 section 5.1.2.2: recommended type preferences.
     pub(crate) fn type_preference(self) -> u32 {
         match self {

@@ -24,6 +24,7 @@ impl IceAgent {
         if self.locals.len() >= self.config.max_local_candidates {
             self.drop_local();
         }
+        self.log_candidate("local", &candidate);
         let local = Arc::new(candidate);
         self.locals.push(Arc::clone(&local));
         for remote in self.remotes.clone() {
@@ -98,6 +99,7 @@ impl IceAgent {
                 }
             }
         } else {
+            self.log_candidate("remote", &remote);
             self.remotes.push(Arc::clone(&remote));
             self.bound_remotes();
             if self.remotes.iter().any(|r| Arc::ptr_eq(r, &remote)) {

@@ -135,6 +135,7 @@ impl IceAgent {
                 t.live = false;
                 t.next_at = now + REMEMBER;
                 let key = t.key;
+                self.log_failed(key, "no answer");
                 self.timed_out(now, key);
             }
         }
@@ -152,6 +153,7 @@ impl IceAgent {
             };
             t.next_at = now + t.rto * wait;
             let (key, bytes) = (t.key, t.bytes.clone());
+            self.evidence.sent += 1;
             if let Some(pair) = self.pair_mut(key) {
                 pair.traffic.requests_sent += 1;
                 if pair.heard
@@ -364,6 +366,7 @@ impl IceAgent {
             self.transactions.remove(oldest);
         }
         let live = purpose != Purpose::Consent;
+        self.evidence.sent += u64::from(live);
         self.transactions.push(Transaction {
             id,
             key,

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing::Span;
+
 use super::Candidate;
 
 /// RFC 8445 section 6.1.1.
@@ -75,6 +77,8 @@ pub(crate) struct IceConfig {
     pub(crate) failed_after: Duration,
     /// For the jitter of consent checks only.
     pub(crate) rng_seed: u64,
+    /// The connection in the log.
+    pub(crate) span: Span,
 }
 
 impl Default for IceConfig {
@@ -90,6 +94,7 @@ impl Default for IceConfig {
             nomination_wait: Duration::from_millis(200),
             failed_after: Duration::from_millis(39_500),
             rng_seed: 1,
+            span: Span::none(),
         }
     }
 }

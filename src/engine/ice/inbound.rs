@@ -92,6 +92,7 @@ impl IceAgent {
             return false;
         }
         self.control_at = None;
+        self.evidence.heard += 1;
         if !self.repair_role(&request) {
             self.reject(key, &request, CODE_ROLE_CONFLICT, &[], pwd);
             return false;

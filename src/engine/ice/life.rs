@@ -190,6 +190,7 @@ impl IceAgent {
 
     fn new_generation(&mut self) {
         self.generation += 1;
+        self.evidence = self.evidence_from_here();
         self.remotes
             .retain(|r| r.kind != CandidateKind::PeerReflexive);
         self.remotes_done = false;

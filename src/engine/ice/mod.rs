@@ -17,6 +17,8 @@ mod checks;
 mod config;
 mod consent;
 mod credentials;
+mod diagnosis;
+mod evidence;
 mod inbound;
 mod life;
 mod message;

@@ -39,6 +39,7 @@ impl IceAgent {
             // RFC 8445 section 7.2.5.2.1.
             self.counters.asymmetric_response += 1;
             if transaction.purpose != Purpose::Consent {
+                self.log_failed(transaction.key, "answered from or at another address");
                 self.check_failed(transaction.key);
             }
             return true;
@@ -48,7 +49,11 @@ impl IceAgent {
             (Class::Error, _) if response.error_code() == Some(CODE_ROLE_CONFLICT.0) => {
                 self.role_refused(&transaction);
             }
-            _ if transaction.purpose != Purpose::Consent => self.check_failed(key),
+            _ if transaction.purpose != Purpose::Consent => {
+                self.evidence.refused += 1;
+                self.log_failed(key, "refused");
+                self.check_failed(key);
+            }
             _ => self.counters.rejected += 1,
         }
         true
@@ -113,6 +118,7 @@ impl IceAgent {
             .retain(|t| t.key != key || !t.live || t.purpose == Purpose::Check { nominate: true });
         self.triggered.retain(|k| *k != key);
         self.first_valid.get_or_insert(now);
+        self.evidence.answered += 1;
         match self.role {
             Some(Role::Controlling) if nominate && transaction.role == Role::Controlling => {
                 if self.nominating == Some(key) {

@@ -1,5 +1,6 @@
 //! The trait behind which an association stands, and what comes out of it.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -14,6 +15,15 @@ pub(crate) enum SctpFailure {
     PeerAborted,
     /// The peer shut the association down.
     PeerClosed,
+}
+
+impl fmt::Display for SctpFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PeerAborted => "the peer aborted the association",
+            Self::PeerClosed => "the peer shut the association down",
+        })
+    }
 }
 
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use super::{Engine, EngineConfig, EngineEvent, Identity, OutgoingRtp, ReceiverSp
 use crate::error::DisconnectReason;
 use crate::rtp::{Declaration, ExtensionMap, ReceiverId, RtpConfig, RtpPacket};
 use crate::simnet::{Rng, SimNet};
+use crate::trace::{LogId, connection_span};
 
 pub(super) const A: usize = 0;
 pub(super) const B: usize = 1;
@@ -209,6 +210,7 @@ impl World {
                 tie_breaker: rng.next_u64(),
                 rng_seed: rng.next_u64(),
                 wall_clock: (start, 0xe000_0000 << 32),
+                span: connection_span(LogId::next(), LogId::next(), &credentials(side, 0).ufrag),
             };
             Peer {
                 engine: Engine::new(start, config),

@@ -10,6 +10,7 @@ mod hostile;
 mod identity;
 mod insider;
 mod legality;
+mod log;
 mod many;
 mod media;
 mod nat;

@@ -7,6 +7,7 @@ use super::rtc_track::RTCTrack;
 use super::sending_track::SendingTrack;
 use crate::error::Result;
 use crate::media::{RTCCodec, RTCRtpEncoding};
+use crate::trace;
 
 impl RTCTrack {
     /// The encodings that were set, with the SSRCs that they have; empty without simulcast.
@@ -69,7 +70,7 @@ impl SendingTrack {
         if self.codecs != shared.codecs
             && let Err(error) = self.set_codecs(shared.codecs.clone())
         {
-            tracing::debug!(%error, "an encoding keeps its codecs");
+            tracing::debug!(target: trace::RTP, %error, "an encoding keeps its codecs");
         }
         self.prefer(own.codec_payload_type);
     }

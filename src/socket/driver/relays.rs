@@ -48,6 +48,9 @@ impl Driver {
                 break;
             }
         }
+        while let Some(code) = self.relays.take_not_permitted() {
+            self.shared.note_not_permitted(code);
+        }
         self.flush_relays(now);
         news
     }

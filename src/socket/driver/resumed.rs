@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::queue::lock;
+use crate::trace;
 
 impl Driver {
     /// On every pass, so that it costs no wake-up: after sleep the first timer or datagram tells.
@@ -12,7 +13,7 @@ impl Driver {
         let shared = &self.shared;
         let wall = || shared.wall_clock.now();
         if let Some(slept) = self.sleep_watch.slept(now, wall, Instant::now) {
-            tracing::debug!(?slept, "the machine slept, or its clock was set");
+            tracing::debug!(target: trace::SOCKET, parent: self.shared.span(), ?slept, "the machine slept, or its clock was set");
             self.resumed(now, slept);
         }
     }

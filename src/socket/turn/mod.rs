@@ -148,6 +148,8 @@ struct Allocation {
     out: VecDeque<Vec<u8>>,
     events: VecDeque<Event>,
     counters: TurnCounters,
+    /// The error by which it was not to relay to a peer, not told yet.
+    not_permitted: Option<u16>,
 }
 
 /// What a datagram from the server was.
@@ -196,6 +198,7 @@ impl Allocation {
             out: VecDeque::new(),
             events: VecDeque::new(),
             counters: TurnCounters::default(),
+            not_permitted: None,
         };
         allocation.ask(now, Ask::Allocate);
         allocation

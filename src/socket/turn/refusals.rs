@@ -24,6 +24,7 @@ use super::peers::{Peers, Verdict};
 use super::wire::Ask;
 use super::{Allocation, Event, Phase, REFRESH_RETRY};
 use crate::socket::ice_server::IceServerErrorKind;
+use crate::trace;
 
 /// RFC 8656 section 7.4 wants three tries from three ports after 437. There is one port only, so
 /// they are spread in time: servers keep what was given back for a second or so.
@@ -76,7 +77,7 @@ impl Allocation {
         reason: &str,
         proven: bool,
     ) {
-        tracing::debug!(code, reason, ?ask, proven, "a TURN server refused");
+        tracing::debug!(target: trace::TURN, code, reason, ?ask, proven, "a TURN server refused");
         let gone = proven && matches!(code, 437 | 441);
         match ask {
             Ask::Allocate
@@ -120,6 +121,7 @@ impl Allocation {
                 let verdict = if passes {
                     Verdict::NotNow
                 } else {
+                    self.not_permitted = Some(code);
                     Verdict::Refused
                 };
                 self.peers.answered(now, ask, verdict);

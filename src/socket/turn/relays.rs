@@ -13,6 +13,7 @@ use super::wire::Ask;
 use super::{Allocation, Event, Incoming, Phase, TurnCounters, TurnCredentials};
 use crate::engine::outgoing::Transmit;
 use crate::socket::ice_server::IceServerErrorKind;
+use crate::trace;
 
 /// Allocations of one socket. Requests for more are refused.
 pub(in crate::socket) const MAX_ALLOCATIONS: usize = 16;
@@ -90,6 +91,12 @@ impl Relays {
             unpermitted: sum.unpermitted + one.unpermitted,
             unsent: sum.unsent + one.unsent,
         })
+    }
+
+    /// The error by which a server would not relay to a peer, each told once.
+    pub(in crate::socket) fn take_not_permitted(&mut self) -> Option<u16> {
+        let mut all = self.allocations.iter_mut();
+        all.find_map(|allocation| allocation.not_permitted.take())
     }
 
     /// Asks for a relay. One that there is already is verified and given again.
@@ -345,7 +352,7 @@ impl Relays {
                 });
             }
             Event::Lost(relayed, why) => {
-                tracing::debug!(why, "a relay is lost");
+                tracing::debug!(target: trace::TURN, why, "a relay is lost");
                 self.outcomes.extend(relayed.map(RelayOutcome::Lost));
             }
         }

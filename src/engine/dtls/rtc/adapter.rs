@@ -95,6 +95,8 @@ pub(super) fn settings(config: &DtlsConfig, provider: &Arc<CookieProvider>) -> C
         .with_srtp_protection_profiles(profiles(config).collect())
         // Certificates are self-signed; the fingerprint tells whose they are.
         .with_insecure_skip_verify(true)
+        // What rtc-dtls puts there by itself, with a warning at each connection.
+        .with_server_name("localhost".to_owned())
         .with_client_auth(ClientAuthType::RequireAnyClientCert)
         // RFC 7627 ties the keys to the whole handshake. rtc-dtls as server does not compare the
         // client's Finished, so nothing else would notice a hello that was changed on the way.

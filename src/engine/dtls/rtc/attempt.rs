@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use rtc_shared::TransportProtocol;
+use tracing::Span;
 use webrtc_dtls::cipher_suite::cipher_suite_for_id;
 use webrtc_dtls::config::HandshakeConfig;
 use webrtc_dtls::content::ContentType;
@@ -128,9 +129,10 @@ impl Attempt {
         now: Instant,
         shared_number: &mut u64,
         transmits: &mut VecDeque<Bytes>,
+        span: &Span,
     ) {
         let number = self.next_number.as_mut().unwrap_or(shared_number);
-        self.flight.send(now, number, transmits);
+        self.flight.send(now, number, transmits, span);
     }
 
     fn number(&mut self) -> u64 {

@@ -92,7 +92,12 @@ impl RtcDtls {
         transcribe_flight(&output.flight, &mut attempt.transcript);
         attempt.randoms = server_random(&output.flight).map(|server| (hello.random, server));
         attempt.flight = Flight::new(output.flight);
-        attempt.send(now, &mut self.next_number, &mut self.transmits);
+        attempt.send(
+            now,
+            &mut self.next_number,
+            &mut self.transmits,
+            &self.config.span,
+        );
         if !self.handshake.attempts.is_empty() {
             self.counters.restarts = self.counters.restarts.saturating_add(1);
         }

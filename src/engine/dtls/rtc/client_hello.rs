@@ -88,9 +88,12 @@ impl RtcDtls {
         client
             .flight
             .replace(vec![plaintext(HANDSHAKE, client.version, 0, &body)]);
-        client
-            .flight
-            .send(now, &mut self.next_number, &mut self.transmits);
+        client.flight.send(
+            now,
+            &mut self.next_number,
+            &mut self.transmits,
+            &self.config.span,
+        );
     }
 
     pub(super) fn verify_request(&mut self, now: Instant, message: &Message) {

@@ -83,7 +83,12 @@ impl RtcDtls {
                 continue;
             };
             if self.role == DtlsRole::Client {
-                attempt.send(now, &mut self.next_number, &mut self.transmits);
+                attempt.send(
+                    now,
+                    &mut self.next_number,
+                    &mut self.transmits,
+                    &self.config.span,
+                );
             }
             self.transmits.push_back(record.into());
         }

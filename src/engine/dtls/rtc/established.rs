@@ -37,8 +37,12 @@ impl RtcDtls {
     }
 
     pub(super) fn send_last_flight(&mut self, now: Instant) {
-        self.flight
-            .send(now, &mut self.next_number, &mut self.transmits);
+        self.flight.send(
+            now,
+            &mut self.next_number,
+            &mut self.transmits,
+            &self.config.span,
+        );
         self.flight.stop_timer();
     }
 

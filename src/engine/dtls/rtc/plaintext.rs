@@ -148,7 +148,12 @@ impl RtcDtls {
     pub(super) fn resend_attempt(&mut self, now: Instant, at: usize) {
         if let Some(attempt) = self.handshake.attempts.get_mut(at) {
             self.counters.resent_flights = self.counters.resent_flights.saturating_add(1);
-            attempt.send(now, &mut self.next_number, &mut self.transmits);
+            attempt.send(
+                now,
+                &mut self.next_number,
+                &mut self.transmits,
+                &self.config.span,
+            );
         }
     }
 

@@ -216,7 +216,12 @@ impl RtcDtls {
         attempt.answered = ids;
         attempt.is_strangers = !is_the_peers;
         attempt.flight = Flight::new(output.flight);
-        attempt.send(now, &mut self.next_number, &mut self.transmits);
+        attempt.send(
+            now,
+            &mut self.next_number,
+            &mut self.transmits,
+            &self.config.span,
+        );
         self.expect_restart(now);
         self.get_ready(now, attempt);
     }

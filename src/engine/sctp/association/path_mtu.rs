@@ -13,6 +13,7 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::sctp::wire::{self, MAX_PACKET, RECORD};
+use crate::trace;
 
 /// Datagrams that are tried, from the least: what is left of 1,500 bytes by IPv4 and IPv6, and by
 /// both less a tunnel, PPPoE, or the 4 bytes of a relay.
@@ -151,7 +152,7 @@ impl PathMtu {
             self.limit = probe.size;
             self.rung = self.rung.saturating_add(1);
             self.tries = 0;
-            tracing::debug!(bytes = probe.size, "the path carries greater packets");
+            tracing::debug!(target: trace::SCTP, bytes = probe.size, "the path carries greater packets");
         }
         Some(())
     }
@@ -194,7 +195,7 @@ impl PathMtu {
     /// To be wrong costs little.
     pub(super) fn suspect(&mut self, now: Instant) {
         if self.limit > MAX_PACKET {
-            tracing::debug!(bytes = self.limit, "greater packets do not come over");
+            tracing::debug!(target: trace::SCTP, bytes = self.limit, "greater packets do not come over");
             *self = Self {
                 suspected: Some((self.limit, self.rung)),
                 distrust: self.distrust.saturating_mul(2).min(RAISE),

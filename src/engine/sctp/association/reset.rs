@@ -6,6 +6,7 @@ use super::resets::{Deferred, NOTHING_TO_DO, RETRY, heartbeat};
 use super::state::{Association, State};
 use crate::engine::sctp::SctpEvent;
 use crate::engine::sctp::wire;
+use crate::trace;
 
 const OUTGOING_RESET: u16 = 13;
 const INCOMING_RESET: u16 = 14;
@@ -89,7 +90,7 @@ impl Association {
     pub(super) fn resend_reset(&mut self, now: Instant) {
         self.resets.interval = self.resets.interval.saturating_mul(2).min(MAX_RETRY);
         if self.resets.heartbeats >= UNANSWERED {
-            tracing::debug!("the peer does not answer requests to end a stream");
+            tracing::debug!(target: trace::SCTP, "the peer does not answer requests to end a stream");
             self.resets.supported = false;
             self.resets.due = None;
             if let Some((_, streams)) = self.resets.outstanding.take() {
