@@ -24,7 +24,7 @@ impl RTCConnection {
     /// either connects it.
     ///
     /// Events of the leg come with those of the connection, see
-    /// [`RTCConnectionEvent::Socket`]. What the peer says of its sockets finds its leg by the
+    /// [`RTCConnectionEvent::Socket`](crate::RTCConnectionEvent::Socket). What the peer says of its sockets finds its leg by the
     /// peer's `socket-id`: [`set_remote_candidate`](Self::set_remote_candidate),
     /// [`receive_track`](Self::receive_track). Tracks go over the first socket unless they are put
     /// on another: by adding their stream to the leg, or with
