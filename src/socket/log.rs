@@ -178,3 +178,23 @@ impl SocketShared {
         );
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::socket::{RTCSocket, SocketConfig};
+    use crate::trace::watch::Kept;
+
+    #[tokio::test]
+    async fn a_refused_permission_is_named_once() {
+        let socket = RTCSocket::new(SocketConfig::default()).unwrap();
+        let kept = Kept::new(Level::INFO);
+        for _ in 0..3 {
+            socket.handle.shared.note_not_permitted(403);
+        }
+        let cause = "the TURN server gives no permission for the peer's address";
+        kept.expect(1, &["WARN ortc::turn", "code=403", cause]);
+        assert_eq!(socket.handle.shared.not_permitted(), Some(403));
+    }
+}
