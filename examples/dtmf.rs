@@ -40,6 +40,8 @@ async fn call() -> Result<()> {
     let heard_by_caller = listen(&caller, &service)?;
     caller.connect()?;
     service.connect()?;
+    caller.connected().await?;
+    service.connected().await?;
 
     let service_task = tokio::spawn(serve(heard_by_service, answers));
 

@@ -23,7 +23,7 @@ const FRAMES: usize = 50;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    tokio::time::timeout(Duration::from_secs(20), run()).await??;
+    tokio::time::timeout(Duration::from_secs(60), run()).await??;
     println!("OK");
     Ok(())
 }

@@ -129,7 +129,7 @@ async fn run(
     let heard = receive(&connection, audio["ssrc"].as_u64(), codecs)?;
     let messages = converse(&connection, events, role)?;
     connect(&connection, &peer)?;
-    tokio::time::timeout(Duration::from_secs(30), connection.connected()).await??;
+    tokio::time::timeout(Duration::from_secs(60), connection.connected()).await??;
 
     if let Some(digits) = digits {
         let tones = DTMFTone::new(digits)

@@ -110,6 +110,9 @@ impl Page {
                 let (camera, microphone) = (self.camera.clone(), self.microphone.clone());
                 self.sending = Some(tokio::spawn(record(camera, microphone)));
             }
+            RTCConnectionEvent::Disconnected { reason } if reason.is_transient() => {
+                return Err(format!("nobody was reached: {reason}").into());
+            }
             RTCConnectionEvent::Disconnected { reason } => return Err(reason.to_string().into()),
             _ => {}
         }
@@ -257,7 +260,7 @@ async fn main() -> Result<()> {
             page("callee", false, to_caller, callee_inbox),
         )
     };
-    tokio::time::timeout(Duration::from_secs(20), both).await??;
+    tokio::time::timeout(Duration::from_secs(60), both).await??;
     println!("OK");
     Ok(())
 }

@@ -61,6 +61,7 @@ async fn send(total: usize) -> Result<()> {
     let trickling = tokio::spawn(trickle(events));
     let signalling = tokio::spawn(hear(connection.clone()));
     let channel = connection.create_data_channel("file", RTCDataChannelOptions::default())?;
+    connection.connected().await?;
     channel.opened().await?;
 
     let mut hash = digest::Context::new(&digest::SHA256);
@@ -99,6 +100,9 @@ async fn receive() -> Result<()> {
         match events.next().await.ok_or("closed before a channel came")? {
             RTCConnectionEvent::DataChannel(channel) => break channel,
             RTCConnectionEvent::Candidate(candidate) => signal(json!({ "candidate": candidate })),
+            RTCConnectionEvent::Disconnected { reason } => {
+                return Err(format!("nobody was reached: {reason}").into());
+            }
             _ => {}
         }
     };

@@ -25,7 +25,7 @@ const FRAMES: u8 = 50;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tokio::time::timeout(Duration::from_secs(20), run()).await??;
+    tokio::time::timeout(Duration::from_secs(60), run()).await??;
     println!("OK");
     Ok(())
 }

@@ -73,6 +73,10 @@ pub enum TransportFault {
         /// The operating system's message.
         message: String,
     },
+    /// Nobody was reached, or the path was lost, and nothing looks for another until a restart or a
+    /// new candidate.
+    #[error("nobody was reached: {0}")]
+    NotReached(DisconnectReason),
     /// The send buffer of a data channel is full.
     #[error("the send buffer of the data channel is full")]
     BufferFull,
@@ -241,6 +245,9 @@ fn alert_name(description: Option<u8>) -> String {
 pub enum DisconnectReason {
     /// No candidate pair worked. Transient: an ICE restart may help.
     IceFailed,
+    /// This side has no address to be reached at: there is no network, or no relay where nothing
+    /// else is to be used. Transient: an address that is found later begins the search again.
+    NoAddress,
     /// The peer stopped answering consent checks (RFC 7675). Transient: an ICE restart may help.
     ConsentLost,
     /// The DTLS handshake failed, or the peer sent a fatal alert; [`DtlsFailure`] says why. Final.
@@ -262,7 +269,7 @@ pub enum DisconnectReason {
 impl DisconnectReason {
     /// Whether the connection may still come back, by itself or by an ICE restart.
     pub fn is_transient(self) -> bool {
-        matches!(self, Self::IceFailed | Self::ConsentLost)
+        matches!(self, Self::IceFailed | Self::NoAddress | Self::ConsentLost)
     }
 }
 
@@ -270,6 +277,7 @@ impl fmt::Display for DisconnectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::IceFailed => "no candidate pair worked",
+            Self::NoAddress => "no local address: there is no network, or no relay",
             Self::ConsentLost => "the peer stopped answering consent checks",
             Self::DtlsFailed => "the DTLS handshake failed",
             Self::FingerprintMismatch => "the peer's certificate matches no signalled fingerprint",

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, WebSocket};
 use ortc::{
-    DTMFEvent, DTMFMediaStreamTrack, HeaderExtension, Kind, MediaStream, MediaStreamTrack,
-    MediaStreamTrackEvent, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions,
-    RTCConnectionSide, RTCDataChannel, RTCDataChannelOptions, RTCTrack, RTCTrackDescription,
+    DTMFEvent, DTMFMediaStreamTrack, DisconnectReason, HeaderExtension, Kind, MediaStream,
+    MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCConnection, RTCConnectionEvent,
+    RTCConnectionOptions, RTCConnectionSide, RTCDataChannel, RTCDataChannelOptions, RTCTrack,
+    RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -44,6 +45,8 @@ const EXTENSIONS: [(&str, u8); 3] = [
 /// What a call was.
 pub(crate) struct Report {
     connected: Option<Duration>,
+    /// Why the caller was not reached.
+    lost: Option<DisconnectReason>,
     audio: u64,
     video: u64,
     /// Packets that came in others again.
@@ -54,7 +57,10 @@ impl Report {
     /// Whether media came from the caller.
     pub(crate) fn check(&self) -> Result<()> {
         if self.connected.is_none() {
-            return Err("the caller did not connect".into());
+            return Err(match self.lost {
+                Some(reason) => format!("nobody was reached: {reason}").into(),
+                None => "the caller did not connect".into(),
+            });
         }
         if self.audio + self.video == 0 {
             return Err("nothing came from the caller".into());
@@ -67,7 +73,10 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.connected {
             Some(setup) => write!(f, "connected after {} ms", setup.as_millis())?,
-            None => f.write_str("not connected")?,
+            None => match self.lost {
+                Some(reason) => write!(f, "nobody was reached: {reason}")?,
+                None => f.write_str("not connected")?,
+            },
         }
         write!(
             f,
@@ -138,6 +147,7 @@ pub(crate) async fn answer(
     let mut channels = 0;
     let mut listening = HashSet::new();
     let mut connected = None;
+    let mut lost = None;
     loop {
         tokio::select! {
             message = tokio::time::timeout(PATIENCE, socket.recv()) => {
@@ -180,6 +190,7 @@ pub(crate) async fn answer(
                         media.spawn(recording.play(track));
                     }
                 }
+                Some(RTCConnectionEvent::Disconnected { reason }) => lost = Some(reason),
                 Some(RTCConnectionEvent::DataChannel(channel)) if channels < MAX_CHANNELS => {
                     channels += 1;
                     media.spawn(talk(channel));
@@ -197,6 +208,7 @@ pub(crate) async fn answer(
     let received = connection.stats().inbound_rtp;
     let report = Report {
         connected,
+        lost,
         redundant: received.iter().map(|one| one.fec_packets_received).sum(),
         audio: came.audio.load(Ordering::Relaxed),
         video: came.video.load(Ordering::Relaxed),

@@ -14,7 +14,7 @@ use crate::data::channel::{ChannelOwner, RTCDataChannel};
 use crate::data::options::{RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelOptions};
 use crate::data::shared::{ChannelShared, Delivered};
 use crate::engine::data::{ChannelKey, DataEvent, MessageKind, SendData};
-use crate::error::{Error, Result};
+use crate::error::{DisconnectReason, Error, Result};
 use crate::queue::lock;
 
 impl RTCConnection {
@@ -67,6 +67,10 @@ impl ChannelOwner for ConnectionShared {
 
     fn buffered(&self, key: ChannelKey) -> usize {
         self.lock().engine.channel_buffered(key)
+    }
+
+    fn lost(&self) -> Option<DisconnectReason> {
+        self.lock().engine.lost()
     }
 
     fn set_low_threshold(&self, key: ChannelKey, threshold: usize) {

@@ -14,6 +14,9 @@ mod legs;
 mod many_tests;
 pub(crate) mod options;
 pub(crate) mod receiving;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod search_tests;
 mod sending;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
@@ -30,7 +33,7 @@ use crate::engine::Identity;
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::engine::ice::Credentials;
-use crate::error::{DisconnectReason, DtlsFailure, Error, PeerFault, Result};
+use crate::error::{DisconnectReason, DtlsFailure, Error, PeerFault, Result, TransportFault};
 use crate::socket::RTCSocket;
 use core::event::RTCConnectionEvents;
 use core::setup;
@@ -337,7 +340,11 @@ impl RTCConnection {
     ///
     /// # Errors
     ///
-    /// `Closed` when it ends before.
+    /// [`TransportFault::NotReached`] with the reason once nothing looks for a path any more: none
+    /// was found within 39.5 s ([`IceFailed`](DisconnectReason::IceFailed)), this side has no
+    /// address to be reached at ([`NoAddress`](DisconnectReason::NoAddress), at once), or the path
+    /// was lost ([`ConsentLost`](DisconnectReason::ConsentLost)). After a [`restart`](Self::restart)
+    /// of either side it waits again. `Closed` when the connection ends before.
     pub async fn connected(&self) -> Result<()> {
         loop {
             let changed = self.shared().changed.change();
@@ -354,8 +361,23 @@ impl RTCConnection {
                     return Ok(());
                 }
             }
+            if let Some(reason) = self.lost() {
+                return Err(TransportFault::NotReached(reason).into());
+            }
             changed.await;
         }
+    }
+
+    /// Why what is to be connected cannot be: of the sockets that carry tracks, else of the first.
+    fn lost(&self) -> Option<DisconnectReason> {
+        let lost = |leg: &Self| leg.shared().lock().engine.lost();
+        let legs = self.legs();
+        let mut carrying = std::iter::once(self).chain(&legs);
+        let any = carrying.clone().any(|leg| leg.shared().events.carries());
+        if !any {
+            return lost(self);
+        }
+        carrying.find_map(|leg| lost(leg).filter(|_| leg.shared().events.carries()))
     }
 
     /// Waits for the end of the connection and says why. Cancel-safe.

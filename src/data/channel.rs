@@ -35,6 +35,8 @@ pub(crate) trait ChannelOwner: Send + Sync {
     /// Bytes that wait to be sent.
     fn buffered(&self, key: ChannelKey) -> usize;
     fn set_low_threshold(&self, key: ChannelKey, threshold: usize);
+    /// Why nothing looks for a path to the peer any more, if that is so.
+    fn lost(&self) -> Option<DisconnectReason>;
     /// Whether nothing waits to be sent; if something does, the channel is told when that is over.
     fn is_flushed(&self, key: ChannelKey) -> bool;
     /// The window is half open again.
@@ -161,14 +163,15 @@ impl RTCDataChannel {
     /// # Errors
     ///
     /// `InvalidParameters` when the message is larger than the peer takes; `InvalidState` once the
-    /// channel is closing or closed; `Closed`.
+    /// channel is closing or closed; [`TransportFault::NotReached`] while it waits to be opened, as
+    /// [`RTCConnection::connected`](crate::RTCConnection::connected) has it; `Closed`.
     pub async fn send(&self, message: impl Into<RTCDataChannelMessage>) -> Result<()> {
         let message = message.into();
         loop {
             let changed = self.channel().changed.change();
-            if self.ready_state() != RTCDataChannelState::Connecting
-                && self.queue(&message)? == SendData::Queued
-            {
+            if self.ready_state() == RTCDataChannelState::Connecting {
+                self.may_open()?;
+            } else if self.queue(&message)? == SendData::Queued {
                 return Ok(());
             }
             changed.await;
@@ -196,7 +199,6 @@ impl RTCDataChannel {
             }
             RTCDataChannelMessage::Binary(data) => (MessageKind::Binary, data.clone()),
         };
-        let gone = || Error::Closed(DisconnectReason::Closed);
         let owner = self.owner().ok_or_else(gone)?;
         owner.send(self.channel().key, kind, data)
     }
@@ -259,17 +261,30 @@ impl RTCDataChannel {
     ///
     /// # Errors
     ///
-    /// `InvalidState` when the channel is closed before.
+    /// `InvalidState` when the channel is closed before; [`TransportFault::NotReached`] as
+    /// [`RTCConnection::connected`](crate::RTCConnection::connected) has it.
     pub async fn opened(&self) -> Result<()> {
         loop {
             let changed = self.channel().changed.change();
             match self.ready_state() {
-                RTCDataChannelState::Connecting => changed.await,
+                RTCDataChannelState::Connecting => {
+                    self.may_open()?;
+                    changed.await;
+                }
                 RTCDataChannelState::Open => return Ok(()),
                 RTCDataChannelState::Closing | RTCDataChannelState::Closed => {
                     return Err(Error::invalid_state("the data channel is closed"));
                 }
             }
+        }
+    }
+
+    /// An error when nothing looks for a path to the peer any more.
+    fn may_open(&self) -> Result<()> {
+        let owner = self.owner().ok_or_else(gone)?;
+        match owner.lost() {
+            Some(reason) => Err(TransportFault::NotReached(reason).into()),
+            None => Ok(()),
         }
     }
 
@@ -291,6 +306,10 @@ impl RTCDataChannel {
             owner.close(self.channel());
         }
     }
+}
+
+fn gone() -> Error {
+    Error::Closed(DisconnectReason::Closed)
 }
 
 impl PartialEq for RTCDataChannel {

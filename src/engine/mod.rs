@@ -106,6 +106,8 @@ pub(crate) struct Engine {
     header: Vec<u8>,
     data: data::Data,
     closing: Option<closing::Closing>,
+    /// Why nothing looks for a path any more, until a restart or a candidate.
+    lost: Option<DisconnectReason>,
 }
 
 impl Engine {
@@ -170,6 +172,7 @@ impl Engine {
             header: Vec::new(),
             data,
             closing: None,
+            lost: None,
         }
     }
 
@@ -221,6 +224,11 @@ impl Engine {
 
     pub(crate) fn end_of_remote_candidates(&mut self, now: Instant) {
         self.ice.end_of_remote_candidates(now);
+        self.advance(now);
+    }
+
+    pub(crate) fn end_of_local_candidates(&mut self, now: Instant) {
+        self.ice.end_of_local_candidates(now);
         self.advance(now);
     }
 
@@ -454,6 +462,11 @@ impl Engine {
         self.state
     }
 
+    /// Why nothing looks for a path any more, if that is so.
+    pub(crate) fn lost(&self) -> Option<DisconnectReason> {
+        self.lost
+    }
+
     pub(crate) fn ice(&self) -> &IceAgent {
         &self.ice
     }
@@ -583,7 +596,11 @@ impl Engine {
                 self.log_ice(state);
                 match state {
                     IceState::Connected => self.update_connected(now),
+                    IceState::Failed if self.ice.has_no_address() => {
+                        self.halt(DisconnectReason::NoAddress);
+                    }
                     IceState::Failed => self.halt(DisconnectReason::IceFailed),
+                    IceState::Checking => self.lost = None,
                     _ => {}
                 }
             }
@@ -619,6 +636,7 @@ impl Engine {
             && self.secure.accepted()
             && self.ice.send_path().is_some()
         {
+            self.lost = None;
             self.set_state(EngineState::Connected);
             self.events.push_back(EngineEvent::Connected);
             tracing::info!(target: trace::CONNECTION, parent: &self.config.span, "connected");
@@ -627,13 +645,16 @@ impl Engine {
         }
     }
 
-    /// The path is lost; an ICE restart may bring it back.
+    /// The path is lost, or none was found; an ICE restart may bring it back. Told once for each
+    /// search.
     fn halt(&mut self, reason: DisconnectReason) {
-        if matches!(self.state, EngineState::Searching | EngineState::Connected) {
-            self.set_state(EngineState::Halted);
-            self.events.push_back(EngineEvent::Disconnected(reason));
-            self.log_end(reason);
+        if matches!(self.state, EngineState::New | EngineState::Closed) || self.lost.is_some() {
+            return;
         }
+        self.lost = Some(reason);
+        self.set_state(EngineState::Halted);
+        self.events.push_back(EngineEvent::Disconnected(reason));
+        self.log_end(reason);
     }
 
     fn set_state(&mut self, state: EngineState) {

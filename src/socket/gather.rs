@@ -216,6 +216,13 @@ impl Gatherer {
             self.close_server(index);
             return;
         }
+        if self.hosts.is_empty() {
+            // Nothing to ask it from: not worth a look-up.
+            let message = "no local address".to_owned();
+            self.note_error(index, IceServerErrorKind::Unreachable, message);
+            self.close_server(index);
+            return;
+        }
         self.asked += 1;
         if self.asked > MAX_SERVERS {
             let message = format!("more than {MAX_SERVERS} servers");

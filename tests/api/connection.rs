@@ -509,6 +509,7 @@ async fn a036_g014_states_go_from_new_to_closed() {
     assert_eq!(json, ["searching", "connected", "closed"]);
     for (reason, transient) in [
         (DisconnectReason::IceFailed, true),
+        (DisconnectReason::NoAddress, true),
         (DisconnectReason::ConsentLost, true),
         (DisconnectReason::DtlsFailed, false),
         (DisconnectReason::FingerprintMismatch, false),

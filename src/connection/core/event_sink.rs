@@ -145,6 +145,10 @@ impl EventSink {
         news
     }
 
+    pub(crate) fn carries(&self) -> bool {
+        self.carries.load(Ordering::Acquire)
+    }
+
     /// Whether the connection is connected, given that this leg is or is not.
     pub(crate) fn is_connected(&self, own: bool) -> bool {
         let state = lock(&self.group.state);

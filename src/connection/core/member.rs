@@ -86,7 +86,10 @@ impl Member for ConnectionShared {
                 self.events
                     .push(RTCConnectionEvent::IceServerError(error.clone()));
             }
-            Gathered::Complete => self.events.push(RTCConnectionEvent::EndOfCandidates),
+            Gathered::Complete => {
+                self.local_candidates_end(now);
+                self.events.push(RTCConnectionEvent::EndOfCandidates);
+            }
         }
         self.wake();
     }

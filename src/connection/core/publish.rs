@@ -113,6 +113,8 @@ impl ConnectionShared {
         self.events.set_up(false);
         self.events
             .push(RTCConnectionEvent::Disconnected { reason });
+        // They may wait to be opened.
+        state.channels.values().for_each(|c| c.changed.notify());
         if state.engine.state() == EngineState::Closed && state.closed.is_none() {
             state.closed = Some(reason);
             state.deliver_packets();
@@ -120,6 +122,14 @@ impl ConnectionShared {
             state.socket = None;
             self.events.set_carries(false);
             self.events.close();
+        }
+    }
+
+    /// Gathering is over. Candidates that the application has yet to apply may still come.
+    pub(super) fn local_candidates_end(&self, now: Instant) {
+        let mut state = self.lock();
+        if state.policy == LocalCandidates::Auto || state.announced.is_empty() {
+            state.engine.end_of_local_candidates(now);
         }
     }
 

@@ -50,7 +50,11 @@ pub(crate) struct IceAgent {
     pub(super) former: VecDeque<Arc<Credentials>>,
     /// This side has restarted, and the peer's answer to that is not known yet.
     pub(super) undecided: bool,
+    /// No more candidates are signalled; no more are gathered.
     pub(super) remotes_done: bool,
+    pub(super) locals_done: bool,
+    /// Start of the RFC 8863 timer.
+    pub(super) checks_from: Option<Instant>,
     pub(super) pairs: Vec<Pair>,
     /// Pairs beyond the limit of the checklist.
     pub(super) spares: Vec<Spare>,
@@ -68,7 +72,7 @@ pub(crate) struct IceAgent {
     pub(super) consent_lost: bool,
     pub(super) next_check: Instant,
     pub(super) next_request: Instant,
-    /// Start of the RFC 8863 timer.
+    /// The latest chance: the start, or a candidate.
     pub(super) patience_from: Option<Instant>,
     pub(super) peer_reflexive_seen: u64,
     pub(super) transmits: VecDeque<IceTransmit>,
@@ -107,6 +111,8 @@ impl IceAgent {
             former: VecDeque::new(),
             undecided: false,
             remotes_done: false,
+            locals_done: false,
+            checks_from: None,
             pairs: Vec::new(),
             spares: Vec::new(),
             tries: [0; 16],

@@ -36,11 +36,12 @@ impl IceAgent {
         }
         self.run_consent(now);
         self.suspect_lite(now);
-        if self.patience_over(now) {
+        if self.state == IceState::Checking && self.has_no_address() {
+            self.give_up();
+        } else if self.patience_over(now) {
             self.patience_from = None;
             if self.selected.is_none() && self.state == IceState::Checking {
-                self.fail_pairs();
-                self.set_state(IceState::Failed);
+                self.give_up();
             }
         }
         if self.may_check() {
@@ -54,8 +55,7 @@ impl IceAgent {
         if self.state == IceState::Closed {
             return None;
         }
-        let patience = self.patience_from.map(|at| at + self.config.failed_after);
-        let mut next = [self.next_consent_timeout(), patience]
+        let mut next = [self.next_consent_timeout(), self.patience_ends()]
             .into_iter()
             .flatten()
             .min();
@@ -92,8 +92,44 @@ impl IceAgent {
     }
 
     fn patience_over(&self, now: Instant) -> bool {
-        self.patience_from
-            .is_some_and(|from| now >= from + self.config.failed_after)
+        self.patience_ends().is_some_and(|at| now >= at)
+    }
+
+    /// When the search ends in vain. Without word that there are no more candidates, the timer of
+    /// RFC 8863 runs from the last one, as section 5 allows. With it, from the start as section 4
+    /// has it, once RFC 8838 section 8 lets the checklist fail: gathering is over, too, and no pair
+    /// is left to try. What the timer waits for, a check from an address that nobody knows, never
+    /// comes from a lite agent (RFC 8445 section 2.5): there it ends with the checks.
+    fn patience_ends(&self) -> Option<Instant> {
+        let latest = self.patience_from? + self.config.failed_after;
+        let Some(from) = self.checks_from.filter(|_| self.is_exhausted()) else {
+            return Some(latest);
+        };
+        Some(match self.remote_lite {
+            true => from,
+            false => latest.min(from + self.config.failed_after),
+        })
+    }
+
+    fn is_exhausted(&self) -> bool {
+        self.remotes_done
+            && self.locals_done
+            && self.selected.is_none()
+            && self.spares.is_empty()
+            && self.ahead.is_empty()
+            && self.triggered.is_empty()
+            && self.pairs.iter().all(Pair::is_in_vain)
+    }
+
+    /// Nowhere to be reached, by anybody: no network, or no relay where nothing else is to be used.
+    pub(crate) fn has_no_address(&self) -> bool {
+        self.started && self.locals_done && self.locals.is_empty() && self.selected.is_none()
+    }
+
+    fn give_up(&mut self) {
+        self.patience_from = None;
+        self.fail_pairs();
+        self.set_state(IceState::Failed);
     }
 
     pub(super) fn fail_pairs(&mut self) {
@@ -180,14 +216,13 @@ impl IceAgent {
                 return;
             }
         }
-        let patient = self
-            .patience_from
-            .is_some_and(|from| now < from + self.config.failed_after);
+        let patient = self.patience_from.is_some() && !self.patience_over(now);
         let wanted = self.current_selected_key().is_none();
         let searching = self.state == IceState::Disconnected;
         let doubted = self.path_in_doubt().map(Path::key) == Some(key);
         if let Some(pair) = self.pair_mut(key) {
             pair.timeouts = pair.timeouts.saturating_add(1);
+            pair.unanswered = pair.traffic.requests_sent;
             pair.state = if searching || doubted || (patient && (wanted || pair.heard)) {
                 PairState::Waiting
             } else {

@@ -67,7 +67,7 @@ impl IceAgent {
         }
         self.remote = Some(Arc::new(credentials));
         self.pair_all(now);
-        self.patience_from = self.started.then_some(now);
+        self.begin_patience(now);
         self.take_candidates_ahead(now);
         self.replay_early_checks(now);
         self.drive(now);
@@ -149,10 +149,24 @@ impl IceAgent {
         }
     }
 
-    /// No more remote candidates are signalled. Peer-reflexive ones may still come, so nothing
-    /// fails before the RFC 8863 timer.
-    pub(crate) fn end_of_remote_candidates(&mut self, _now: Instant) {
+    /// No more remote candidates are signalled (RFC 8838 section 14). Peer-reflexive ones may still
+    /// come, which RFC 8863 waits for.
+    pub(crate) fn end_of_remote_candidates(&mut self, now: Instant) {
         self.remotes_done = true;
+        self.drive(now);
+    }
+
+    /// Gathering has found what it will find.
+    pub(crate) fn end_of_local_candidates(&mut self, now: Instant) {
+        self.locals_done = true;
+        self.drive(now);
+    }
+
+    /// RFC 8863 section 4: the timer runs from when checks can begin on both sides.
+    fn begin_patience(&mut self, now: Instant) {
+        let from = (self.started && self.remote.is_some()).then_some(now);
+        self.checks_from = from;
+        self.patience_from = from;
     }
 
     /// Checks may be sent from now on.
@@ -162,7 +176,7 @@ impl IceAgent {
         }
         self.started = true;
         self.control_at = self.control_at.map(|_| now + LITE_SUSPECTED);
-        self.patience_from = self.remote.is_some().then_some(now);
+        self.begin_patience(now);
         self.next_check = now;
         self.set_state(IceState::Checking);
         self.drive(now);
@@ -177,13 +191,15 @@ impl IceAgent {
         }
         self.new_generation();
         self.local = Arc::new(local);
+        // All candidates are gathered again.
+        self.locals_done = false;
         self.early.clear();
         self.undecided = self.remote.is_some();
         if self.undecided {
             // Those that name no credentials and come from now on may be of the new ones.
             self.dated = self.remotes.iter().map(|r| r.addr).collect();
             self.pair_all(now);
-            self.patience_from = self.started.then_some(now);
+            self.begin_patience(now);
         }
         self.drive(now);
     }
@@ -201,6 +217,7 @@ impl IceAgent {
         self.transactions.retain(|t| t.purpose == Purpose::Consent);
         self.nominating = None;
         self.first_valid = None;
+        self.checks_from = None;
         self.patience_from = None;
         self.consent_lost = false;
         if self.started && self.selected.is_none() {

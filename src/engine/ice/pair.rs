@@ -8,6 +8,9 @@ use stun::message::TransactionId;
 
 use super::{Candidate, Credentials, Role};
 
+/// RFC 8489 section 6.2.1: Rc. As many checks unanswered are a pair that does not work.
+const CHECKS_IN_VAIN: u64 = 7;
+
 /// RFC 8445 section 6.1.2.6. There is no Frozen: with one component and one stream it would only
 /// delay pairs of equal foundation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +36,8 @@ pub(super) struct Pair {
     pub(super) heard: bool,
     /// Transactions that timed out.
     pub(super) timeouts: u32,
+    /// Checks that were sent when the latest of them did.
+    pub(super) unanswered: u64,
     pub(super) nominated: bool,
     /// RFC 8445 section 7.3.1.5: USE-CANDIDATE came before our own check succeeded.
     pub(super) nominate_on_success: bool,
@@ -62,6 +67,7 @@ impl Pair {
             state: PairState::Waiting,
             heard: false,
             timeouts: 0,
+            unanswered: 0,
             nominated: false,
             nominate_on_success: false,
             last_success: None,
@@ -73,6 +79,11 @@ impl Pair {
 
     pub(super) fn key(&self) -> PairKey {
         (self.local.base, self.remote.addr)
+    }
+
+    /// As many checks went unanswered as tell that it does not work.
+    pub(super) fn is_in_vain(&self) -> bool {
+        self.state == PairState::Failed || (self.unanswered >= CHECKS_IN_VAIN && !self.heard)
     }
 
     pub(super) fn priority(&self, role: Role) -> u64 {

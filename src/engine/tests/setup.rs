@@ -8,6 +8,7 @@ use super::super::data::{ChannelSpec, DataEvent, MessageKind};
 use super::super::ice::Role;
 use super::super::sctp::Reliability;
 use super::harness::{A, B, Setup, Step, World, failures, ms, secs};
+use crate::error::DisconnectReason;
 use crate::simnet::Link;
 
 fn connects(seed: u64, setup: &Setup, link: Link) -> bool {
@@ -280,9 +281,17 @@ fn r_d15_nothing_fails_before_39_5_s() {
     world.run_for(secs(5));
     for peer in &world.peers {
         assert_eq!(peer.disconnects().len(), 1, "{}", world.describe());
+        assert_eq!(peer.engine.lost(), Some(DisconnectReason::IceFailed));
+    }
+    // A search that was begun again, and its failure, too, is told.
+    world.restart(1);
+    assert_eq!(world.peers[B].engine.lost(), None);
+    world.run_for(secs(45));
+    for peer in &world.peers {
+        assert_eq!(peer.disconnects().len(), 2, "{}", world.describe());
     }
     // The way opens: a restart finds it.
     world.filter = None;
-    world.restart(1);
+    world.restart(2);
     assert!(world.connect(secs(5)), "{}", world.describe());
 }

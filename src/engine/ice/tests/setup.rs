@@ -1,5 +1,7 @@
 //! Reaching a selected pair.
 
+use std::time::{Duration, Instant};
+
 use super::net::*;
 use crate::engine::ice::*;
 
@@ -308,6 +310,82 @@ fn g042_failed_not_before_39_5_s_and_revived_by_a_candidate() {
     }
     net.agents[0].add_remote_candidate(now, host("10.0.0.2:2001", 100));
     assert!(net.connect(2 * SEC));
+}
+
+/// The right side is silent; when the left one fails, if the right one's candidate comes then.
+fn fails_after(candidate: Duration, words: impl Fn(&mut IceAgent, Instant)) -> Duration {
+    let mut net = Net::new(1, [A, B]);
+    net.filter = Some(Box::new(|_, _, _, _| false));
+    apply(&mut net, 0, Step::Local);
+    words(&mut net.agents[0], net.now);
+    apply(&mut net, 0, Step::Credentials);
+    net.start_both();
+    net.run_for(candidate);
+    apply(&mut net, 0, Step::Remote);
+    let failed = |n: &Net| n.agents[0].state() == IceState::Failed;
+    assert!(net.run(120 * SEC, failed));
+    net.elapsed()
+}
+
+/// RFC 8863 sections 4 and 5, and RFC 8838 section 8.
+#[test]
+fn the_end_of_candidates_of_both_sides_lets_the_search_end_sooner() {
+    let remote = |a: &mut IceAgent, now| a.end_of_remote_candidates(now);
+    let local = |a: &mut IceAgent, now| a.end_of_local_candidates(now);
+    let both = |a: &mut IceAgent, now| {
+        remote(a, now);
+        local(a, now);
+    };
+    let early = [0, 5, 10].map(|s| s * SEC);
+    for at in early {
+        assert_eq!(fails_after(at, |_, _| ()), at + 39_500 * MS);
+        assert_eq!(
+            fails_after(at, remote),
+            at + 39_500 * MS,
+            "more may be gathered"
+        );
+        assert_eq!(
+            fails_after(at, local),
+            at + 39_500 * MS,
+            "more may be signalled"
+        );
+        assert_eq!(fails_after(at, both), 39_500 * MS);
+    }
+    // A pair that came late has its full number of checks.
+    let late = fails_after(35 * SEC, both);
+    assert!(late > 45 * SEC && late < 65 * SEC, "{late:?}");
+}
+
+/// RFC 8445 section 2.5: nothing to wait for from an agent that sends no checks.
+#[test]
+fn against_a_lite_agent_the_search_ends_with_the_checks() {
+    let lite = |a: &mut IceAgent, now| {
+        a.set_remote_lite(true);
+        a.end_of_remote_candidates(now);
+    };
+    assert_eq!(fails_after(SEC, lite), 40_500 * MS);
+    let done = fails_after(SEC, |a, now| {
+        lite(a, now);
+        a.end_of_local_candidates(now);
+    });
+    assert!(done > 10 * SEC && done < 20 * SEC, "{done:?}");
+}
+
+#[test]
+fn without_any_address_it_fails_at_once_and_an_address_revives_it() {
+    let mut net = Net::new(1, [A, B]);
+    net.agents[0].set_remote_credentials(net.now, credentials("rite"));
+    net.agents[0].add_remote_candidate(net.now, host(Net::RIGHT, 100));
+    net.agents[1].add_local_candidate(net.now, host(Net::RIGHT, 100));
+    net.agents[1].set_remote_credentials(net.now, credentials("left"));
+    net.start_both();
+    net.run_for(SEC);
+    assert_eq!(net.agents[0].state(), IceState::Checking, "still gathers");
+    net.agents[0].end_of_local_candidates(net.now);
+    assert_eq!(net.agents[0].state(), IceState::Failed);
+    assert!(net.agents[0].has_no_address());
+    net.agents[0].add_local_candidate(net.now, host(Net::LEFT, 100));
+    assert!(net.connect(SEC));
 }
 
 #[test]
