@@ -57,7 +57,7 @@ fn r_e01_a_thousand_pairs_in_one_process() {
             let (pairs, times) = connect_at_once(count).await;
             let ends = pairs.len() * 2;
             let slowest = *times.iter().max().unwrap();
-            let each = (rss_kib() - memory) as f64 / ends as f64;
+            let each = rss_kib().saturating_sub(memory) as f64 / ends as f64;
             let tasks = (tasks() - before) as f64 / ends as f64;
             // The handshake's leftovers go first.
             sleep(Duration::from_secs(2)).await;
