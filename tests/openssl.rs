@@ -6,6 +6,7 @@ mod common;
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{loopback, run, within};
@@ -49,7 +50,10 @@ struct Identity {
 impl Identity {
     async fn new(name: &str) -> Self {
         let (_, options) = KEYS.iter().find(|(key, _)| *key == name).unwrap();
-        let own = format!("ortc-openssl-{name}-{}", std::process::id());
+        // Tests beside each other want the same kind.
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let own = format!("ortc-openssl-{name}-{}-{number}", std::process::id());
         let directory = std::env::temp_dir().join(own);
         std::fs::create_dir_all(&directory).unwrap();
         let mut made = Command::new("openssl");
