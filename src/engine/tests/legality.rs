@@ -18,6 +18,8 @@ fn fault(peer: &Peer) -> Option<String> {
     let mut receivers: HashMap<ReceiverId, bool> = HashMap::new();
     let mut over = false;
     let mut announced = true;
+    // Each search that ends in vain is told, also one that begins while the state is Halted.
+    let mut searches = false;
     for (_, event) in &peer.events {
         if over {
             return Some(format!("after the end: {event:?}"));
@@ -57,6 +59,7 @@ fn fault(peer: &Peer) -> Option<String> {
                     return Some(format!("ICE {ice:?} to {new:?}"));
                 }
                 ice = *new;
+                searches |= ice == Checking;
             }
             EngineEvent::Secure(new) => {
                 use SecureState::{Closed, Connected, Connecting, Failed, New};
@@ -85,10 +88,11 @@ fn fault(peer: &Peer) -> Option<String> {
                 } else {
                     EngineState::Closed
                 };
-                if announced || state != expected {
+                let again = searches && state == EngineState::Halted;
+                if (announced && !again) || state != expected {
                     return Some(format!("Disconnected({reason:?}) out of place"));
                 }
-                announced = true;
+                (announced, searches) = (true, false);
                 over = !reason.is_transient();
             }
             EngineEvent::ReceiverConnected(id) => {
