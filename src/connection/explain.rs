@@ -75,14 +75,14 @@ impl ConnectionState {
             }
             _ => {}
         }
-        match (engine.secure_state(), engine.dtls_failure()) {
+        match (engine.secure().state(), engine.secure().failure()) {
             (_, Some(failure)) => {
                 let _ = write!(text, " DTLS failed: {failure}.");
             }
             (SecureState::New, None) => text.push_str(" DTLS has not begun."),
             (SecureState::Connecting, None) => text.push_str(" The DTLS handshake is under way."),
             (SecureState::Connected | SecureState::Closed | SecureState::Failed, None) => {
-                let cipher = engine.cipher_suite().unwrap_or("no cipher");
+                let cipher = engine.secure().cipher_suite().unwrap_or("no cipher");
                 let _ = write!(text, " DTLS was established with {cipher}.");
             }
         }

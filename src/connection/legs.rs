@@ -52,7 +52,7 @@ impl RTCConnection {
         }
         let (cname, receive, send, watch) = shared.open(|state| {
             Ok((
-                state.engine.cname().to_owned(),
+                state.engine.media().cname().to_owned(),
                 state.receive_restrictions.clone(),
                 state.send_restrictions.clone(),
                 state.receiving.watch().for_leg(),

@@ -124,7 +124,7 @@ impl RTCConnection {
         };
         let der = self.shared().socket.certificate.der();
         side.dtls.fingerprint = fingerprints(der, algorithms);
-        side.dtls.role = state.engine.stated_dtls_role().map(Into::into);
+        side.dtls.role = state.engine.secure().stated_role().map(Into::into);
         side.socket_id = self.shared().events.socket_id().map(str::to_owned);
         let max_message_size = state.engine.max_message_size();
         if max_message_size != DEFAULT_MAX_MESSAGE {
@@ -141,6 +141,7 @@ impl RTCConnection {
         if side.dtls.fingerprint.is_none() {
             side.dtls.fingerprint = state
                 .engine
+                .secure()
                 .peer_certificate()
                 .and_then(|der| fingerprints(der, HashAlgorithm::ALL));
         }
@@ -168,7 +169,7 @@ impl RTCConnection {
                 return Ok(());
             }
             let role = side.dtls.role.and_then(RTCDtlsRole::to_engine);
-            if let Some(role) = role.filter(|_| state.engine.stated_dtls_role() == role) {
+            if let Some(role) = role.filter(|_| state.engine.secure().stated_role() == role) {
                 return Err(PeerFault::SameDtlsRole(role.of_both()).into());
             }
             let known = state
@@ -191,9 +192,9 @@ impl RTCConnection {
                         "the remote fingerprint cannot change once connect was called",
                     ));
                 }
-                state.engine.set_remote_fingerprints(entries);
+                state.engine.secure_mut().set_remote_fingerprints(entries);
             }
-            state.engine.set_remote_dtls_role(role);
+            state.engine.secure_mut().set_remote_role(role);
             state.engine.set_remote_lite(side.ice_lite);
             state
                 .engine
@@ -223,8 +224,8 @@ impl RTCConnection {
                     "set_remote must give the peer's usernameFrag and password before connect",
                 ));
             }
-            if matches!(state.engine.identity(), Identity::Pinned { .. })
-                && !state.engine.has_remote_fingerprints()
+            if matches!(state.engine.secure().identity(), Identity::Pinned { .. })
+                && !state.engine.secure().has_remote_fingerprints()
             {
                 return Err(Error::invalid_state(
                     "the peer's DTLS fingerprint must be set before connect; \
@@ -328,7 +329,7 @@ impl RTCConnection {
     /// [`DisconnectReason::FingerprintMismatch`]: what both sides lack in common, the key that is
     /// not supported, the peer's alert, a role that both have, or the time.
     pub fn dtls_failure(&self) -> Option<DtlsFailure> {
-        self.shared().lock().engine.dtls_failure().cloned()
+        self.shared().lock().engine.secure().failure().cloned()
     }
 
     /// The ICE role in force; it may change until ICE is connected. `None` while it is not decided.

@@ -2,17 +2,66 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Engine, EngineState};
+use super::data::ClosedBecause;
+use super::guard;
+use super::ice::IceEvent;
+use super::machine::Engine;
+use super::model::{Closing, EngineEvent, EngineState};
 use crate::error::DisconnectReason;
 
-/// A connection that is closed once what is queued has been handed over.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Closing {
-    until: Instant,
-    pub(super) reason: DisconnectReason,
-}
-
 impl Engine {
+    /// Says goodbye (RTCP BYE, DTLS close_notify) and ends. Idempotent.
+    pub(crate) fn close(&mut self, now: Instant, reason: DisconnectReason) {
+        if self.state == EngineState::Closed {
+            return;
+        }
+        // Whoever ends it first: this side had closed it before.
+        let reason = match self.closing() {
+            Some(own) if reason != DisconnectReason::Internal => own,
+            _ => reason,
+        };
+        self.media.close();
+        self.flush_rtcp(now);
+        self.close_data(now);
+        self.secure.close(now);
+        self.flush_secure();
+        self.ice.close();
+        while let Some(event) = self.ice.poll_event() {
+            if let IceEvent::State(state) = event {
+                self.events.push(EngineEvent::Ice(state));
+            }
+        }
+        self.media.forget_keys();
+        self.set_state(EngineState::Closed);
+        self.events.push(EngineEvent::Disconnected(reason));
+        self.log_end(reason);
+    }
+
+    /// Ends all channels with the connection.
+    fn close_data(&mut self, now: Instant) {
+        self.data.told(now);
+        if self.data.is_ending() {
+            // The answers to what the peer has closed meanwhile.
+            self.flush_data();
+        }
+        if self.data.abort(now) {
+            self.flush_data();
+        }
+        self.data.end(ClosedBecause::Connection);
+    }
+
+    /// Ends after a panic. What panicked may panic again, so the goodbye is behind the guard, too.
+    pub(super) fn collapse(&mut self, now: Instant) {
+        let _ = guard::contain(|| self.close(now, DisconnectReason::Internal));
+        self.secure.abandon();
+        self.media.forget_keys();
+        if self.state != EngineState::Closed {
+            self.set_state(EngineState::Closed);
+            let reason = DisconnectReason::Internal;
+            self.events.push(EngineEvent::Disconnected(reason));
+        }
+    }
+
     /// Closes once the peer has what is queued on data channels, after `patience` at the latest.
     /// Media ends now. Idempotent.
     ///
@@ -37,7 +86,7 @@ impl Engine {
             return self.close(now, reason);
         };
         self.closing = Some(Closing { until, reason });
-        self.rtp.close();
+        self.media.close();
         self.flush_rtcp(now);
         self.data.close_all(now);
         self.poll_data(now);

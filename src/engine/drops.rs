@@ -3,10 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::Level;
+use tracing::{Level, Span};
 
-use super::{Engine, EngineCounters};
-use crate::engine::ice::IceCounters;
+use super::data::DataCounters;
+use super::dtls::DtlsCounters;
+use super::ice::IceCounters;
+use super::media::RepairCounters;
+use super::model::EngineCounters;
+use crate::rtp::RtcpCounters;
 use crate::trace;
 
 const SPACING: Duration = Duration::from_secs(1);
@@ -27,42 +31,50 @@ impl Drops {
             told: None,
         }
     }
-}
 
-impl Engine {
-    pub(super) fn tell_drops_in_time(&mut self, now: Instant) {
-        if now >= self.drops.next {
-            self.drops.next = now + SPACING;
-            self.tell_drops();
+    /// Whether it is time to tell again.
+    pub(super) fn is_due(&mut self, now: Instant) -> bool {
+        let due = now >= self.next;
+        if due {
+            self.next = now + SPACING;
         }
+        due
     }
 
     /// One line for each reason that there is news of.
-    pub(super) fn tell_drops(&mut self) {
-        if !tracing::enabled!(target: trace::DROP, Level::DEBUG) {
-            return;
-        }
-        let reasons = self.drop_reasons();
-        let mut told = self.drops.told.take().unwrap_or(Box::new([0; REASONS]));
-        for (&(reason, total), told) in reasons.iter().zip(told.iter_mut()) {
+    pub(super) fn tell(&mut self, span: &Span, totals: &Totals) {
+        let mut told = self.told.take().unwrap_or(Box::new([0; REASONS]));
+        for (&(reason, total), told) in totals.reasons().iter().zip(told.iter_mut()) {
             let count = total.saturating_sub(*told);
             *told = total;
             if count > 0 {
-                tracing::debug!(
-                    target: trace::DROP,
-                    parent: &self.config.span,
-                    reason,
-                    count,
-                    total,
-                    "dropped"
-                );
+                tracing::debug!(target: trace::DROP, parent: span, reason, count, total, "dropped");
             }
         }
-        self.drops.told = Some(told);
+        self.told = Some(told);
     }
+}
 
+/// Whether anybody listens.
+pub(super) fn is_listened_to() -> bool {
+    tracing::enabled!(target: trace::DROP, Level::DEBUG)
+}
+
+/// What was counted by each layer.
+pub(super) struct Totals {
+    pub(super) engine: EngineCounters,
+    pub(super) ice: IceCounters,
+    pub(super) dtls: DtlsCounters,
+    pub(super) data: DataCounters,
+    pub(super) rtcp: RtcpCounters,
+    pub(super) repair: RepairCounters,
+    /// Packets of tracks that the memory limit had no room for.
+    pub(super) over_budget: u64,
+}
+
+impl Totals {
     /// Each reason with its count, by layer.
-    fn drop_reasons(&self) -> [(&'static str, u64); REASONS] {
+    fn reasons(&self) -> [(&'static str, u64); REASONS] {
         let EngineCounters {
             unknown_protocol,
             wrong_path,
@@ -72,7 +84,7 @@ impl Engine {
             rejected_srtp,
             unknown_rtp,
             outgoing_dropped,
-        } = self.counters();
+        } = self.engine;
         let IceCounters {
             malformed,
             unknown_local,
@@ -86,9 +98,15 @@ impl Engine {
             pairs_dropped,
             peer_reflexive_refused,
             queue_overflow,
-        } = self.ice.counters();
-        let (dtls, data) = (self.dtls_counters(), self.data_counters());
-        let (rtcp, repair) = (self.rtp.counters(), self.repair_counters());
+        } = self.ice;
+        let Self {
+            dtls,
+            data,
+            rtcp,
+            repair,
+            over_budget,
+            ..
+        } = self;
         [
             ("unknown protocol", unknown_protocol),
             ("from an address that ICE has not verified", wrong_path),
@@ -126,10 +144,7 @@ impl Engine {
             ("repeated packets of an unknown stream", repair.unrelated),
             ("malformed repeated packets", repair.malformed),
             ("repeated packets that were there", repair.needless),
-            (
-                "packets of tracks over the memory limit",
-                self.config.budget.dropped(),
-            ),
+            ("packets of tracks over the memory limit", *over_budget),
         ]
     }
 }

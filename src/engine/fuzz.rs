@@ -47,7 +47,7 @@ pub(crate) fn live_pair(data: &[u8]) {
                 insider = true;
                 let now = world.now;
                 let engine = &mut world.peers[B].engine;
-                if let Some(dtls) = &mut engine.dtls {
+                if let Some(dtls) = &mut engine.secure.dtls {
                     let _ = dtls.write(now, script.block());
                 }
                 world.run_for(ms(1));
@@ -60,7 +60,7 @@ pub(crate) fn live_pair(data: &[u8]) {
                 let Ok(header) = crate::rtp::RtpHeader::parse(&packet) else {
                     continue;
                 };
-                let srtp = world.peers[B].engine.srtp.as_mut().unwrap();
+                let srtp = world.peers[B].engine.media.srtp.as_mut().unwrap();
                 if srtp.protect_rtp(&mut packet, 0, header.header_len).is_ok() {
                     world.inject(A, &packet);
                 }
@@ -68,7 +68,7 @@ pub(crate) fn live_pair(data: &[u8]) {
             6 => {
                 insider = true;
                 let mut packet = Vec::new();
-                let srtp = world.peers[B].engine.srtp.as_mut().unwrap();
+                let srtp = world.peers[B].engine.media.srtp.as_mut().unwrap();
                 if srtp.protect_rtcp(script.block(), &mut packet).is_ok() {
                     world.inject(A, &packet);
                 }

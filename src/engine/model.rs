@@ -7,7 +7,6 @@ use tracing::Span;
 use super::certificate::Certificate;
 use super::dtls::DtlsRole;
 use super::ice::{Candidate, Credentials, IceConfig, IceState, Role};
-use super::secure::{Identity, SecureState};
 use crate::budget::Budget;
 use crate::error::{DisconnectReason, DtlsFailure};
 use crate::rtp::{ExtensionMap, ReceiverId, RtpConfig};
@@ -49,6 +48,35 @@ pub(crate) enum EngineState {
     /// Was connected; the path is lost for now.
     Halted,
     Closed,
+}
+
+/// How the peer's certificate is judged (conformance row G18).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Identity {
+    /// It must match a signalled fingerprint; sha-1 and md5 count only when `allow_weak`. With
+    /// `all` it must match every one.
+    Pinned { allow_weak: bool, all: bool },
+    /// The application looks at it and calls `accept_peer`; until then nothing flows.
+    Deferred,
+    /// Any certificate. For tests.
+    Insecure,
+}
+
+/// DTLS as the outside sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecureState {
+    New,
+    Connecting,
+    Connected,
+    Closed,
+    Failed,
+}
+
+/// A connection that is closed once what is queued has been handed over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Closing {
+    pub(super) until: Instant,
+    pub(super) reason: DisconnectReason,
 }
 
 /// What the layer above is told.

@@ -1,334 +1,394 @@
-//! DTLS inside the engine: the association starts on the selected pair, the peer's certificate is
-//! checked before anything else happens, then the SRTP keys are installed.
+//! DTLS inside the engine: the association with the peer, and whether its certificate is the one
+//! that was announced.
 
+use std::ops::Range;
 use std::time::Instant;
 
-use super::certificate;
+use bytes::Bytes;
+use tracing::Span;
+
+use super::certificate::{self, Certificate};
 use super::dtls::{
-    Announced, DtlsConfig, DtlsEvent, DtlsRole, DtlsTransport, KeyingMaterial, RtcDtls, SrtpProfile,
+    Announced, DtlsConfig, DtlsCounters, DtlsEvent, DtlsRole, DtlsTransport, KeyingMaterial,
+    RtcDtls, SrtpProfile,
 };
+use super::early::EarlyHellos;
+use super::events::Events;
 use super::ice::Role;
-use super::srtp::Srtp;
-use super::{Engine, EngineEvent, EngineState};
+use super::model::{EngineConfig, EngineEvent, Identity, SecureState};
+use super::outgoing::Outlet;
 use crate::error::{DisconnectReason, DtlsFailure};
 use crate::trace;
 
-/// How the peer's certificate is judged (conformance row G18).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Identity {
-    /// It must match a signalled fingerprint; sha-1 and md5 count only when `allow_weak`. With
-    /// `all` it must match every one.
-    Pinned { allow_weak: bool, all: bool },
-    /// The application looks at it and calls `accept_peer`; until then nothing flows.
-    Deferred,
-    /// Any certificate. For tests.
-    Insecure,
-}
-
-/// DTLS as the outside sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SecureState {
-    New,
-    Connecting,
-    Connected,
-    Closed,
-    Failed,
-}
-
-impl SrtpProfile {
-    /// Bytes that protection adds to an RTP packet: the tag (RFC 3711 section 4.2, RFC 7714
-    /// section 13.2).
-    pub(super) fn rtp_overhead(self) -> usize {
-        match self {
-            Self::AeadAes128Gcm | Self::AeadAes256Gcm => 16,
-            Self::Aes128CmHmacSha1_80 => 10,
-        }
-    }
-
-    /// The same for RTCP: the tag and the index with the E bit.
-    pub(super) fn rtcp_overhead(self) -> usize {
-        self.rtp_overhead() + 4
-    }
-}
-
-/// The state of the secured transport.
+/// The secured transport.
 pub(crate) struct Secure {
+    /// The connection in the log.
+    span: Span,
+    certificate: Certificate,
     identity: Identity,
     state: SecureState,
-    fingerprints: Vec<(String, Vec<u8>)>,
+    /// The role that this side states, and that of the peer.
+    own_role: Option<DtlsRole>,
     peer_role: Option<DtlsRole>,
+    /// The role that this side has.
+    role: Option<DtlsRole>,
+    profiles: Vec<SrtpProfile>,
+    pub(super) dtls: Option<Box<dyn DtlsTransport>>,
+    early: EarlyHellos,
+    early_dropped: u64,
+    fingerprints: Vec<(String, Vec<u8>)>,
     peer_certificate: Option<Vec<u8>>,
     cipher_suite: Option<&'static str>,
-    pub(super) srtp_profile: Option<SrtpProfile>,
-    /// Keys that wait for `accept_peer`.
+    /// Keys that wait for `accept`.
     pending: Option<KeyingMaterial>,
     accepted: bool,
     failure: Option<DtlsFailure>,
 }
 
+/// What concerns the other parts of the engine.
+pub(super) enum SecureNews {
+    /// The peer is the right one: the keys, if any were agreed.
+    Accepted(Option<KeyingMaterial>),
+    /// The content of a record.
+    Data(Bytes),
+    PeerClosed,
+    Failed(DisconnectReason),
+}
+
 impl Secure {
-    pub(crate) fn new(identity: Identity) -> Self {
+    pub(super) fn new(config: &EngineConfig) -> Self {
         Self {
-            identity,
+            span: config.span.clone(),
+            certificate: config.certificate.clone(),
+            identity: config.identity,
             state: SecureState::New,
-            fingerprints: Vec::new(),
+            own_role: config.dtls_role,
             peer_role: None,
+            role: None,
+            profiles: SrtpProfile::ALL.to_vec(),
+            dtls: None,
+            early: EarlyHellos::default(),
+            early_dropped: 0,
+            fingerprints: Vec::new(),
             peer_certificate: None,
             cipher_suite: None,
-            srtp_profile: None,
             pending: None,
             accepted: false,
             failure: None,
         }
     }
 
-    pub(crate) fn accepted(&self) -> bool {
-        self.accepted
-    }
-}
+    // ---- what signalling says -------------------------------------------------------------
 
-impl Engine {
     /// The fingerprints that signalling says the peer's certificate has.
     pub(crate) fn set_remote_fingerprints(&mut self, fingerprints: Vec<(String, Vec<u8>)>) {
-        self.secure.fingerprints = fingerprints;
-    }
-
-    /// The role that the peer has stated, if any; one of our own wins.
-    pub(crate) fn set_remote_dtls_role(&mut self, role: Option<DtlsRole>) {
-        self.secure.peer_role = role;
-    }
-
-    /// The role that this side states, `None` when it goes by ICE role or by what the peer states.
-    pub(crate) fn stated_dtls_role(&self) -> Option<DtlsRole> {
-        self.config.dtls_role
-    }
-
-    /// The role that both sides state.
-    pub(super) fn common_dtls_role(&self) -> Option<DtlsRole> {
-        let peer = self.secure.peer_role;
-        self.config.dtls_role.filter(|role| Some(*role) == peer)
+        self.fingerprints = fingerprints;
     }
 
     pub(crate) fn has_remote_fingerprints(&self) -> bool {
-        !self.secure.fingerprints.is_empty()
+        !self.fingerprints.is_empty()
     }
 
+    /// The role that the peer has stated, if any; one of our own wins.
+    pub(crate) fn set_remote_role(&mut self, role: Option<DtlsRole>) {
+        self.peer_role = role;
+    }
+
+    /// The role that this side states, `None` when it goes by ICE role or by what the peer states.
+    pub(crate) fn stated_role(&self) -> Option<DtlsRole> {
+        self.own_role
+    }
+
+    /// The role that both sides state.
+    pub(super) fn common_role(&self) -> Option<DtlsRole> {
+        self.own_role.filter(|role| Some(*role) == self.peer_role)
+    }
+
+    pub(super) fn set_profiles(&mut self, profiles: Vec<SrtpProfile>) {
+        self.profiles = profiles;
+    }
+
+    // ---- views ----------------------------------------------------------------------------
+
     pub(crate) fn identity(&self) -> Identity {
-        self.secure.identity
+        self.identity
+    }
+
+    pub(crate) fn state(&self) -> SecureState {
+        self.state
+    }
+
+    /// The role that this side has, once the association begins.
+    pub(crate) fn role(&self) -> Option<DtlsRole> {
+        self.role
+    }
+
+    /// The profiles to negotiate.
+    pub(super) fn profiles(&self) -> &[SrtpProfile] {
+        &self.profiles
     }
 
     /// DER of the peer's certificate, once the handshake is done.
     pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
-        self.secure.peer_certificate.as_deref()
+        self.peer_certificate.as_deref()
     }
 
-    pub(crate) fn secure_state(&self) -> SecureState {
-        self.secure.state
+    pub(super) fn accepted(&self) -> bool {
+        self.accepted
     }
 
     /// Why DTLS failed, if it did.
-    pub(crate) fn dtls_failure(&self) -> Option<&DtlsFailure> {
-        self.secure.failure.as_ref()
+    pub(crate) fn failure(&self) -> Option<&DtlsFailure> {
+        self.failure.as_ref()
     }
 
     pub(crate) fn cipher_suite(&self) -> Option<&'static str> {
-        self.secure.cipher_suite
+        self.cipher_suite
     }
 
-    pub(crate) fn srtp_profile(&self) -> Option<SrtpProfile> {
-        self.secure.srtp_profile
+    pub(crate) fn counters(&self) -> DtlsCounters {
+        self.dtls
+            .as_ref()
+            .map(|dtls| dtls.counters())
+            .unwrap_or_default()
     }
 
-    /// Deferred identity: lets media flow. False when there is nothing to accept.
-    pub(crate) fn accept_peer(&mut self, now: Instant) -> bool {
-        if self.secure.peer_certificate.is_none()
-            || self.secure.accepted
-            || self.state == EngineState::Closed
-        {
-            return false;
+    /// Datagrams that came before the association, and were dropped.
+    pub(super) fn early_dropped(&self) -> u64 {
+        self.early_dropped
+    }
+
+    /// Bytes of those that are kept.
+    pub(super) fn early_bytes(&self) -> usize {
+        self.early.bytes()
+    }
+
+    // ---- the association ------------------------------------------------------------------
+
+    pub(super) fn is_started(&self) -> bool {
+        self.dtls.is_some()
+    }
+
+    /// Begins the association; gives the role that this side has in it.
+    ///
+    /// # Errors
+    ///
+    /// Why the connection ends: both sides state one role, or the association cannot be made.
+    pub(super) fn start(
+        &mut self,
+        now: Instant,
+        ice_role: Option<Role>,
+        events: &mut Events,
+    ) -> Result<DtlsRole, DisconnectReason> {
+        let agreed = self.peer_role.map(DtlsRole::opposite);
+        let role = self.own_role.or(agreed).unwrap_or(match ice_role {
+            // Conformance row G35: the controlled side is the client.
+            Some(Role::Controlled) => DtlsRole::Client,
+            Some(Role::Controlling) | None => DtlsRole::Server,
+        });
+        self.role = Some(role);
+        if let Some(role) = self.common_role() {
+            return Err(self.fail(role.of_both(), events));
         }
-        let keys = self.secure.pending.take();
-        self.install(now, keys);
-        self.update_connected(now);
-        true
+        let config = DtlsConfig {
+            srtp_profiles: self.profiles.clone(),
+            announced: self.announced(),
+            span: self.span.clone(),
+            ..DtlsConfig::default()
+        };
+        match RtcDtls::new(&self.certificate, role, config) {
+            Ok(mut dtls) => {
+                dtls.start(now);
+                for datagram in self.early.take() {
+                    dtls.handle_datagram(now, &datagram);
+                }
+                self.dtls = Some(Box::new(dtls));
+                tracing::debug!(target: trace::DTLS, parent: &self.span, ?role, "the handshake begins");
+                self.set_state(SecureState::Connecting, events);
+                Ok(role)
+            }
+            Err(error) => {
+                tracing::warn!(target: trace::DTLS, parent: &self.span, %error, "the association could not be made");
+                Err(self.fail(DtlsFailure::Internal, events))
+            }
+        }
     }
 
-    pub(super) fn start_dtls(&mut self, now: Instant) {
-        let agreed = self.secure.peer_role.map(DtlsRole::opposite);
-        let role = self
-            .config
-            .dtls_role
-            .or(agreed)
-            .unwrap_or(match self.ice.role() {
-                // Conformance row G35: the controlled side is the client.
-                Some(Role::Controlled) => DtlsRole::Client,
-                Some(Role::Controlling) | None => DtlsRole::Server,
-            });
-        self.dtls_role = Some(role);
-        self.data.set_dtls_client(role == DtlsRole::Client);
-        let allow_weak = match self.secure.identity {
+    fn announced(&self) -> Option<Announced> {
+        let allow_weak = match self.identity {
             Identity::Pinned { allow_weak, .. } => Some(allow_weak),
             Identity::Deferred => self.has_remote_fingerprints().then_some(false),
             Identity::Insecure => None,
         };
-        let announced = allow_weak.map(|allow_weak| Announced {
-            fingerprints: self.secure.fingerprints.clone(),
+        allow_weak.map(|allow_weak| Announced {
+            fingerprints: self.fingerprints.clone(),
             allow_weak,
-        });
-        let config = DtlsConfig {
-            srtp_profiles: self.srtp_profiles.clone(),
-            announced,
-            span: self.config.span.clone(),
-            ..DtlsConfig::default()
-        };
-        if let Some(role) = self.common_dtls_role() {
-            return self.fail_secure(now, role.of_both());
-        }
-        match RtcDtls::new(&self.config.certificate, role, config) {
-            Ok(mut dtls) => {
-                dtls.start(now);
-                for datagram in self.early_dtls.take() {
-                    dtls.handle_datagram(now, &datagram);
-                }
-                self.dtls = Some(Box::new(dtls));
-                tracing::debug!(target: trace::DTLS, parent: &self.config.span, ?role, "the handshake begins");
-                self.set_secure_state(SecureState::Connecting);
-            }
-            Err(error) => {
-                tracing::warn!(target: trace::DTLS, parent: &self.config.span, %error, "the association could not be made");
-                self.fail_secure(now, DtlsFailure::Internal);
-            }
+        })
+    }
+
+    /// As [`DtlsTransport::open_data`].
+    pub(super) fn open_data(&mut self, data: &mut [u8], at: &mut usize) -> Option<Range<usize>> {
+        self.dtls.as_mut()?.open_data(data, at)
+    }
+
+    /// What is no data; before there is an association, hellos are kept.
+    pub(super) fn handle_datagram(&mut self, now: Instant, data: &[u8]) {
+        match &mut self.dtls {
+            Some(dtls) => dtls.handle_datagram(now, data),
+            None => self.early_dropped += self.early.keep(data),
         }
     }
 
-    /// Whether there was more than data: then other layers may have something to say.
-    pub(super) fn handle_dtls(&mut self, now: Instant, data: &mut [u8]) -> bool {
-        let mut at = 0;
-        while let Some(content) = self
-            .dtls
-            .as_mut()
-            .and_then(|dtls| dtls.open_data(data, &mut at))
-        {
-            if let Some(packet) = data.get(content).filter(|packet| !packet.is_empty()) {
-                self.handle_sctp(now, packet);
-            }
-        }
-        let data = data.get(at..).unwrap_or_default();
-        if at > 0 && data.is_empty() {
-            return false;
-        }
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
         if let Some(dtls) = &mut self.dtls {
-            dtls.handle_datagram(now, data);
-        } else {
-            self.counters.early_dtls += self.early_dtls.keep(data);
+            dtls.handle_timeout(now);
         }
-        true
     }
 
-    pub(super) fn poll_dtls_events(&mut self, now: Instant) {
-        while let Some(event) = self.dtls.as_mut().and_then(|dtls| dtls.poll_event()) {
-            match event {
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.dtls.as_ref().and_then(|dtls| dtls.poll_timeout())
+    }
+
+    /// The peer answered an authenticated check of the path then.
+    pub(super) fn path_proved(&mut self, at: Option<Instant>) {
+        if let (Some(dtls), Some(at)) = (&mut self.dtls, at) {
+            dtls.path_proved(at);
+        }
+    }
+
+    /// Whether such an answer is wanted now.
+    pub(super) fn asks_for_proof(&mut self) -> bool {
+        self.dtls.as_mut().is_some_and(|dtls| dtls.asks_for_proof())
+    }
+
+    /// Moves the datagrams of the handshake out.
+    pub(super) fn flush(&mut self, outlet: Option<Outlet<'_>>) {
+        let (Some(dtls), Some(mut outlet)) = (&mut self.dtls, outlet) else {
+            return;
+        };
+        while let Some(datagram) = dtls.poll_transmit() {
+            outlet.push(&datagram);
+        }
+    }
+
+    /// Takes what the association has to say, up to the next that concerns other parts.
+    pub(super) fn poll(&mut self, events: &mut Events) -> Option<SecureNews> {
+        loop {
+            match self.dtls.as_mut()?.poll_event()? {
                 DtlsEvent::Connected {
                     peer_certificate,
                     srtp,
                     cipher_suite,
-                } => self.on_handshake(now, peer_certificate, srtp, cipher_suite),
-                DtlsEvent::Data(packet) => self.handle_sctp(now, &packet),
-                DtlsEvent::PeerClosed => {
-                    self.set_secure_state(SecureState::Closed);
-                    self.close(now, DisconnectReason::RemoteClosed);
+                } => {
+                    let news = self.on_handshake(peer_certificate, srtp, cipher_suite, events);
+                    if news.is_some() {
+                        return news;
+                    }
                 }
-                DtlsEvent::Failed(failure) => self.fail_secure(now, failure),
-            }
-            if self.state == EngineState::Closed {
-                return;
+                DtlsEvent::Data(packet) => return Some(SecureNews::Data(packet)),
+                DtlsEvent::PeerClosed => {
+                    self.set_state(SecureState::Closed, events);
+                    return Some(SecureNews::PeerClosed);
+                }
+                DtlsEvent::Failed(failure) => {
+                    return Some(SecureNews::Failed(self.fail(failure, events)));
+                }
             }
         }
     }
+
+    // ---- the identity ---------------------------------------------------------------------
 
     /// RFC 8122 section 6.2: the certificate must match before anything is done with the peer.
     fn on_handshake(
         &mut self,
-        now: Instant,
         peer_certificate: Vec<u8>,
         keys: Option<KeyingMaterial>,
         cipher_suite: &'static str,
-    ) {
-        let verdict = match self.secure.identity {
-            Identity::Pinned { allow_weak, all } => {
-                let announced = &self.secure.fingerprints;
-                certificate::verify(&peer_certificate, announced, allow_weak)
-                    && (!all || certificate::matches_all(&peer_certificate, announced))
-            }
-            // A fingerprint that was signalled is enforced, whoever decides afterwards.
-            Identity::Deferred if self.has_remote_fingerprints() => {
-                certificate::verify(&peer_certificate, &self.secure.fingerprints, false)
-            }
-            Identity::Deferred | Identity::Insecure => true,
-        };
-        self.secure.peer_certificate = Some(peer_certificate);
-        self.secure.cipher_suite = Some(cipher_suite);
+        events: &mut Events,
+    ) -> Option<SecureNews> {
+        let verdict = self.is_announced(&peer_certificate);
+        self.peer_certificate = Some(peer_certificate);
+        self.cipher_suite = Some(cipher_suite);
         if !verdict {
-            self.fail_secure(now, DtlsFailure::FingerprintMismatch);
-            return;
+            let reason = self.fail(DtlsFailure::FingerprintMismatch, events);
+            return Some(SecureNews::Failed(reason));
         }
         tracing::info!(
             target: trace::DTLS,
-            parent: &self.config.span,
+            parent: &self.span,
             cipher = cipher_suite,
-            role = ?self.dtls_role,
-            identity = ?self.secure.identity,
+            role = ?self.role,
+            identity = ?self.identity,
             "DTLS is established"
         );
-        self.set_secure_state(SecureState::Connected);
-        if self.secure.identity == Identity::Deferred {
-            self.secure.pending = keys;
-            self.events.push_back(EngineEvent::PeerCertificate);
-        } else {
-            self.install(now, keys);
-            self.update_connected(now);
+        self.set_state(SecureState::Connected, events);
+        if self.identity == Identity::Deferred {
+            self.pending = keys;
+            events.push(EngineEvent::PeerCertificate);
+            return None;
+        }
+        self.accepted = true;
+        Some(SecureNews::Accepted(keys))
+    }
+
+    fn is_announced(&self, peer_certificate: &[u8]) -> bool {
+        let announced = &self.fingerprints;
+        match self.identity {
+            Identity::Pinned { allow_weak, all } => {
+                certificate::verify(peer_certificate, announced, allow_weak)
+                    && (!all || certificate::matches_all(peer_certificate, announced))
+            }
+            // A fingerprint that was signalled is enforced, whoever decides afterwards.
+            Identity::Deferred if self.has_remote_fingerprints() => {
+                certificate::verify(peer_certificate, announced, false)
+            }
+            Identity::Deferred | Identity::Insecure => true,
         }
     }
 
-    fn install(&mut self, now: Instant, keys: Option<KeyingMaterial>) {
-        self.secure.accepted = true;
-        let Some(keys) = keys else { return };
-        match Srtp::new(&keys) {
-            Ok(srtp) => {
-                self.secure.srtp_profile = Some(keys.profile);
-                self.srtp = Some(srtp);
-                tracing::info!(
-                    target: trace::SRTP,
-                    parent: &self.config.span,
-                    profile = ?keys.profile,
-                    "SRTP is established"
-                );
-            }
-            Err(error) => {
-                tracing::warn!(target: trace::SRTP, parent: &self.config.span, %error, "the keys could not be installed");
-                self.fail_secure(now, DtlsFailure::Internal);
-            }
+    /// Deferred identity: takes the peer as the right one, and gives the keys, if any were agreed.
+    /// `None` when there is nothing to accept.
+    pub(super) fn accept(&mut self) -> Option<Option<KeyingMaterial>> {
+        if self.peer_certificate.is_none() || self.accepted {
+            return None;
         }
+        self.accepted = true;
+        Some(self.pending.take())
     }
 
-    pub(super) fn fail_secure(&mut self, now: Instant, failure: DtlsFailure) {
+    // ---- the end --------------------------------------------------------------------------
+
+    /// Notes that DTLS failed; gives why the connection ends.
+    pub(super) fn fail(&mut self, failure: DtlsFailure, events: &mut Events) -> DisconnectReason {
         let reason = match failure {
             DtlsFailure::FingerprintMismatch => DisconnectReason::FingerprintMismatch,
             _ => DisconnectReason::DtlsFailed,
         };
-        tracing::warn!(target: trace::DTLS, parent: &self.config.span, cause = %failure, "DTLS failed");
-        self.secure.failure = Some(failure.clone());
-        self.events.push_back(EngineEvent::DtlsFailure(failure));
-        self.set_secure_state(SecureState::Failed);
-        self.secure.accepted = false;
-        self.srtp = None;
-        self.close(now, reason);
+        tracing::warn!(target: trace::DTLS, parent: &self.span, cause = %failure, "DTLS failed");
+        self.failure = Some(failure.clone());
+        events.push(EngineEvent::DtlsFailure(failure));
+        self.set_state(SecureState::Failed, events);
+        self.accepted = false;
+        reason
     }
 
-    fn set_secure_state(&mut self, state: SecureState) {
-        if self.secure.state != state {
-            self.secure.state = state;
-            self.events.push_back(EngineEvent::Secure(state));
+    /// Queues the goodbye.
+    pub(super) fn close(&mut self, now: Instant) {
+        if let Some(dtls) = &mut self.dtls {
+            dtls.close(now);
+        }
+    }
+
+    /// Forgets the association without a goodbye.
+    pub(super) fn abandon(&mut self) {
+        self.dtls = None;
+    }
+
+    fn set_state(&mut self, state: SecureState, events: &mut Events) {
+        if self.state != state {
+            self.state = state;
+            events.push(EngineEvent::Secure(state));
         }
     }
 }

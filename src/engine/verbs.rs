@@ -1,17 +1,207 @@
-//! What the application does with a connection beside opening and closing it.
+//! What the application and signalling do with a connection.
 
-use std::time::{Duration, Instant};
+use std::net::SocketAddr;
+use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Engine;
-use super::data::{
-    ChannelKey, ChannelSpec, ClosedBecause, DataCounters, DataEvent, MessageKind, SendData,
-};
-use super::sctp::Unread;
+use super::data::{ChannelKey, ChannelSpec, ClosedBecause, DataEvent, MessageKind, SendData};
+use super::dtls::SrtpProfile;
+use super::ice::{Candidate, Credentials};
+use super::machine::Engine;
+use super::media::{Media, OutgoingRtp, ReceiverSpec, RtxStream, SendOutcome};
+use super::model::EngineState;
+use super::outgoing::Outlet;
+use super::secure::Secure;
 use crate::error::Result;
+use crate::rtp::{KeyframeRequest, ReceiverId, RtpPacket};
+use crate::trace;
 
 impl Engine {
+    // ---- the path -------------------------------------------------------------------------
+
+    pub(crate) fn withdraw_local_base(&mut self, now: Instant, base: SocketAddr) {
+        self.ice.withdraw_local_base(now, base);
+        self.advance(now);
+    }
+
+    pub(crate) fn add_local_candidate(&mut self, now: Instant, candidate: Candidate) {
+        self.ice.add_local_candidate(now, candidate);
+        self.advance(now);
+    }
+
+    /// A local address is no longer there.
+    pub(crate) fn remove_local_base(&mut self, now: Instant, base: SocketAddr) {
+        self.ice.remove_local_base(now, base);
+        self.advance(now);
+    }
+
+    pub(crate) fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
+        self.ice.add_remote_candidate(now, candidate);
+        self.advance(now);
+    }
+
+    /// The same of one that names the peer's credentials, known or not.
+    pub(crate) fn add_remote_candidate_of(
+        &mut self,
+        now: Instant,
+        candidate: Candidate,
+        ufrag: &str,
+    ) {
+        self.ice.add_remote_candidate_of(now, candidate, ufrag);
+        self.advance(now);
+    }
+
+    /// The peer is a lite ICE agent; to be said before its credentials.
+    pub(crate) fn set_remote_lite(&mut self, lite: bool) {
+        self.ice.set_remote_lite(lite);
+    }
+
+    /// False for those of before a restart of the peer, which change nothing.
+    pub(crate) fn set_remote_credentials(&mut self, now: Instant, remote: Credentials) -> bool {
+        let news = self.ice.set_remote_credentials(now, remote);
+        self.advance(now);
+        news
+    }
+
+    pub(crate) fn end_of_remote_candidates(&mut self, now: Instant) {
+        self.ice.end_of_remote_candidates(now);
+        self.advance(now);
+    }
+
+    pub(crate) fn end_of_local_candidates(&mut self, now: Instant) {
+        self.ice.end_of_local_candidates(now);
+        self.advance(now);
+    }
+
+    /// Starts connectivity checks; repeated calls do nothing.
+    pub(crate) fn connect(&mut self, now: Instant) {
+        if self.state == EngineState::New {
+            self.set_state(EngineState::Searching);
+            tracing::info!(target: trace::CONNECTION, parent: &self.span, "looks for a path");
+            self.ice.start(now);
+            if let Some(role) = self.secure.common_role() {
+                return self.fail_secure(now, role.of_both());
+            }
+            self.advance(now);
+        }
+    }
+
+    /// ICE restart with new local credentials; the path in use stays until a new one is selected.
+    pub(crate) fn restart(&mut self, now: Instant, local: Credentials) {
+        if self.state != EngineState::Closed {
+            tracing::info!(target: trace::ICE, parent: &self.span, ufrag = local.ufrag, "restart");
+            self.ice.restart(now, local);
+            self.advance(now);
+        }
+    }
+
+    /// An ICE server gave a candidate, or did not.
+    pub(crate) fn note_server(&mut self, answered: bool) {
+        self.servers.note(answered);
+    }
+
+    // ---- the peer -------------------------------------------------------------------------
+
+    /// What signalling says of the peer's DTLS.
+    pub(crate) fn secure_mut(&mut self) -> &mut Secure {
+        &mut self.secure
+    }
+
+    /// The profiles to negotiate; false once ICE has begun, when it is too late.
+    pub(crate) fn set_srtp_profiles(&mut self, profiles: Vec<SrtpProfile>) -> bool {
+        let in_time = self.state == EngineState::New || profiles == self.secure.profiles();
+        if in_time {
+            self.secure.set_profiles(profiles);
+        }
+        in_time
+    }
+
+    /// Deferred identity: lets media flow. False when there is nothing to accept.
+    pub(crate) fn accept_peer(&mut self, now: Instant) -> bool {
+        if self.state == EngineState::Closed {
+            return false;
+        }
+        let Some(keys) = self.secure.accept() else {
+            return false;
+        };
+        self.on_accepted(now, keys);
+        true
+    }
+
+    // ---- media ----------------------------------------------------------------------------
+
+    /// What concerns media alone, and has nothing to send at once.
+    pub(crate) fn media_mut(&mut self) -> &mut Media {
+        &mut self.media
+    }
+
+    /// As [`Media::send`], on the path in use.
+    pub(crate) fn send_rtp(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        packet: &OutgoingRtp<'_>,
+    ) -> Result<SendOutcome> {
+        match Outlet::new(&mut self.out, self.ice.send_path()) {
+            Some(outlet) => self.media.send(now, ssrc, packet, outlet),
+            None => Ok(SendOutcome::NotConnected),
+        }
+    }
+
+    /// As [`Media::remove_sender`]; the BYE goes out at once.
+    pub(crate) fn remove_sender(&mut self, now: Instant, ssrc: u32) {
+        if self.media.remove_sender(ssrc) {
+            self.advance(now);
+        }
+    }
+
+    /// As [`Media::set_sender_repair`].
+    pub(crate) fn set_sender_repair(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        resend: bool,
+        rtx: Option<RtxStream>,
+    ) -> Result<()> {
+        self.media.set_sender_repair(ssrc, resend, rtx)?;
+        self.advance(now);
+        Ok(())
+    }
+
+    /// As [`Media::add_receiver`].
+    pub(crate) fn add_receiver(&mut self, now: Instant, spec: ReceiverSpec) -> Result<ReceiverId> {
+        self.media.add_receiver(now, spec, &mut self.events)
+    }
+
+    /// As [`Media::update_receiver`].
+    pub(crate) fn update_receiver(
+        &mut self,
+        now: Instant,
+        id: ReceiverId,
+        spec: ReceiverSpec,
+    ) -> Result<()> {
+        self.media.update_receiver(now, id, spec, &mut self.events)
+    }
+
+    /// As [`Media::request_keyframe`]; the request goes out as soon as RTCP may.
+    pub(crate) fn request_keyframe(
+        &mut self,
+        now: Instant,
+        id: ReceiverId,
+        request: KeyframeRequest,
+    ) {
+        self.media.request_keyframe(now, id, request);
+        self.advance(now);
+    }
+
+    /// The next media packets of one declared receiver, at least one.
+    pub(crate) fn poll_packets(
+        &mut self,
+    ) -> Option<(ReceiverId, impl Iterator<Item = RtpPacket> + '_)> {
+        self.media.poll_packets()
+    }
+
     // ---- data channels --------------------------------------------------------------------
 
     /// Makes a channel; it opens as soon as the association is there.
@@ -63,30 +253,6 @@ impl Engine {
         self.data.told(now);
         self.data.window_opened(now);
         self.poll_data(now);
-    }
-
-    /// Round-trip time as SCTP measures it.
-    pub(crate) fn data_rtt(&self) -> Option<Duration> {
-        self.data.rtt()
-    }
-
-    /// The largest datagram that carries data at present, in bytes.
-    pub(crate) fn largest_data_datagram(&self) -> Option<usize> {
-        self.data.largest_datagram(self.dtls.as_deref())
-    }
-
-    /// The largest message taken from the peer, in bytes.
-    pub(crate) fn max_message_size(&self) -> usize {
-        self.data.max_message_size()
-    }
-
-    /// Where the bytes are counted that the application has not read.
-    pub(crate) fn unread(&self) -> Unread {
-        self.data.unread().clone()
-    }
-
-    pub(crate) fn data_counters(&self) -> DataCounters {
-        self.data.counters()
     }
 
     pub(crate) fn poll_data_event(&mut self) -> Option<DataEvent> {

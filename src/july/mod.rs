@@ -62,7 +62,7 @@ impl RTCConnection {
             RTCSide::Remote => self.remote(),
             RTCSide::Local => {
                 let mut local = self.local();
-                local.cname = Some(self.shared().lock().engine.cname().to_owned());
+                local.cname = Some(self.shared().lock().engine.media().cname().to_owned());
                 Some(local)
             }
         }
@@ -98,7 +98,7 @@ impl RTCConnection {
         }
         self.shared().open(|state| {
             if let Some(cname) = &local.cname {
-                state.engine.set_cname(cname.clone());
+                state.engine.media_mut().set_cname(cname.clone());
             }
             Ok(())
         })?;

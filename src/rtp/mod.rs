@@ -47,7 +47,7 @@ pub use packet::{RtpExtensions, RtpPacket};
 pub(crate) use cname::cname_from_random;
 pub(crate) use declaration::{Declaration, ReceiverId};
 pub(crate) use demux::is_rtcp;
-pub(crate) use event::{KeyframeRequest, RtpConfig, RtpEvent};
+pub(crate) use event::{KeyframeRequest, RtcpCounters, RtpConfig, RtpEvent};
 pub(crate) use extensions::{
     ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, ExtensionMap, MID, RID, decode_csrc_audio_levels,
     encode_abs_send_time,

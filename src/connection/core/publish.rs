@@ -66,6 +66,7 @@ impl ConnectionShared {
             EngineEvent::PeerCertificate => {
                 let fingerprint = state
                     .engine
+                    .secure()
                     .peer_certificate()
                     .and_then(|der| fingerprints(der, HashAlgorithm::ALL));
                 if let Some(fingerprint) = fingerprint {

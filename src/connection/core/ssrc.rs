@@ -24,11 +24,11 @@ impl ConnectionState {
         let of_old = |(_, track): &(&u32, &mut SendingTrack)| track.ssrc == old;
         let (&key, track) = self.sending.iter_mut().find(of_old).ok_or_else(removed)?;
         let (clock_rate, mid) = (track.clock_rate(), track.mux_id.clone());
-        self.engine.add_sender(new, clock_rate, mid)?;
+        self.engine.media_mut().add_sender(new, clock_rate, mid)?;
         self.engine.remove_sender(now, old);
         track.ssrc = new;
         track.rtx_ssrc = rtx;
-        if let Some(next) = self.engine.next_sequence(new) {
+        if let Some(next) = self.engine.media().next_sequence(new) {
             track.go_on_with(next);
         }
         self.sync_encodings(key);

@@ -82,6 +82,7 @@ impl ConnectionState {
             ));
         }
         self.engine
+            .media_mut()
             .restrict_extensions(&receive.header_extensions, &send.header_extensions);
         self.receive_restrictions = receive;
         self.send_restrictions = send;
@@ -101,7 +102,7 @@ impl ConnectionState {
     }
 
     pub(super) fn deliver_packets(&mut self) {
-        let level_id = self.engine.extensions().csrc_audio_level;
+        let level_id = self.engine.media().extensions().csrc_audio_level;
         while let Some((id, packets)) = self.engine.poll_packets() {
             self.receiving.deliver(id, packets, level_id);
         }

@@ -66,7 +66,7 @@ impl ConnectionState {
                             "the SSRC of encoding {label} belongs to another track"
                         )));
                     }
-                    let level = self.engine.audio_level_id();
+                    let level = self.engine.media().audio_level_id();
                     let budget = self.receiving.budget();
                     let track = ReceivingTrack::new(&layer, level, origin.clone(), id, budget);
                     self.receiving.insert_layer(id, track);

@@ -141,9 +141,9 @@ impl Receiving {
         engine: &'a Engine,
     ) -> impl Iterator<Item = HeardSource> + 'a {
         self.tracks.iter().flat_map(move |(&id, receiving)| {
-            let ssrcs = engine.receiver_ssrcs(id).iter();
+            let ssrcs = engine.media().receiver_ssrcs(id).iter();
             ssrcs.map(move |&ssrc| {
-                let red = engine.red_counters(id, ssrc);
+                let red = engine.media().red_counters(id, ssrc);
                 heard_source(&receiving.description, &receiving.track, ssrc, red)
             })
         })
@@ -188,7 +188,7 @@ impl Receiving {
         self.tracks
             .iter()
             .filter(|(_, receiving)| receiving.tracks().any(|track| tracks.contains(track)))
-            .flat_map(|(&id, _)| engine.receiver_ssrcs(id).iter().copied())
+            .flat_map(|(&id, _)| engine.media().receiver_ssrcs(id).iter().copied())
             .collect()
     }
 

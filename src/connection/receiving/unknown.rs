@@ -18,12 +18,12 @@ impl ConnectionShared {
     /// Announces sources that nobody declared. When 64 announcements wait, the rest comes with
     /// later packets.
     pub(crate) fn publish_unknown(&self, state: &mut ConnectionState) {
-        while let Some(packet) = state.engine.poll_unknown() {
+        while let Some(packet) = state.engine.media_mut().poll_unknown() {
             let ssrc = packet.ssrc;
             let event = RTCConnectionEvent::UnknownTrack(state.describe_unknown(&packet));
             let same = |event: &_| matches!(event, RTCConnectionEvent::UnknownTrack(_));
             if !self.events.push_limited(event, MAX_WAITING, same) {
-                state.engine.announce_later(ssrc);
+                state.engine.media_mut().announce_later(ssrc);
             }
         }
     }
@@ -31,7 +31,7 @@ impl ConnectionShared {
 
 impl ConnectionState {
     fn describe_unknown(&self, packet: &RtpPacket) -> UnknownTrack {
-        let ids = self.engine.extensions();
+        let ids = self.engine.media().extensions();
         let text = |id: Option<u8>| {
             let value = packet.extensions.get(id?)?;
             let text = std::str::from_utf8(value).ok()?;

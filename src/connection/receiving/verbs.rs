@@ -64,6 +64,7 @@ impl RTCConnection {
             let description = first_of(description);
             state
                 .engine
+                .media_mut()
                 .learn_extensions(&description.header_extensions);
             let id = state
                 .engine
@@ -81,7 +82,7 @@ impl RTCConnection {
                     known
                 }
                 Entry::Vacant(free) => {
-                    let level = state.engine.audio_level_id();
+                    let level = state.engine.media().audio_level_id();
                     let origin = origin.clone();
                     free.insert(ReceivingTrack::new(
                         &description,
@@ -173,7 +174,7 @@ impl RTCConnection {
                 .iter()
                 .find(|(id, receiving)| {
                     receiving.description.ssrc == Some(ssrc)
-                        || state.engine.receiver_ssrcs(**id).contains(&ssrc)
+                        || state.engine.media().receiver_ssrcs(**id).contains(&ssrc)
                 })
                 .map(|(&id, _)| id);
             Ok(id.map(|id| state.remove_receiving(id)).is_some())
@@ -208,7 +209,7 @@ impl ConnectionState {
         for (_, layer) in self.receiving.layers_of(id) {
             self.remove_receiving(layer);
         }
-        self.engine.remove_receiver(Instant::now(), id);
+        self.engine.media_mut().remove_receiver(Instant::now(), id);
         if self.receiving.is_connected(id) {
             self.receiving.disconnected(id);
         }

@@ -82,7 +82,10 @@ impl ConnectionState {
         let carrier = self.carrier_of(key)?;
         let track = self.sending.get_mut(&carrier)?;
         let source = track.dtmf.as_ref()?.source.clone();
-        let encoded = self.engine.encode_extensions(&track.rtp_ext_headers, None);
+        let encoded = self
+            .engine
+            .media()
+            .encode_extensions(&track.rtp_ext_headers, None);
         let mut wire = Wire {
             now,
             engine: &mut self.engine,
@@ -160,7 +163,10 @@ impl ConnectionState {
             if track.dtmf_timeout().is_none_or(|due| due > now) {
                 continue;
             }
-            let encoded = self.engine.encode_extensions(&track.rtp_ext_headers, None);
+            let encoded = self
+                .engine
+                .media()
+                .encode_extensions(&track.rtp_ext_headers, None);
             let mut wire = Wire {
                 now,
                 engine: &mut self.engine,

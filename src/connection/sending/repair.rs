@@ -28,8 +28,8 @@ impl ConnectionState {
             mid: track.mux_id.clone(),
             streams: track.msid.clone(),
         };
-        self.engine.label_sender(ssrc, label);
-        self.engine.set_sender_red(ssrc, red);
+        self.engine.media_mut().label_sender(ssrc, label);
+        self.engine.media_mut().set_sender_red(ssrc, red);
         self.engine
             .set_sender_repair(Instant::now(), ssrc, resend, rtx)
     }

@@ -112,7 +112,9 @@ impl ConnectionState {
                 SendingTrack::new(media.clone(), ssrcs, msid.clone(), codecs.clone(), false)?;
             child.parent = Some(key);
             child.rid = Some(rid.clone());
-            self.engine.add_sender(ssrc, child.clock_rate(), None)?;
+            self.engine
+                .media_mut()
+                .add_sender(ssrc, child.clock_rate(), None)?;
             self.next_key += 1;
             self.sending.insert(self.next_key, child);
             new.push(Plug {
@@ -170,10 +172,10 @@ impl ConnectionState {
             let (ssrc, rtx, sent) = (track.ssrc, track.rtx_ssrc, track.is_sent());
             let (clock_rate, mid) = (track.clock_rate(), track.mux_id.clone());
             let rid = track.rid.clone();
-            self.engine.update_sender(ssrc, clock_rate, mid);
-            self.engine.set_sender_rid(ssrc, rid);
+            self.engine.media_mut().update_sender(ssrc, clock_rate, mid);
+            self.engine.media_mut().set_sender_rid(ssrc, rid);
             if !sent {
-                self.engine.stop_sender(ssrc);
+                self.engine.media_mut().stop_sender(ssrc);
             }
             if let Err(error) = self.apply_repair(key) {
                 tracing::debug!(target: trace::RTP, %error, "packets of the track are not sent again");

@@ -57,7 +57,9 @@ impl MediaSink for ConnectionShared {
             return Ok(());
         }
         let idle = !engine.has_transmits();
-        let encoded = engine.encode_extensions(&track.rtp_ext_headers, level);
+        let encoded = engine
+            .media()
+            .encode_extensions(&track.rtp_ext_headers, level);
         let mut wire = Wire {
             now,
             engine,
@@ -100,7 +102,9 @@ impl MediaSink for ConnectionShared {
             return Ok(());
         };
         let idle = !engine.has_transmits();
-        let encoded = engine.encode_extensions(&track.rtp_ext_headers, None);
+        let encoded = engine
+            .media()
+            .encode_extensions(&track.rtp_ext_headers, None);
         let mut wire = Wire {
             now,
             engine,

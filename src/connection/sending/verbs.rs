@@ -221,7 +221,10 @@ impl ConnectionShared {
             sending.socket_id = self.events.socket_id().map(str::to_owned);
             state.next_key += 1;
             let key = state.next_key;
-            state.engine.add_sender(ssrc, sending.clock_rate(), None)?;
+            state
+                .engine
+                .media_mut()
+                .add_sender(ssrc, sending.clock_rate(), None)?;
             state.sending.insert(key, sending);
             state.apply_repair(key)?;
             Ok(Some(key))

@@ -46,7 +46,7 @@ impl ConnectionState {
             outbound_rtp: self.outbound_rtp(),
             remote_inbound_rtp: self.remote_inbound_rtp(),
             codecs: self.codec_stats(),
-            certificates: certificates(own_certificate, engine.peer_certificate()),
+            certificates: certificates(own_certificate, engine.secure().peer_certificate()),
             data: self.data_stats(),
             memory: RTCMemoryStats {
                 limit: engine.budget().limit(),
@@ -74,15 +74,15 @@ impl ConnectionState {
             state: engine.state().into(),
             ice_state: engine.ice().state().into(),
             ice_role: engine.ice().role().map(Into::into),
-            dtls_state: engine.secure_state().into(),
-            dtls_role: engine.dtls_role().map(|role| match role {
+            dtls_state: engine.secure().state().into(),
+            dtls_role: engine.secure().role().map(|role| match role {
                 DtlsRole::Client => "client",
                 DtlsRole::Server => "server",
             }),
-            dtls_cipher: engine.cipher_suite(),
-            srtp_cipher: engine.srtp_profile().map(srtp_name),
+            dtls_cipher: engine.secure().cipher_suite(),
+            srtp_cipher: engine.media().profile().map(srtp_name),
             local_fingerprint: sha256(own_certificate),
-            remote_fingerprint: engine.peer_certificate().and_then(sha256),
+            remote_fingerprint: engine.secure().peer_certificate().and_then(sha256),
             packets_sent: traffic.packets_sent,
             bytes_sent: traffic.bytes_sent,
             packets_received: traffic.packets_received,
@@ -117,9 +117,9 @@ impl ConnectionState {
     fn drop_stats(&self) -> RTCDropStats {
         let engine = &self.engine;
         let ice = engine.ice().counters();
-        let dtls = engine.dtls_counters();
+        let dtls = engine.secure().counters();
         let rtcp = engine.rtp().counters();
-        let repair = engine.repair_counters();
+        let repair = engine.media().repair_counters();
         let EngineCounters {
             unknown_protocol,
             wrong_path,

@@ -45,7 +45,7 @@ impl ConnectionState {
             let Some(stats) = engine.rtp().outbound_stats(ssrc) else {
                 continue;
             };
-            let rtx_ssrc = engine.rtx_ssrc(ssrc);
+            let rtx_ssrc = engine.media().rtx_ssrc(ssrc);
             let rtx = rtx_ssrc.and_then(|ssrc| engine.rtp().outbound_stats(ssrc));
             let (rtx_packets, rtx_bytes) =
                 rtx.map_or((0, 0), |rtx| (rtx.packets_sent, rtx.bytes_sent));

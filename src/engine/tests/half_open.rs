@@ -34,7 +34,7 @@ fn half_open(seed: u64) -> World {
     }));
     world.signal_all();
     let begun = |world: &World, side: usize| {
-        world.peers[side].engine.secure_state() == SecureState::Connecting
+        world.peers[side].engine.secure().state() == SecureState::Connecting
     };
     let begun = world.run_until(secs(1), |world| begun(world, A) && begun(world, B));
     assert!(begun, "{}", world.describe());

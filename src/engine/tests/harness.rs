@@ -266,9 +266,9 @@ impl World {
                 engine.set_remote_credentials(now, credentials(1 - side, 0));
             }
             Step::Candidate => engine.add_remote_candidate(now, host(theirs)),
-            Step::Fingerprints => {
-                engine.set_remote_fingerprints(vec![fingerprint(1 - side, HashAlgorithm::Sha256)])
-            }
+            Step::Fingerprints => engine
+                .secure_mut()
+                .set_remote_fingerprints(vec![fingerprint(1 - side, HashAlgorithm::Sha256)]),
             Step::End => engine.end_of_remote_candidates(now),
             Step::Connect => engine.connect(now),
         }
@@ -464,7 +464,7 @@ impl World {
 
     pub(super) fn add_sender(&mut self, side: usize, ssrc: u32) {
         let engine = &mut self.peers[side].engine;
-        engine.add_sender(ssrc, 90_000, None).unwrap();
+        engine.media_mut().add_sender(ssrc, 90_000, None).unwrap();
     }
 
     pub(super) fn add_receiver(&mut self, side: usize, ssrc: u32) -> ReceiverId {
@@ -511,7 +511,7 @@ impl World {
                     "{:?} ice {:?} secure {:?} {:?} {events:?}",
                     p.engine.state(),
                     p.engine.ice().state(),
-                    p.engine.secure_state(),
+                    p.engine.secure().state(),
                     p.engine.counters(),
                 )
             })

@@ -17,7 +17,7 @@ const LENGTHS: [usize; 8] = [0, 1, 2, 4, 12, 20, 1_500, 65_507];
 fn states(world: &World, side: usize) -> (EngineState, IceState, SecureState) {
     let engine = &world.peers[side].engine;
     let ice = engine.ice().state();
-    (engine.state(), ice, engine.secure_state())
+    (engine.state(), ice, engine.secure().state())
 }
 
 /// Every first byte and many lengths, from the peer's address and from a stranger's.
@@ -345,7 +345,7 @@ fn r_g08_a_panic_below_ends_that_connection_and_nothing_else() {
         let mut world = World::connected(1, &Setup::default());
         world.start_media();
         world.run_for(secs(1));
-        world.peers[A].engine.dtls = Some(Box::new(Panicking));
+        world.peers[A].engine.secure.dtls = Some(Box::new(Panicking));
         if by_datagram {
             world.inject(A, &[22; 20]);
         } else {

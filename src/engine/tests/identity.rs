@@ -46,6 +46,7 @@ fn judged(seed: u64, setup: &Setup, judge: usize, fingerprints: Vec<(String, Vec
     world.signal_but(&[(judge, Step::Fingerprints), (judge, Step::Connect)]);
     world.peers[judge]
         .engine
+        .secure_mut()
         .set_remote_fingerprints(fingerprints);
     world.start_media();
     world.signal(judge, Step::Connect);
@@ -104,7 +105,10 @@ fn r_b01_both_sides_refuse_each_other() {
         for side in [A, B] {
             // Each expects its own certificate.
             let own = vec![fingerprint(side, HashAlgorithm::Sha256)];
-            world.peers[side].engine.set_remote_fingerprints(own);
+            world.peers[side]
+                .engine
+                .secure_mut()
+                .set_remote_fingerprints(own);
         }
         world.signal_but(&[(A, Step::Fingerprints), (B, Step::Fingerprints)]);
         world.start_media();
@@ -222,7 +226,7 @@ fn g018_deferred_identity_lets_nothing_flow_before_the_peer_is_accepted() {
             for &judge in &judges {
                 let peer = &world.peers[judge];
                 assert_eq!(peer.count(|e| matches!(e, EngineEvent::PeerCertificate)), 1);
-                assert!(peer.engine.peer_certificate().is_some());
+                assert!(peer.engine.secure().peer_certificate().is_some());
                 assert_eq!(peer.engine.state(), EngineState::Searching);
                 assert!(!peer.connected() && peer.packets.is_empty());
                 assert!(peer.disconnects().is_empty(), "{}", world.describe());
@@ -274,7 +278,7 @@ fn dtls_failures(world: &World, side: usize) -> Vec<DtlsFailure> {
     };
     let peer = &world.peers[side];
     let told: Vec<_> = peer.events.iter().filter_map(failure).collect();
-    assert_eq!(told.last(), peer.engine.dtls_failure());
+    assert_eq!(told.last(), peer.engine.secure().failure());
     told
 }
 
@@ -296,7 +300,7 @@ fn r_b10_two_equal_dtls_roles_end_with_an_error_and_no_hang() {
         let mut world = World::new(1, &setup);
         if is_stated {
             for peer in &mut world.peers {
-                peer.engine.set_remote_dtls_role(Some(role));
+                peer.engine.secure_mut().set_remote_role(Some(role));
             }
         }
         world.signal_all();

@@ -52,12 +52,12 @@ pub(super) fn with_keys(seed: u64) -> (World, KeyingMaterial) {
     let mut world = World::new(seed, &Setup::default());
     world.signal_all();
     let handshaking = world.run_until(secs(1), |world| {
-        world.peers[B].engine.secure_state() == SecureState::Connecting
+        world.peers[B].engine.secure().state() == SecureState::Connecting
     });
     assert!(handshaking);
     let keys = Arc::new(Mutex::new(None));
-    let dtls = world.peers[B].engine.dtls.take().unwrap();
-    world.peers[B].engine.dtls = Some(Box::new(Spy(dtls, Arc::clone(&keys))));
+    let dtls = world.peers[B].engine.secure.dtls.take().unwrap();
+    world.peers[B].engine.secure.dtls = Some(Box::new(Spy(dtls, Arc::clone(&keys))));
     assert!(world.connect(secs(5)), "{}", world.describe());
     let keys = keys.lock().unwrap().take().unwrap();
     (world, keys)
@@ -96,7 +96,7 @@ fn r_c05_2_000_ssrcs_that_nobody_accepts_are_bounded() {
     let counters = world.peers[A].engine.counters();
     assert_eq!(counters.unknown_rtp, 1_000, "{counters:?}");
     assert_eq!(counters.rejected_srtp, 0, "{counters:?}");
-    let (sources, packets, bytes) = world.peers[A].engine.unknown.held();
+    let (sources, packets, bytes) = world.peers[A].engine.media().unknown_held();
     assert!(sources <= 1_000 && packets <= 1_024 && bytes <= 1 << 20);
     world.run_for(secs(1));
     let got = world.peers[A].packets.len() - before;
@@ -129,10 +129,10 @@ fn r_c05_ssrcs_that_a_receiver_takes_by_payload_type_are_bounded() {
             world.inject(A, &data);
         }
     }
-    assert!(world.peers[A].engine.receiver_ssrcs(id).len() <= 1_000);
+    assert!(world.peers[A].engine.media().receiver_ssrcs(id).len() <= 1_000);
     assert!(world.peers[A].packets.len() <= 1_000);
     world.run_for(secs(30));
-    assert_eq!(world.peers[A].engine.receiver_ssrcs(id).len(), 0);
+    assert_eq!(world.peers[A].engine.media().receiver_ssrcs(id).len(), 0);
     let gone = |e: &EngineEvent| matches!(e, EngineEvent::ReceiverDisconnected(_));
     assert_eq!(world.peers[A].count(gone), 1);
 }

@@ -125,7 +125,7 @@ fn fault(peer: &Peer) -> Option<String> {
     }
     let same = state == peer.engine.state()
         && ice == peer.engine.ice().state()
-        && secure == peer.engine.secure_state();
+        && secure == peer.engine.secure().state();
     (!same).then(|| "the events and the states differ".to_owned())
 }
 

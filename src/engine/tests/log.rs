@@ -60,7 +60,10 @@ fn a_wrong_fingerprint_is_named() {
     let mut world = World::new(3, &Setup::default());
     world.signal_but(&[(A, Step::Fingerprints)]);
     let wrong = vec![fingerprint(A, HashAlgorithm::Sha256)];
-    world.peers[A].engine.set_remote_fingerprints(wrong);
+    world.peers[A]
+        .engine
+        .secure_mut()
+        .set_remote_fingerprints(wrong);
     let kept = fails(&mut world);
     let cause = "the peer's certificate matches none of the signalled fingerprints";
     kept.expect(1, &["WARN ortc::dtls", "DTLS failed", cause]);

@@ -56,7 +56,7 @@ fn the_cost_of_a_track_does_not_grow_with_their_number() {
         let engine = &mut world.peers[B].engine;
         for ssrc in 2_000..2_010 {
             let id = engine.add_receiver(now, receiver_spec(&[ssrc])).unwrap();
-            engine.remove_receiver(now, id);
+            engine.media_mut().remove_receiver(now, id);
         }
     });
     compare("declaring by MID", &mut worlds, |world, _| {
@@ -67,7 +67,7 @@ fn the_cost_of_a_track_does_not_grow_with_their_number() {
         // That of none that waits.
         spec.declaration.payload_types = vec![127];
         let id = engine.add_receiver(now, spec).unwrap();
-        engine.remove_receiver(now, id);
+        engine.media_mut().remove_receiver(now, id);
     });
     let mut number = 0;
     compare("sending", &mut worlds, |world, last| {
@@ -103,7 +103,10 @@ fn the_end_of_a_source_costs_the_same_among_many() {
     compare("BYE", &mut worlds, |world, last| {
         for _ in 0..10 {
             gone += 1;
-            world.peers[B].engine.source_lost(last - gone % 50);
+            let engine = &mut world.peers[B].engine;
+            engine
+                .media
+                .source_lost(last - gone % 50, &mut engine.events);
         }
     });
 }

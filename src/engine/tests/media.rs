@@ -92,7 +92,7 @@ fn a113_a116_g009_remove_sender_says_bye_and_the_receiver_hears_it() {
     assert_eq!(world.peers[B].count(connected(id)), 1);
     world.peers[A].pump = None;
     // Stop: no BYE, the same SSRC and numbers go on.
-    world.peers[A].engine.stop_sender(100);
+    world.peers[A].engine.media_mut().stop_sender(100);
     world.run_for(secs(5));
     assert_eq!(world.peers[B].count(disconnected(id)), 0);
     assert_eq!(world.send(A, 100, 500, 0), SendOutcome::Sent);
@@ -155,7 +155,7 @@ fn a116_a_packet_after_its_bye_leaves_nothing_behind() {
             "{}",
             world.describe()
         );
-        assert!(world.peers[B].engine.receiver_ssrcs(id).is_empty());
+        assert!(world.peers[B].engine.media().receiver_ssrcs(id).is_empty());
         world.run_for(secs(3));
     }
 }
@@ -447,8 +447,7 @@ fn extensions() -> ExtensionMap {
 fn g024_packets_find_their_receiver_by_ssrc_then_mid_then_payload_type() {
     let mut world = World::new(1, &Setup::default());
     for peer in &mut world.peers {
-        peer.engine.config.extensions = extensions();
-        peer.engine.restrict_extensions(&[], &[]);
+        peer.engine.media_mut().set_extensions(extensions());
     }
     world.signal_all();
     assert!(world.connect(secs(5)));
@@ -462,12 +461,14 @@ fn g024_packets_find_their_receiver_by_ssrc_then_mid_then_payload_type() {
     let by_type = engine.add_receiver(now, receiver_spec(&[])).unwrap();
     let engine = &mut world.peers[A].engine;
     engine
+        .media_mut()
         .add_sender(100, 90_000, Some("video".to_owned()))
         .unwrap();
     engine
+        .media_mut()
         .add_sender(101, 90_000, Some("video".to_owned()))
         .unwrap();
-    engine.add_sender(102, 90_000, None).unwrap();
+    engine.media_mut().add_sender(102, 90_000, None).unwrap();
     for (ssrc, id) in [(100, by_ssrc), (101, by_mid), (102, by_type)] {
         for n in 1..=3 {
             world.send(A, ssrc, n, 0);
@@ -476,7 +477,7 @@ fn g024_packets_find_their_receiver_by_ssrc_then_mid_then_payload_type() {
         let of = |id| world.peers[B].packets.iter().filter(move |p| p.1 == id);
         assert_eq!(of(id).count(), 3, "{ssrc}");
         assert!(of(id).all(|p| p.2.ssrc == ssrc));
-        assert_eq!(world.peers[B].engine.receiver_ssrcs(id), [ssrc]);
+        assert_eq!(world.peers[B].engine.media().receiver_ssrcs(id), [ssrc]);
     }
 }
 
@@ -610,7 +611,7 @@ fn a_receiver_that_is_removed_gets_nothing_more() {
     let [_, id] = world.start_media();
     world.run_for(secs(1));
     let now = world.now;
-    world.peers[B].engine.remove_receiver(now, id);
+    world.peers[B].engine.media_mut().remove_receiver(now, id);
     let before = world.peers[B].packets.len();
     world.run_for(secs(30));
     assert_eq!(world.peers[B].packets.len(), before);

@@ -23,5 +23,6 @@ mod setup;
 mod sleep;
 mod soak;
 mod turnover;
+mod unknown_flood;
 
 use super::harness;

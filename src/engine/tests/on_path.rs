@@ -97,7 +97,7 @@ fn r_b05_forged_sequences_on_the_whole_stack() {
                     let when = run.forger.borrow_mut().rng.below(140);
                     run.world.run_for(ms(when));
                 }
-                early += u32::from(run.world.peers[victim].engine.dtls.is_none());
+                early += u32::from(run.world.peers[victim].engine.secure.dtls.is_none());
                 let datagrams = {
                     let mut forger = run.forger.borrow_mut();
                     let records: Vec<_> = kinds.iter().map(|kind| forger.message(*kind)).collect();
@@ -149,7 +149,10 @@ fn r_b05_ten_to_one_on_the_whole_stack() {
             false => {
                 println!("seed {seed}: {}", run.world.describe());
                 for peer in &run.world.peers {
-                    println!("{:?}", peer.engine.dtls.as_ref().map(|d| d.counters()));
+                    println!(
+                        "{:?}",
+                        peer.engine.secure.dtls.as_ref().map(|d| d.counters())
+                    );
                 }
             }
         }
@@ -167,7 +170,7 @@ fn r_b05_early_datagrams_are_bounded_and_the_latest_are_kept() {
         run.world.run_for(ms(1));
     }
     let engine = &mut run.world.peers[A].engine;
-    if engine.dtls.is_some() {
+    if engine.secure.dtls.is_some() {
         return;
     }
     let before = engine.held();

@@ -90,7 +90,10 @@ fn what_carries_nothing_still_fills_its_place() {
             packet(MEDIA, payload_type, 9, Some(hollow), &[]),
         );
         expected.push((9, 0));
-        assert_eq!(world.peers[A].engine.receiver_ssrcs(ReceiverId(0)), [MEDIA]);
+        assert_eq!(
+            world.peers[A].engine.media().receiver_ssrcs(ReceiverId(0)),
+            [MEDIA]
+        );
         assert!(world.peers[A].count(|e| format!("{e:?}").contains("ReceiverConnected")) == 0);
         for n in 0..20 {
             let number = 10 + 2 * n;
@@ -112,7 +115,7 @@ fn what_carries_nothing_still_fills_its_place() {
         assert_eq!((stats.packets_lost, stats.bytes_received), (0, 1_000));
         let counters = world.peers[A].engine.counters();
         assert_eq!(counters.malformed_rtp, 0, "{payload_type} {hollow:?}");
-        assert!(world.peers[A].engine.rtp.poll_timeout().is_some());
+        assert!(world.peers[A].engine.rtp().poll_timeout().is_some());
     }
 }
 
@@ -148,7 +151,7 @@ fn retransmissions_that_carry_nothing() {
         packet(RTX, RTX_PT, 104, Some(Hollow::Padded(4)), &original),
     );
     assert_eq!(given(&world), [(10, 50), (13, 50), (11, 0), (12, 50)]);
-    let counters = world.peers[A].engine.repair_counters();
+    let counters = world.peers[A].engine.media().repair_counters();
     assert_eq!(
         (counters.malformed, counters.needless),
         (0, 0),

@@ -39,7 +39,7 @@ fn audio(seed: u64, distance: usize) -> (World, ReceiverId) {
     let mut world = World::connected(seed, &Setup::default());
     world.add_sender(A, SSRC);
     let engine = &mut world.peers[A].engine;
-    engine.set_sender_red(SSRC, stream(distance));
+    engine.media_mut().set_sender_red(SSRC, stream(distance));
     let now = world.now;
     let id = world.peers[B].engine.add_receiver(now, spec()).unwrap();
     (world, id)
@@ -153,7 +153,7 @@ fn g043_redundant_audio_survives_twenty_percent_loss() {
             let expected = gone.iter().filter(|n| !hopeless(n)).count();
             let recovered = gone.iter().filter(|n| seen.contains(n)).count();
             assert_eq!(recovered, expected, "seed {seed}");
-            let counters = world.peers[B].engine.red_counters(id, SSRC);
+            let counters = world.peers[B].engine.media().red_counters(id, SSRC);
             assert_eq!(counters.received - counters.discarded, recovered as u64);
             assert!(counters.bytes > counters.received * 40);
             assert_eq!(world.peers[B].engine.counters().malformed_rtp, 0);
@@ -177,9 +177,12 @@ fn redundancy_goes_on_and_off_while_sending() {
     lose(&mut world, &[3, 13, 23]);
     world.tap = Some(Vec::new());
     frames(&mut world, 0..10);
-    world.peers[A].engine.set_sender_red(SSRC, None);
+    world.peers[A].engine.media_mut().set_sender_red(SSRC, None);
     frames(&mut world, 10..20);
-    world.peers[A].engine.set_sender_red(SSRC, stream(2));
+    world.peers[A]
+        .engine
+        .media_mut()
+        .set_sender_red(SSRC, stream(2));
     frames(&mut world, 20..30);
     let expected: Vec<u16> = (0..30).filter(|n| *n != 13).collect();
     assert_eq!(came(&world), expected);
@@ -349,7 +352,7 @@ fn digits_pauses_and_large_packets_stay_outside() {
 #[test]
 fn hostile_redundancy_is_dropped_and_counted() {
     let (mut world, id) = audio(4, 1);
-    world.peers[A].engine.set_sender_red(SSRC, None);
+    world.peers[A].engine.media_mut().set_sender_red(SSRC, None);
     frames(&mut world, 0..3);
     let red = |n: u16, payload: &[u8], world: &mut World| {
         send(
@@ -386,7 +389,7 @@ fn hostile_redundancy_is_dropped_and_counted() {
     assert_eq!(came(&world)[before..], [8, 9]);
     // Blocks that are of no use: empty, of the packet's own time, of a time that is there, of
     // another payload type, twice the same.
-    let counters = |world: &World| world.peers[B].engine.red_counters(id, SSRC);
+    let counters = |world: &World| world.peers[B].engine.media().red_counters(id, SSRC);
     let discarded = counters(&world).discarded;
     let mut odd = Vec::new();
     for (payload_type, offset, len) in [(PT, 960, 0), (PT, 0, 1), (PT, 960, 1), (DIGITS, 960, 1)] {
@@ -419,7 +422,10 @@ fn hostile_redundancy_is_dropped_and_counted() {
 fn early_packets_are_taken_apart_once_they_are_described() {
     let mut world = World::connected(5, &Setup::default());
     world.add_sender(A, SSRC);
-    world.peers[A].engine.set_sender_red(SSRC, stream(1));
+    world.peers[A]
+        .engine
+        .media_mut()
+        .set_sender_red(SSRC, stream(1));
     lose(&mut world, &[0, 4]);
     frames(&mut world, 0..8);
     assert!(came(&world).is_empty());
@@ -461,7 +467,7 @@ fn redundancy_and_retransmission_share_the_work() {
     both.declaration.ssrcs.push(rtx);
     let engine = &mut world.peers[B].engine;
     engine.update_receiver(now, id, both).unwrap();
-    engine.set_receiver_repair(
+    engine.media_mut().set_receiver_repair(
         id,
         ReceiverRepair {
             nack: true,

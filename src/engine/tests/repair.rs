@@ -51,6 +51,7 @@ fn video(seed: u64, with_rtx: bool, link: Link) -> (World, ReceiverId) {
         .unwrap();
     world.peers[B]
         .engine
+        .media_mut()
         .set_receiver_repair(id, repaired(with_rtx));
     let mut pump = Pump::new(MEDIA, now);
     pump.every = ms(4);
@@ -257,9 +258,11 @@ fn retransmissions_have_the_form_of_rfc_4588() {
     // B knows nothing of retransmissions: what comes in that stream stays as it is.
     let now = world.now;
     let engine = &mut world.peers[B].engine;
-    engine.remove_receiver(now, media);
+    engine.media_mut().remove_receiver(now, media);
     let media = engine.add_receiver(now, receiver_spec(&[MEDIA])).unwrap();
-    engine.set_receiver_repair(media, repaired(false));
+    engine
+        .media_mut()
+        .set_receiver_repair(media, repaired(false));
     let raw = world.add_receiver(B, RTX);
     world.filter = Some(Box::new(|_, _, data| {
         ssrc_of(data) != Some(MEDIA) || !matches!(data[3], 8 | 9)
@@ -318,7 +321,7 @@ fn bad_retransmissions_are_dropped_and_counted() {
     world.run_for(ms(50));
     // 99 is newer than all that came: it is taken, as a packet that overtook others would be.
     assert_eq!(world.peers[B].packets.len(), before + 1);
-    let counters = world.peers[B].engine.repair_counters();
+    let counters = world.peers[B].engine.media().repair_counters();
     assert_eq!((counters.needless, counters.malformed), (1, 1));
 }
 
@@ -340,7 +343,7 @@ fn nacks_of_what_is_gone_are_counted_and_cost_nothing() {
     }
     world.net.blackout(world.now + ms(1), world.now + ms(1_200));
     world.run_for(secs(5));
-    let counters = world.peers[A].engine.repair_counters();
+    let counters = world.peers[A].engine.media().repair_counters();
     let again = world.peers[A].engine.rtp().outbound_stats(RTX).unwrap();
     assert_eq!(again.packets_sent, 0, "{counters:?}");
     assert!(
@@ -361,8 +364,10 @@ fn arrivals_of_all_packets_are_told_where_the_extension_is_in_use() {
     }])
     .unwrap();
     for side in [A, B] {
-        world.peers[side].engine.config.extensions = ids.clone();
-        world.peers[side].engine.restrict_extensions(&[], &[]);
+        world.peers[side]
+            .engine
+            .media_mut()
+            .set_extensions(ids.clone());
     }
     let lost = lose(&mut world, 0.05);
     let first = world.peers[A].pump.as_ref().unwrap().sent;
@@ -470,7 +475,10 @@ fn g043_feedback_of_reduced_size_is_sent_and_understood() {
         .unwrap();
     assert!(asked(&mut world) > alone);
     let now = world.now;
-    world.peers[B].engine.remove_receiver(now, other);
+    world.peers[B]
+        .engine
+        .media_mut()
+        .remove_receiver(now, other);
     assert_eq!(asked(&mut world), alone);
     let counters = world.peers[A].engine.rtp().counters();
     assert_eq!(

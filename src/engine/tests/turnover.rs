@@ -70,11 +70,11 @@ fn tracks_without_end_each_with_its_retransmissions() {
                     world.run_for(ms(20));
                     if end == End::Heard {
                         let now = world.now;
-                        world.peers[B].engine.remove_receiver(now, id);
+                        world.peers[B].engine.media_mut().remove_receiver(now, id);
                     }
                 }
                 End::Unheard => {
-                    world.peers[B].engine.remove_receiver(now, id);
+                    world.peers[B].engine.media_mut().remove_receiver(now, id);
                     for number in 4..8 {
                         world.send(A, media, number, 0);
                     }
@@ -83,14 +83,14 @@ fn tracks_without_end_each_with_its_retransmissions() {
                     world.peers[A].engine.remove_sender(now, media);
                 }
                 End::Lost => {
-                    world.peers[B].engine.remove_receiver(now, id);
+                    world.peers[B].engine.media_mut().remove_receiver(now, id);
                     world.filter = Some(Box::new(|from, _, data| from == B || !is_media(data[0])));
                     world.peers[A].engine.remove_sender(now, media);
                     world.run_for(ms(5));
                     world.filter = None;
                 }
             }
-            let unknown = world.peers[B].engine.poll_unknown();
+            let unknown = world.peers[B].engine.media_mut().poll_unknown();
             assert!(unknown.is_none(), "{end:?}, track {n}");
         }
         let counters = world.peers[B].engine.counters();

@@ -1,29 +1,42 @@
 //! One RTP packet onto the wire: header extensions of the connection, protection, batch.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::Engine;
-use super::media::{OutgoingRtp, Senders};
-use super::outgoing::Outgoing;
-use super::srtp::Srtp;
+use super::model::OutgoingRtp;
+use crate::engine::dtls::SrtpProfile;
+use crate::engine::outgoing::Outlet;
+use crate::engine::srtp::Srtp;
 use crate::error::Result;
 use crate::rtp::extensions::encode_transport_cc;
-use crate::rtp::{ExtensionMap, OutgoingHeader, RtpSession, encode_abs_send_time, write_header};
+use crate::rtp::{ExtensionMap, OutgoingHeader, encode_abs_send_time, write_header};
 
 /// Header extension elements in one packet: those of the engine, and those of its track.
 const MAX_ELEMENTS: usize = 10;
 
+/// Bytes that protection adds to an RTP packet: the tag (RFC 3711 section 4.2, RFC 7714 section
+/// 13.2).
+pub(super) fn rtp_overhead(profile: SrtpProfile) -> usize {
+    match profile {
+        SrtpProfile::AeadAes128Gcm | SrtpProfile::AeadAes256Gcm => 16,
+        SrtpProfile::Aes128CmHmacSha1_80 => 10,
+    }
+}
+
+/// The same for RTCP: the tag and the index with the E bit.
+pub(super) fn rtcp_overhead(profile: SrtpProfile) -> usize {
+    rtp_overhead(profile) + 4
+}
+
 /// What packets go out through, while there is a path and there are keys.
 pub(super) struct Wire<'a> {
-    srtp: &'a mut Srtp,
-    overhead: usize,
-    out: &'a mut Outgoing,
-    scratch: &'a mut Vec<u8>,
-    path: (SocketAddr, SocketAddr),
-    ids: &'a ExtensionMap,
-    epoch: Instant,
-    transport_sequence: &'a mut u16,
+    pub(super) srtp: &'a mut Srtp,
+    /// Bytes that protection adds.
+    pub(super) overhead: usize,
+    pub(super) outlet: Outlet<'a>,
+    pub(super) scratch: &'a mut Vec<u8>,
+    pub(super) ids: &'a ExtensionMap,
+    pub(super) epoch: Instant,
+    pub(super) transport_sequence: &'a mut u16,
 }
 
 /// What a stream says about itself in each packet.
@@ -32,24 +45,6 @@ pub(super) struct StreamLabels<'a> {
     pub(super) mid: Option<&'a [u8]>,
     /// Id of the header extension, and the RID.
     pub(super) rid: Option<(u8, &'a [u8])>,
-}
-
-impl Engine {
-    /// `None` while nothing can be sent.
-    pub(super) fn wire(&mut self) -> Option<(Wire<'_>, &mut Senders, &mut RtpSession)> {
-        let path = self.ice.send_path()?;
-        let wire = Wire {
-            srtp: self.srtp.as_mut()?,
-            overhead: self.secure.srtp_profile?.rtp_overhead(),
-            out: &mut self.out,
-            scratch: &mut self.header,
-            path,
-            ids: &self.extensions_out,
-            epoch: self.config.wall_clock.0,
-            transport_sequence: &mut self.transport_sequence,
-        };
-        Some((wire, &mut self.senders, &mut self.rtp))
-    }
 }
 
 impl<'a> Wire<'a> {
@@ -107,9 +102,8 @@ impl<'a> Wire<'a> {
         self.scratch.clear();
         let header_len = write_header(self.scratch, &header);
         let len = header_len + prefix.len() + packet.payload.len() + self.overhead;
-        let (local, remote) = self.path;
         let (head, srtp) = (&*self.scratch, &mut *self.srtp);
-        self.out.push_with(local, remote, len, |out| {
+        self.outlet.push_with(len, |out| {
             let start = out.len();
             out.extend_from_slice(head);
             out.extend_from_slice(prefix);
@@ -122,7 +116,6 @@ impl<'a> Wire<'a> {
 
     /// Queues a datagram that was sent before. False when the queue is full.
     pub(super) fn send_again(&mut self, datagram: &[u8]) -> bool {
-        let (local, remote) = self.path;
-        self.out.push(local, remote, datagram)
+        self.outlet.push(datagram)
     }
 }

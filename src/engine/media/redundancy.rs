@@ -1,33 +1,22 @@
 //! Audio packets that carry those before them again (RFC 2198): sending such, and taking received
 //! ones apart.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::Engine;
-use super::media::{OutgoingRtp, Receiver, ReceiverSpec};
+use super::model::{OutgoingRtp, RedCounters, RedFormat, RedStream};
 use crate::rtp::{
-    MAX_RED_BLOCK, MAX_RED_OFFSET, RED_HEADER, RED_LAST_HEADER, ReceiverId, RedWindow,
-    RtpExtensions, RtpPacket, parse_red, write_red_header, write_red_last_header,
+    MAX_RED_BLOCK, MAX_RED_OFFSET, RED_HEADER, RED_LAST_HEADER, RedWindow, RtpExtensions,
+    RtpPacket, RtpSession, parse_red, write_red_header, write_red_last_header,
 };
 
 /// A payload with redundancy stays below this, so that its datagram stays below 1,200 bytes.
 const MAX_PAYLOAD: usize = 1_100;
 
 // ---- sending --------------------------------------------------------------------------------
-
-/// How a sending SSRC repeats its packets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RedStream {
-    pub(crate) payload_type: u8,
-    /// Payload type of the packets that are carried twice; others go out as they are.
-    pub(crate) carried: u8,
-    /// How many earlier packets each carries.
-    pub(crate) distance: usize,
-}
 
 #[derive(Debug, Default)]
 pub(crate) struct SenderRed {
@@ -47,7 +36,7 @@ struct Kept {
 }
 
 impl SenderRed {
-    fn set(&mut self, stream: Option<RedStream>) {
+    pub(super) fn set(&mut self, stream: Option<RedStream>) {
         if self.stream != stream {
             self.stream = stream;
             self.kept.clear();
@@ -133,107 +122,79 @@ impl SenderRed {
 
 // ---- receiving ------------------------------------------------------------------------------
 
-/// A payload type of redundant audio.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RedFormat {
-    pub(crate) payload_type: u8,
-    /// The payload types that may be inside.
-    pub(crate) carried: Vec<u8>,
-}
-
-/// Redundant blocks of one source.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct RedCounters {
-    pub(crate) received: u64,
-    pub(crate) bytes: u64,
-    /// Not needed: the packet was there, or cannot be told.
-    pub(crate) discarded: u64,
-}
-
 /// A source whose packets may carry others.
 #[derive(Debug)]
-pub(crate) struct RedSource {
+struct RedSource {
     window: RedWindow,
     counters: RedCounters,
 }
 
-impl ReceiverSpec {
-    pub(super) fn red_format(&self, payload_type: u8) -> Option<&RedFormat> {
-        let mut formats = self.red.iter();
-        formats.find(|format| format.payload_type == payload_type)
-    }
+/// The sources of a receiver with redundant audio, by SSRC.
+#[derive(Debug, Default)]
+pub(super) struct ReceiverRed {
+    sources: BTreeMap<u32, RedSource>,
 }
 
-impl Receiver {
-    /// Notes the number of a packet where there is redundancy; false if the packet is there
-    /// already, carried by another. `first`: nothing of its source was received before.
-    pub(super) fn note_arrival(&mut self, packet: &RtpPacket, first: bool) -> bool {
-        if self.spec.red.is_empty() {
-            self.red.clear();
-            return true;
-        }
-        let source = self.red.entry(packet.ssrc).or_insert_with(|| RedSource {
-            window: RedWindow::new(packet.sequence_number, !first),
-            counters: RedCounters::default(),
-        });
+/// A packet that should carry others and cannot be taken apart.
+pub(super) struct Malformed;
+
+impl ReceiverRed {
+    /// There is no redundancy any longer.
+    pub(super) fn clear(&mut self) {
+        self.sources.clear();
+    }
+
+    pub(super) fn forget(&mut self, ssrc: u32) {
+        self.sources.remove(&ssrc);
+    }
+
+    pub(super) fn counters(&self, ssrc: u32) -> RedCounters {
+        let source = self.sources.get(&ssrc);
+        source.map(|source| source.counters).unwrap_or_default()
+    }
+
+    /// Notes the number of a packet; false if the packet is there already, carried by another.
+    /// `first`: nothing of its source was received before.
+    pub(super) fn note_arrival(
+        &mut self,
+        formats: &[RedFormat],
+        packet: &RtpPacket,
+        first: bool,
+    ) -> bool {
+        let source = self
+            .sources
+            .entry(packet.ssrc)
+            .or_insert_with(|| RedSource {
+                window: RedWindow::new(packet.sequence_number, !first),
+                counters: RedCounters::default(),
+            });
         let payload_type = packet.payload_type;
-        let is_audio = self.spec.red.iter().any(|format| {
+        let is_audio = formats.iter().any(|format| {
             format.payload_type == payload_type || format.carried.contains(&payload_type)
         });
         let timestamp = (is_audio && !packet.payload.is_empty()).then_some(packet.timestamp);
         source.window.arrived(packet.sequence_number, timestamp)
     }
-}
 
-impl Engine {
-    /// Says whether packets of a sending SSRC carry earlier ones.
-    pub(crate) fn set_sender_red(&mut self, ssrc: u32, stream: Option<RedStream>) {
-        if let Some(sender) = self.senders.get_mut(&ssrc) {
-            sender.red.set(stream);
-        }
-    }
-
-    pub(crate) fn red_counters(&self, id: ReceiverId, ssrc: u32) -> RedCounters {
-        let receiver = self.receivers.get(&id);
-        let source = receiver.and_then(|receiver| receiver.red.get(&ssrc));
-        source.map(|source| source.counters).unwrap_or_default()
-    }
-
-    /// As for a packet of its own source, for one that was sent again.
-    pub(super) fn note_restored(&mut self, id: ReceiverId, packet: &RtpPacket) -> bool {
-        let receiver = self.receivers.get_mut(&id);
-        receiver.is_none_or(|receiver| receiver.note_arrival(packet, false))
-    }
-
-    /// Gives a packet to the layer above: as it is, or what it carries in the order of the
-    /// numbers. `fresh`: it is not there already.
-    pub(super) fn hand_on(&mut self, now: Instant, id: ReceiverId, packet: RtpPacket, fresh: bool) {
-        if packet.payload.is_empty() {
-            // Padding: the layer above needs its number, or it waits for a gap to close.
-            if fresh {
-                self.queue_packet(id, packet);
-            }
-            return;
-        }
-        let Some(receiver) = self.receivers.get_mut(&id) else {
-            return;
-        };
-        let Some(format) = receiver.spec.red_format(packet.payload_type) else {
-            if fresh {
-                self.queue_packet(id, packet);
-            }
-            return;
-        };
-        let Some(source) = receiver.red.get_mut(&packet.ssrc) else {
-            return;
+    /// Takes a packet of this format apart: what it carries that is not there, in the order of the
+    /// numbers, and itself if it is `fresh`, not there already.
+    pub(super) fn take_apart(
+        &mut self,
+        now: Instant,
+        rtp: &mut RtpSession,
+        format: &RedFormat,
+        packet: RtpPacket,
+        fresh: bool,
+    ) -> Result<(Vec<RtpPacket>, Option<RtpPacket>), Malformed> {
+        let Some(source) = self.sources.get_mut(&packet.ssrc) else {
+            return Ok((Vec::new(), None));
         };
         let carried = |payload_type: u8| format.carried.contains(&payload_type);
         let payload = parse_red(&packet.payload).filter(|red| carried(red.primary.payload_type));
         let Some(red) = payload else {
             // Another packet may bring what this one should have.
             source.window.forget(packet.sequence_number);
-            self.counters.malformed_rtp += 1;
-            return;
+            return Err(Malformed);
         };
         let mut recovered = Vec::new();
         let mut upper = packet.sequence_number.wrapping_sub(1);
@@ -249,7 +210,7 @@ impl Engine {
             last_offset = last_offset.max(block.offset);
             let place = |()| source.window.place(upper, timestamp);
             let missing = usable.then_some(()).and_then(place);
-            let wanted = missing.filter(|n| self.rtp.recovered(now, packet.ssrc, *n));
+            let wanted = missing.filter(|n| rtp.recovered(now, packet.ssrc, *n));
             let Some(sequence_number) = wanted else {
                 counters.discarded = counters.discarded.wrapping_add(1);
                 continue;
@@ -267,17 +228,13 @@ impl Engine {
                 payload: part(&packet.payload, block.range.clone()),
             });
         }
-        for packet in recovered.into_iter().rev() {
-            self.queue_packet(id, packet);
-        }
-        if fresh {
-            let primary = RtpPacket {
-                payload_type: red.primary.payload_type,
-                payload: part(&packet.payload, red.primary.range),
-                ..packet
-            };
-            self.queue_packet(id, primary);
-        }
+        recovered.reverse();
+        let primary = fresh.then(|| RtpPacket {
+            payload_type: red.primary.payload_type,
+            payload: part(&packet.payload, red.primary.range),
+            ..packet
+        });
+        Ok((recovered, primary))
     }
 }
 

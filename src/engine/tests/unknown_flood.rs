@@ -1,15 +1,13 @@
 //! Ten thousand sources that nobody declared, between the packets of tracks that are declared.
-#![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-use super::certificate::Certificate;
-use super::dtls::{KeyingMaterial, SrtpProfile};
-use super::ice::Credentials;
-use super::ice::IceConfig;
-use super::srtp::Srtp;
-use super::{Engine, EngineConfig, Identity, ReceiverSpec};
+use crate::engine::certificate::Certificate;
+use crate::engine::dtls::{KeyingMaterial, SrtpProfile};
+use crate::engine::ice::{Credentials, IceConfig};
+use crate::engine::srtp::Srtp;
+use crate::engine::{Engine, EngineConfig, Identity, ReceiverSpec};
 use crate::rtp::{
     Declaration, ExtensionMap, HeaderExtension, OutgoingHeader, ReceiverId, RtpConfig, write_header,
 };
@@ -53,7 +51,7 @@ fn engine(now: Instant) -> Engine {
             whole_datagrams: true,
         },
     );
-    engine.srtp = Some(Srtp::new(&keys(1, 2)).unwrap());
+    engine.media.install(&keys(1, 2)).unwrap();
     engine
 }
 
@@ -131,14 +129,14 @@ fn g016_a_flood_of_unknown_sources_costs_declared_tracks_nothing() {
             flood = sender();
         }
         let mut data = packet(&mut flood, 100_000 + n, 1, None);
-        engine.handle_rtp(now, &mut data);
+        engine.media.handle_rtp(now, &mut data, &mut engine.events);
         if n % 10 == 0 {
             let mut data = packet(&mut declared, 5, (n / 10) as u16, None);
-            engine.handle_rtp(now, &mut data);
+            engine.media.handle_rtp(now, &mut data, &mut engine.events);
         }
         // The layer above looks now and then.
         if n % 1_000 == 999 {
-            let waiting = std::iter::from_fn(|| engine.poll_unknown()).count();
+            let waiting = std::iter::from_fn(|| engine.media_mut().poll_unknown()).count();
             assert!(waiting <= 64, "{waiting} announcements wait");
             news += waiting;
             collect(&mut engine, &mut got);
@@ -147,13 +145,13 @@ fn g016_a_flood_of_unknown_sources_costs_declared_tracks_nothing() {
     // A declared track of which nothing was heard before the flood filled everything.
     for n in 0..100 {
         let mut data = packet(&mut declared, 6, n, (n == 0).then_some("late"));
-        engine.handle_rtp(now, &mut data);
+        engine.media.handle_rtp(now, &mut data, &mut engine.events);
     }
     collect(&mut engine, &mut got);
     assert_eq!(got[&by_ssrc], (0..1_000).collect::<Vec<u16>>());
     assert_eq!(got[&by_mid], (0..100).collect::<Vec<u16>>());
     assert_eq!(news, 64);
-    let (sources, packets, bytes) = engine.unknown.held();
+    let (sources, packets, bytes) = engine.media().unknown_held();
     assert_eq!((sources, packets), (1_000, 1_000));
     assert!(bytes < 1 << 20, "{bytes}");
     assert_eq!(engine.counters().unknown_rtp, 9_000);

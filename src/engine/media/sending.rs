@@ -1,0 +1,215 @@
+//! What is sent: the SSRCs of this side, their packets, and those that the peer asks for again.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::model::{OutgoingRtp, RedStream, RtxStream, SendOutcome};
+use super::repair;
+use super::session::Media;
+use super::streams::Sender;
+use super::wire::{StreamLabels, Wire, rtp_overhead};
+use crate::engine::outgoing::Outlet;
+use crate::error::Result;
+use crate::rtp::{MediaLabel, RtpSession};
+use crate::trace;
+
+impl Media {
+    pub(crate) fn add_sender(
+        &mut self,
+        ssrc: u32,
+        clock_rate: u32,
+        mid: Option<String>,
+    ) -> Result<()> {
+        self.rtp.add_sender(ssrc, clock_rate)?;
+        self.senders.insert(ssrc, Sender::new(mid));
+        Ok(())
+    }
+
+    /// With which sequence number an SSRC that was sent before and ended may go on.
+    pub(crate) fn next_sequence(&self, ssrc: u32) -> Option<u16> {
+        self.srtp.as_ref()?.next_sequence(ssrc)
+    }
+
+    /// Sends BYE for the SSRC and forgets it (conformance row G9); false when it is not known.
+    pub(crate) fn remove_sender(&mut self, ssrc: u32) -> bool {
+        let Some(sender) = self.senders.remove(&ssrc) else {
+            return false;
+        };
+        self.forget_sender(ssrc);
+        if let Some(rtx) = sender.repair.rtx_ssrc() {
+            self.forget_sender(rtx);
+        }
+        true
+    }
+
+    fn forget_sender(&mut self, ssrc: u32) {
+        self.rtp.remove_sender(ssrc);
+        if let Some(srtp) = &mut self.srtp {
+            srtp.end_sending(ssrc);
+        }
+    }
+
+    /// Pauses an SSRC: no BYE, it may go on (conformance row G9).
+    pub(crate) fn stop_sender(&mut self, ssrc: u32) {
+        self.rtp.stop_sender(ssrc);
+        if let Some(rtx) = self.rtx_ssrc(ssrc) {
+            self.rtp.stop_sender(rtx);
+        }
+    }
+
+    pub(crate) fn update_sender(&mut self, ssrc: u32, clock_rate: u32, mid: Option<String>) {
+        if let Some(sender) = self.senders.get_mut(&ssrc) {
+            sender.mid = mid.map(String::into_bytes);
+            self.rtp.set_clock_rate(ssrc, clock_rate);
+        }
+    }
+
+    /// Says what a sending SSRC carries: feedback on similar media of the peer goes out under it.
+    pub(crate) fn label_sender(&mut self, ssrc: u32, label: MediaLabel) {
+        self.rtp.label_sender(ssrc, label);
+    }
+
+    /// The RTP stream identifier of a sending SSRC (RFC 8852), where that extension has an id.
+    pub(crate) fn set_sender_rid(&mut self, ssrc: u32, rid: Option<String>) {
+        if let Some(sender) = self.senders.get_mut(&ssrc) {
+            sender.rid = rid.map(String::into_bytes);
+        }
+    }
+
+    /// Says whether packets of a sending SSRC carry earlier ones.
+    pub(crate) fn set_sender_red(&mut self, ssrc: u32, stream: Option<RedStream>) {
+        if let Some(sender) = self.senders.get_mut(&ssrc) {
+            sender.red.set(stream);
+        }
+    }
+
+    /// Says how requests for packets of a sending SSRC are answered: not at all, in the same
+    /// stream, or in one of their own.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` when the SSRC of the retransmissions is in use.
+    pub(crate) fn set_sender_repair(
+        &mut self,
+        ssrc: u32,
+        resend: bool,
+        rtx: Option<RtxStream>,
+    ) -> Result<()> {
+        let Some(sender) = self.senders.get_mut(&ssrc) else {
+            return Ok(());
+        };
+        let before = sender.repair.rtx_ssrc();
+        let changes = sender.repair.changes(rtx.as_ref());
+        if let Some(rtx) = rtx.as_ref().filter(|_| changes) {
+            let stats = self.rtp.outbound_stats(ssrc);
+            let clock_rate = stats.map_or(90_000, |stats| stats.clock_rate);
+            self.rtp.add_sender(rtx.ssrc, clock_rate)?;
+        }
+        sender.repair.set(resend, rtx);
+        if let Some(before) = before.filter(|_| changes) {
+            self.forget_sender(before);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn rtx_ssrc(&self, ssrc: u32) -> Option<u32> {
+        self.senders.get(&ssrc)?.repair.rtx_ssrc()
+    }
+
+    /// What packets go out through; `None` while there are no keys.
+    fn wire<'a>(
+        &'a mut self,
+        outlet: Outlet<'a>,
+    ) -> Option<(Wire<'a>, &'a mut BTreeMap<u32, Sender>, &'a mut RtpSession)> {
+        let wire = Wire {
+            srtp: self.srtp.as_mut()?,
+            overhead: rtp_overhead(self.profile?),
+            outlet,
+            scratch: &mut self.header,
+            ids: &self.extensions.sent,
+            epoch: self.epoch,
+            transport_sequence: &mut self.transport_sequence,
+        };
+        Some((wire, &mut self.senders, &mut self.rtp))
+    }
+
+    pub(crate) fn send(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        packet: &OutgoingRtp<'_>,
+        outlet: Outlet<'_>,
+    ) -> Result<SendOutcome> {
+        let Some((mut wire, senders, rtp)) = self.wire(outlet) else {
+            return Ok(SendOutcome::NotConnected);
+        };
+        let Some(sender) = senders.get_mut(&ssrc) else {
+            return Ok(SendOutcome::NotConnected);
+        };
+        let Sender {
+            mid,
+            rid,
+            repair,
+            red,
+        } = sender;
+        let labels = StreamLabels {
+            mid: mid.as_deref(),
+            rid: wire.extension_ids().rid.zip(rid.as_deref()),
+        };
+        let (payload_type, prefix) = red.carry(packet);
+        let on_wire = OutgoingRtp {
+            payload_type,
+            ..*packet
+        };
+        let queued = wire.send(now, ssrc, labels, &on_wire, prefix, |datagram| {
+            repair.keep(now, packet, datagram);
+        })?;
+        if !queued {
+            return Ok(SendOutcome::QueueFull);
+        }
+        let len = prefix.len().saturating_add(packet.payload.len());
+        rtp.sent(now, ssrc, packet.timestamp, len);
+        Ok(SendOutcome::Sent)
+    }
+
+    /// Whether the peer has asked for packets again.
+    pub(crate) fn has_requests(&self) -> bool {
+        !self.nacked.is_empty()
+    }
+
+    /// Sends again what the peer has asked for.
+    pub(crate) fn answer_nacks(
+        &mut self,
+        now: Instant,
+        rtt: Option<Duration>,
+        outlet: Option<Outlet<'_>>,
+    ) {
+        let asked = std::mem::take(&mut self.nacked);
+        let span = self.span.clone();
+        let interval = repair::interval(rtt);
+        let mut wire = outlet.and_then(|outlet| self.wire(outlet));
+        let mut unanswered = 0;
+        for (ssrc, sequence_numbers) in asked {
+            for number in sequence_numbers {
+                let resent = wire.as_mut().map_or(Ok(false), |(wire, senders, rtp)| {
+                    let Some(sender) = senders.get_mut(&ssrc) else {
+                        return Ok(false);
+                    };
+                    let labels = StreamLabels {
+                        mid: sender.mid.as_deref(),
+                        rid: wire.extension_ids().repaired_rid.zip(sender.rid.as_deref()),
+                    };
+                    let asked = (ssrc, number);
+                    sender
+                        .repair
+                        .resend(now, wire, rtp, labels, asked, interval)
+                });
+                if let Err(error) = &resent {
+                    tracing::debug!(target: trace::RTP, parent: &span, %error, "a packet could not be sent again");
+                }
+                unanswered += u64::from(!matches!(resent, Ok(true)));
+            }
+        }
+        self.repair_counters.unanswered += unanswered;
+    }
+}
