@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::super::{
-    OutgoingRtp, ReceiverRepair, ReceiverSpec, RedFormat, RedStream, RtxStream, SendOutcome,
+    OutgoingRtp, ReceiverRepair, ReceiverSpec, RedCounters, RedFormat, RedStream, RtxStream,
+    SendOutcome,
 };
 use super::harness::{A, B, PT, Setup, World, ms, receiver_spec, secs};
 use crate::rtp::{ReceiverId, RtpPacket};
@@ -209,7 +210,11 @@ fn redundancy_goes_on_and_off_while_sending() {
         red: Vec::new(),
         ..spec()
     };
+    assert!(engine.media().red_counters(id, SSRC).received > 0);
     engine.update_receiver(now, id, plain).unwrap();
+    // Nor does it count any, from now on and not from the next packet on.
+    let counters = engine.media().red_counters(id, SSRC);
+    assert_eq!(counters, RedCounters::default());
     frames(&mut world, [30]);
     let (_, _, last) = world.peers[B].packets.last().unwrap();
     assert_eq!((last.payload_type, last.sequence_number), (RED, 30));
