@@ -13,13 +13,15 @@ use std::time::{Duration, Instant};
 use tokio::task::{Id, JoinSet};
 
 use super::log::SocketDrops;
+use super::member::{Member, MemberId, Serviced, with};
 use super::recv_buffers::RecvBuffers;
+use super::resolve;
 use super::route::request_username;
+use super::shared::SocketShared;
 use super::sleep::SleepWatch;
 use super::train::SendOutcome;
 use super::turn::{RelayInput, Relays};
 use super::udp::{RecvDatagram, Transmit as UdpTransmit, UdpEndpoint};
-use super::{Member, MemberId, Serviced, SocketShared, resolve};
 use crate::engine::demux::{Protocol, classify};
 use crate::engine::guard;
 use crate::engine::outgoing::Transmit;
@@ -464,19 +466,6 @@ impl Driver {
         }
         self.shared.poll_gathering(now);
     }
-}
-
-/// A panic in a connection, or in what the application gave it, ends that connection alone.
-fn with<T>(
-    now: Instant,
-    member: &Arc<dyn Member>,
-    call: impl FnOnce(&dyn Member) -> T,
-) -> Option<T> {
-    let done = guard::contain(|| call(&**member)).ok();
-    if done.is_none() {
-        member.end(now, DisconnectReason::Internal);
-    }
-    done
 }
 
 // ---- to whom ----------------------------------------------------------------------------------

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use tracing::{Level, Span};
 
-use super::ice_server::{IceServerError, IceServerErrorKind};
-use super::{Gathered, ServerKind, SocketShared};
+use super::ice_server::{IceServerError, IceServerErrorKind, ServerKind};
+use super::member::Gathered;
+use super::shared::SocketShared;
 use crate::engine::guard::contain;
 use crate::engine::ice::CandidateKind;
 use crate::trace;

@@ -6,8 +6,10 @@ use std::time::Instant;
 
 use ::stun::message::TransactionId;
 
+use super::config::ServerAddress;
+use super::member::Gathered;
+use super::shared::SocketShared;
 use super::turn::{RelayOutcome, RelayRequest};
-use super::{Gathered, ServerAddress, SocketShared};
 use crate::engine::ice::CandidateKind;
 use crate::queue::lock;
 

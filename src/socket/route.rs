@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Member, MemberId};
+use super::member::{Member, MemberId};
 
 /// Remote addresses remembered for one connection. When full, those go that ICE no longer has:
 /// networks change, and what is new must find its way.
@@ -306,7 +306,7 @@ mod tests {
 
     use super::*;
     use crate::engine::outgoing::Transmit;
-    use crate::socket::{Gathered, Serviced};
+    use crate::socket::member::{Gathered, Serviced};
 
     struct Nobody;
 

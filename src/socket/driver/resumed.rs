@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::queue::lock;
+use crate::socket::member::with;
 use crate::trace;
 
 impl Driver {
@@ -29,7 +30,7 @@ impl Driver {
         self.shared.poll_gathering(now);
         let members = self.shared.routes().members();
         for (id, member) in members {
-            super::with(now, &member, |member| member.resumed(now, slept));
+            with(now, &member, |member| member.resumed(now, slept));
             self.service(id);
         }
     }

@@ -1,0 +1,153 @@
+//! Gathering as a socket's connections share it: begun, begun anew, and told to each of them.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::config::SocketNews;
+use super::found::Gathering;
+use super::gather::{GatherEvent, Gatherer};
+use super::ice_server::GatherServer;
+use super::interfaces::{self, InterfaceOptions};
+use super::member::Gathered;
+use super::shared::SocketShared;
+use crate::engine::ice::CandidateKind;
+use crate::queue::lock;
+use crate::trace;
+
+impl SocketShared {
+    /// What was found before a connection joined.
+    pub(crate) fn found(&self) -> Vec<Gathered> {
+        lock(&self.gathering).found.clone()
+    }
+
+    /// Starts gathering, anew if it ran before. Host candidates are found at once, the rest comes
+    /// through the driver.
+    pub(crate) fn gather(&self, now: Instant) {
+        let options = InterfaceOptions {
+            include_loopback: self.config.include_loopback,
+            include_link_local: false,
+        };
+        let hosts =
+            interfaces::usable_addresses(self.local_addr.ip(), options).unwrap_or_else(|error| {
+                tracing::warn!(target: trace::GATHER, parent: &self.span, %error, "the network interfaces cannot be listed");
+                Vec::new()
+            });
+        self.log_gathering(hosts.len());
+        let servers = self.config.servers.iter().map(|server| GatherServer {
+            url: server.url.clone(),
+            kind: server.kind,
+            unsupported: server.unsupported,
+            addrs: None,
+        });
+        let gatherer = Gatherer::with_policy(
+            now,
+            &hosts,
+            self.local_addr.port(),
+            servers.collect(),
+            self.config.relay_only,
+        );
+        let port = self.local_addr.port();
+        let gone: Vec<SocketAddr> = {
+            let mut gathering = lock(&self.gathering);
+            gathering.generation += 1;
+            let generation = gathering.generation;
+            let mut gone = Vec::new();
+            gathering.found.retain(|found| match found {
+                Gathered::Candidate(found) if found.kind == CandidateKind::Relay => true,
+                Gathered::Candidate(found) => {
+                    let there =
+                        hosts.is_empty() || hosts.iter().any(|host| host.ip == found.base.ip());
+                    if !there && found.base.port() == port && !gone.contains(&found.base) {
+                        gone.push(found.base);
+                    }
+                    there
+                }
+                _ => false,
+            });
+            gathering.confirmed.clear();
+            gathering.gatherer = Some(gatherer);
+            gathering.lookups = self
+                .config
+                .servers
+                .iter()
+                .enumerate()
+                .filter(|(_, server)| server.unsupported.is_none())
+                .filter(|(_, server)| server.gives_relays() || !self.config.relay_only)
+                .map(|(index, server)| (generation, index, server.host.clone(), server.port))
+                .collect();
+            gone
+        };
+        let members = self.routes().members();
+        for (member, base) in members
+            .iter()
+            .flat_map(|(_, m)| gone.iter().map(move |b| (m, *b)))
+        {
+            member.base_gone(now, base);
+        }
+        self.poll_gathering(now);
+        self.notify.notify_one();
+    }
+
+    /// Tells every connection what gathering has found; each announces a candidate once for each
+    /// of its ICE generations.
+    pub(super) fn poll_gathering(&self, now: Instant) {
+        let mut news = Vec::new();
+        let (withdrawn, fresh, all) = {
+            let mut gathering = lock(&self.gathering);
+            let withdrawn = std::mem::take(&mut gathering.withdrawn);
+            let mut fresh = Vec::new();
+            while let Some(event) = gathering.gatherer.as_mut().and_then(Gatherer::poll_event) {
+                let found = match event {
+                    GatherEvent::Candidate(candidate) => {
+                        gathering.confirmed.push((candidate.addr, candidate.base));
+                        let known = gathering.found.iter().any(|found| {
+                            matches!(found, Gathered::Candidate(known)
+                                if known.addr == candidate.addr && known.base == candidate.base)
+                        });
+                        let found = Gathered::Candidate(candidate);
+                        if known {
+                            fresh.push(found);
+                            continue;
+                        }
+                        found
+                    }
+                    GatherEvent::ServerError(error) => Gathered::Error(error),
+                    GatherEvent::Complete => {
+                        // What was not found again is not offered to connections to come.
+                        let Gathering {
+                            found, confirmed, ..
+                        } = &mut *gathering;
+                        found.retain(|found| match found {
+                            Gathered::Candidate(c) => confirmed.contains(&(c.addr, c.base)),
+                            _ => true,
+                        });
+                        Gathered::Complete
+                    }
+                };
+                gathering.found.push(found.clone());
+                news.push(found.clone());
+                fresh.push(found);
+            }
+            // Only the last line wants them.
+            let complete = matches!(news.last(), Some(Gathered::Complete));
+            let all = complete.then(|| gathering.found.clone());
+            (withdrawn, fresh, all.unwrap_or_default())
+        };
+        if fresh.is_empty() && withdrawn.is_empty() {
+            return;
+        }
+        for found in &news {
+            self.log_found(found, &all);
+            self.tell(|| SocketNews::Gathered(found.clone()));
+        }
+        let members = self.routes().members();
+        for (_, member) in members {
+            for base in &withdrawn {
+                member.withdrawn(now, *base);
+            }
+            for found in &fresh {
+                member.gathered(now, found);
+            }
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! RTCSocket: the application's handle of a socket.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Instant;
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::config::SocketConfig;
+use super::driver;
+use super::shared::{SocketHandle, SocketShared};
+use super::sleep::WallClock;
+use super::udp::UdpEndpoint;
+use crate::engine::certificate::Certificate;
+use crate::engine::ice::Credentials;
+use crate::error::{Result, TransportFault};
+use crate::queue::lock;
+use crate::trace::{self, LogId};
+
+/// One local UDP port (rows A16, A43, A44, A48). Reuse it in several connections with
+/// [`RTCConnectionOptions::socket`](crate::RTCConnectionOptions::socket) for media forking: they
+/// share the port, the ICE user name fragment and password, and the certificate (row G6).
+///
+/// Cloning gives another handle. The port is closed when the last handle and the last connection
+/// on it are gone.
+#[derive(Clone)]
+pub struct RTCSocket {
+    pub(crate) handle: Arc<SocketHandle>,
+}
+
+impl RTCSocket {
+    pub(crate) fn new(config: SocketConfig) -> Result<Self> {
+        let runtime = Handle::try_current().map_err(|_| TransportFault::NoRuntime)?;
+        let udp = UdpEndpoint::bind(config.bind)?;
+        let certificate = match &config.certificate {
+            Some(certificate) => certificate.clone(),
+            None => Certificate::generate()?,
+        };
+        let credentials = match &config.credentials {
+            Some(credentials) => credentials.clone(),
+            None => Credentials::generate()?,
+        };
+        let log_id = LogId::next();
+        let shared = Arc::new(SocketShared {
+            local_addr: udp.local_addr(),
+            log_id,
+            span: trace::socket_span(log_id),
+            udp_counters: udp.counters(),
+            whole_datagrams: udp.whole_datagrams(),
+            runtime,
+            credentials,
+            certificate,
+            config,
+            routes: Mutex::default(),
+            gathering: Mutex::default(),
+            dirty: Mutex::default(),
+            notify: Notify::new(),
+            closing: AtomicBool::new(false),
+            close_now: AtomicBool::new(false),
+            wall_clock: WallClock::default(),
+            ended: OnceLock::new(),
+            handle: Mutex::default(),
+            unrouted: AtomicU64::new(0),
+            relay_dropped: AtomicU64::new(0),
+            not_permitted: AtomicU16::new(0),
+        });
+        if shared.config.gather_at_once {
+            shared.gather(Instant::now());
+        }
+        driver::spawn(shared.clone(), udp);
+        let handle = Arc::new(SocketHandle { shared });
+        *lock(&handle.shared.handle) = Arc::downgrade(&handle);
+        Ok(Self { handle })
+    }
+
+    /// The handle of a socket; if the last one is gone, one of a socket that is closed.
+    pub(crate) fn of(shared: &Arc<SocketShared>) -> Self {
+        let shared = shared.clone();
+        let known = lock(&shared.handle).upgrade();
+        Self {
+            handle: known.unwrap_or_else(|| Arc::new(SocketHandle { shared })),
+        }
+    }
+
+    /// The bound address. The IP is unspecified when the socket is bound to all addresses.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.handle.shared.local_addr
+    }
+
+    /// The bound port.
+    pub fn port(&self) -> u16 {
+        self.handle.shared.local_addr.port()
+    }
+
+    /// Closes the port; every connection on it is disconnected with
+    /// [`DisconnectReason::SocketClosed`](crate::DisconnectReason::SocketClosed) (row B32),
+    /// at once: what is queued on their data channels is lost. Idempotent.
+    pub fn close(&self) {
+        self.handle.shared.close_now.store(true, Ordering::Release);
+        self.handle.shared.notify.notify_one();
+    }
+}
+
+impl PartialEq for RTCSocket {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.handle.shared, &other.handle.shared)
+    }
+}
+
+impl Eq for RTCSocket {}
+
+impl std::fmt::Debug for RTCSocket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RTCSocket")
+            .field("local_addr", &self.local_addr())
+            .finish_non_exhaustive()
+    }
+}
