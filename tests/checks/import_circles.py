@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 
 TEST_ONLY = re.compile(r"#\[cfg\((?:any\()?(?:all\()?(?:test|fuzzing|doctest)\b[^\]]*\]\s*")
+# Where an item may be seen from: a path that brings nothing in.
+VISIBILITY = re.compile(r"\bpub\s*\(\s*in\s[^)]*\)")
 
 
 def without_comments(text):
@@ -107,6 +109,7 @@ class Crate:
 
     def read(self, module, file, directory):
         text, hidden = without_tests(without_comments(file.read_text()))
+        text = VISIBILITY.sub("pub", text)
         self.files[module], self.text[module] = file, inline_modules_flat(text)
         self.children[module] = set()
         for name in re.findall(r"\bmod\s+(\w+)\s*;", text):

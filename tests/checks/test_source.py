@@ -51,6 +51,13 @@ class Circles(unittest.TestCase):
         self.assertEqual(check("import_circles.py", **{"lower.rs": text.replace("mod tests {\n", "").replace("\n}\n", "\n")})[0], 1)
         self.assertEqual(check("import_circles.py")[0], 0)
 
+    def test_where_an_item_may_be_seen_is_none(self):
+        parts = {"upper/mod.rs": "mod part;\npub use part::Part;\npub struct Upper(Part);\n"}
+        seen = {"upper/part.rs": "pub(in crate::upper) struct Part;\n"}
+        self.assertEqual(check("import_circles.py", **parts, **seen)[0], 0)
+        named = {"upper/part.rs": "pub(in crate::upper) struct Part(crate::upper::Upper);\n"}
+        self.assertEqual(check("import_circles.py", **parts, **named)[0], 1)
+
 
 class Lengths(unittest.TestCase):
     def test_none_in_a_short_tree(self):
