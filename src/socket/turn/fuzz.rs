@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ::stun::message::TransactionId;
 
-use super::TurnCredentials;
+use super::credentials::TurnCredentials;
 use super::fake_server::{FakeServer, PASSWORD, USER};
 use super::frame::Frame;
 use super::relays::{RelayInput, RelayRequest, Relays};

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use ::stun::message::TransactionId;
 
+use super::allocation::{Allocation, Event, Incoming, Phase, TurnCounters};
+use super::credentials::TurnCredentials;
 use super::wire::Ask;
-use super::{Allocation, Event, Incoming, Phase, TurnCounters, TurnCredentials};
 use crate::engine::outgoing::Transmit;
 use crate::socket::ice_server::IceServerErrorKind;
 use crate::trace;

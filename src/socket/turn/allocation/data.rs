@@ -4,15 +4,16 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::frame::Frame;
-use super::peers::Way;
-use super::wire::Ask;
-use super::{Allocation, Incoming, Phase, SILENCE, wire};
+use super::{Allocation, Incoming, Phase, SILENCE};
+use crate::socket::turn::frame::Frame;
+use crate::socket::turn::peers::Way;
+use crate::socket::turn::wire;
+use crate::socket::turn::wire::Ask;
 
 impl Allocation {
     /// Wraps a train of datagrams of `segment` bytes (the last may be shorter) for `peer`.
     /// `None`: held until the server permits it, or dropped and counted.
-    pub(super) fn wrap(
+    pub(in crate::socket::turn) fn wrap(
         &mut self,
         now: Instant,
         peer: SocketAddr,
@@ -74,7 +75,11 @@ impl Allocation {
     }
 
     /// Takes a datagram that came from the server's address.
-    pub(super) fn handle_datagram(&mut self, now: Instant, data: &[u8]) -> Incoming {
+    pub(in crate::socket::turn) fn handle_datagram(
+        &mut self,
+        now: Instant,
+        data: &[u8],
+    ) -> Incoming {
         if self.phase == Phase::Gone {
             return Incoming::Other;
         }

@@ -5,7 +5,7 @@ use ::stun::message::{
     METHOD_ALLOCATE, METHOD_CHANNEL_BIND, METHOD_CREATE_PERMISSION, METHOD_REFRESH, Method,
 };
 
-use super::allocation_tests::{DATA, Rig, SECOND, addr, peer, ready, server, with_channel};
+use super::tests::{DATA, Rig, SECOND, addr, peer, ready, server, with_channel};
 use super::*;
 
 /// RFC 8489 section 14.8, RFC 8656 section 19, others of the STUN registry, and what is in none.
@@ -223,7 +223,7 @@ fn r_s20_nonces_that_go_stale_at_once_end_in_an_error() {
 fn r_f3_an_allocation_that_falls_silent_in_use_is_asked_after() {
     let mut rig = with_channel();
     let answer = |rig: &mut Rig| {
-        let data = super::fake_server::channel_data(0x4000, DATA);
+        let data = super::super::fake_server::channel_data(0x4000, DATA);
         rig.client.handle_datagram(rig.now, &data);
     };
     let refreshes = |rig: &Rig| {

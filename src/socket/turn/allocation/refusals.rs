@@ -19,11 +19,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::frame::Frame;
-use super::peers::{Peers, Verdict};
-use super::wire::Ask;
 use super::{Allocation, Event, Phase, REFRESH_RETRY};
 use crate::socket::ice_server::IceServerErrorKind;
+use crate::socket::turn::frame::Frame;
+use crate::socket::turn::peers::{Peers, Verdict};
+use crate::socket::turn::wire::Ask;
 use crate::trace;
 
 /// RFC 8656 section 7.4 wants three tries from three ports after 437. There is one port only, so
@@ -47,7 +47,13 @@ fn counts_unproven(code: u16) -> bool {
 
 impl Allocation {
     /// An error that is not authentic came for the transaction at `at`.
-    pub(super) fn refused_by_whom(&mut self, now: Instant, at: usize, code: u16, reason: String) {
+    pub(in crate::socket::turn) fn refused_by_whom(
+        &mut self,
+        now: Instant,
+        at: usize,
+        code: u16,
+        reason: String,
+    ) {
         if !counts_unproven(code) {
             // RFC 8489 section 9.2.5 discards it.
             self.counters.malformed += 1;
@@ -62,14 +68,18 @@ impl Allocation {
     }
 
     /// The error to be believed by now of a transaction that is about to be repeated.
-    pub(super) fn believed(&self, refusal: Option<&(u16, String)>, sent: u32) -> bool {
+    pub(in crate::socket::turn) fn believed(
+        &self,
+        refusal: Option<&(u16, String)>,
+        sent: u32,
+    ) -> bool {
         refusal.is_some_and(|(code, _)| {
             counts_unproven(*code) || (self.phase == Phase::Allocating && sent >= PATIENCE)
         })
     }
 
     /// `proven`: the server said so, beyond doubt.
-    pub(super) fn refused(
+    pub(in crate::socket::turn) fn refused(
         &mut self,
         now: Instant,
         ask: Ask,
@@ -129,7 +139,7 @@ impl Allocation {
         }
     }
 
-    pub(super) fn released(&mut self, now: Instant) {
+    pub(in crate::socket::turn) fn released(&mut self, now: Instant) {
         if self.phase == Phase::Allocating {
             self.allocate_at = Some(now + RETRY_ALLOCATE);
         } else {
@@ -138,7 +148,7 @@ impl Allocation {
     }
 
     /// The allocation is no more. Another one is asked for, but not over and over.
-    pub(super) fn lose(&mut self, now: Instant, why: &str) {
+    pub(in crate::socket::turn) fn lose(&mut self, now: Instant, why: &str) {
         if self.phase != Phase::Ready {
             self.phase = Phase::Gone;
             return;
@@ -171,7 +181,7 @@ impl Allocation {
     }
 
     /// RFC 8489 section 10: to a server of the same family, and not to one that was asked already.
-    pub(super) fn may_follow(&self, ask: Ask, frame: &Frame<'_>) -> bool {
+    pub(in crate::socket::turn) fn may_follow(&self, ask: Ask, frame: &Frame<'_>) -> bool {
         let alternate = frame.alternate_server().filter(|alternate| {
             alternate.is_ipv4() == self.server.is_ipv4()
                 && *alternate != self.server
@@ -183,7 +193,7 @@ impl Allocation {
 
     /// Goes on at the server that the first one named. RFC 8489 section 10: with the same
     /// credentials; realm and nonce are its own.
-    pub(super) fn redirect(&mut self, now: Instant, server: SocketAddr) {
+    pub(in crate::socket::turn) fn redirect(&mut self, now: Instant, server: SocketAddr) {
         self.server = server;
         self.begin_again(now);
     }

@@ -5,12 +5,13 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::frame::{Answer, Frame};
-use super::peers::Verdict;
-use super::wire::{self, Ask, Auth, DEFAULT_LIFETIME};
-use super::{Allocation, Event, Phase, RTO, Transaction, TurnCredentials};
+use super::{Allocation, Event, Phase, RTO, Transaction};
 use crate::socket::ice_server::IceServerErrorKind;
 use crate::socket::stun::new_transaction_id;
+use crate::socket::turn::credentials::TurnCredentials;
+use crate::socket::turn::frame::{Answer, Frame};
+use crate::socket::turn::peers::Verdict;
+use crate::socket::turn::wire::{self, Ask, Auth, DEFAULT_LIFETIME};
 
 /// New nonces taken for one request.
 const MAX_NONCES: u32 = 3;
@@ -21,14 +22,14 @@ const MAX_OUT: usize = 1_024;
 
 impl Allocation {
     /// Starts a transaction, unless the same one is under way.
-    pub(super) fn ask(&mut self, now: Instant, ask: Ask) {
+    pub(in crate::socket::turn) fn ask(&mut self, now: Instant, ask: Ask) {
         if !self.transactions.iter().any(|t| t.ask == ask) {
             self.send_request(now, ask, 0);
         }
     }
 
     /// The same at once, though one that is under way would be repeated in a while only.
-    pub(super) fn ask_anew(&mut self, now: Instant, ask: Ask) {
+    pub(in crate::socket::turn) fn ask_anew(&mut self, now: Instant, ask: Ask) {
         self.transactions.retain(|t| t.ask != ask || t.sent < 2);
         self.ask(now, ask);
     }
@@ -53,7 +54,7 @@ impl Allocation {
         });
     }
 
-    pub(super) fn send(&mut self, now: Instant, message: Vec<u8>) {
+    pub(in crate::socket::turn) fn send(&mut self, now: Instant, message: Vec<u8>) {
         self.last_sent = now;
         if self.out.len() < MAX_OUT {
             self.out.push_back(message);
@@ -62,7 +63,13 @@ impl Allocation {
         }
     }
 
-    pub(super) fn handle_answer(&mut self, now: Instant, at: usize, frame: Frame<'_>, data: &[u8]) {
+    pub(in crate::socket::turn) fn handle_answer(
+        &mut self,
+        now: Instant,
+        at: usize,
+        frame: Frame<'_>,
+        data: &[u8],
+    ) {
         let Some(transaction) = self.transactions.get(at) else {
             return;
         };
@@ -198,7 +205,7 @@ impl Allocation {
         }
     }
 
-    pub(super) fn fail(&mut self, kind: IceServerErrorKind, message: &str) {
+    pub(in crate::socket::turn) fn fail(&mut self, kind: IceServerErrorKind, message: &str) {
         if self.phase == Phase::Allocating {
             self.events
                 .push_back(Event::Failed(kind, message.to_owned()));

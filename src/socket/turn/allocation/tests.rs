@@ -6,7 +6,8 @@ use ::stun::message::{
     METHOD_ALLOCATE, METHOD_CHANNEL_BIND, METHOD_CREATE_PERMISSION, METHOD_REFRESH,
 };
 
-use super::fake_server::{FakeServer, PASSWORD, USER, channel_data, data_indication};
+use super::super::fake_server::{FakeServer, PASSWORD, USER, channel_data, data_indication};
+use super::super::peers;
 use super::*;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);

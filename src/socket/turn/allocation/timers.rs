@@ -3,17 +3,17 @@
 
 use std::time::{Duration, Instant};
 
-use super::peers::Verdict;
-use super::wire::{self, Ask};
 use super::{Allocation, KEEPALIVE, Phase, REFRESH_RETRY};
 use crate::socket::ice_server::IceServerErrorKind;
+use crate::socket::turn::peers::Verdict;
+use crate::socket::turn::wire::{self, Ask};
 
 /// RFC 8489 section 6.2.1: Rc and Rm; with the RTO 39.5 s in all.
 const TRANSMISSIONS: u32 = 7;
 const LAST_WAIT: Duration = Duration::from_secs(8);
 
 impl Allocation {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(in crate::socket::turn) fn poll_timeout(&self) -> Option<Instant> {
         let transactions = self.transactions.iter().map(|t| t.next).min();
         let ready = (self.phase == Phase::Ready)
             .then(|| self.refresh_at.min(self.expires).min(self.keepalive_at));
@@ -29,7 +29,7 @@ impl Allocation {
             .min()
     }
 
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    pub(in crate::socket::turn) fn handle_timeout(&mut self, now: Instant) {
         if self.close_by.is_some_and(|by| by <= now) {
             self.phase = Phase::Gone;
         }
@@ -67,7 +67,7 @@ impl Allocation {
 
     /// The machine may have slept, and what the server granted be over: all of it is asked for
     /// again at once.
-    pub(super) fn resumed(&mut self, now: Instant) {
+    pub(in crate::socket::turn) fn resumed(&mut self, now: Instant) {
         if self.phase == Phase::Ready {
             self.refresh_at = self.expires;
             self.ask_anew(now, Ask::Refresh { release: false });
