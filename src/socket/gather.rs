@@ -5,22 +5,23 @@
 //! wanted and takes what came of it. Each server that gave nothing gives exactly one error.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod candidates;
+mod plain;
 mod relays;
+mod servers;
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use ::stun::message::TransactionId;
 
-use super::ice_server::{GatherServer, IceServerError, IceServerErrorKind, ServerKind};
+use super::ice_server::{GatherServer, IceServerErrorKind, ServerKind};
 use super::interfaces::InterfaceAddress;
 use super::keepalive::Keepalives;
 use super::stun::{self, BindingResponse};
-use crate::engine::ice::{Candidate, CandidateKind};
-pub(crate) use relays::WantedRelay;
+pub(super) use plain::{GatherEvent, GatherTransmit, WantedRelay};
+use plain::{Host, Obtained, Planned, Server, Transaction};
 
 /// Gathering is over after this long, whatever is still open.
 const LIMIT: Duration = Duration::from_millis(9_500);
@@ -33,32 +34,11 @@ const TA: Duration = Duration::from_millis(50);
 const STRAGGLERS: Duration = Duration::from_secs(3);
 /// Sends in a row that the kernel refuses before a transaction counts as unreachable.
 const MAX_SEND_ERRORS: u32 = 3;
-/// Servers beyond this many are refused with an error each.
-pub(crate) const MAX_SERVERS: usize = 16;
 /// Local addresses from which each server is asked; the others, which are less likely to lead out,
 /// follow as long as none of these has had an answer from a STUN server. Relays are few.
 const MAX_BASES: usize = 8;
 /// Host addresses beyond this many are ignored.
 const MAX_HOSTS: usize = super::interfaces::MAX_ADDRESSES;
-
-/// Foundations are compared, never read. The salt keeps them from giving away the base address,
-/// which a server-reflexive candidate may be meant to hide.
-static FOUNDATION_SALT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum GatherEvent {
-    Candidate(Candidate),
-    ServerError(IceServerError),
-    /// Emitted once. Only a relay in the place of one that was lost may follow.
-    Complete,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct GatherTransmit {
-    pub(crate) local_ip: IpAddr,
-    pub(crate) remote: SocketAddr,
-    pub(crate) data: Vec<u8>,
-}
 
 /// Gathers once. Keep it after [`GatherEvent::Complete`] for as long as its server-reflexive
 /// candidates are in use: it keeps their NAT bindings alive.
@@ -79,52 +59,6 @@ pub(crate) struct Gatherer {
     asked: usize,
     wanted_relays: VecDeque<WantedRelay>,
     unwanted_relays: VecDeque<TransactionId>,
-}
-
-/// What a server gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Obtained {
-    Mapped(SocketAddr),
-    Relayed {
-        relayed: SocketAddr,
-        mapped: Option<SocketAddr>,
-    },
-}
-
-struct Host {
-    base: SocketAddr,
-    local_preference: u16,
-}
-
-struct Server {
-    url: String,
-    kind: ServerKind,
-    resolving: bool,
-    open: bool,
-    answered: bool,
-    deadline: Instant,
-    error: Option<(IceServerErrorKind, String)>,
-}
-
-struct Planned {
-    /// Index of the host address: each server's best address is asked before any second one.
-    host: usize,
-    server: usize,
-    remote: SocketAddr,
-}
-
-struct Transaction {
-    id: TransactionId,
-    kind: ServerKind,
-    server: usize,
-    host: usize,
-    base: SocketAddr,
-    remote: SocketAddr,
-    /// Finished ones stay, so that their late answers are recognised.
-    open: bool,
-    next_send: Instant,
-    rto: Duration,
-    send_errors: u32,
 }
 
 impl Gatherer {
@@ -173,126 +107,6 @@ impl Gatherer {
         gatherer.start_queued(now);
         gatherer.check_complete();
         gatherer
-    }
-
-    fn add_host(&mut self, base: SocketAddr, local_preference: u16) {
-        if self.hosts.iter().any(|host| host.base == base) {
-            return;
-        }
-        self.hosts.push(Host {
-            base,
-            local_preference,
-        });
-        if self.relay_only {
-            return;
-        }
-        let kind = CandidateKind::Host;
-        self.events.push_back(GatherEvent::Candidate(Candidate {
-            foundation: foundation(kind, base.ip(), None),
-            priority: Candidate::compute_priority(kind, local_preference),
-            addr: base,
-            kind,
-            base,
-            related: None,
-        }));
-    }
-
-    fn add_server(&mut self, now: Instant, index: usize, server: GatherServer) {
-        self.servers.push(Server {
-            url: server.url,
-            kind: server.kind,
-            resolving: true,
-            open: true,
-            answered: false,
-            deadline: self.deadline,
-            error: None,
-        });
-        if let Some(message) = server.unsupported {
-            self.note_error(index, IceServerErrorKind::Unsupported, message.to_owned());
-            self.close_server(index);
-            return;
-        }
-        if self.relay_only && server.kind == ServerKind::Stun {
-            self.close_server(index);
-            return;
-        }
-        if self.hosts.is_empty() {
-            // Nothing to ask it from: not worth a look-up.
-            let message = "no local address".to_owned();
-            self.note_error(index, IceServerErrorKind::Unreachable, message);
-            self.close_server(index);
-            return;
-        }
-        self.asked += 1;
-        if self.asked > MAX_SERVERS {
-            let message = format!("more than {MAX_SERVERS} servers");
-            self.note_error(index, IceServerErrorKind::Unsupported, message);
-            self.close_server(index);
-        } else if let Some(addrs) = server.addrs {
-            self.plan(now, index, addrs);
-        }
-    }
-
-    /// The outcome of resolving server `index` (its place in the list given to `new`).
-    pub(crate) fn add_server_addrs(
-        &mut self,
-        now: Instant,
-        index: usize,
-        addrs: Result<Vec<SocketAddr>, String>,
-    ) {
-        self.plan(now, index, addrs);
-        self.start_queued(now);
-        self.check_complete();
-    }
-
-    /// One transaction for each local address, with the server's first address of that family.
-    fn plan(&mut self, now: Instant, index: usize, addrs: Result<Vec<SocketAddr>, String>) {
-        match self.servers.get_mut(index) {
-            Some(server) if server.open && server.resolving => server.resolving = false,
-            _ => return,
-        }
-        let usable: Vec<SocketAddr> = match addrs {
-            Ok(addrs) => addrs
-                .into_iter()
-                .map(|addr| SocketAddr::new(addr.ip().to_canonical(), addr.port()))
-                .filter(|a| !a.ip().is_unspecified() && !a.ip().is_multicast() && a.port() != 0)
-                .collect(),
-            Err(message) => {
-                self.note_error(index, IceServerErrorKind::Resolve, message);
-                self.close_server(index);
-                return;
-            }
-        };
-        let bases = match self.servers.get(index).map(|server| server.kind) {
-            Some(ServerKind::Turn) => MAX_BASES,
-            _ => MAX_HOSTS,
-        };
-        let bases = self.hosts.iter().take(bases).enumerate();
-        let planned: Vec<Planned> = bases
-            .filter_map(|(host, Host { base, .. })| {
-                let remote = *usable.iter().find(|a| a.is_ipv4() == base.is_ipv4())?;
-                Some(Planned {
-                    host,
-                    server: index,
-                    remote,
-                })
-            })
-            .collect();
-        if planned.is_empty() {
-            let (kind, message) = if usable.is_empty() {
-                (IceServerErrorKind::Resolve, "no usable address")
-            } else {
-                let message = "no local address of its address family";
-                (IceServerErrorKind::Unreachable, message)
-            };
-            self.note_error(index, kind, message.to_owned());
-            self.close_server(index);
-            return;
-        }
-        self.queue.extend(planned);
-        let queue = self.queue.make_contiguous();
-        queue.sort_by_key(|planned| (planned.host, planned.server));
-        self.next_start = self.next_start.max(now);
     }
 
     fn start_queued(&mut self, now: Instant) {
@@ -534,101 +348,6 @@ impl Gatherer {
             self.close_server(server_index);
         }
     }
-
-    /// False when it is redundant.
-    fn add_reflexive(
-        &mut self,
-        host: usize,
-        base: SocketAddr,
-        remote: SocketAddr,
-        mapped: SocketAddr,
-    ) -> bool {
-        // RFC 8445 section 5.1.3: the same address and base make a candidate redundant. No NAT,
-        // or two servers outside of the same NAT.
-        if mapped == base || self.reflexive.contains(&(mapped, base)) {
-            return false;
-        }
-        let Some(local_preference) = self.hosts.get(host).map(|host| host.local_preference) else {
-            return false;
-        };
-        self.reflexive.push((mapped, base));
-        let kind = CandidateKind::ServerReflexive;
-        self.events.push_back(GatherEvent::Candidate(Candidate {
-            foundation: foundation(kind, base.ip(), Some(remote.ip())),
-            priority: Candidate::compute_priority(kind, local_preference),
-            addr: mapped,
-            kind,
-            base,
-            related: Some(base),
-        }));
-        true
-    }
-
-    fn timeout_error(&self, index: usize) -> (IceServerErrorKind, String) {
-        if self
-            .servers
-            .get(index)
-            .is_some_and(|server| server.resolving)
-        {
-            let message = "its name was not resolved in time".to_owned();
-            return (IceServerErrorKind::Resolve, message);
-        }
-        let mut open = self
-            .transactions
-            .iter()
-            .filter(|t| t.open && t.server == index);
-        if open.clone().count() > 0 && open.all(|t| t.send_errors > 0) {
-            let message = "the operating system refused to send".to_owned();
-            return (IceServerErrorKind::Unreachable, message);
-        }
-        (IceServerErrorKind::Timeout, "no answer".to_owned())
-    }
-
-    /// The first error says most: the ones after it are often its consequences.
-    fn note_error(&mut self, index: usize, kind: IceServerErrorKind, message: String) {
-        if let Some(server) = self.servers.get_mut(index) {
-            server.error.get_or_insert((kind, message));
-        }
-    }
-
-    fn close_server(&mut self, index: usize) {
-        let Some(server) = self.servers.get_mut(index).filter(|server| server.open) else {
-            return;
-        };
-        server.open = false;
-        if !server.answered
-            && let Some((kind, message)) = server.error.take()
-        {
-            let url = server.url.clone();
-            self.events
-                .push_back(GatherEvent::ServerError(IceServerError {
-                    url,
-                    kind,
-                    message,
-                }));
-        }
-        self.queue.retain(|planned| planned.server != index);
-        for t in self.transactions.iter_mut().filter(|t| t.server == index) {
-            if t.open && t.kind == ServerKind::Turn {
-                self.unwanted_relays.push_back(t.id);
-            }
-            t.open = false;
-        }
-    }
-
-    fn check_complete(&mut self) {
-        if !self.complete && self.servers.iter().all(|server| !server.open) {
-            self.complete = true;
-            self.events.push_back(GatherEvent::Complete);
-        }
-    }
-}
-
-/// RFC 8445 section 5.1.1.3: equal for the same type, base address, server and protocol (here
-/// always UDP); at most 10 ice-chars of the 32 allowed (RFC 8839 section 5.1).
-fn foundation(kind: CandidateKind, base: IpAddr, server: Option<IpAddr>) -> String {
-    let hash = FOUNDATION_SALT.hash_one((kind, base, server));
-    (hash >> 32).to_string()
 }
 
 #[cfg(test)]

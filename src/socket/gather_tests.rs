@@ -2,7 +2,9 @@
 
 use super::super::stun::tests::{empty_success, refusal, request_id, success};
 use super::super::udp::{RecvBuffers, SendOutcome, Transmit, UdpEndpoint};
+use super::servers::MAX_SERVERS;
 use super::*;
+use crate::engine::ice::{Candidate, CandidateKind};
 
 const PORT: u16 = 5000;
 

@@ -1,0 +1,106 @@
+//! The candidates that gathering makes of what it has found.
+#![deny(clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::LazyLock;
+
+use super::Gatherer;
+use super::plain::{GatherEvent, Host};
+use crate::engine::ice::{Candidate, CandidateKind};
+
+/// Foundations are compared, never read. The salt keeps them from giving away the base address,
+/// which a server-reflexive candidate may be meant to hide.
+static FOUNDATION_SALT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+
+impl Gatherer {
+    pub(super) fn add_host(&mut self, base: SocketAddr, local_preference: u16) {
+        if self.hosts.iter().any(|host| host.base == base) {
+            return;
+        }
+        self.hosts.push(Host {
+            base,
+            local_preference,
+        });
+        if self.relay_only {
+            return;
+        }
+        let kind = CandidateKind::Host;
+        self.events.push_back(GatherEvent::Candidate(Candidate {
+            foundation: foundation(kind, base.ip(), None),
+            priority: Candidate::compute_priority(kind, local_preference),
+            addr: base,
+            kind,
+            base,
+            related: None,
+        }));
+    }
+
+    /// False when it is redundant.
+    pub(super) fn add_reflexive(
+        &mut self,
+        host: usize,
+        base: SocketAddr,
+        remote: SocketAddr,
+        mapped: SocketAddr,
+    ) -> bool {
+        // RFC 8445 section 5.1.3: the same address and base make a candidate redundant. No NAT,
+        // or two servers outside of the same NAT.
+        if mapped == base || self.reflexive.contains(&(mapped, base)) {
+            return false;
+        }
+        let Some(local_preference) = self.hosts.get(host).map(|host| host.local_preference) else {
+            return false;
+        };
+        self.reflexive.push((mapped, base));
+        let kind = CandidateKind::ServerReflexive;
+        self.events.push_back(GatherEvent::Candidate(Candidate {
+            foundation: foundation(kind, base.ip(), Some(remote.ip())),
+            priority: Candidate::compute_priority(kind, local_preference),
+            addr: mapped,
+            kind,
+            base,
+            related: Some(base),
+        }));
+        true
+    }
+
+    /// RFC 8445 section 5.1.1.2: the base of a relayed candidate is the candidate itself.
+    pub(super) fn add_relay(
+        &mut self,
+        host: usize,
+        base: SocketAddr,
+        remote: SocketAddr,
+        relayed: SocketAddr,
+        mapped: Option<SocketAddr>,
+    ) {
+        let Some(local_preference) = self.hosts.get(host).map(|host| host.local_preference) else {
+            return;
+        };
+        let kind = CandidateKind::Relay;
+        // RFC 8839 section 5.1: rel-addr is the mapped address, or, for privacy, nothing.
+        let related = if self.relay_only {
+            match relayed {
+                SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+                SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+            }
+        } else {
+            mapped.unwrap_or(base)
+        };
+        self.events.push_back(GatherEvent::Candidate(Candidate {
+            foundation: foundation(kind, base.ip(), Some(remote.ip())),
+            priority: Candidate::compute_priority(kind, local_preference),
+            addr: relayed,
+            kind,
+            base: relayed,
+            related: Some(related),
+        }));
+    }
+}
+
+/// RFC 8445 section 5.1.1.3: equal for the same type, base address, server and protocol (here
+/// always UDP); at most 10 ice-chars of the 32 allowed (RFC 8839 section 5.1).
+fn foundation(kind: CandidateKind, base: IpAddr, server: Option<IpAddr>) -> String {
+    let hash = FOUNDATION_SALT.hash_one((kind, base, server));
+    (hash >> 32).to_string()
+}
