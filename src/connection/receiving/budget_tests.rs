@@ -2,7 +2,8 @@
 
 use std::sync::Weak;
 
-use super::tracks::{Receiving, ReceivingTrack};
+use super::track::ReceivingTrack;
+use super::tracks::Receiving;
 use crate::budget::Budget;
 use crate::connection::core::shared::ConnectionShared;
 use crate::media::track::{MediaOrigin, MediaStreamTrack};

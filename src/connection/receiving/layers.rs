@@ -6,7 +6,8 @@ use std::sync::Weak;
 use std::time::Instant;
 
 use super::spec::receiver_spec;
-use super::tracks::{Receiving, ReceivingTrack};
+use super::track::ReceivingTrack;
+use super::tracks::Receiving;
 use crate::connection::core::state::ConnectionState;
 use crate::error::{Error, Result};
 use crate::media::track::MediaOrigin;

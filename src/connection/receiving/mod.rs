@@ -4,6 +4,7 @@
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod budget_tests;
+mod connected;
 pub(crate) mod contributors;
 mod digits;
 mod heard;
@@ -12,6 +13,7 @@ mod origin;
 mod report;
 mod spec;
 pub(crate) mod stream_event;
+mod track;
 pub(crate) mod tracks;
 mod unknown;
 mod verbs;

@@ -1,18 +1,17 @@
 //! What a connection receives: tracks declared with `receive_track`, and their streams.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Weak;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::contributors::{Contributors, RTCContributor};
-use super::digits::{ReceivingDigits, dtmf_codecs};
+use super::contributors::RTCContributor;
 use super::heard::{HeardSource, heard_source};
 use super::spec::uses_ssrc;
 use super::stream_event::{RTCStreamEvent, StreamWatch};
+use super::track::ReceivingTrack;
 use crate::budget::Budget;
 use crate::engine::Engine;
-use crate::media::stream::{MediaStream, MediaStreamEvent};
-use crate::media::track::{MediaOrigin, MediaStreamTrack, MediaStreamTrackEvent};
+use crate::media::stream::MediaStream;
+use crate::media::track::MediaStreamTrack;
 use crate::media::{Kind, RTCCodec, RTCTrackDescription};
 use crate::rtp::{ReceiverId, RtpPacket};
 
@@ -21,7 +20,7 @@ use crate::rtp::{ReceiverId, RtpPacket};
 pub(crate) struct Receiving {
     pub(crate) tracks: BTreeMap<ReceiverId, ReceivingTrack>,
     pub(crate) streams: Vec<MediaStream>,
-    watch: StreamWatch,
+    pub(super) watch: StreamWatch,
     budget: Budget,
     /// No digit is due before this; it may be early, never late.
     digits_at: Option<Instant>,
@@ -30,64 +29,6 @@ pub(crate) struct Receiving {
 /// More than is needed gives way at once, in parts of the budget: looking for the track that holds
 /// most costs something.
 const SHARE_TO_SHED: usize = 64;
-
-pub(crate) struct ReceivingTrack {
-    pub(crate) description: RTCTrackDescription,
-    pub(crate) track: MediaStreamTrack,
-    pub(crate) digits: Option<ReceivingDigits>,
-    pub(crate) connected: bool,
-    contributors: Contributors,
-    /// Its further encodings, by name.
-    pub(crate) layers: Vec<(String, ReceiverId)>,
-}
-
-impl ReceivingTrack {
-    pub(crate) fn new(
-        description: &RTCTrackDescription,
-        audio_level_id: Option<u8>,
-        origin: Weak<dyn MediaOrigin>,
-        id: ReceiverId,
-        budget: &Budget,
-    ) -> Self {
-        let (kind, codecs) = (description.kind, &description.codecs);
-        let digits = ReceivingDigits::new(dtmf_codecs(description));
-        let track = match &digits {
-            Some(digits) if kind == Kind::Dtmf => (*digits.track).clone(),
-            _ => MediaStreamTrack::remote(kind, codecs, audio_level_id, origin, id.0, budget),
-        };
-        Self {
-            description: description.clone(),
-            track,
-            digits,
-            connected: false,
-            contributors: Contributors::default(),
-            layers: Vec::new(),
-        }
-    }
-
-    /// Digits come and go with their codec.
-    pub(crate) fn update(&mut self, description: &RTCTrackDescription, streams: &[MediaStream]) {
-        self.track.set_codecs(&description.codecs);
-        self.description = description.clone();
-        let codecs = dtmf_codecs(description);
-        self.digits = match self.digits.take() {
-            Some(digits) if !codecs.is_empty() => Some(digits.with_codecs(codecs)),
-            Some(mut digits) => {
-                digits.end();
-                streams
-                    .iter()
-                    .for_each(|stream| stream.remove_track(&digits.track));
-                None
-            }
-            None => ReceivingDigits::new(codecs),
-        };
-    }
-
-    pub(crate) fn tracks(&self) -> impl Iterator<Item = &MediaStreamTrack> {
-        let digits = self.digits.as_ref().map(|digits| &*digits.track);
-        std::iter::once(&self.track).chain(digits.filter(|track| **track != self.track))
-    }
-}
 
 impl Receiving {
     pub(crate) fn new(budget: Budget) -> Self {
@@ -262,140 +203,5 @@ impl Receiving {
             let due = digits.poll_timeout();
             self.digits_at = [self.digits_at, due].into_iter().flatten().min();
         }
-    }
-
-    pub(crate) fn streams_of(&self, id: ReceiverId) -> impl Iterator<Item = &MediaStream> {
-        let msid = self
-            .tracks
-            .get(&id)
-            .map_or(&[][..], |receiving| &receiving.description.msid);
-        self.streams
-            .iter()
-            .filter(move |stream| msid.iter().any(|id| id == stream.id()))
-    }
-
-    pub(crate) fn is_stream_connected(&self, stream: &MediaStream) -> bool {
-        self.tracks.values().any(|receiving| {
-            receiving.connected
-                && receiving
-                    .description
-                    .msid
-                    .iter()
-                    .any(|id| id == stream.id())
-        })
-    }
-
-    pub(crate) fn connected_streams(&self) -> Vec<MediaStream> {
-        let connected = self.connected_ids();
-        let streams = self.streams.iter();
-        streams
-            .filter(|stream| connected.contains(stream.id()))
-            .cloned()
-            .collect()
-    }
-
-    /// Ids of the streams with a connected track.
-    fn connected_ids(&self) -> BTreeSet<&str> {
-        let connected = self.tracks.values().filter(|track| track.connected);
-        let ids = connected.flat_map(|track| &track.description.msid);
-        ids.map(String::as_str).collect()
-    }
-
-    /// Rows A112 and A113 for streams that a connected track joined or left; `before` are those
-    /// that were connected.
-    pub(crate) fn announce_moves(&self, before: &[MediaStream]) {
-        let connected = self.connected_ids();
-        for stream in &self.streams {
-            match (before.contains(stream), connected.contains(stream.id())) {
-                (false, true) => self.stream_connected(stream),
-                (true, false) => self.stream_disconnected(stream),
-                _ => {}
-            }
-        }
-    }
-
-    pub(crate) fn stream_connected(&self, stream: &MediaStream) {
-        stream.emit(MediaStreamEvent::Connected);
-        self.watch
-            .emit(|| RTCStreamEvent::StreamConnected(stream.clone()));
-    }
-
-    pub(crate) fn stream_disconnected(&self, stream: &MediaStream) {
-        stream.emit(MediaStreamEvent::Disconnected);
-        self.watch
-            .emit(|| RTCStreamEvent::StreamDisconnected(stream.clone()));
-    }
-
-    pub(crate) fn is_connected(&self, id: ReceiverId) -> bool {
-        self.tracks
-            .get(&id)
-            .is_some_and(|receiving| receiving.connected)
-    }
-
-    /// Row G34: the stream's event comes before the track's.
-    pub(crate) fn connected(&mut self, id: ReceiverId) {
-        for stream in self.streams_of(id) {
-            if !self.is_stream_connected(stream) {
-                self.stream_connected(stream);
-            }
-        }
-        if let Some(receiving) = self.tracks.get_mut(&id) {
-            receiving.connected = true;
-            for track in receiving.tracks() {
-                self.watch
-                    .emit(|| RTCStreamEvent::TrackConnected(track.clone()));
-                track.emit(MediaStreamTrackEvent::Connected);
-            }
-        }
-    }
-
-    pub(crate) fn disconnected(&mut self, id: ReceiverId) {
-        if let Some(receiving) = self.tracks.get_mut(&id) {
-            receiving.connected = false;
-            if let Some(digits) = &mut receiving.digits {
-                digits.end_tones();
-            }
-            for track in receiving.tracks() {
-                track.emit(MediaStreamTrackEvent::Disconnected);
-                self.watch
-                    .emit(|| RTCStreamEvent::TrackDisconnected(track.clone()));
-            }
-        }
-        for stream in self.streams_of(id) {
-            if !self.is_stream_connected(stream) {
-                self.stream_disconnected(stream);
-            }
-        }
-    }
-
-    /// The connection is over: what waits can still be read, then the tracks end.
-    pub(crate) fn end(&mut self) {
-        let connected: Vec<_> = self
-            .tracks
-            .iter()
-            .filter(|(_, receiving)| receiving.connected)
-            .map(|(&id, _)| id)
-            .collect();
-        for id in connected {
-            self.disconnected(id);
-        }
-        for receiving in self.tracks.values_mut() {
-            if let Some(digits) = &mut receiving.digits {
-                digits.end();
-            }
-            receiving.track.end();
-        }
-        let own = |track: &_| {
-            self.tracks
-                .values()
-                .any(|known| known.tracks().any(|t| t == track))
-        };
-        for stream in &self.streams {
-            // Others of its tracks may come over another socket.
-            if stream.tracks().iter().all(own) {
-                stream.end();
-            }
-        }
-        self.watch.end();
     }
 }

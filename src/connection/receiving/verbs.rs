@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::contributors::RTCContributor;
 use super::layers::first_of;
 use super::spec::receiver_spec;
-use super::tracks::ReceivingTrack;
+use super::track::ReceivingTrack;
 use crate::connection::RTCConnection;
 use crate::connection::core::event::RTCConnectionEvent;
 use crate::connection::core::state::ConnectionState;
