@@ -98,13 +98,14 @@ pub(crate) fn jitter(data: &[u8]) {
 #[cfg(test)]
 pub(crate) mod seeds {
     use super::*;
-    use crate::media::test_frames::{Rng, video_codecs};
+    use crate::media::test_frames::video_codecs;
     use crate::media::{Packetizer, Payload};
+    use crate::simnet::Rng;
     use crate::simnet::script::block;
 
     /// Frames of each codec as this crate packetises them.
     fn frames() -> Vec<(u8, Vec<Vec<u8>>)> {
-        let rng = &mut Rng(1);
+        let rng = &mut Rng::new(1);
         let mut all = vec![(5, vec![vec![0xf8, 0xff, 0xfe]])];
         for (codec, make) in video_codecs() {
             let depacketizer = Depacketizer::for_codec(&codec).unwrap();

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::test_frames::{Rng, video_codecs, vp8_frame};
+use super::test_frames::{video_codecs, vp8_frame};
 use super::*;
 use crate::rtp::RtpPacket;
+use crate::simnet::Rng;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -51,7 +52,7 @@ fn stream(codec: &RTCCodec, frames: Vec<Bytes>, first: u16, max: usize) -> Strea
 }
 
 fn vp8_stream(frames: usize, first: u16) -> Stream {
-    let rng = &mut Rng(frames as u64);
+    let rng = &mut Rng::new(frames as u64);
     let frames = (0..frames)
         .map(|i| vp8_frame(rng, 250, i == 0))
         .collect::<Vec<_>>();
@@ -255,7 +256,7 @@ fn padding_and_foreign_payload_types_are_no_gap() {
 
 #[test]
 fn g025_the_payload_type_may_change_between_frames() {
-    let rng = &mut Rng(3);
+    let rng = &mut Rng::new(3);
     let (vp8, h264) = (RTCCodec::vp8(97), RTCCodec::h264(98));
     let first = stream(&vp8, vec![vp8_frame(rng, 300, true)], 10, 100);
     let next = first.packets.len() as u16 + 10;
@@ -365,7 +366,7 @@ fn the_buffer_is_bounded() {
 #[test]
 fn reordered_and_duplicated_streams_arrive_whole() {
     for seed in 0..30u64 {
-        let rng = &mut Rng(seed);
+        let rng = &mut Rng::new(seed);
         for (codec, make) in video_codecs() {
             let frames: Vec<_> = (0..30)
                 .map(|i| {
@@ -388,7 +389,7 @@ fn reordered_and_duplicated_streams_arrive_whole() {
 fn lossy_streams_never_deliver_a_damaged_frame() {
     let (mut sent, mut intact, mut delivered) = (0, 0, 0);
     for seed in 0..30u64 {
-        let rng = &mut Rng(seed);
+        let rng = &mut Rng::new(seed);
         for (codec, make) in video_codecs() {
             let frames: Vec<_> = (0..60)
                 .map(|i| {
@@ -442,13 +443,13 @@ fn simulate(
     let mut arrivals = Vec::new();
     for (i, p) in s.packets.iter().enumerate() {
         let sent = i * 2;
-        if rng.chance(loss) {
+        if rng.percent(loss as u64) {
             continue;
         }
-        let copies = if rng.chance(5) { 2 } else { 1 };
+        let copies = if rng.percent(5) { 2 } else { 1 };
         for _ in 0..copies {
             // Frames that the very first delivered one overtook are late by design.
-            let delay = if i > 0 && rng.chance(20) {
+            let delay = if i > 0 && rng.percent(20) {
                 rng.range(0, 40)
             } else {
                 0
@@ -478,7 +479,7 @@ fn simulate(
 #[test]
 fn arbitrary_packets_are_survived() {
     for seed in 0..20u64 {
-        let rng = &mut Rng(seed);
+        let rng = &mut Rng::new(seed);
         let codecs: Vec<_> = video_codecs().into_iter().map(|(codec, _)| codec).collect();
         let config = JitterConfig {
             max_wait: 20 * MS,
@@ -491,22 +492,22 @@ fn arbitrary_packets_are_survived() {
         for _ in 0..5000 {
             now += MS * rng.range(0, 5) as u32;
             sequence = match rng.range(0, 99) {
-                0 => rng.next() as u16,
+                0 => rng.next_u64() as u16,
                 1..=20 => sequence.wrapping_add(rng.range(0, 100) as u16),
                 21..=40 => sequence.wrapping_sub(rng.range(0, 100) as u16),
                 _ => sequence.wrapping_add(1),
             };
             let len = rng.range(0, 12);
             let p = RtpPacket {
-                marker: rng.chance(30),
+                marker: rng.percent(30),
                 payload_type: 96 + rng.range(0, 6) as u8,
                 sequence_number: sequence,
                 timestamp: rng.range(0, 3) as u32,
-                payload: rng.bytes(len).into(),
+                payload: rng.bytes_but_0(len).into(),
                 ..RtpPacket::default()
             };
             jitter.push(now, p);
-            if rng.chance(50) {
+            if rng.percent(50) {
                 drain(&mut jitter, now);
                 assert!(
                     jitter.poll_timeout().is_none_or(|at| at > now),
@@ -528,7 +529,7 @@ fn r_c06_a_jump_asks_for_a_key_frame() {
         let mut now = Instant::now();
         let mut asked = Vec::new();
         for (part, first) in [1u16, 1 + 40 + jump].into_iter().enumerate() {
-            let rng = &mut Rng(7);
+            let rng = &mut Rng::new(7);
             // Only the very first is one.
             let frames = (0..200).map(|n| vp8_frame(rng, 50, part == 0 && n == 0));
             let s = stream(&codec, frames.collect(), first, 100);

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::test_frames::{Rng, video_codecs};
+use super::test_frames::video_codecs;
 use super::*;
+use crate::simnet::Rng;
 
 fn packetize(codec: &RTCCodec, frame: &Bytes, max: usize) -> Vec<Payload> {
     let mut out = Vec::new();
@@ -21,7 +22,7 @@ fn payloads(out: &[Payload]) -> Vec<Bytes> {
 #[test]
 fn video_frames_come_back_bit_identical() {
     for seed in 0..40u64 {
-        let rng = &mut Rng(seed);
+        let rng = &mut Rng::new(seed);
         for (codec, make) in video_codecs() {
             let max = [100, 500, 1184, 1200, 1400][rng.range(0, 4)];
             let len = if seed % 4 == 0 {
@@ -29,7 +30,7 @@ fn video_frames_come_back_bit_identical() {
             } else {
                 rng.range(1, 5_000)
             };
-            let key = rng.chance(50);
+            let key = rng.percent(50);
             let frame = make(rng, len, key);
             let out = packetize(&codec, &frame, max);
             let label = format!("seed {seed} {} len {len} max {max}", codec.name);
@@ -49,7 +50,7 @@ fn video_frames_come_back_bit_identical() {
 
 #[test]
 fn a_frame_without_one_of_its_packets_is_corrupt() {
-    let rng = &mut Rng(7);
+    let rng = &mut Rng::new(7);
     for (codec, make) in video_codecs() {
         let frame = make(rng, 6_000, true);
         let packets = payloads(&packetize(&codec, &frame, 700));
@@ -254,7 +255,7 @@ const MIN: usize = super::packetize::MIN_PAYLOAD - 1;
 
 #[test]
 fn vp9_marks_prediction_and_frame_ends() {
-    let rng = &mut Rng(1);
+    let rng = &mut Rng::new(1);
     let codec = RTCCodec::new("vp9", 99);
     let key = payloads(&packetize(
         &codec,
@@ -316,7 +317,7 @@ fn timestamps_do_not_drift() {
 #[test]
 fn damaged_payloads_never_panic() {
     let seed = 0xD0C5;
-    let rng = &mut Rng(seed);
+    let rng = &mut Rng::new(seed);
     let mut accepted = 0;
     for (codec, make) in video_codecs() {
         let depacketizer = Depacketizer::for_codec(&codec).unwrap();
@@ -334,11 +335,11 @@ fn damaged_payloads_never_panic() {
                 let mut bytes = packets[at].to_vec();
                 match rng.range(0, 3) {
                     0 => bytes.truncate(rng.range(0, bytes.len())),
-                    1 => bytes.extend(rng.bytes(3)),
+                    1 => bytes.extend(rng.bytes_but_0(3)),
                     _ if bytes.is_empty() => {}
                     _ => {
                         let i = rng.range(0, bytes.len().min(8) - 1);
-                        bytes[i] = rng.next() as u8;
+                        bytes[i] = rng.next_u64() as u8;
                     }
                 }
                 packets[at] = bytes.into();

@@ -1,45 +1,19 @@
-//! Synthetic frames and a seeded random source for the tests of this module.
+//! Synthetic frames for the tests of this module.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use bytes::Bytes;
 
 use super::RTCCodec;
-
-/// SplitMix64.
-pub(super) struct Rng(pub(super) u64);
-
-impl Rng {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in `low..=high`.
-    pub(super) fn range(&mut self, low: usize, high: usize) -> usize {
-        low + (self.next() % (high - low + 1) as u64) as usize
-    }
-
-    pub(super) fn chance(&mut self, percent: usize) -> bool {
-        self.range(0, 99) < percent
-    }
-
-    /// Bytes that hold no start code: none of them is 0.
-    pub(super) fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| (self.next() % 255 + 1) as u8).collect()
-    }
-}
+use crate::simnet::Rng;
 
 pub(super) fn vp8_frame(rng: &mut Rng, len: usize, key: bool) -> Bytes {
-    let mut data = rng.bytes(len);
+    let mut data = rng.bytes_but_0(len);
     data[0] = if key { data[0] & !1 } else { data[0] | 1 };
     data.into()
 }
 
 pub(super) fn vp9_frame(rng: &mut Rng, len: usize, key: bool) -> Bytes {
-    let mut data = rng.bytes(len);
+    let mut data = rng.bytes_but_0(len);
     data[0] = if key { 0x82 } else { 0x86 };
     data.into()
 }
@@ -53,10 +27,10 @@ fn annex_b(units: &[Vec<u8>]) -> Bytes {
 fn unit(rng: &mut Rng, head: &[u8], len: usize) -> Vec<u8> {
     let mut data = head.to_vec();
     while data.len() < len {
-        if rng.chance(2) {
+        if rng.percent(2) {
             data.extend([0, 0, 3, 1]);
         } else {
-            data.push((rng.next() % 255 + 1) as u8);
+            data.push(rng.below(255) as u8 + 1);
         }
     }
     data.push(0x80);
@@ -106,7 +80,7 @@ pub(super) fn av1_frame(rng: &mut Rng, len: usize, key: bool) -> Bytes {
     let mut obu = |rng: &mut Rng, kind: u8, len: usize| {
         data.push(kind << 3 | 0x02);
         data.extend(leb128(len));
-        data.extend(rng.bytes(len));
+        data.extend(rng.bytes_but_0(len));
     };
     if key {
         obu(rng, 1, 11);

@@ -4,17 +4,9 @@ use std::time::Instant;
 
 use super::session_tests::{header, ms, session};
 use super::*;
+use crate::simnet::Rng;
 
 const OURS: u32 = 0x1000;
-
-struct Rng(u64);
-
-impl Rng {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        (self.0 >> 33) as usize % bound
-    }
-}
 
 fn packet(count: u8, kind: u8, words: &[u32]) -> Vec<u8> {
     let length = (words.len() as u16).to_be_bytes();
@@ -50,7 +42,7 @@ pub(super) fn corpus() -> Vec<Vec<u8>> {
 #[test]
 fn r_a04_mutated_compounds_do_no_harm() {
     let seed = 0x0a04;
-    let mut rng = Rng(seed);
+    let mut rng = Rng::new(seed);
     let corpus = corpus();
     let start = Instant::now();
     let mut session = session(start, RtpConfig::default());
@@ -58,15 +50,15 @@ fn r_a04_mutated_compounds_do_no_harm() {
     for round in 0..100_000u64 {
         let now = start + ms(round);
         let mut compound = Vec::new();
-        for _ in 0..1 + rng.below(4) {
-            compound.extend_from_slice(&corpus[rng.below(corpus.len())]);
+        for _ in 0..rng.range(1, 4) {
+            compound.extend_from_slice(&corpus[rng.range(0, corpus.len() - 1)]);
         }
         for _ in 0..rng.below(4) {
-            let at = rng.below(compound.len());
+            let at = rng.range(0, compound.len() - 1);
             compound[at] = rng.below(256) as u8;
         }
         if rng.below(8) == 0 {
-            compound.truncate(rng.below(compound.len() + 1));
+            compound.truncate(rng.range(0, compound.len()));
         }
         session.sent(now, OURS, round as u32, 1);
         session.received(now, &header(0x2000, rng.below(65_536) as u16, 7), 1, 8_000);
@@ -94,7 +86,7 @@ fn r_a04_mutated_compounds_do_no_harm() {
 
 #[test]
 fn r_a04_prefixes_and_noise() {
-    let mut rng = Rng(1);
+    let mut rng = Rng::new(1);
     let now = Instant::now();
     let mut session = session(now, RtpConfig::default());
     let whole = corpus().concat();

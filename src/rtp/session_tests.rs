@@ -683,11 +683,8 @@ fn jitter_and_loss_follow_the_formulas_over_a_long_trace() {
     let start = Instant::now();
     let mut session = session(start, RtpConfig::default());
     let seed = 0x5eed_u64;
-    let mut rng = seed;
-    let mut below = |bound: u64| {
-        rng = rng.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
-        (rng >> 33) % bound
-    };
+    let mut rng = crate::simnet::Rng::new(seed);
+    let mut below = |bound: u64| rng.below(bound);
     // RFC 3550 appendices A.3 and A.8, by the letter, at one unit of the clock a millisecond.
     let (mut transit, mut jitter) = (None, 0i64);
     let (mut highest, mut received, mut reported) = (0, 0i64, 0);

@@ -47,6 +47,16 @@ impl Rng {
         ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
     }
 
+    /// True this often of a hundred times.
+    pub(crate) fn percent(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+
+    /// Uniform in `low..=high`.
+    pub(crate) fn range(&mut self, low: usize, high: usize) -> usize {
+        low + self.below((high - low + 1) as u64) as usize
+    }
+
     /// Uniform in [0, max].
     pub(crate) fn duration(&mut self, max: Duration) -> Duration {
         if max.is_zero() {
@@ -65,5 +75,9 @@ impl Rng {
         let mut bytes = vec![0; len];
         self.fill(&mut bytes);
         bytes
+    }
+    /// Bytes none of which is 0.
+    pub(crate) fn bytes_but_0(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.below(255) as u8 + 1).collect()
     }
 }

@@ -163,14 +163,13 @@ fn every_one_byte_change_and_random_bodies_do_not_panic() {
             }
         }
     }
-    let mut state = 0x1234_5678_u32;
+    let mut rng = crate::simnet::Rng::new(1);
     for _ in 0..20_000 {
         let mut data = empty_success(id);
-        for _ in 0..(state % 16) * 4 {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            data.push((state >> 24) as u8 & if state & 0x800 == 0 { 0x2f } else { 0xff });
+        for _ in 0..rng.below(16) * 4 {
+            let mask = if rng.percent(50) { 0x2f } else { 0xff };
+            data.push(rng.below(256) as u8 & mask);
         }
-        state = state.wrapping_add(1);
         let length = (data.len() - HEADER) as u16;
         data[2..4].copy_from_slice(&length.to_be_bytes());
         let _ = parse_response(&data);

@@ -18,23 +18,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::engine::certificate::Certificate;
-
-/// A small deterministic generator (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn percent(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-}
+use crate::simnet::Rng;
 
 #[derive(Default)]
 struct Outcome {
@@ -276,7 +260,7 @@ fn d001_random_loss() {
         let mut done = 0;
         let mut worst = Duration::ZERO;
         for seed in 0..200 {
-            let mut random = Random(seed * 1_000 + loss);
+            let mut random = Rng::new(seed * 1_000 + loss);
             let mut pair = Pair::new();
             pair.run(
                 Duration::from_secs(30),
@@ -362,7 +346,7 @@ fn cut(datagram: &[u8], size: usize, number: &mut u64) -> Vec<Vec<u8>> {
 fn r_b09_fragments_shuffled_and_doubled() {
     for size in [40, 100, 150, 256, 576] {
         for seed in 0..20 {
-            let mut random = Random(seed);
+            let mut random = Rng::new(seed);
             let mut number = 0;
             let mut pair = Pair::new();
             pair.run(
@@ -371,7 +355,7 @@ fn r_b09_fragments_shuffled_and_doubled() {
                     let mut out = Vec::new();
                     for piece in cut(datagram, size, &mut number) {
                         for _ in 0..2 {
-                            let delay = Duration::from_millis(20 + random.next() % 20);
+                            let delay = Duration::from_millis(20 + random.below(20));
                             out.push((delay, piece.clone()));
                         }
                     }

@@ -308,17 +308,17 @@ fn a_handshake_verifies_each_signature_once() {
 #[test]
 fn r_a07_damaged_datagrams() {
     for seed in 0..400 {
-        let mut random = Random(seed);
+        let mut random = Rng::new(seed);
         let mut pair = Pair::new();
         pair.run(
             Duration::from_secs(30),
             |_, _, datagram| {
                 let mut copy = datagram.to_vec();
                 let bits = copy.len() as u64 * 8;
-                match random.next() % 4 {
-                    0 => copy.truncate((random.next() % bits / 8) as usize),
+                match random.below(4) {
+                    0 => copy.truncate((random.below(bits) / 8) as usize),
                     1 => {
-                        let bit = random.next() % bits;
+                        let bit = random.below(bits);
                         copy[(bit / 8) as usize] ^= 1 << (bit % 8);
                     }
                     _ => {}
@@ -428,7 +428,7 @@ fn the_bare_crate_stalls_under_loss() {
     let peer = "127.0.0.1:1".parse().unwrap();
     let mut done = 0;
     for seed in 0..50 {
-        let mut random = Random(seed);
+        let mut random = Rng::new(seed);
         let mut now = Instant::now();
         let mut sides = [
             Endpoint::new(peer, TransportProtocol::UDP, None),

@@ -105,7 +105,7 @@ fn r_b05_every_sequence_of_up_to_three_forged_messages() {
     let picked: Vec<(u64, usize)> = match is_soak() {
         true => (0..cases.len()).map(|at| (at as u64, at)).collect(),
         false => (0..70)
-            .map(|seed| (seed, Random(seed).next() as usize % cases.len()))
+            .map(|seed| (seed, Rng::new(seed).below(cases.len() as u64) as usize))
             .collect(),
     };
     let (mut worst, mut count) = ([Duration::ZERO; 2], 0);

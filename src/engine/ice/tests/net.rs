@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::engine::ice::*;
+use crate::simnet::Rng;
 
 pub(super) const MS: Duration = Duration::from_millis(1);
 pub(super) const SEC: Duration = Duration::from_secs(1);
@@ -55,7 +56,7 @@ pub(super) struct Net {
     pub(super) nat: Option<(SocketAddr, SocketAddr)>,
     flights: BTreeMap<(Instant, u64), Flight>,
     sequence: u64,
-    rng: u64,
+    rng: Rng,
 }
 
 impl Net {
@@ -89,7 +90,7 @@ impl Net {
             nat: None,
             flights: BTreeMap::new(),
             sequence: 0,
-            rng: seed.wrapping_mul(0xD134_2543_DE82_EF95) | 1,
+            rng: Rng::new(seed),
         }
     }
 
@@ -128,10 +129,7 @@ impl Net {
     }
 
     pub(super) fn random(&mut self) -> u64 {
-        self.rng ^= self.rng << 13;
-        self.rng ^= self.rng >> 7;
-        self.rng ^= self.rng << 17;
-        self.rng >> 16
+        self.rng.next_u64()
     }
 
     fn collect(&mut self) {

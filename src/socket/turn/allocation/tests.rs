@@ -427,13 +427,8 @@ fn r_f7_hostile_data_is_dropped_and_counted() {
 #[test]
 fn r_f7_damaged_messages_of_a_server_never_panic_nor_change_anything() {
     let seed = 20_131_102_u64;
-    let mut random = seed;
-    let mut next = move || {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random
-    };
+    let mut random = crate::simnet::Rng::new(seed);
+    let mut next = move || random.next_u64();
     let mut rig = with_channel();
     rig.client.verify(rig.now);
     let request = rig.client.out.pop_front().unwrap();
