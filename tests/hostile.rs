@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use common::full_size;
-use common::leaks::{Random, alone, cpu_time, cpu_time_of, multi_thread, rss_kib};
+use common::leaks::{alone, cpu_time, cpu_time_of, multi_thread, rss_kib};
+use common::random::Random;
 use common::relay::Relay;
 use common::session::{End, PACKET, audio, exchange};
 use common::stalls::in_time;

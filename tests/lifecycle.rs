@@ -5,7 +5,8 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::leaks::{Process, Random, alone, current_thread, multi_thread, rss_kib, tasks, turn};
+use common::leaks::{Process, alone, current_thread, multi_thread, rss_kib, tasks, turn};
+use common::random::Random;
 use common::session::{End, audio, exchange, join};
 use common::stalls::Watch;
 use common::{full_size, loopback, within};

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use common::full_size;
-use common::leaks::{
-    Random, alone, cpu_time, current_thread, many_files, multi_thread, rss_kib, tasks,
-};
+use common::leaks::{alone, cpu_time, current_thread, many_files, multi_thread, rss_kib, tasks};
+use common::random::Random;
 use common::session::{End, audio, exchange, join};
 use common::stalls::{Watch, in_time};
 use ortc::{DisconnectReason, RTCConnectionState};

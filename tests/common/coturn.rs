@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ortc::RTCIceServer;
 
-use super::leaks::Random;
+use super::random::Random;
 
 pub(crate) const USER: &str = "user";
 pub(crate) const PASSWORD: &str = "pass";

@@ -5,6 +5,7 @@ pub(crate) mod coturn;
 pub(crate) mod leaks;
 #[cfg(target_os = "linux")]
 pub(crate) mod network;
+pub(crate) mod random;
 pub(crate) mod relay;
 pub(crate) mod session;
 pub(crate) mod stalls;
