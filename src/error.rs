@@ -21,6 +21,12 @@ pub enum Error {
     /// The connection is over, for the reason given.
     #[error("the connection is closed: {0}")]
     Closed(DisconnectReason),
+    /// The data channel is over or takes no more messages, for the reason given.
+    #[error("the data channel is closed: {0}")]
+    ChannelClosed(DataChannelCloseReason),
+    /// The send buffer of the data channel is full, until the peer has taken some of it.
+    #[error("the send buffer of the data channel is full")]
+    BufferFull,
 }
 
 /// The application's own mistakes.
@@ -42,21 +48,28 @@ pub enum Misuse {
     /// The object belongs to something else, e.g. another connection.
     #[error("invalid access: {0}")]
     InvalidAccess(String),
+    /// The track was removed from its connection.
+    #[error("the track was removed from its connection")]
+    TrackRemoved,
+    /// The data channel is not open yet.
+    #[error("the data channel is not open yet")]
+    ChannelNotOpen,
+    /// Nothing but UDP is spoken, and RTP and RTCP over one port.
+    #[error("transport not supported: {0}")]
+    UnsupportedTransport(String),
+    /// A codec, or each of a list, that this crate does not know or cannot do this with.
+    #[error("codec not supported: {0}")]
+    UnsupportedCodec(String),
 }
 
-/// The peer's mistakes, seen on the wire.
+/// The peer's mistakes, in what was signalled for it. What it does wrong on the wire is
+/// [`DtlsFailure`], [`DisconnectReason`] or [`DataChannelCloseReason`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerFault {
-    /// The peer's certificate matches none of the fingerprints that were signalled.
-    #[error("the peer's certificate matches none of the signalled fingerprints")]
-    FingerprintMismatch,
     /// What was signalled gives both sides the same DTLS role, so that no handshake can begin.
     #[error("{0}")]
     SameDtlsRole(DtlsFailure),
-    /// The peer sent something that violates a protocol.
-    #[error("the peer violated the protocol: {0}")]
-    Protocol(String),
 }
 
 /// Failures of the network or the operating system.
@@ -77,11 +90,9 @@ pub enum TransportFault {
     /// new candidate.
     #[error("nobody was reached: {0}")]
     NotReached(DisconnectReason),
-    /// The send buffer of a data channel is full.
-    #[error("the send buffer of the data channel is full")]
-    BufferFull,
-    /// No tokio runtime is current; the crate needs one for its socket task.
-    #[error("no tokio runtime: create the object inside one")]
+    /// No tokio runtime is current, or one without I/O or time; the crate needs both for its
+    /// socket's task.
+    #[error("no tokio runtime with I/O and time: create the object inside one (enable_all)")]
     NoRuntime,
     /// The operating system gave no randomness, or a key could not be made.
     #[error("cryptography: {0}")]
@@ -110,12 +121,20 @@ impl Error {
     /// The final specification's name for this error.
     pub fn name(&self) -> ErrorName {
         match self {
-            Error::Misuse(Misuse::InvalidState(_)) | Error::Closed(_) => ErrorName::InvalidState,
+            Error::Misuse(
+                Misuse::InvalidState(_) | Misuse::TrackRemoved | Misuse::ChannelNotOpen,
+            )
+            | Error::Closed(_)
+            | Error::ChannelClosed(_) => ErrorName::InvalidState,
             Error::Misuse(Misuse::InvalidParameters(_)) => ErrorName::InvalidParameters,
-            Error::Misuse(Misuse::NotSupported(_)) => ErrorName::NotSupported,
+            Error::Misuse(
+                Misuse::NotSupported(_)
+                | Misuse::UnsupportedTransport(_)
+                | Misuse::UnsupportedCodec(_),
+            ) => ErrorName::NotSupported,
             Error::Misuse(Misuse::InvalidCharacter(_)) => ErrorName::InvalidCharacter,
             Error::Misuse(Misuse::InvalidAccess(_)) => ErrorName::InvalidAccess,
-            Error::Peer(_) | Error::Transport(_) => ErrorName::Operation,
+            Error::Peer(_) | Error::Transport(_) | Error::BufferFull => ErrorName::Operation,
         }
     }
 
@@ -129,6 +148,18 @@ impl Error {
 
     pub(crate) fn not_supported(message: impl Into<String>) -> Self {
         Misuse::NotSupported(message.into()).into()
+    }
+
+    pub(crate) fn invalid_access(message: impl Into<String>) -> Self {
+        Misuse::InvalidAccess(message.into()).into()
+    }
+
+    pub(crate) fn unsupported_transport(message: impl Into<String>) -> Self {
+        Misuse::UnsupportedTransport(message.into()).into()
+    }
+
+    pub(crate) fn unsupported_codec(message: impl Into<String>) -> Self {
+        Misuse::UnsupportedCodec(message.into()).into()
     }
 
     pub(crate) fn io(action: impl Into<String>, error: &std::io::Error) -> Self {
@@ -286,6 +317,40 @@ impl fmt::Display for DisconnectReason {
             Self::SocketClosed => "the local socket is closed",
             Self::RuntimeShutdown => "the runtime of the local socket was shut down",
             Self::Internal => "internal fault",
+        })
+    }
+}
+
+/// Why a data channel was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DataChannelCloseReason {
+    /// `close()` was called here, or the last handle was dropped.
+    Closed,
+    /// The peer closed it.
+    RemoteClosed,
+    /// The peer sent a message larger than this side declared.
+    MessageTooLarge,
+    /// The peer broke the protocol of the channel, e.g. opened it twice.
+    Protocol,
+    /// All stream ids are in use, or the negotiated one is beyond what the peer allows.
+    NoStream,
+    /// The peer ended the association that carries the channels.
+    TransportClosed,
+    /// The connection is closed.
+    ConnectionClosed,
+}
+
+impl fmt::Display for DataChannelCloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed by the application",
+            Self::RemoteClosed => "closed by the peer",
+            Self::MessageTooLarge => "the peer sent a message larger than declared",
+            Self::Protocol => "the peer broke the protocol of the channel",
+            Self::NoStream => "no stream id for the channel",
+            Self::TransportClosed => "the peer ended the association",
+            Self::ConnectionClosed => "the connection is closed",
         })
     }
 }

@@ -174,7 +174,7 @@ pub use connection::description::fingerprint::{CertificateFingerprint, Fingerpri
 pub use connection::description::ice_server::{RTCIceServer, RTCSocketServer};
 pub use connection::description::restrictions::{RTCMediaLimits, RTCRestrictions};
 pub use connection::description::roles::{
-    GatherStart, LocalCandidates, PeerIdentity, Profile, RTCDtlsRole, RTCIceRole,
+    GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
 };
 pub use connection::description::side::{
     RTCConnectionSide, RTCDtlsConnectionInfo, RTCIceConnectionInfo, RTCSctpConnectionInfo,
@@ -194,13 +194,14 @@ pub use connection::stats::transport::{
 };
 pub use data::channel::RTCDataChannel;
 pub use data::options::{
-    DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelOptions,
-    RTCDataChannelState, RTCPriorityType,
+    RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelOptions, RTCDataChannelState,
+    RTCPriorityType,
 };
 pub use data::views::{RTCDataChannelMessages, RTCDataChannelStream};
 pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
 pub use error::{
-    DisconnectReason, DtlsFailure, Error, ErrorName, Misuse, PeerFault, Result, TransportFault,
+    DataChannelCloseReason, DisconnectReason, DtlsFailure, Error, ErrorName, Misuse, PeerFault,
+    Result, TransportFault,
 };
 pub use july::{
     Dialect, RTCMediaStream, RTCMediaStreamDescription, RTCMediaStreamTrack,

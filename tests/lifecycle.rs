@@ -466,6 +466,22 @@ fn r_g10_one_worker_and_two_do_as_well() {
 fn without_a_runtime_there_is_an_error() {
     let made = RTCConnection::new(loopback()).map(|_| ());
     assert_eq!(made, Err(Error::Transport(TransportFault::NoRuntime)));
+    for (io, time) in [(false, false), (true, false), (false, true)] {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        if io {
+            builder.enable_io();
+        }
+        if time {
+            builder.enable_time();
+        }
+        let runtime = builder.build().unwrap();
+        let made = runtime.block_on(async { RTCConnection::new(loopback()).map(|_| ()) });
+        let none = Err(Error::Transport(TransportFault::NoRuntime));
+        assert_eq!(made, none, "I/O {io}, time {time}");
+        let made =
+            runtime.block_on(async { RTCSocket::new(RTCSocketOptions::default()).map(|_| ()) });
+        assert_eq!(made, none, "I/O {io}, time {time}");
+    }
 }
 
 /// Verbs may be called from any thread, also those that would have to look up a name.

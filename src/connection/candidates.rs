@@ -8,7 +8,7 @@ use super::RTCConnection;
 use super::core::shared::ConnectionShared;
 use super::description::candidate::{RTCIceCandidateDescription, Skip};
 use crate::engine::ice::CandidateKind;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::socket::resolve;
 use crate::tasks::{self, Task};
 use crate::trace;
@@ -24,8 +24,8 @@ impl RTCConnection {
     ///
     /// # Errors
     ///
-    /// `NotSupported` for a candidate that this side cannot use (TCP, component 2, a name);
-    /// `Closed`.
+    /// [`Misuse::UnsupportedTransport`](crate::Misuse::UnsupportedTransport) for one over TCP,
+    /// `NotSupported` for another that this side cannot use (component 2, a name); `Closed`.
     #[doc(alias = "setLocalCandidate")]
     pub fn set_local_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
         let is = |leg: &Self| candidate.socket_id.as_deref() == leg.shared().events.socket_id();
@@ -47,10 +47,7 @@ impl RTCConnection {
                 state.engine.add_local_candidate(Instant::now(), usable);
                 Ok(())
             }
-            Err(Skip::Resolve(name)) => Err(Error::not_supported(format!(
-                "the local candidate {name} is a name; an address is needed"
-            ))),
-            Err(Skip::Ignored(reason)) => Err(Error::not_supported(reason.to_string())),
+            Err(skip) => Err(skip.into()),
         })
     }
 

@@ -14,7 +14,7 @@ use crate::data::channel::{ChannelOwner, RTCDataChannel};
 use crate::data::options::{RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelOptions};
 use crate::data::shared::{ChannelShared, Delivered};
 use crate::engine::data::{ChannelKey, DataEvent, MessageKind, SendData};
-use crate::error::{DisconnectReason, Error, Result};
+use crate::error::{DataChannelCloseReason, DisconnectReason, Error, Result};
 use crate::queue::lock;
 
 impl RTCConnection {
@@ -87,7 +87,7 @@ impl ChannelOwner for ConnectionShared {
     }
 
     fn close(&self, channel: &ChannelShared) {
-        channel.closing();
+        channel.closing(DataChannelCloseReason::Closed);
         {
             let mut state = self.lock();
             state.engine.close_channel(Instant::now(), channel.key);
@@ -164,7 +164,7 @@ impl ConnectionShared {
                 }
                 DataEvent::Closing(key) => {
                     if let Some(channel) = state.channels.get(&key) {
-                        channel.closing();
+                        channel.closing(DataChannelCloseReason::RemoteClosed);
                         channel.events.push(RTCDataChannelEvent::Closing);
                     }
                 }

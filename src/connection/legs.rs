@@ -105,7 +105,7 @@ impl RTCConnection {
     ///
     /// # Errors
     ///
-    /// `InvalidParameters` when the track is not sent or the socket is not one of the
+    /// `InvalidAccess` when the track is not sent here or the socket is not one of the
     /// [`sockets`](Self::sockets); `NotSupported` for an audio track that carries digits and for
     /// a kind that the socket is not for; `Closed`.
     pub fn set_track_socket(
@@ -113,7 +113,7 @@ impl RTCConnection {
         track: &MediaStreamTrack,
         socket: &RTCSocket,
     ) -> Result<RTCTrack> {
-        let unknown = || Error::invalid_parameters("no such track or socket on this connection");
+        let unknown = || Error::invalid_access("no such track or socket on this connection");
         let target = self.leg(socket).ok_or_else(unknown)?;
         let mut legs = std::iter::once(self.clone()).chain(self.legs());
         let from = legs
@@ -172,7 +172,7 @@ impl RTCConnection {
             return Ok(None);
         }
         let found = legs.into_iter().find(is).map(Some);
-        found.ok_or_else(|| Error::invalid_parameters("no socket is paired with this socket-id"))
+        found.ok_or_else(|| Error::invalid_access("no socket is paired with this socket-id"))
     }
 
     /// A stream leaves the further legs, with those of its tracks that were put there.

@@ -78,12 +78,9 @@ impl RTCConnection {
     /// # Errors
     ///
     /// `InvalidParameters` for a bad ICE server, header extension or combination of options;
-    /// [`TransportFault::NoRuntime`](crate::TransportFault::NoRuntime) outside a tokio runtime;
+    /// [`TransportFault::NoRuntime`](crate::TransportFault::NoRuntime) outside a tokio runtime, and
+    /// in one that was built without `enable_all` (I/O and time);
     /// [`TransportFault::Io`](crate::TransportFault::Io) when the port cannot be bound.
-    ///
-    /// # Panics
-    ///
-    /// In a tokio runtime that was built without `enable_all` (I/O and time).
     pub fn new(options: RTCConnectionOptions) -> Result<(Self, RTCConnectionEvents)> {
         let shared = setup::build(&options, None)?;
         let events = RTCConnectionEvents {

@@ -6,13 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::options::{
-    DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelState,
-    RTCPriorityType,
+    RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelState, RTCPriorityType,
 };
 use super::shared::ChannelShared;
 use crate::engine::data::{ChannelKey, MessageKind, SendData};
 use crate::engine::sctp::Reliability;
-use crate::error::{DisconnectReason, Error, Result, TransportFault};
+use crate::error::{DataChannelCloseReason, DisconnectReason, Error, Result, TransportFault};
 
 /// A data channel (row G40): messages to the peer and from it, on the connection's own DTLS
 /// association, whole and, unless its options say otherwise, in order and without loss.
@@ -162,8 +161,9 @@ impl RTCDataChannel {
     ///
     /// # Errors
     ///
-    /// `InvalidParameters` when the message is larger than the peer takes; `InvalidState` once the
-    /// channel is closing or closed; [`TransportFault::NotReached`] while it waits to be opened, as
+    /// `InvalidParameters` when the message is larger than the peer takes; [`Error::ChannelClosed`]
+    /// once it is closing or closed, whoever closed it; [`TransportFault::NotReached`] while it
+    /// waits to be opened, as
     /// [`RTCConnection::connected`](crate::RTCConnection::connected) has it; `Closed`.
     pub async fn send(&self, message: impl Into<RTCDataChannelMessage>) -> Result<()> {
         let message = message.into();
@@ -182,12 +182,13 @@ impl RTCDataChannel {
     ///
     /// # Errors
     ///
-    /// [`TransportFault::BufferFull`] when the buffer is full; `InvalidState` while the channel is
-    /// not open; else as [`send`](Self::send).
+    /// [`Error::BufferFull`] when the buffer is full;
+    /// [`Misuse::ChannelNotOpen`](crate::Misuse::ChannelNotOpen) while the channel waits to be
+    /// opened; else as [`send`](Self::send).
     pub fn try_send(&self, message: impl Into<RTCDataChannelMessage>) -> Result<()> {
         match self.queue(&message.into())? {
             SendData::Queued => Ok(()),
-            SendData::Full => Err(TransportFault::BufferFull.into()),
+            SendData::Full => Err(Error::BufferFull),
         }
     }
 
@@ -200,14 +201,19 @@ impl RTCDataChannel {
             RTCDataChannelMessage::Binary(data) => (MessageKind::Binary, data.clone()),
         };
         let owner = self.owner().ok_or_else(gone)?;
-        owner.send(self.channel().key, kind, data)
+        let sent = owner.send(self.channel().key, kind, data);
+        sent.map_err(|error| match error {
+            // The channel knows who closed it.
+            Error::ChannelClosed(_) => self.channel().over(),
+            error => error,
+        })
     }
 
     /// Waits until all that was queued has gone out. Cancel-safe.
     ///
     /// # Errors
     ///
-    /// `InvalidState` when the channel is closed before.
+    /// [`Error::ChannelClosed`] when it is closed before.
     pub async fn flush(&self) -> Result<()> {
         loop {
             let changed = self.channel().changed.change();
@@ -227,7 +233,7 @@ impl RTCDataChannel {
         match self.channel().unsent() {
             None => Ok(false),
             Some(0) => Ok(true),
-            Some(_) => Err(Error::invalid_state("the data channel is closed")),
+            Some(_) => Err(self.channel().over()),
         }
     }
 
@@ -261,7 +267,7 @@ impl RTCDataChannel {
     ///
     /// # Errors
     ///
-    /// `InvalidState` when the channel is closed before; [`TransportFault::NotReached`] as
+    /// [`Error::ChannelClosed`] when it is closed before; [`TransportFault::NotReached`] as
     /// [`RTCConnection::connected`](crate::RTCConnection::connected) has it.
     pub async fn opened(&self) -> Result<()> {
         loop {
@@ -273,7 +279,7 @@ impl RTCDataChannel {
                 }
                 RTCDataChannelState::Open => return Ok(()),
                 RTCDataChannelState::Closing | RTCDataChannelState::Closed => {
-                    return Err(Error::invalid_state("the data channel is closed"));
+                    return Err(self.channel().over());
                 }
             }
         }

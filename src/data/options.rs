@@ -1,6 +1,5 @@
 //! How a data channel is made, and what crosses it.
 
-use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::data::{ChannelSpec, ClosedBecause};
 use crate::engine::sctp::Reliability;
-use crate::error::{Error, Result};
+use crate::error::{DataChannelCloseReason, Error, Result};
 
 /// How a data channel is made (RTCDataChannelInit of W3C WebRTC). The default is ordered and
 /// reliable.
@@ -164,40 +163,6 @@ pub enum RTCDataChannelState {
     Closing,
     /// Over.
     Closed,
-}
-
-/// Why a data channel was closed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DataChannelCloseReason {
-    /// `close()` was called here, or the last handle was dropped.
-    Closed,
-    /// The peer closed it.
-    RemoteClosed,
-    /// The peer sent a message larger than this side declared.
-    MessageTooLarge,
-    /// The peer broke the protocol of the channel, e.g. opened it twice.
-    Protocol,
-    /// All stream ids are in use, or the negotiated one is beyond what the peer allows.
-    NoStream,
-    /// The peer ended the association that carries the channels.
-    TransportClosed,
-    /// The connection is closed.
-    ConnectionClosed,
-}
-
-impl fmt::Display for DataChannelCloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed by the application",
-            Self::RemoteClosed => "closed by the peer",
-            Self::MessageTooLarge => "the peer sent a message larger than declared",
-            Self::Protocol => "the peer broke the protocol of the channel",
-            Self::NoStream => "no stream id for the channel",
-            Self::TransportClosed => "the peer ended the association",
-            Self::ConnectionClosed => "the connection is closed",
-        })
-    }
 }
 
 impl From<ClosedBecause> for DataChannelCloseReason {

@@ -4,11 +4,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use crate::budget::Charged;
-use crate::data::options::{
-    DataChannelCloseReason, RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelState,
-};
+use crate::data::options::{RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelState};
 use crate::engine::data::{ChannelKey, ChannelSpec, RECEIVE_WINDOW};
 use crate::engine::sctp::Unread;
+use crate::error::{DataChannelCloseReason, Error};
 use crate::locks::{Signal, Waiters, wait};
 use crate::queue::{Queue, lock};
 
@@ -34,6 +33,8 @@ struct Inner {
     state: RTCDataChannelState,
     id: Option<u16>,
     reason: Option<DataChannelCloseReason>,
+    /// Who began to close it.
+    ends: Option<DataChannelCloseReason>,
     /// Once closed: bytes that were queued and never went out.
     unsent: usize,
     low_threshold: usize,
@@ -55,6 +56,7 @@ impl ChannelShared {
                 state: RTCDataChannelState::Connecting,
                 id: spec.negotiated,
                 reason: None,
+                ends: None,
                 unsent: 0,
                 low_threshold: 0,
                 messages: VecDeque::new(),
@@ -95,13 +97,21 @@ impl ChannelShared {
         self.changed.notify();
     }
 
-    pub(crate) fn closing(&self) {
+    /// What a call gets that comes too late.
+    pub(super) fn over(&self) -> Error {
+        let inner = lock(&self.inner);
+        let reason = inner.reason.or(inner.ends);
+        Error::ChannelClosed(reason.unwrap_or(DataChannelCloseReason::Closed))
+    }
+
+    pub(crate) fn closing(&self, reason: DataChannelCloseReason) {
         {
             let mut inner = lock(&self.inner);
             if inner.state == RTCDataChannelState::Closed {
                 return;
             }
             inner.state = RTCDataChannelState::Closing;
+            inner.ends.get_or_insert(reason);
         }
         self.changed.notify();
     }

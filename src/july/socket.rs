@@ -240,7 +240,7 @@ impl RTCSocket {
 impl RTCSocketOptions {
     fn validate(&self) -> Result<()> {
         if self.mux == Some(false) {
-            return Err(Error::not_supported(
+            return Err(Error::unsupported_transport(
                 "RTP and RTCP always share the port (RFC 5761)",
             ));
         }

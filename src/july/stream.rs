@@ -92,13 +92,13 @@ impl RTCMediaStream {
                 }
             };
             let track =
-                found.ok_or_else(|| Error::invalid_parameters("no such track in this stream"))?;
+                found.ok_or_else(|| Error::invalid_access("no such track in this stream"))?;
             let sending = match self.socket_of(described)? {
                 Some(socket) => Some(self.connection.set_track_socket(track, &socket)?),
                 None => self.connection.track(track),
             };
             sending
-                .ok_or_else(|| Error::invalid_parameters("no such track in this stream"))?
+                .ok_or_else(|| Error::invalid_access("no such track in this stream"))?
                 .set_description(described)?;
         }
         Ok(())
@@ -111,7 +111,7 @@ impl RTCMediaStream {
         };
         let mut sockets = self.connection.sockets().into_iter();
         let found = sockets.find(|socket| socket.id() == *id).map(Some);
-        found.ok_or_else(|| Error::invalid_parameters("no such socket on this connection"))
+        found.ok_or_else(|| Error::invalid_access("no such socket on this connection"))
     }
 
     /// Stops all tracks: sent ones with BYE, received ones end (rows B51, G9).

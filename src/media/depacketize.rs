@@ -32,7 +32,7 @@ impl Depacketizer {
             Some(CodecId::H264) => Ok(Depacketizer::H264),
             Some(CodecId::H265) => Ok(Depacketizer::H265),
             Some(CodecId::Av1) => Ok(Depacketizer::Av1),
-            _ => Err(Error::not_supported(format!(
+            _ => Err(Error::unsupported_codec(format!(
                 "receiving frames of {:?}",
                 codec.name
             ))),

@@ -158,7 +158,7 @@ impl RTCTrackDescription {
             .as_ref()
             .is_some_and(|rtcp| rtcp.mux == Some(false))
         {
-            return Err(Error::not_supported("RTCP on a port of its own"));
+            return Err(Error::unsupported_transport("RTCP on a port of its own"));
         }
         Ok(())
     }

@@ -38,7 +38,8 @@ impl Packetizer {
     /// # Errors
     /// `NotSupported` if frames of this codec cannot be packetised.
     pub(crate) fn for_codec(codec: &RTCCodec) -> Result<Self> {
-        let unsupported = || Error::not_supported(format!("sending frames of {:?}", codec.name));
+        let unsupported =
+            || Error::unsupported_codec(format!("sending frames of {:?}", codec.name));
         let format = match codec.id().ok_or_else(unsupported)? {
             CodecId::Opus => Format::Opus,
             CodecId::Pcmu | CodecId::Pcma | CodecId::G722 => Format::Bytes {

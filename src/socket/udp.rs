@@ -4,10 +4,14 @@
 //! `::ffff:a.b.c.d`, whatever the family of the socket underneath.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use quinn_udp::UdpSocketState;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -16,6 +20,7 @@ use tokio::net::UdpSocket;
 
 use super::recv_buffers::{Buffers, RECV_BATCH, RECV_BUFFER};
 use super::train::send_train;
+use crate::engine::guard::contain;
 use crate::error::{Error, Result, TransportFault};
 use crate::trace;
 
@@ -107,11 +112,31 @@ impl UdpCounters {
     }
 }
 
+/// Panics where the runtime has no time.
+fn has_timers() -> bool {
+    let timer = pin!(tokio::time::sleep(Duration::from_secs(1)));
+    timer
+        .poll(&mut Context::from_waker(Waker::noop()))
+        .is_pending()
+}
+
 impl UdpEndpoint {
     /// Binds `bind`, or else any port on all addresses of both families (of IPv4 alone where the
-    /// system has no IPv6). Must be called inside a tokio runtime.
+    /// system has no IPv6).
+    ///
+    /// # Errors
+    ///
+    /// `NoRuntime` outside a tokio runtime and in one without I/O or time; `Io`.
     pub(crate) fn bind(bind: Option<SocketAddr>) -> Result<Self> {
         tokio::runtime::Handle::try_current().map_err(|_| TransportFault::NoRuntime)?;
+        // What a runtime lacks it says by a panic.
+        contain(|| has_timers().then(|| Self::bind_any(bind)))
+            .ok()
+            .flatten()
+            .ok_or(TransportFault::NoRuntime)?
+    }
+
+    fn bind_any(bind: Option<SocketAddr>) -> Result<Self> {
         let v6_any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let v4_any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let bound = match bind {

@@ -129,7 +129,7 @@ async fn channels_made_before_the_connection_open_with_it() {
         let refused = early.try_send("too soon");
         assert!(matches!(
             refused,
-            Err(Error::Misuse(Misuse::InvalidState(_)))
+            Err(Error::Misuse(Misuse::ChannelNotOpen))
         ));
         let sending = tokio::spawn({
             let early = early.clone();
@@ -222,7 +222,8 @@ async fn two_hundred_messages_then_close_and_all_arrive() {
         }
         here.close();
         let late = here.try_send("late");
-        assert!(matches!(late, Err(Error::Misuse(Misuse::InvalidState(_)))));
+        let closed = Error::ChannelClosed(DataChannelCloseReason::Closed);
+        assert_eq!(late, Err(closed));
         for n in 0..200 {
             let message = within(10, there.recv()).await.unwrap();
             assert_eq!(message.into_bytes(), numbered(n, 10_000), "{n}");
@@ -320,7 +321,7 @@ async fn buffers_are_bounded_and_tell_when_they_are_low() {
             }
             assert!(sent < 2_000, "no bound");
         };
-        assert_eq!(full, Error::Transport(TransportFault::BufferFull));
+        assert_eq!(full, Error::BufferFull);
         assert_eq!(here.buffered_amount(), sent * 60_000);
         let reading = tokio::spawn(async move {
             for _ in 0..=sent {

@@ -20,7 +20,7 @@ pub(crate) fn needs_relay(servers: &[ServerAddress]) -> Result<()> {
     }
     let turn = servers.iter().find(|s| s.kind == ServerKind::Turn);
     match turn.and_then(|server| server.unsupported) {
-        Some(why) => Err(Error::not_supported(format!(
+        Some(why) => Err(Error::unsupported_transport(format!(
             "relay_only, and no TURN server that can be used: {why}"
         ))),
         None => Err(Error::invalid_parameters(

@@ -7,10 +7,9 @@ use std::time::Instant;
 use super::event::RTCConnectionEvent;
 use super::event_sink::EventSink;
 use super::state::ConnectionState;
-use crate::data::options::DataChannelCloseReason;
 use crate::engine::data::ChannelKey;
 use crate::engine::guard;
-use crate::error::{DisconnectReason, Error, Result};
+use crate::error::{DataChannelCloseReason, DisconnectReason, Error, Result};
 use crate::locks::{Guard, Rank, Signal, lock_at};
 use crate::socket::{MemberId, RTCSocket, SocketShared};
 
@@ -97,7 +96,7 @@ impl ConnectionShared {
             state.engine.close_after_data(now, reason, linger);
             self.publish(&mut state);
             for channel in state.channels.values() {
-                channel.closing();
+                channel.closing(DataChannelCloseReason::ConnectionClosed);
             }
             for leg in state.legs.iter().filter_map(Weak::upgrade) {
                 leg.close(reason);

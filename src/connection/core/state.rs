@@ -13,7 +13,7 @@ use crate::data::shared::ChannelShared;
 use crate::engine::Engine;
 use crate::engine::data::{ChannelKey, DEFAULT_MAX_MESSAGE};
 use crate::engine::ice::{Candidate, Credentials};
-use crate::error::{DisconnectReason, Error, Result};
+use crate::error::{DisconnectReason, Error, Misuse, Result};
 use crate::media::sending::SendingTrack;
 use crate::media::stream::MediaStream;
 use crate::socket::RTCSocket;
@@ -120,5 +120,5 @@ impl ConnectionState {
 }
 
 pub(crate) fn removed() -> Error {
-    Error::invalid_state("the track was removed from its connection")
+    Misuse::TrackRemoved.into()
 }

@@ -68,6 +68,20 @@ pub(crate) enum Skip {
     Ignored(Ignored),
 }
 
+impl From<Skip> for Error {
+    fn from(skip: Skip) -> Self {
+        match skip {
+            Skip::Resolve(name) => Self::not_supported(format!(
+                "the candidate {name} is a name; an address is needed"
+            )),
+            Skip::Ignored(Ignored::Transport) => {
+                Self::unsupported_transport(Ignored::Transport.to_string())
+            }
+            Skip::Ignored(reason) => Self::not_supported(reason.to_string()),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ignored {
     Component,

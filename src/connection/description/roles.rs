@@ -72,18 +72,6 @@ pub enum GatherStart {
     Manual,
 }
 
-/// A set of defaults; what the options state explicitly wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Profile {
-    /// [`LocalCandidates::Auto`] and [`PeerIdentity::Pinned`].
-    #[default]
-    Secure,
-    /// The letter of the 2013 draft: [`LocalCandidates::OnSet`], and [`PeerIdentity::Deferred`]
-    /// is allowed.
-    Draft2013,
-}
-
 impl From<RTCIceRole> for Role {
     fn from(role: RTCIceRole) -> Self {
         match role {

@@ -47,10 +47,3 @@ fn g001_gathering_starts_at_once_by_default() {
     pinned(GatherStart::Manual, "manual");
     assert_eq!(GatherStart::default(), GatherStart::Immediate);
 }
-
-#[test]
-fn the_profile_is_secure_by_default() {
-    pinned(Profile::Secure, "secure");
-    pinned(Profile::Draft2013, "draft2013");
-    assert_eq!(Profile::default(), Profile::Secure);
-}

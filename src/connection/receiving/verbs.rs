@@ -57,8 +57,8 @@ impl RTCConnection {
             self.shared().socket.allows(description.kind)?;
             let description = state.receive_restrictions.admit(description)?;
             if !description.has_supported_codec() {
-                return Err(Error::not_supported(
-                    "none of the description's codecs can be received",
+                return Err(Error::unsupported_codec(
+                    "none of the description's can be received",
                 ));
             }
             let description = first_of(description);

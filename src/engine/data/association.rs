@@ -18,7 +18,7 @@ use crate::engine::outgoing::Outlet;
 use crate::engine::sctp::{
     Association, Outbound, RECEIVE_WINDOW, RECORD, SctpConfig, SctpEvent, SctpTransport, Unread,
 };
-use crate::error::{Error, Result};
+use crate::error::{DataChannelCloseReason, Error, Misuse, Result};
 use crate::trace;
 
 /// Packets made before they are sent: one batch of the socket.
@@ -53,7 +53,8 @@ impl Data {
     ///
     /// # Errors
     ///
-    /// `InvalidState` when the channel is not open.
+    /// `ChannelNotOpen` before, `ChannelClosed` after the channel was open; the application's view
+    /// of it knows the reason.
     pub(crate) fn send(
         &mut self,
         now: Instant,
@@ -62,17 +63,17 @@ impl Data {
         data: Bytes,
     ) -> Result<SendData> {
         let Some(channel) = self.channels.get_mut(&key) else {
-            return Err(Error::invalid_state("the data channel is closed"));
+            return Err(Error::ChannelClosed(DataChannelCloseReason::Closed));
         };
         let (Some(stream), Some(sctp)) = (channel.id, self.sctp.as_mut()) else {
-            return Err(Error::invalid_state("the data channel is not open yet"));
+            return Err(Misuse::ChannelNotOpen.into());
         };
         match channel.state {
             ChannelState::Connecting => {
-                return Err(Error::invalid_state("the data channel is not open yet"));
+                return Err(Misuse::ChannelNotOpen.into());
             }
             ChannelState::Closing => {
-                return Err(Error::invalid_state("the data channel is closing"));
+                return Err(Error::ChannelClosed(DataChannelCloseReason::Closed));
             }
             ChannelState::Open => {}
         }

@@ -23,7 +23,7 @@ impl Active {
             .find(|codec| codec.facts().is_some_and(|facts| facts.is_primary));
         let codec = preferred
             .or_else(|| first_supported(codecs))
-            .ok_or_else(|| Error::not_supported("none of the codecs can be sent"))?;
+            .ok_or_else(|| Error::unsupported_codec("none of them can be sent"))?;
         let clock_rate = codec.effective_clock_rate();
         Ok(Self {
             packetizer: Packetizer::for_codec(codec)?,

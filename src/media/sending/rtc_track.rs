@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::sending_track::SendingTrack;
-use crate::error::{Error, Result};
+use crate::error::{Error, Misuse, Result};
 use crate::media::track::MediaStreamTrack;
 use crate::media::{Kind, RTCCodec, RTCMediaAttributes, RTCRtpEncoding, RTCTrackDescription};
 
@@ -54,7 +54,7 @@ impl RTCTrack {
         let mut result = None;
         self.owner
             .with_track(self.key, &mut |track| result = Some(f(track)))?;
-        result.ok_or_else(|| Error::invalid_state("the track is removed"))
+        result.ok_or_else(|| Misuse::TrackRemoved.into())
     }
 
     /// The track that is sent.
@@ -110,7 +110,7 @@ impl RTCTrack {
     /// # Errors
     ///
     /// `InvalidParameters` for a malformed codec, one of another kind or a payload type used
-    /// twice, `NotSupported` when none is supported; the codecs in use stay.
+    /// twice, `UnsupportedCodec` when none is supported; the codecs in use stay.
     pub fn set_codecs(&self, codecs: Vec<RTCCodec>) -> Result<()> {
         self.change(|track| track.set_codecs(codecs.clone()))?;
         self.owner.codecs_changed(self.key);
