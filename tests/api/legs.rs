@@ -196,7 +196,8 @@ async fn b057_b062_c010_a_track_moves_to_another_socket() {
         let target = of_a.local_socket();
         let new = a.connection.set_track_socket(&source, &target).unwrap();
         assert_eq!(new.codecs().unwrap()[0].name, "PCMA");
-        assert_eq!(old.ssrc().unwrap_err().name(), ErrorName::InvalidState);
+        assert_eq!(old.start().unwrap_err().name(), ErrorName::InvalidState);
+        assert_ne!(old.ssrc().unwrap(), new.ssrc().unwrap());
         assert_eq!(a.connection.tracks().len(), 1);
         assert_eq!(
             a.connection.sending_streams(),

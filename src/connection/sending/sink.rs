@@ -187,15 +187,18 @@ impl SendingOwner for ConnectionShared {
         if self.remove_dtmf(key)? {
             return Ok(());
         }
-        let track = self.open(|state| {
-            let track = state.sending.remove(&key).ok_or_else(removed)?;
+        let last = self.open(|state| {
+            let mut track = state.sending.remove(&key).ok_or_else(removed)?;
             state.engine.remove_sender(Instant::now(), track.ssrc);
             state.carriers.remove(&key);
             state.digits_wait |= track.dtmf.is_some();
-            Ok(track)
+            let last = std::mem::take(&mut track.last);
+            let _ = last.set(track);
+            Ok(last)
         })?;
+        let track = last.get().ok_or_else(removed)?;
         self.detach(&track.source, key);
-        self.remove_encodings_of(key, &track)?;
+        self.remove_encodings_of(key, track)?;
         if let Some(dtmf) = &track.dtmf {
             self.detach(&dtmf.source, dtmf.key);
         }

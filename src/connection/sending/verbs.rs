@@ -181,7 +181,14 @@ impl ConnectionShared {
 
     fn rtc_track(self: &Arc<Self>, key: u32, source: MediaStreamTrack) -> RTCTrack {
         let owner: Arc<dyn SendingOwner> = self.clone();
-        RTCTrack { owner, key, source }
+        let state = self.lock();
+        RTCTrack {
+            owner,
+            key,
+            source,
+            carrier: state.media_key(key),
+            last: state.track(key).map(|t| t.last.clone()).unwrap_or_default(),
+        }
     }
 
     /// Gives a track of a sending stream its SSRC and its codecs.

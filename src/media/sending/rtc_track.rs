@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::sending_track::SendingTrack;
+use super::sending_track::{LastState, SendingTrack};
 use crate::error::{Error, Misuse, Result};
 use crate::media::track::MediaStreamTrack;
 use crate::media::{Kind, RTCCodec, RTCMediaAttributes, RTCRtpEncoding, RTCTrackDescription};
@@ -23,6 +23,9 @@ pub struct RTCTrack {
     pub(crate) owner: Arc<dyn SendingOwner>,
     pub(crate) key: u32,
     pub(crate) source: MediaStreamTrack,
+    /// The track of media that it is, or that carries its digits.
+    pub(crate) carrier: u32,
+    pub(crate) last: Arc<LastState>,
 }
 
 /// The connection, as its RTCTracks see it.
@@ -52,8 +55,15 @@ impl RTCTrack {
 
     pub(super) fn with<T>(&self, mut f: impl FnMut(&SendingTrack) -> T) -> Result<T> {
         let mut result = None;
-        self.owner
-            .with_track(self.key, &mut |track| result = Some(f(track)))?;
+        let mut read = |track: &SendingTrack| result = Some(f(track));
+        let live = self
+            .owner
+            .with_track(self.key, &mut read)
+            .or_else(|_| self.owner.with_track(self.carrier, &mut read));
+        match self.last.get() {
+            Some(last) if live.is_err() => read(last),
+            _ => live?,
+        }
         result.ok_or_else(|| Misuse::TrackRemoved.into())
     }
 
@@ -213,7 +223,12 @@ impl RTCTrack {
     }
 
     /// Removes the track from the connection, with BYE; the stream it came from is unchanged
-    /// (row A76). Every later call on this RTCTrack is `InvalidState`.
+    /// (row A76). What it was can be read still; every later call that would change it is
+    /// [`Misuse::TrackRemoved`].
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::TrackRemoved`] when it was removed before; `Closed`.
     pub fn remove(&self) -> Result<()> {
         self.owner.remove_track(self.key)
     }

@@ -1,6 +1,7 @@
 //! The state behind an RTCTrack: what is sent, as whom, and its packets.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,6 +20,9 @@ use crate::media::{
 const MAX_PAYLOAD: usize = 1_100;
 /// The largest payload that `write_rtp` takes.
 pub(crate) const MAX_RTP_PAYLOAD: usize = 1_400;
+
+/// What a track was when it was removed, for whoever reads it still.
+pub(crate) type LastState = OnceLock<SendingTrack>;
 
 /// The state behind an RTCTrack; lives in its connection.
 pub(crate) struct SendingTrack {
@@ -50,6 +54,7 @@ pub(crate) struct SendingTrack {
     pub(super) reference: Option<(Instant, u32)>,
     pub(super) relay: Relay,
     pub(crate) dtmf: Option<SendingDtmf>,
+    pub(crate) last: Arc<LastState>,
 }
 
 /// What a packet of a frame needs to become RTP.
@@ -100,6 +105,7 @@ impl SendingTrack {
             reference: None,
             relay: Relay::default(),
             dtmf: None,
+            last: Arc::default(),
         })
     }
 
