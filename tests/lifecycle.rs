@@ -11,7 +11,8 @@ use common::session::{End, audio, exchange, join};
 use common::stalls::Watch;
 use common::{full_size, loopback, within};
 use ortc::{
-    DisconnectReason, Error, RTCConnection, RTCConnectionEvent, RTCConnectionState, TransportFault,
+    DisconnectReason, Error, RTCConnection, RTCConnectionEvent, RTCConnectionState, RTCSocket,
+    RTCSocketOptions, TransportFault,
 };
 use tokio::time::{sleep, timeout};
 
@@ -478,8 +479,8 @@ fn without_a_runtime_there_is_an_error() {
         let made = runtime.block_on(async { RTCConnection::new(loopback()).map(|_| ()) });
         let none = Err(Error::Transport(TransportFault::NoRuntime));
         assert_eq!(made, none, "I/O {io}, time {time}");
-        let made =
-            runtime.block_on(async { RTCSocket::new(RTCSocketOptions::default()).map(|_| ()) });
+        let options = RTCSocketOptions::default();
+        let made = runtime.block_on(async { RTCSocket::with_servers([], options).map(|_| ()) });
         assert_eq!(made, none, "I/O {io}, time {time}");
     }
 }

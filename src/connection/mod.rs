@@ -270,6 +270,10 @@ impl RTCConnection {
     /// Gathers candidates again after the network interfaces changed (rows A22, G8), with the
     /// same credentials. The active pair stays until a better one is found; `EndOfCandidates`
     /// comes again.
+    ///
+    /// # Errors
+    ///
+    /// `Closed`.
     pub fn update(&self) -> Result<()> {
         self.shared().open(|_| Ok(()))?;
         self.shared().socket.gather(Instant::now());
@@ -284,6 +288,10 @@ impl RTCConnection {
     /// The peer may restart in turn, at the same time too, and its new side is set with
     /// [`set_remote`](Self::set_remote); one that does not needs to do nothing but to set this
     /// side's.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportFault::Crypto`] when the system gives no randomness; `Closed`.
     pub fn restart(&self) -> Result<()> {
         let shared = self.shared();
         shared.open(|_| Ok(()))?;

@@ -232,11 +232,19 @@ impl RTCConnection {
 /// 002's members of RTCMediaStreamTrack.
 impl RTCTrack {
     /// [`start`](Self::start) (rows B59, C11).
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
     pub fn play(&self) -> Result<()> {
         self.start()
     }
 
     /// [`stop`](Self::stop): no BYE, `play` goes on (rows B60, C11).
+    ///
+    /// # Errors
+    ///
+    /// As [`stop`](Self::stop).
     pub fn pause(&self) -> Result<()> {
         self.stop()
     }

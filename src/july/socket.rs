@@ -27,7 +27,7 @@ pub struct RTCSocketOptions {
     /// The fingerprints that the socket's certificate must have, if any are given; the
     /// description then announces these.
     pub fingerprints: Option<CertificateFingerprint>,
-    /// Multiplexing of RTP and RTCP: always; `Some(false)` is `NotSupported` (row G21).
+    /// Multiplexing of RTP and RTCP: always; `Some(false)` is `UnsupportedTransport` (row G21).
     pub mux: Option<bool>,
     /// The kinds of track that may use the socket; empty: all.
     pub kind: Vec<Kind>,
@@ -154,7 +154,7 @@ impl RTCSocket {
     /// # Errors
     ///
     /// `InvalidParameters` for a bad ICE server or fingerprints that are not of `keys`;
-    /// `NotSupported` for `mux` false;
+    /// `UnsupportedTransport` for `mux` false;
     /// [`TransportFault`](crate::TransportFault) when the port cannot be bound.
     pub fn with_servers(
         servers: impl IntoIterator<Item = RTCIceServer>,

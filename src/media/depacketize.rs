@@ -21,7 +21,7 @@ pub(crate) enum Depacketizer {
 
 impl Depacketizer {
     /// # Errors
-    /// `NotSupported` if packets of this codec cannot be put together.
+    /// `UnsupportedCodec` if packets of this codec cannot be put together.
     pub(crate) fn for_codec(codec: &RTCCodec) -> Result<Self> {
         match codec.id() {
             Some(CodecId::Opus | CodecId::Pcmu | CodecId::Pcma | CodecId::G722) => {

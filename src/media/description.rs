@@ -120,7 +120,7 @@ impl RTCTrackDescription {
     /// Checks ranges and contradictions. Codec names the crate does not know are no error.
     ///
     /// # Errors
-    /// `InvalidParameters` for a value out of range or a contradiction; `NotSupported` if RTCP is
+    /// `InvalidParameters` for a value out of range or a contradiction; `UnsupportedTransport` if RTCP is
     /// not to be multiplexed.
     pub fn validate(&self) -> Result<()> {
         let lengths = [

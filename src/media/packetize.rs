@@ -36,7 +36,7 @@ enum Format {
 
 impl Packetizer {
     /// # Errors
-    /// `NotSupported` if frames of this codec cannot be packetised.
+    /// `UnsupportedCodec` if frames of this codec cannot be packetised.
     pub(crate) fn for_codec(codec: &RTCCodec) -> Result<Self> {
         let unsupported =
             || Error::unsupported_codec(format!("sending frames of {:?}", codec.name));

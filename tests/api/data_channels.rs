@@ -10,7 +10,6 @@ use futures_util::{SinkExt, StreamExt};
 use ortc::{
     DataChannelCloseReason, Error, Misuse, RTCConnectionEvent, RTCDataChannel, RTCDataChannelEvent,
     RTCDataChannelMessage, RTCDataChannelOptions, RTCDataChannelState, RTCPriorityType,
-    TransportFault,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

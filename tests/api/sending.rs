@@ -518,7 +518,7 @@ async fn a076_g009_remove_says_bye_and_kills_the_rtc_track_alone() {
     );
     // What it was can be read.
     assert_eq!(sending.description().unwrap(), described);
-    assert_eq!(sending.ssrc().unwrap(), described.ssrc);
+    assert_eq!(Some(sending.ssrc().unwrap()), described.ssrc);
     assert_eq!(sending.codecs().unwrap(), described.codecs);
     assert!(sending.is_started().unwrap());
     assert_eq!(sending.kind(), Kind::Audio);

@@ -31,7 +31,7 @@ impl RTCConnection {
     ///
     /// # Errors
     ///
-    /// `NotSupported` when none of the codecs is supported (row A79); `InvalidParameters` for a
+    /// `UnsupportedCodec` when none of the codecs is supported (row A79); `InvalidParameters` for a
     /// malformed description or one that contradicts another; `Closed`.
     #[doc(alias = "receiveTrack")]
     pub fn receive_track(&self, description: RTCTrackDescription) -> Result<MediaStreamTrack> {

@@ -29,6 +29,10 @@ impl RTCConnection {
 
     /// Like [`add_stream`](Self::add_stream). `autostart` false: each track waits for
     /// [`RTCTrack::start`]; `None` is the default, true (row A24).
+    ///
+    /// # Errors
+    ///
+    /// As [`add_stream`](Self::add_stream).
     pub fn add_stream_with(&self, stream: &MediaStream, autostart: Option<bool>) -> Result<()> {
         let autostart = autostart.unwrap_or(true);
         if stream.is_remote() || stream.tracks().iter().any(MediaStreamTrack::is_remote) {

@@ -11,6 +11,11 @@ use crate::trace;
 
 impl RTCTrack {
     /// The encodings that were set, with the SSRCs that they have; empty without simulcast.
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved` when the track was gone before this RTCTrack was made; else it can be
+    /// read for ever.
     pub fn encodings(&self) -> Result<Vec<RTCRtpEncoding>> {
         self.with(|track| track.description().encodings)
     }

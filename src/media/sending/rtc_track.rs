@@ -78,6 +78,11 @@ impl RTCTrack {
     }
 
     /// The synchronisation source, chosen by the crate unless it was set.
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved` when the track was gone before this RTCTrack was made; else it can be
+    /// read for ever.
     pub fn ssrc(&self) -> Result<u32> {
         self.with(|track| track.ssrc)
     }
@@ -93,11 +98,20 @@ impl RTCTrack {
     }
 
     /// Ids of the streams the track belongs to.
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved` when the track was gone before this RTCTrack was made; else it can be
+    /// read for ever.
     pub fn msid(&self) -> Result<Vec<String>> {
         self.with(|track| track.msid.clone())
     }
 
     /// Replaces the stream ids, at most 128.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidParameters` for more than 128 or malformed ones; `TrackRemoved`; `Closed`.
     pub fn set_msid(&self, msid: Vec<String>) -> Result<()> {
         self.change(|track| {
             track.check(|description| description.msid.clone_from(&msid))?;
@@ -109,6 +123,11 @@ impl RTCTrack {
     }
 
     /// The codecs; the first supported one is used (row A72).
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved` when the track was gone before this RTCTrack was made; else it can be
+    /// read for ever.
     pub fn codecs(&self) -> Result<Vec<RTCCodec>> {
         self.with(|track| track.codecs.clone())
     }
@@ -128,6 +147,11 @@ impl RTCTrack {
     }
 
     /// Attributes for the encoder and the receiver.
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved` when the track was gone before this RTCTrack was made; else it can be
+    /// read for ever.
     #[doc(alias = "mediaAttributes")]
     pub fn media_attributes(&self) -> Result<Vec<RTCMediaAttributes>> {
         self.with(|track| track.media_attributes.clone())
@@ -148,6 +172,11 @@ impl RTCTrack {
 
     /// Header extensions by URI that go out with every packet (row A71). Names that the
     /// connection's header extensions do not map to an id are signalled, not sent.
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved` when the track was gone before this RTCTrack was made; else it can be
+    /// read for ever.
     #[doc(alias = "rtpExtHeaders")]
     pub fn rtp_ext_headers(&self) -> Result<BTreeMap<String, String>> {
         self.with(|track| track.rtp_ext_headers.clone())
@@ -192,12 +221,21 @@ impl RTCTrack {
     }
 
     /// A snapshot for signalling (row A73).
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved` when the track was gone before this RTCTrack was made; else it can be
+    /// read for ever.
     #[doc(alias = "getDescription")]
     pub fn description(&self) -> Result<RTCTrackDescription> {
         self.with(|track| track.description())
     }
 
     /// Sends now if connected, else as soon as connected (row A74). Idempotent.
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved`; `Closed`.
     pub fn start(&self) -> Result<()> {
         self.change(|track| {
             track.started = true;
@@ -208,6 +246,10 @@ impl RTCTrack {
     }
 
     /// Stops sending. No BYE; `start` goes on with the same SSRC (rows A75, G9).
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved`; `Closed`.
     pub fn stop(&self) -> Result<()> {
         self.change(|track| {
             track.started = false;
@@ -218,6 +260,11 @@ impl RTCTrack {
     }
 
     /// Whether the track is started.
+    ///
+    /// # Errors
+    ///
+    /// `TrackRemoved` when the track was gone before this RTCTrack was made; else it can be
+    /// read for ever.
     pub fn is_started(&self) -> Result<bool> {
         self.with(|track| track.started)
     }

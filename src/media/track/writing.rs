@@ -30,6 +30,10 @@ impl MediaStreamTrack {
 
     /// Like [`write_sample`](Self::write_sample), and says how loud the audio is; it goes out where
     /// the connection has the audio level header extension (RFC 6464).
+    ///
+    /// # Errors
+    ///
+    /// As [`write_sample`](Self::write_sample).
     pub fn write_audio(
         &self,
         data: impl Into<Bytes>,
