@@ -175,7 +175,7 @@ async fn b047_b048_b050_b058_b061_tracks_and_descriptions_of_a_stream() {
         let mut stranger = sent.description();
         stranger.tracks[0].track_id = Some("nobody".into());
         let error = sent.set_description(&stranger).unwrap_err();
-        assert_eq!(error.name(), ErrorName::InvalidParameters);
+        assert_eq!(error.name(), ErrorName::InvalidAccess);
 
         // Of a received stream: what is expected.
         b.connection

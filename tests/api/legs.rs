@@ -220,11 +220,11 @@ async fn b057_b062_c010_a_track_moves_to_another_socket() {
             .connection
             .set_track_socket(&source, &socket())
             .unwrap_err();
-        assert_eq!(stranger.name(), ErrorName::InvalidParameters);
+        assert_eq!(stranger.name(), ErrorName::InvalidAccess);
         let stranger = a
             .connection
             .set_track_socket(&MediaStreamTrack::audio(), &target);
-        assert_eq!(stranger.unwrap_err().name(), ErrorName::InvalidParameters);
+        assert_eq!(stranger.unwrap_err().name(), ErrorName::InvalidAccess);
         // It leaves with its stream, wherever it is.
         assert!(a.connection.remove_stream(&stream).unwrap());
         assert!(a.connection.tracks().is_empty());
@@ -262,7 +262,7 @@ async fn b057_b062_c010_a_track_moves_to_another_socket() {
         let mut nowhere = described;
         nowhere.tracks[0].socket_id = Some("nowhere".into());
         let error = a.connection.send_stream(nowhere, true).unwrap_err();
-        assert_eq!(error.name(), ErrorName::InvalidParameters);
+        assert_eq!(error.name(), ErrorName::InvalidAccess);
         // A track that leaves its stream leaves its socket.
         sent.remove_track(&sent.stream().tracks()[1]);
         assert!(of_a.tracks().is_empty());
@@ -299,7 +299,7 @@ async fn b010_c007_what_further_sockets_share_and_how_they_end() {
             ..RTCTrackDescription::new(Kind::Audio, vec![ortc::RTCCodec::new("PCMA", 8)])
         };
         let error = a.connection.receive_track(unknown).unwrap_err();
-        assert_eq!(error.name(), ErrorName::InvalidParameters);
+        assert_eq!(error.name(), ErrorName::InvalidAccess);
         // All legs end with the connection, on both sides.
         a.connection.close();
         for leg in [&of_a, &a.connection] {
