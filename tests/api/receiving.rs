@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use crate::common::session::{End, join, joined};
 use crate::common::{FRAME, loopback, run, stays_pending, stream_of, while_writing, within};
 use ortc::{
-    ErrorName, Kind, MediaStream, MediaStreamEvent, MediaStreamTrack, MediaStreamTrackEvent,
-    RTCCodec, RTCConnectionEvent, RTCStreamEvent, RTCTrack, RTCTrackDescription,
+    Error, ErrorName, Kind, MediaStream, MediaStreamEvent, MediaStreamTrack, MediaStreamTrackEvent,
+    Misuse, RTCCodec, RTCConnectionEvent, RTCStreamEvent, RTCTrack, RTCTrackDescription,
 };
 
 async fn ends() -> (End, End) {
@@ -254,6 +254,10 @@ async fn a079_g011_a_track_without_a_supported_codec_is_refused() {
         ] {
             let description = announced(ssrc, &["m1"], &codecs);
             let error = b.connection.receive_track(description).unwrap_err();
+            assert!(
+                matches!(error, Error::Misuse(Misuse::UnsupportedCodec(_))),
+                "{codecs:?}: {error}"
+            );
             assert_eq!(error.name(), ErrorName::NotSupported, "{codecs:?}");
         }
         // Nothing is left of what was refused.
