@@ -82,7 +82,15 @@
 //! # Errors and cancellation
 //!
 //! [`Error`] is sorted by whose fault it is. Verbs are synchronous and return their error at the
-//! call. The futures of this crate are all cancel-safe: dropping one loses nothing.
+//! call. The futures of this crate are all cancel-safe: dropping one loses nothing. They need no
+//! runtime where they are awaited; the connection's own task runs in the one that it was made in.
+//!
+//! Whatever is awaited ends with the connection, however that comes about: what is received with
+//! `None`, all else with an error that has the reason. A path that is lost for now, an event
+//! `Disconnected` whose reason is [transient](DisconnectReason::is_transient), ends
+//! [`RTCConnection::connected`] and the opening of data channels alone: receivers, and data
+//! channels with a full buffer, wait for a [`restart`](RTCConnection::restart) of either side, after
+//! which they go on, or for [`close`](RTCConnection::close).
 //!
 //! # When it does not connect
 //!

@@ -7,6 +7,9 @@ use tokio::time::timeout;
 use super::core::event::RTCConnectionEvent;
 use super::test_ends::{end, introduce};
 use crate::data::options::{RTCDataChannelMessage, RTCDataChannelOptions};
+use crate::error::DisconnectReason;
+use crate::media::stream::MediaStream;
+use crate::media::track::MediaStreamTrack;
 use crate::queue::lock;
 
 /// EPERM, EINTR, EIO, EAGAIN, ENOMEM, EACCES, EINVAL, EPIPE, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP,
@@ -91,5 +94,26 @@ async fn r_d13_a_socket_that_is_gone_ends_its_connections() {
         }
     };
     let reason = timeout(Duration::from_secs(5), ended).await.unwrap();
-    assert_eq!(reason, crate::DisconnectReason::SocketClosed);
+    assert_eq!(reason, DisconnectReason::SocketClosed);
+}
+
+/// A leg that is at fault is not waited for any more.
+#[tokio::test]
+async fn r_g09_a_leg_at_fault_is_not_waited_for() {
+    let (a, _a_events) = end();
+    let (other, _other_events) = end();
+    let leg = a.add_socket(&other.local_socket()).unwrap();
+    let stream = MediaStream::new();
+    stream.add_track(&MediaStreamTrack::audio());
+    leg.add_stream(&stream).unwrap();
+    let (b, mut b_events) = end();
+    b.set_remote(a.local()).unwrap();
+    b.connect().unwrap();
+    introduce(&a, &b, &mut b_events).await;
+    assert!(a.leg(&other.local_socket()).is_some());
+    let soon = timeout(Duration::from_millis(200), a.connected()).await;
+    assert!(soon.is_err(), "the leg carries a track: {soon:?}");
+    leg.shared().abandon(DisconnectReason::Internal);
+    let connected = timeout(Duration::from_secs(5), a.connected());
+    connected.await.unwrap().unwrap();
 }

@@ -342,7 +342,9 @@ impl RTCConnection {
         self.shared().lock().engine.ice().role().map(Into::into)
     }
 
-    /// Waits until the connection is connected (rows A35, G13). Cancel-safe.
+    /// Waits until the connection is connected (rows A35, G13). Cancel-safe. Before
+    /// [`connect`](Self::connect) is called, and under the identity policy `Deferred` until
+    /// [`accept_peer`](Self::accept_peer) is, it waits for that.
     ///
     /// # Errors
     ///

@@ -154,7 +154,8 @@ impl RTCDataChannel {
         }
     }
 
-    /// Sends a message: waits for the channel to open and for room in its buffer.
+    /// Sends a message: waits for the channel to open and for room in its buffer; that of an open
+    /// channel stays full while the path to the peer is lost, until a restart of either side.
     ///
     /// When it returns the message is queued. Cancel-safe: when the future is dropped before, the
     /// message is not sent at all.
@@ -209,7 +210,8 @@ impl RTCDataChannel {
         })
     }
 
-    /// Waits until all that was queued has gone out. Cancel-safe.
+    /// Waits until all that was queued has gone out; nothing does while the path to the peer is
+    /// lost, until a restart of either side. Cancel-safe.
     ///
     /// # Errors
     ///

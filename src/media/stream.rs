@@ -152,9 +152,13 @@ impl MediaStream {
     }
 
     /// What happened to the stream since the last call; waits for it. `None` when the stream has
-    /// ended. Cancel-safe. At most 64 events wait; then the oldest is dropped.
+    /// ended, and at once on a stream of one's own, which has no such events. Cancel-safe. At most
+    /// 64 events wait; then the oldest is dropped.
     pub async fn next_event(&self) -> Option<MediaStreamEvent> {
-        self.inner.events.pop().await
+        match self.inner.remote {
+            true => self.inner.events.pop().await,
+            false => None,
+        }
     }
 
     pub(crate) fn emit(&self, event: MediaStreamEvent) {

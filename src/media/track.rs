@@ -247,9 +247,15 @@ impl MediaStreamTrack {
     }
 
     /// What happened to the track since the last call; waits for it. `None` when the track has
-    /// ended. Cancel-safe. At most 64 events wait; then the oldest is dropped.
+    /// ended. A local track does not end: its requests for key frames come from whichever
+    /// connections send it, now or later. One that plays digits has none, `None` at once.
+    ///
+    /// Cancel-safe. At most 64 events wait; then the oldest is dropped.
     pub async fn next_event(&self) -> Option<MediaStreamTrackEvent> {
-        self.inner.events.pop().await
+        match &self.inner.end {
+            End::Dtmf(end) if !end.is_remote() => None,
+            _ => self.inner.events.pop().await,
+        }
     }
 
     pub(crate) fn emit(&self, event: MediaStreamTrackEvent) {

@@ -27,3 +27,4 @@ mod simple_peer;
 mod simulcast;
 mod stats;
 mod unknown_track;
+mod waits;

@@ -108,7 +108,7 @@ impl ConnectionShared {
 
     /// Ends without a word to the peer, since what would say it is at fault: of what the
     /// application waits for, nothing is left waiting.
-    pub(super) fn abandon(&self, reason: DisconnectReason) {
+    pub(in crate::connection) fn abandon(&self, reason: DisconnectReason) {
         let mut state = self.lock();
         state.closed.get_or_insert(reason);
         for (_, channel) in std::mem::take(&mut state.channels) {
@@ -118,6 +118,7 @@ impl ConnectionShared {
         state.socket = None;
         let reason = state.closed.unwrap_or(reason);
         self.events.set_up(false);
+        self.events.set_carries(false);
         self.events
             .push(RTCConnectionEvent::Disconnected { reason });
         self.events.close();

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use tokio::runtime::Handle;
+
 use crate::connection::core::shared::ConnectionShared;
 use crate::media::track::MediaOrigin;
 use crate::rtp::{KeyframeRequest, ReceiverId};
@@ -19,5 +21,8 @@ impl MediaOrigin for ConnectionShared {
 
     fn over_budget(&self) {
         self.wake();
+    }
+    fn runtime(&self) -> Handle {
+        self.socket.runtime.clone()
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::{Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use crate::budget::Budget;
 use crate::media::{JitterBuffer, JitterConfig, JitterStats, Kind, MediaSample, RTCCodec};
 use crate::queue::{Queue, lock};
@@ -19,6 +21,8 @@ pub(crate) trait MediaOrigin: Send + Sync {
     fn request_keyframe(&self, key: u32, request: KeyframeRequest);
     /// More waits for the application than may.
     fn over_budget(&self);
+    /// A runtime that has time: who reads may do so in none, or in one without.
+    fn runtime(&self) -> Handle;
 }
 
 /// What the clones of a received track share.
@@ -131,19 +135,27 @@ impl RemoteEnd {
             if sample.is_some() {
                 return sample;
             }
-            let arrival = self.packets.pop();
-            let packet = match deadline {
-                Some(deadline) => tokio::time::timeout_at(deadline.into(), arrival)
-                    .await
-                    .unwrap_or_default(),
-                None => arrival.await,
-            };
-            if let Some(packet) = packet {
+            if let Some(packet) = self.arrival(deadline).await {
                 let mut jitter = lock(&self.jitter);
                 jitter.buffer.push(Instant::now(), packet);
                 jitter.count();
             }
         }
+    }
+
+    /// The next packet; `None` as well when it is late.
+    async fn arrival(&self, deadline: Option<Instant>) -> Option<RtpPacket> {
+        let arrival = self.packets.pop();
+        // Without an origin there are no more packets to be late.
+        let timer = deadline.and_then(|at| Some((at, self.origin.upgrade()?.runtime())));
+        let Some((deadline, runtime)) = timer else {
+            return arrival.await;
+        };
+        let in_time = {
+            let _inside = runtime.enter();
+            tokio::time::timeout_at(deadline.into(), arrival)
+        };
+        in_time.await.unwrap_or_default()
     }
 
     pub(super) fn request(&self, request: KeyframeRequest) {
