@@ -7,9 +7,10 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ortc::dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone};
 use ortc::{
-    DTMFEvent, DTMFMediaStreamTrack, DTMFTone, MediaStream, MediaStreamTrack, RTCConnection,
-    RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCTrackDescription,
+    MediaStream, MediaStreamTrack, RTCConnection, RTCConnectionEvent, RTCConnectionEvents,
+    RTCConnectionOptions, RTCTrackDescription,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

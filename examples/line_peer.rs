@@ -18,11 +18,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ortc::dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone};
 use ortc::{
-    CertificateFingerprint, DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DataChannelCloseReason,
-    Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnection, RTCConnectionEvent,
-    RTCConnectionEvents, RTCConnectionOptions, RTCConnectionSide, RTCDataChannelOptions,
-    RTCDtlsRole, RTCIceCandidateDescription, RTCIceRole, RTCTrackDescription,
+    CertificateFingerprint, DataChannelCloseReason, Kind, MediaStream, MediaStreamTrack, RTCCodec,
+    RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions,
+    RTCConnectionSide, RTCDataChannelOptions, RTCDtlsRole, RTCIceCandidateDescription, RTCIceRole,
+    RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use support::{Result, ogg_opus};

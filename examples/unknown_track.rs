@@ -14,8 +14,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ortc::{
-    HeaderExtension, Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnection,
-    RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions,
+    Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnection, RTCConnectionEvent,
+    RTCConnectionEvents, RTCConnectionOptions, RTCHeaderExtension,
 };
 
 /// What both sides have agreed on beforehand: what the extension means, and its id on the wire.
@@ -33,7 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn options() -> RTCConnectionOptions {
     RTCConnectionOptions::default()
         .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
-        .header_extensions([HeaderExtension {
+        .header_extensions([RTCHeaderExtension {
             uri: MARK.into(),
             id: MARK_ID,
         }])
@@ -58,7 +58,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
         match event {
             RTCConnectionEvent::Candidate(candidate) => camera.set_remote_candidate(&candidate)?,
             RTCConnectionEvent::UnknownTrack(unknown) => {
-                let mark = String::from_utf8_lossy(unknown.header(MARK).unwrap_or_default());
+                let mark =
+                    String::from_utf8_lossy(unknown.header_extension(MARK).unwrap_or_default());
                 println!(
                     "unknown track: ssrc {}, payload type {}, mark {mark:?}",
                     unknown.ssrc, unknown.payload_type
@@ -94,7 +95,7 @@ async fn send(camera: RTCConnection) -> ortc::Result<()> {
     camera.add_stream(&stream)?;
     for (mark, track) in &tracks {
         if let Some(sending) = camera.track(track) {
-            sending.set_rtp_ext_headers(BTreeMap::from([(MARK.into(), (*mark).into())]))?;
+            sending.set_header_extension_values(BTreeMap::from([(MARK.into(), (*mark).into())]))?;
         }
     }
     camera.connected().await?;

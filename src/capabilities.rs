@@ -1,11 +1,17 @@
-//! What this crate can do, and what two sides can do together (rows A106 to A109, G27, G28).
+//! What this crate can do, and what two sides can do together.
+//!
+//! [`rtc_capabilities`] lists codecs and header extensions; the application signals that to its
+//! peer if it wants to choose, and [`negotiate`] says what both have in common. Nothing in the
+//! crate calls it: tracks are sent and received as their descriptions say.
+
+// Rows A106 to A109, G27, G28.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::media::MAX_ENCODINGS;
 use crate::media::{CodecFacts, CodecId, Kind, RTCCodec, lookup, primary_codecs, red_primary};
-use crate::rtp::{ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, HeaderExtension, MID, RID};
+use crate::rtp::{ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, MID, RID, RTCHeaderExtension};
 
 crate::json::wire_object! {
 "capabilities: an object with audioCodecs and videoCodecs", RawCapabilities:
@@ -140,7 +146,7 @@ pub fn rtc_codec(name: &str) -> Option<RTCCodec> {
 
 /// With its static payload type, or the one this crate prefers.
 fn codec(facts: &CodecFacts) -> RTCCodec {
-    let payload_id = facts.static_payload_type.unwrap_or(match facts.id {
+    let payload_type = facts.static_payload_type.unwrap_or(match facts.id {
         CodecId::Opus => 96,
         CodecId::Vp8 => 97,
         CodecId::H264 => 98,
@@ -150,8 +156,8 @@ fn codec(facts: &CodecFacts) -> RTCCodec {
         _ => 102,
     });
     match facts.id {
-        CodecId::Dtmf => RTCCodec::dtmf(payload_id),
-        _ => RTCCodec::new(facts.name, payload_id),
+        CodecId::Dtmf => RTCCodec::dtmf(payload_type),
+        _ => RTCCodec::new(facts.name, payload_type),
     }
 }
 
@@ -163,7 +169,7 @@ pub struct Negotiated {
     pub codecs: Vec<RTCCodec>,
     /// The header extensions both know, with the identifiers of the remote side: for
     /// [`RTCConnectionOptions::header_extensions`](crate::RTCConnectionOptions::header_extensions).
-    pub header_extensions: Vec<HeaderExtension>,
+    pub header_extensions: Vec<RTCHeaderExtension>,
     /// What one side had and did not survive, and why.
     pub dropped: Vec<Dropped>,
 }
@@ -198,7 +204,8 @@ pub enum DropReason {
 /// changed, and both sides get the same set when the payload types of one of them are taken.
 ///
 /// ```
-/// use ortc::{Kind, negotiate, rtc_capabilities};
+/// use ortc::Kind;
+/// use ortc::capabilities::{negotiate, rtc_capabilities};
 ///
 /// let mut remote = rtc_capabilities();
 /// remote.video_codecs.retain(|codec| codec.name == "vp8");
@@ -272,7 +279,7 @@ fn check(theirs: &RTCCodec, taken: &[RTCCodec]) -> Result<()> {
     theirs.validate()?;
     if taken
         .iter()
-        .any(|codec| codec.payload_id == theirs.payload_id)
+        .any(|codec| codec.payload_type == theirs.payload_type)
     {
         return Err(crate::Error::invalid_parameters("payload type used twice"));
     }
@@ -367,7 +374,7 @@ fn negotiate_extensions(
             drop(&own.uri, DropReason::Invalid);
             continue;
         }
-        result.header_extensions.push(HeaderExtension {
+        result.header_extensions.push(RTCHeaderExtension {
             uri: own.uri.clone(),
             id,
         });

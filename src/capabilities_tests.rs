@@ -44,7 +44,7 @@ fn a106_a109_capabilities_list_audio_and_video_codecs() {
         .audio_codecs
         .iter()
         .chain(&all.video_codecs)
-        .map(|codec| codec.payload_id)
+        .map(|codec| codec.payload_type)
         .collect();
     ids.sort_unstable();
     ids.dedup();
@@ -168,7 +168,7 @@ fn the_local_order_counts_and_the_remote_payload_types() {
     let got: Vec<(&str, u8)> = result
         .codecs
         .iter()
-        .map(|codec| (codec.name.as_str(), codec.payload_id))
+        .map(|codec| (codec.name.as_str(), codec.payload_type))
         .collect();
     assert_eq!(got, [("vp8", 110), ("h264", 125)]);
     assert_eq!(
@@ -182,8 +182,8 @@ fn the_local_order_counts_and_the_remote_payload_types() {
 
 #[test]
 fn h264_needs_the_same_mode_and_profile_and_takes_the_lower_level() {
-    let h264 = |id: &str, mode: &str, payload_id| {
-        let mut codec = RTCCodec::h264(payload_id);
+    let h264 = |id: &str, mode: &str, payload_type| {
+        let mut codec = RTCCodec::h264(payload_type);
         codec.params = vec![
             RTCCodecParam::new("profile-level-id", id),
             RTCCodecParam::new("packetization-mode", mode),
@@ -216,7 +216,7 @@ fn h264_needs_the_same_mode_and_profile_and_takes_the_lower_level() {
     // Of several variants the one that fits is found.
     let remote = only(vec![h264("64001f", "1", 100), h264("42e01f", "1", 101)]);
     let result = negotiate(&local, &remote, Kind::Video);
-    assert_eq!(result.codecs[0].payload_id, 101);
+    assert_eq!(result.codecs[0].payload_type, 101);
     assert_eq!(result.dropped, []);
 }
 
@@ -237,7 +237,7 @@ fn bad_values_of_the_peer_are_dropped_never_taken_over() {
     assert_eq!(names(&result.codecs), ["vp9"].as_slice());
     assert_eq!(
         result.header_extensions,
-        [HeaderExtension {
+        [RTCHeaderExtension {
             uri: ABS_SEND_TIME.into(),
             id: 3
         }]

@@ -72,6 +72,12 @@
 //! # }
 //! ```
 //!
+//! # The modules
+//!
+//! What a first program needs is here. Beside it: [`capabilities`], what both sides can do;
+//! [`dtmf`], telephone digits; [`rtp`], packets as they are, for programs that packetise
+//! themselves; [`stats`], figures; [`july`], the names of the older draft.
+//!
 //! # Security
 //!
 //! Everything is encrypted, always. The peer is known by the fingerprint of its certificate, which
@@ -139,29 +145,30 @@
 #![forbid(unsafe_code)]
 
 mod budget;
-mod capabilities;
+pub mod capabilities;
 mod connection;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod cost;
 mod data;
-mod dtmf;
+pub mod dtmf;
 mod engine;
 mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod json;
-mod july;
+pub mod july;
 mod locks;
 mod media;
 mod queue;
 mod random;
-mod rtp;
+pub mod rtp;
 #[cfg(any(test, fuzzing))]
 #[allow(dead_code, unused_imports)]
 mod simnet;
 mod socket;
+pub mod stats;
 mod tasks;
 mod trace;
 
@@ -170,17 +177,12 @@ mod trace;
 #[doc = include_str!("../README.md")]
 struct ReadMe;
 
-pub use capabilities::{
-    DropReason, Dropped, Negotiated, RTCCapabilities, RTCDirection, RTCHeaderExtensionCapability,
-    RTCRtcpFeedback, negotiate, rtc_capabilities, rtc_codec,
-};
 pub use connection::RTCConnection;
 pub use connection::core::event::{RTCConnectionEvent, RTCConnectionEvents};
 pub use connection::description::candidate::RTCIceCandidateDescription;
 pub use connection::description::certificate::RTCCertificate;
 pub use connection::description::fingerprint::{CertificateFingerprint, Fingerprint};
-pub use connection::description::ice_server::{RTCIceServer, RTCSocketServer};
-pub use connection::description::restrictions::{RTCMediaLimits, RTCRestrictions};
+pub use connection::description::ice_server::RTCIceServer;
 pub use connection::description::roles::{
     GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
 };
@@ -188,41 +190,25 @@ pub use connection::description::side::{
     RTCConnectionSide, RTCDtlsConnectionInfo, RTCIceConnectionInfo, RTCSctpConnectionInfo,
 };
 pub use connection::description::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
-pub use connection::description::unknown_track::{RtpExtHeader, UnknownTrack};
+pub use connection::description::unknown_track::UnknownTrack;
 pub use connection::options::RTCConnectionOptions;
 pub use connection::receiving::contributors::RTCContributor;
-pub use connection::receiving::stream_event::{RTCMediaReport, RTCStreamEvent, RTCStreamEvents};
-pub use connection::stats::ice::RTCIceCandidatePairStats;
-pub use connection::stats::identity::{RTCCertificateStats, RTCCodecStats};
-pub use connection::stats::rtp::{
-    RTCFrameStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats,
-};
-pub use connection::stats::transport::{
-    RTCDataStats, RTCDropStats, RTCMemoryStats, RTCStats, RTCStunFaults, RTCTransportStats,
-};
 pub use data::channel::RTCDataChannel;
 pub use data::options::{
     RTCDataChannelEvent, RTCDataChannelMessage, RTCDataChannelOptions, RTCDataChannelState,
     RTCPriorityType,
 };
 pub use data::views::{RTCDataChannelMessages, RTCDataChannelStream};
-pub use dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone, DTMFTones};
 pub use error::{
     DataChannelCloseReason, DisconnectReason, DtlsFailure, Error, ErrorName, Misuse, PeerFault,
     Result, TransportFault,
-};
-pub use july::{
-    Dialect, RTCMediaStream, RTCMediaStreamDescription, RTCMediaStreamTrack,
-    RTCMediaStreamTrackDescription, RTCSide, RTCSocketDescription, RTCSocketEvent, RTCSocketEvents,
-    RTCSocketOptions, RTCStreamSource,
 };
 pub use media::sending::RTCTrack;
 pub use media::stream::{MediaStream, MediaStreamEvent};
 pub use media::track::{MediaStreamTrack, MediaStreamTrackEvent};
 pub use media::{
-    Kind, MediaSample, RTCCodec, RTCCodecParam, RTCFecParameters, RTCHeaderExtension,
-    RTCMediaAttributes, RTCRtcpParameters, RTCRtpEncoding, RTCRtxParameters, RTCTrackDescription,
-    RTCTrackFilter,
+    Kind, MediaSample, RTCCodec, RTCCodecParam, RTCFecParameters, RTCMediaAttributes,
+    RTCRtcpParameters, RTCRtpEncoding, RTCRtxParameters, RTCTrackDescription, RTCTrackFilter,
 };
-pub use rtp::{AudioLevel, HeaderExtension, RtpExtensions, RtpPacket};
+pub use rtp::extensions::{AudioLevel, RTCHeaderExtension};
 pub use socket::{IceServerError, IceServerErrorKind, RTCSocket};

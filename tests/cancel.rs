@@ -17,9 +17,11 @@ use common::leaks::{alone, current_thread};
 use common::session::{End, PACKET, audio, join, joined};
 use common::within;
 use futures_util::{Sink, Stream};
+use ortc::dtmf::DTMFMediaStreamTrack;
+use ortc::july::RTCSocketOptions;
 use ortc::{
-    DTMFMediaStreamTrack, MediaStream, RTCConnectionEvent, RTCDataChannel, RTCDataChannelMessage,
-    RTCDataChannelOptions, RTCSocket, RTCSocketOptions,
+    MediaStream, RTCConnectionEvent, RTCDataChannel, RTCDataChannelMessage, RTCDataChannelOptions,
+    RTCSocket,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 

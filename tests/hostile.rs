@@ -16,7 +16,8 @@ use common::relay::Relay;
 use common::session::{End, PACKET, audio, exchange};
 use common::stalls::in_time;
 use nix::sys::resource::UsageWho;
-use ortc::{MediaStreamTrack, RTCConnectionEvent, RTCConnectionState, RTCStats};
+use ortc::stats::RTCStats;
+use ortc::{MediaStreamTrack, RTCConnectionEvent, RTCConnectionState};
 
 const BINDING_REQUEST: u16 = 0x0001;
 const BINDING_SUCCESS: u16 = 0x0101;

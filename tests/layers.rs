@@ -12,9 +12,10 @@ use common::stalls::Watch;
 use common::{full_size, loopback, within};
 use futures_util::{SinkExt, StreamExt};
 use nix::sys::resource::UsageWho;
+use ortc::dtmf::DTMFMediaStreamTrack;
 use ortc::{
-    DTMFMediaStreamTrack, Error, MediaStream, MediaStreamTrack, RTCConnectionEvent,
-    RTCConnectionState, RTCDataChannel, RTCDataChannelOptions, RTCIceServer,
+    Error, MediaStream, MediaStreamTrack, RTCConnectionEvent, RTCConnectionState, RTCDataChannel,
+    RTCDataChannelOptions, RTCIceServer,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 

@@ -10,9 +10,10 @@ use common::random::Random;
 use common::session::{End, audio, exchange, join};
 use common::stalls::Watch;
 use common::{full_size, loopback, within};
+use ortc::july::RTCSocketOptions;
 use ortc::{
     DisconnectReason, Error, RTCConnection, RTCConnectionEvent, RTCConnectionState, RTCSocket,
-    RTCSocketOptions, TransportFault,
+    TransportFault,
 };
 use tokio::time::{sleep, timeout};
 

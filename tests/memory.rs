@@ -14,10 +14,11 @@ use std::time::{Duration, Instant};
 use common::leaks::{current_thread, rss_kib};
 use common::session::End;
 use common::{loopback, within};
+use ortc::rtp::RtpPacket;
 use ortc::{
     Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnection, RTCConnectionEvent,
     RTCConnectionOptions, RTCConnectionSide, RTCDataChannel, RTCDataChannelOptions,
-    RTCIceCandidateDescription, RTCTrackDescription, RtpPacket,
+    RTCIceCandidateDescription, RTCTrackDescription,
 };
 
 const ROLE: &str = "ORTC_MEMORY_VICTIM";

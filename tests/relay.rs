@@ -12,10 +12,11 @@ use common::{
     FRAME, Peer, candidate, connected_pair_with, loopback, reason, run, send_track, while_writing,
     within,
 };
+use ortc::stats::RTCInboundRtpStats;
 use ortc::{
     ErrorName, IceServerError, IceServerErrorKind, Kind, MediaStreamTrack, RTCConnection,
     RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCIceCandidateDescription,
-    RTCIceServer, RTCIceState, RTCInboundRtpStats,
+    RTCIceServer, RTCIceState,
 };
 use serde_json::json;
 

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use ortc::{MediaStream, MediaStreamTrack, RtpPacket};
+use ortc::rtp::RtpPacket;
+use ortc::{MediaStream, MediaStreamTrack};
 use tokio::sync::Notify;
 
 use crate::measure::Span;

@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::{Message, WebSocket};
+use ortc::dtmf::{DTMFEvent, DTMFMediaStreamTrack};
 use ortc::{
-    DTMFEvent, DTMFMediaStreamTrack, DisconnectReason, HeaderExtension, Kind, MediaStream,
-    MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCConnection, RTCConnectionEvent,
-    RTCConnectionOptions, RTCConnectionSide, RTCDataChannel, RTCDataChannelOptions, RTCTrack,
-    RTCTrackDescription,
+    DisconnectReason, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec,
+    RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide, RTCDataChannel,
+    RTCDataChannelOptions, RTCHeaderExtension, RTCTrack, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -103,7 +103,7 @@ pub(crate) async fn answer(
     // Loopback as well: most callers are on this machine.
     let options = RTCConnectionOptions::default()
         .include_loopback(true)
-        .header_extensions(EXTENSIONS.map(|(uri, id)| HeaderExtension {
+        .header_extensions(EXTENSIONS.map(|(uri, id)| RTCHeaderExtension {
             uri: uri.into(),
             id,
         }));
@@ -353,7 +353,7 @@ impl Echo {
                     count.fetch_add(1, Ordering::Relaxed);
                     if payload_type != Some(packet.payload_type) {
                         let mut codecs = sending.codecs()?;
-                        let id = |codec: &RTCCodec| codec.payload_id == packet.payload_type;
+                        let id = |codec: &RTCCodec| codec.payload_type == packet.payload_type;
                         // Digits and the like are no media by themselves.
                         if !codecs.iter().find(|codec| id(codec)).is_some_and(is_media) {
                             continue;

@@ -88,8 +88,8 @@ impl Recording {
             codecs.insert(0, RTCCodec::red(63, &self.codec));
         }
         if self.key_interval > 1 {
-            let mut rtx = RTCCodec::new("rtx", self.codec.payload_id + 10);
-            let repaired = self.codec.payload_id.to_string();
+            let mut rtx = RTCCodec::new("rtx", self.codec.payload_type + 10);
+            let repaired = self.codec.payload_type.to_string();
             rtx.params = vec![RTCCodecParam::new("apt", repaired)];
             codecs.push(rtx);
         }

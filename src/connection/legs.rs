@@ -131,8 +131,8 @@ impl RTCConnection {
             return Err(Error::not_supported("digits stay with their audio track"));
         }
         let (started, codecs) = (old.is_started()?, old.codecs()?);
-        let (attributes, headers) = (old.media_attributes()?, old.rtp_ext_headers()?);
-        let (msid, mux_id) = (old.msid()?, old.description()?.mux_id);
+        let (attributes, headers) = (old.media_attributes()?, old.header_extension_values()?);
+        let (msid, mid) = (old.msid()?, old.description()?.mid);
         target.shared().socket.allows(track.kind())?;
         old.remove()?;
         let shared = target.shared();
@@ -143,9 +143,9 @@ impl RTCConnection {
         let new = target.track_here(track).ok_or_else(unknown)?;
         new.set_codecs(codecs)?;
         new.set_media_attributes(attributes)?;
-        new.set_rtp_ext_headers(headers)?;
+        new.set_header_extension_values(headers)?;
         new.set_msid(msid)?;
-        new.set_mux_id(mux_id)?;
+        new.set_mid(mid)?;
         Ok(new)
     }
 

@@ -14,7 +14,7 @@ use super::description::side::{RTCConnectionSide, RTCIceConnectionInfo};
 use crate::budget::DEFAULT_BUDGET;
 use crate::engine::data::DEFAULT_MAX_MESSAGE;
 use crate::media::Kind;
-use crate::rtp::HeaderExtension;
+use crate::rtp::RTCHeaderExtension;
 use crate::socket::RTCSocket;
 
 /// How a connection is made. `RTCConnectionOptions::default()` is complete: no servers, a socket
@@ -42,7 +42,7 @@ pub struct RTCConnectionOptions {
     pub(crate) require_all_fingerprints: bool,
     pub(crate) local_candidates: LocalCandidates,
     pub(crate) gather: GatherStart,
-    pub(crate) header_extensions: Vec<HeaderExtension>,
+    pub(crate) header_extensions: Vec<RTCHeaderExtension>,
     pub(crate) cname: Option<String>,
     pub(crate) credentials: Option<RTCIceConnectionInfo>,
     pub(crate) restrictions: RTCRestrictions,
@@ -210,7 +210,7 @@ impl RTCConnectionOptions {
     #[doc(alias = "headerExtensions")]
     pub fn header_extensions(
         mut self,
-        extensions: impl IntoIterator<Item = HeaderExtension>,
+        extensions: impl IntoIterator<Item = RTCHeaderExtension>,
     ) -> Self {
         self.header_extensions = extensions.into_iter().collect();
         self
@@ -263,7 +263,7 @@ impl RTCConnectionOptions {
     ///
     /// Beyond it the track that holds most drops what waits longest. Data channels take at most
     /// three quarters, each at least 1 KiB, for as long as somebody has a handle or the event;
-    /// further ones are refused. See [`RTCStats::memory`](crate::RTCStats::memory).
+    /// further ones are refused. See [`RTCStats::memory`](crate::stats::RTCStats::memory).
     #[must_use]
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.memory_limit = bytes.max(1 << 20);

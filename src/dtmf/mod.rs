@@ -1,4 +1,8 @@
 //! Telephone digits in the RTP of an audio track (RFC 4733).
+//!
+//! A [`DTMFMediaStreamTrack`] beside the audio track of a stream plays them; at the peer
+//! [`MediaStream::dtmf_tracks`](crate::MediaStream::dtmf_tracks) has the one that hears them. Digits
+//! share the packets of the audio track, and have none of their own on the wire.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod command;

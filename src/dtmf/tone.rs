@@ -111,7 +111,7 @@ fn gap_from_millis<'de, D: Deserializer<'de>>(
     Ok(from_millis(deserializer)?.unwrap_or(DEFAULT_GAP))
 }
 
-/// What [`DTMFMediaStreamTrack::play`](crate::DTMFMediaStreamTrack::play) takes: a string of
+/// What [`DTMFMediaStreamTrack::play`](crate::dtmf::DTMFMediaStreamTrack::play) takes: a string of
 /// digits, one [`DTMFTone`], or several.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DTMFTones(Vec<DTMFTone>);

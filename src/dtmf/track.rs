@@ -46,7 +46,7 @@ impl DTMFMediaStreamTrack {
     }
 
     /// Adds tones to the play buffer (rows A91 to A93, G30): a string of digits with 100 ms each
-    /// and 70 ms between them, a [`DTMFTone`](crate::DTMFTone), or several. What is there already is played first.
+    /// and 70 ms between them, a [`DTMFTone`](crate::dtmf::DTMFTone), or several. What is there already is played first.
     ///
     /// A track that no connection sends yet keeps them until one does.
     ///

@@ -1,5 +1,10 @@
-//! The names of the draft of July 2013 (002), as aliases and thin wrappers on the same objects
-//! (rows C1 to C20): no second model, and nothing here that the rest of the crate cannot do.
+//! The names of the draft of July 2013, as aliases and thin wrappers on the same objects: no second
+//! model, and nothing here that the rest of the crate cannot do.
+//!
+//! That draft has dictionaries with `options` where the one of September has descriptions, streams
+//! where it has tracks, and a socket that the application makes. Its methods are beside the others,
+//! on [`RTCConnection`], [`RTCTrack`] and [`RTCSocket`]; its types are here. A program that begins
+//! anew needs none of them.
 
 mod description;
 mod dialect;
@@ -11,8 +16,11 @@ pub use dialect::Dialect;
 pub use socket::{RTCSocketDescription, RTCSocketEvent, RTCSocketEvents, RTCSocketOptions};
 pub use stream::RTCMediaStream;
 
+pub use crate::connection::description::ice_server::RTCSocketServer;
+pub use crate::connection::description::restrictions::{RTCMediaLimits, RTCRestrictions};
+pub use crate::connection::receiving::stream_event::{RTCStreamEvent, RTCStreamEvents};
+
 use crate::connection::RTCConnection;
-use crate::connection::description::restrictions::RTCRestrictions;
 use crate::connection::description::side::RTCConnectionSide;
 use crate::error::{Error, Result};
 use crate::media::sending::RTCTrack;

@@ -20,13 +20,14 @@ crate::json::wire_object! {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RTCCodec {
     /// RTP payload type: 0 to 127 but not 64 to 95, which RTCP occupies (RFC 5761).
+    #[doc(alias = "payload-id")]
     #[serde(
         rename = "payload-id",
         alias = "payloadId",
         alias = "payloadType",
         alias = "preferredPayloadType"
     )]
-    pub payload_id: u8,
+    pub payload_type: u8,
     /// Codec name, compared without regard to case. The draft's names ("ulaw", "alaw", "dtmf")
     /// and the registered ones ("PCMU", "PCMA", "telephone-event") mean the same.
     pub name: String,
@@ -164,7 +165,7 @@ impl RTCCodecParam {
 impl RTCCodec {
     /// The codec of this name with the crate's defaults: clock rate, channels, and for H.264
     /// `packetization-mode=1;profile-level-id=42e01f`. An unknown name gives a codec without them.
-    pub fn new(name: impl Into<String>, payload_id: u8) -> Self {
+    pub fn new(name: impl Into<String>, payload_type: u8) -> Self {
         let name = name.into();
         let facts = lookup(&name);
         let params = match facts.map(|facts| facts.id) {
@@ -175,7 +176,7 @@ impl RTCCodec {
             _ => Vec::new(),
         };
         RTCCodec {
-            payload_id,
+            payload_type,
             kind: None,
             clock_rate: facts.map(|facts| facts.clock_rate),
             num_channels: facts.and_then(|facts| facts.channels),
@@ -185,8 +186,8 @@ impl RTCCodec {
     }
 
     /// Opus, 48 kHz, two channels (RFC 7587).
-    pub fn opus(payload_id: u8) -> Self {
-        Self::new("opus", payload_id)
+    pub fn opus(payload_type: u8) -> Self {
+        Self::new("opus", payload_type)
     }
 
     /// G.711 mu-law with its static payload type 0.
@@ -200,21 +201,21 @@ impl RTCCodec {
     }
 
     /// Telephone digits (RFC 4733), 8 kHz clock.
-    pub fn dtmf(payload_id: u8) -> Self {
+    pub fn dtmf(payload_type: u8) -> Self {
         RTCCodec {
             kind: Some(Kind::Dtmf),
-            ..Self::new("dtmf", payload_id)
+            ..Self::new("dtmf", payload_type)
         }
     }
 
     /// VP8 (RFC 7741).
-    pub fn vp8(payload_id: u8) -> Self {
-        Self::new("vp8", payload_id)
+    pub fn vp8(payload_type: u8) -> Self {
+        Self::new("vp8", payload_type)
     }
 
     /// H.264, constrained baseline 3.1, packetisation mode 1 (RFC 6184).
-    pub fn h264(payload_id: u8) -> Self {
-        Self::new("h264", payload_id)
+    pub fn h264(payload_type: u8) -> Self {
+        Self::new("h264", payload_type)
     }
 
     /// The value of a format parameter; its name is compared without regard to case.
@@ -230,7 +231,7 @@ impl RTCCodec {
     /// # Errors
     /// `InvalidParameters` names the member at fault.
     pub fn validate(&self) -> Result<()> {
-        let id = self.payload_id;
+        let id = self.payload_type;
         // RFC 5761 section 4: with RTCP multiplexed, 64 to 95 are read as RTCP packet types.
         if id > 127 || (64..=95).contains(&id) {
             return Err(Error::invalid_parameters(format!(

@@ -99,7 +99,7 @@ fn a108_mandatory_codecs_are_known() {
 fn b025_the_earlier_names_are_accepted() {
     let first =
         codec(r#"{"payloadId":96,"kind":"audio","name":"<name>","hzRate":32000,"channels":1}"#);
-    assert_eq!(first.payload_id, 96);
+    assert_eq!(first.payload_type, 96);
     assert_eq!(first.clock_rate, Some(32_000));
     assert_eq!(first.num_channels, Some(1));
     assert_eq!(first.kind, Some(Kind::Audio));

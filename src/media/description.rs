@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 use super::encoding::{RTCFecParameters, RTCRtcpParameters, RTCRtpEncoding, RTCRtxParameters};
 use super::ssrc_json::{read_ssrc, write_ssrc};
 use super::{Kind, RTCCodec, RTCMediaAttributes};
-pub use crate::rtp::HeaderExtension as RTCHeaderExtension;
+use crate::rtp::RTCHeaderExtension;
 use crate::{Error, Result};
 
 crate::json::wire_object! {
@@ -21,7 +21,7 @@ crate::json::wire_object! {
 pub struct RTCTrackDescription {
     /// What the track carries.
     pub kind: Kind,
-    /// Synchronisation source; None matches by `mux_id` or payload type instead.
+    /// Synchronisation source; None matches by `mid` or payload type instead.
     #[serde(
         default,
         serialize_with = "write_ssrc",
@@ -46,13 +46,15 @@ pub struct RTCTrackDescription {
     /// Limits and layering, one entry per encoding.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_attributes: Option<Vec<RTCMediaAttributes>>,
-    /// RTP header extension values by name.
+    /// Values of header extensions, by URI.
+    #[doc(alias = "rtpExtHeaders")]
     #[serde(
         default,
+        rename = "rtpExtHeaders",
         deserialize_with = "read_values",
         skip_serializing_if = "Option::is_none"
     )]
-    pub rtp_ext_headers: Option<BTreeMap<String, String>>,
+    pub header_extension_values: Option<BTreeMap<String, String>>,
     /// Header extensions in use and their ids. Receiving the track takes them over where the
     /// connection has mapped neither the URI nor the id, but for those that stamp or number packets
     /// (abs-send-time, transport-wide numbers): these are for the connection's options.
@@ -71,9 +73,10 @@ pub struct RTCTrackDescription {
     /// RTCP parameters. Of a sent track: that this side reads RTCP of reduced size.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtcp: Option<RTCRtcpParameters>,
-    /// Media identification carried in the RTP header extension `mid`.
-    #[serde(default, alias = "mid", skip_serializing_if = "Option::is_none")]
-    pub mux_id: Option<String>,
+    /// Media identification carried in the RTP header extension `mid` (RFC 9143).
+    #[doc(alias = "muxId")]
+    #[serde(default, rename = "muxId", alias = "mid", skip_serializing_if = "Option::is_none")]
+    pub mid: Option<String>,
     /// Canonical name of the source (RFC 7022).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cname: Option<String>,
@@ -106,13 +109,13 @@ impl RTCTrackDescription {
             msid: Vec::new(),
             codecs,
             media_attributes: None,
-            rtp_ext_headers: None,
+            header_extension_values: None,
             header_extensions: Vec::new(),
             encodings: Vec::new(),
             rtx: None,
             fec: None,
             rtcp: None,
-            mux_id: None,
+            mid: None,
             cname: None,
         }
     }
@@ -132,7 +135,9 @@ impl RTCTrackDescription {
             ),
             (
                 "rtpExtHeaders",
-                self.rtp_ext_headers.as_ref().map_or(0, BTreeMap::len),
+                self.header_extension_values
+                    .as_ref()
+                    .map_or(0, BTreeMap::len),
             ),
             ("headerExtensions", self.header_extensions.len()),
             ("encodings", self.encodings.len()),
@@ -149,8 +154,8 @@ impl RTCTrackDescription {
         self.validate_extensions()?;
         self.validate_sources()?;
         // RFC 8285 section 4.3: the length of an extension element has eight bits.
-        let mux_id = self.mux_id.as_ref().map_or(1, String::len);
-        if !(1..=255).contains(&mux_id) {
+        let mid = self.mid.as_ref().map_or(1, String::len);
+        if !(1..=255).contains(&mid) {
             return Err(Error::invalid_parameters("muxId must have 1 to 255 bytes"));
         }
         if self
@@ -166,11 +171,11 @@ impl RTCTrackDescription {
     fn validate_codecs(&self) -> Result<()> {
         for (i, codec) in self.codecs.iter().enumerate() {
             codec.validate()?;
-            let twice = |other: &&RTCCodec| other.payload_id == codec.payload_id;
+            let twice = |other: &&RTCCodec| other.payload_type == codec.payload_type;
             if self.codecs.iter().take(i).find(twice).is_some() {
                 return Err(Error::invalid_parameters(format!(
                     "payload-id {} is used twice in one track",
-                    codec.payload_id
+                    codec.payload_type
                 )));
             }
             // Helpers such as rtx and red serve both kinds.

@@ -3,6 +3,7 @@
 use serde_json::{Value, from_str, from_value, json, to_value};
 
 use super::*;
+use crate::rtp::RTCHeaderExtension;
 
 fn round_trip(value: &Value) -> RTCTrackDescription {
     let description: RTCTrackDescription = from_value(value.clone()).unwrap();

@@ -72,7 +72,7 @@ impl JitterBuffer {
             .iter()
             .filter_map(|codec| {
                 Some(Format {
-                    payload_type: codec.payload_id,
+                    payload_type: codec.payload_type,
                     depacketizer: Depacketizer::for_codec(codec).ok()?,
                     clock_rate: codec.effective_clock_rate(),
                 })

@@ -15,7 +15,7 @@ const MS: Duration = Duration::from_millis(1);
 fn packet(codec: &RTCCodec, sequence_number: u16, timestamp: u32, p: &Payload) -> RtpPacket {
     RtpPacket {
         marker: p.marker,
-        payload_type: codec.payload_id,
+        payload_type: codec.payload_type,
         sequence_number,
         timestamp: timestamp.wrapping_add(p.timestamp_offset),
         payload: p.payload.clone(),

@@ -39,7 +39,7 @@ mod test_frames;
 
 pub use attributes::RTCMediaAttributes;
 pub use codec::{RTCCodec, RTCCodecParam};
-pub use description::{RTCHeaderExtension, RTCTrackDescription};
+pub use description::RTCTrackDescription;
 pub use encoding::{RTCFecParameters, RTCRtcpParameters, RTCRtpEncoding, RTCRtxParameters};
 pub use kind::Kind;
 pub use sample::MediaSample;

@@ -22,7 +22,7 @@ fn packets(codec: &RTCCodec, frames: &[Bytes], first: u16, max: usize) -> Vec<Ve
             number = number.wrapping_add(1);
             RtpPacket {
                 marker: payload.marker,
-                payload_type: codec.payload_id,
+                payload_type: codec.payload_type,
                 sequence_number: number.wrapping_sub(1),
                 timestamp: (i as u32 * 3_000).wrapping_add(payload.timestamp_offset),
                 payload: payload.payload,
@@ -47,7 +47,7 @@ fn frames_at(jitter: &mut JitterBuffer, now: Instant) -> Vec<Bytes> {
 
 /// What takes a number and carries nothing for the decoder of this codec.
 fn fillers(codec: &RTCCodec) -> Vec<(u8, Vec<u8>)> {
-    let own = codec.payload_id;
+    let own = codec.payload_type;
     // Padding alone; comfort noise, digits and FEC of another payload type.
     let mut fillers = vec![
         (own, vec![]),
@@ -155,7 +155,7 @@ fn the_marker_of_a_frame_may_come_with_an_empty_packet() {
         let frames: Vec<_> = (0..9)
             .map(|i| make(&mut Rng::new(5), 900, i == 0))
             .collect();
-        let own = |(of, _): &(u8, _)| *of == codec.payload_id;
+        let own = |(of, _): &(u8, _)| *of == codec.payload_type;
         for (payload_type, payload) in fillers(&codec).into_iter().filter(own) {
             for skipped in [0, 1] {
                 let mut jitter = buffer(&codec);

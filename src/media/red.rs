@@ -22,8 +22,8 @@ impl RTCCodec {
     ///
     /// Its parameter is `111/111` as in SDP, the payload type of `primary` twice; three times has
     /// each packet carry the two before it.
-    pub fn red(payload_id: u8, primary: &RTCCodec) -> Self {
-        let id = primary.payload_id;
+    pub fn red(payload_type: u8, primary: &RTCCodec) -> Self {
+        let id = primary.payload_type;
         Self {
             clock_rate: Some(primary.effective_clock_rate()),
             num_channels: Some(primary.effective_channels()),
@@ -31,7 +31,7 @@ impl RTCCodec {
                 name: format!("{id}/{id}"),
                 value: None,
             }],
-            ..Self::new("red", payload_id)
+            ..Self::new("red", payload_type)
         }
     }
 }
@@ -48,7 +48,7 @@ fn named(red: &RTCCodec) -> Vec<u8> {
 /// The codec whose packets a red codec of the list carries.
 pub(crate) fn red_primary<'a>(codecs: &'a [RTCCodec], red: &RTCCodec) -> Option<&'a RTCCodec> {
     let primary = match named(red).first() {
-        Some(id) => codecs.iter().find(|codec| codec.payload_id == *id),
+        Some(id) => codecs.iter().find(|codec| codec.payload_type == *id),
         None => first_supported(codecs),
     };
     primary.filter(|primary| {
@@ -79,8 +79,8 @@ pub(crate) fn red_payload_types(codecs: &[RTCCodec]) -> Vec<(u8, Vec<u8>)> {
             let inside = codecs.iter().filter(|codec| is_audio(codec));
             let inside = inside.filter(|codec| codec.effective_clock_rate() == rate);
             (
-                red.payload_id,
-                inside.map(|codec| codec.payload_id).collect(),
+                red.payload_type,
+                inside.map(|codec| codec.payload_type).collect(),
             )
         })
         .collect()
@@ -89,16 +89,16 @@ pub(crate) fn red_payload_types(codecs: &[RTCCodec]) -> Vec<(u8, Vec<u8>)> {
 /// The payload type to send `active` with redundantly, and how many packets each carries again;
 /// `None` unless a red codec for it comes before it in the list.
 pub(crate) fn red_to_send(codecs: &[RTCCodec], active: &RTCCodec) -> Option<(u8, usize)> {
-    let id = active.payload_id;
-    let at = codecs.iter().position(|codec| codec.payload_id == id)?;
+    let id = active.payload_type;
+    let at = codecs.iter().position(|codec| codec.payload_type == id)?;
     let before = codecs.get(..at)?;
     let (red, _) = reds(codecs).find(|(red, primary)| {
-        primary.payload_id == id
+        primary.payload_type == id
             && before.contains(red)
             && named(red).iter().all(|named| *named == id)
     })?;
     let distance = named(red).len().saturating_sub(1);
-    Some((red.payload_id, distance.clamp(1, MAX_DISTANCE)))
+    Some((red.payload_type, distance.clamp(1, MAX_DISTANCE)))
 }
 
 #[cfg(test)]

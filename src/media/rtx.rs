@@ -4,8 +4,8 @@ use super::{CodecId, RTCCodec, RTCCodecParam};
 
 impl RTCCodec {
     /// Retransmission (RFC 4588) of the codec that has the payload type `apt` in the same list.
-    pub fn rtx(payload_id: u8, apt: u8) -> Self {
-        let mut codec = Self::new("rtx", payload_id);
+    pub fn rtx(payload_type: u8, apt: u8) -> Self {
+        let mut codec = Self::new("rtx", payload_type);
         codec
             .params
             .push(RTCCodecParam::new("apt", apt.to_string()));
@@ -20,8 +20,8 @@ pub(crate) fn rtx_payload_types(codecs: &[RTCCodec]) -> Vec<(u8, u8)> {
         .filter(|codec| codec.id() == Some(CodecId::Rtx))
         .filter_map(|rtx| {
             let apt = rtx.param("apt")?.parse().ok()?;
-            let media = codecs.iter().find(|codec| codec.payload_id == apt)?;
-            (media.id() != Some(CodecId::Rtx)).then_some((apt, rtx.payload_id))
+            let media = codecs.iter().find(|codec| codec.payload_type == apt)?;
+            (media.id() != Some(CodecId::Rtx)).then_some((apt, rtx.payload_type))
         })
         .collect()
 }

@@ -26,7 +26,7 @@ pub(crate) const TRANSPORT_CC: &str =
 
 /// A header extension and the identifier it has on the wire (RFC 8285).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct HeaderExtension {
+pub struct RTCHeaderExtension {
     /// What the extension means.
     pub uri: String,
     /// Identifier, 1 to 255. One above 14 costs the two-byte form.
@@ -36,7 +36,7 @@ pub struct HeaderExtension {
 /// The header extensions of a connection, each with its identifier.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ExtensionMap {
-    entries: Vec<HeaderExtension>,
+    entries: Vec<RTCHeaderExtension>,
     pub(crate) mid: Option<u8>,
     pub(crate) rid: Option<u8>,
     pub(crate) repaired_rid: Option<u8>,
@@ -48,7 +48,7 @@ pub(crate) struct ExtensionMap {
 
 impl ExtensionMap {
     /// `InvalidParameters` for an identifier of 0, and for an identifier or URI that comes twice.
-    pub(crate) fn new(entries: &[HeaderExtension]) -> Result<Self> {
+    pub(crate) fn new(entries: &[RTCHeaderExtension]) -> Result<Self> {
         let mut map = Self::default();
         for entry in entries {
             map.add(entry)?;
@@ -56,7 +56,7 @@ impl ExtensionMap {
         Ok(map)
     }
 
-    fn add(&mut self, entry: &HeaderExtension) -> Result<()> {
+    fn add(&mut self, entry: &RTCHeaderExtension) -> Result<()> {
         if entry.id == 0 {
             return Err(Error::invalid_parameters(format!(
                 "header extension {} has id 0, not one of 1 to 255",
@@ -94,7 +94,7 @@ impl ExtensionMap {
 
     /// Those whose URI is listed; all if none is.
     pub(crate) fn only(&self, uris: &[String]) -> Self {
-        let listed = |entry: &&HeaderExtension| uris.is_empty() || uris.contains(&entry.uri);
+        let listed = |entry: &&RTCHeaderExtension| uris.is_empty() || uris.contains(&entry.uri);
         let mut map = Self::default();
         for entry in self.entries.iter().filter(listed) {
             // What was accepted once contradicts nothing.
@@ -106,7 +106,7 @@ impl ExtensionMap {
     /// Adds what a description says about the packets of its track. What is mapped already, by
     /// either member, stays; and what would have packets numbered or stamped is left to the
     /// connection's own options.
-    pub(crate) fn learn(&mut self, entries: &[HeaderExtension]) {
+    pub(crate) fn learn(&mut self, entries: &[RTCHeaderExtension]) {
         for entry in entries {
             let stamps = matches!(entry.uri.as_str(), ABS_SEND_TIME | TRANSPORT_CC);
             if self.entries.len() >= MAX_ENTRIES || stamps {
@@ -232,8 +232,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorName;
 
-    fn entry(uri: &str, id: u8) -> HeaderExtension {
-        HeaderExtension {
+    fn entry(uri: &str, id: u8) -> RTCHeaderExtension {
+        RTCHeaderExtension {
             uri: uri.into(),
             id,
         }
@@ -242,7 +242,7 @@ mod tests {
     #[test]
     fn json_is_uri_and_id() {
         let json = r#"{"uri":"urn:ietf:params:rtp-hdrext:sdes:mid","id":3}"#;
-        let parsed: HeaderExtension = serde_json::from_str(json).unwrap();
+        let parsed: RTCHeaderExtension = serde_json::from_str(json).unwrap();
         assert_eq!(parsed, entry(MID, 3));
         assert_eq!(serde_json::to_string(&parsed).unwrap(), json);
     }

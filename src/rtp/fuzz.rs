@@ -50,11 +50,11 @@ pub(crate) fn packet(data: &[u8]) {
     assert!(again.extensions.iter().eq(elements.iter().copied()));
     assert_eq!(
         RtpPacket {
-            extensions: RtpExtensions::default(),
+            extensions: HeaderExtensionValues::default(),
             ..again
         },
         RtpPacket {
-            extensions: RtpExtensions::default(),
+            extensions: HeaderExtensionValues::default(),
             ..packet.clone()
         }
     );

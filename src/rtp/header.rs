@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::extensions::encode_elements;
-use super::packet::{RtpExtensions, RtpPacket};
+use super::packet::{HeaderExtensionValues, RtpPacket};
 use super::wire::{slice, u16_at, u32_at};
 
 const FIXED_LEN: usize = 12;
@@ -132,11 +132,11 @@ pub(crate) fn payload_range(header: &RtpHeader, packet: &[u8]) -> Result<Range<u
 pub(crate) fn to_packet(header: &RtpHeader, packet: &[u8]) -> Result<RtpPacket, RtpDrop> {
     let payload = payload_range(header, packet)?;
     let extensions = match &header.extension {
-        Some((profile, range)) => RtpExtensions::from_wire(
+        Some((profile, range)) => HeaderExtensionValues::from_wire(
             *profile,
             Bytes::copy_from_slice(slice(packet, range.clone())),
         ),
-        None => RtpExtensions::default(),
+        None => HeaderExtensionValues::default(),
     };
     Ok(RtpPacket {
         marker: header.marker,

@@ -188,7 +188,7 @@ fn elements_of_rfc_8285() {
 
 #[test]
 fn insert_and_remove_encode_anew() {
-    let mut extensions = RtpExtensions::default();
+    let mut extensions = HeaderExtensionValues::default();
     assert!(extensions.is_empty());
     extensions.insert(3, b"abc").unwrap();
     extensions.insert(1, b"x").unwrap();
@@ -202,7 +202,7 @@ fn insert_and_remove_encode_anew() {
     assert_eq!(extensions.get(77), Some(&b""[..]));
     assert_eq!(extensions.get(3), Some(&b"de"[..]));
     extensions.remove(77);
-    let mut same = RtpExtensions::default();
+    let mut same = HeaderExtensionValues::default();
     same.insert(1, b"x").unwrap();
     same.insert(3, b"de").unwrap();
     assert_eq!(extensions, same);
@@ -212,7 +212,7 @@ fn insert_and_remove_encode_anew() {
     for id in [1, 3] {
         extensions.remove(id);
     }
-    assert_eq!(extensions, RtpExtensions::default());
+    assert_eq!(extensions, HeaderExtensionValues::default());
 }
 
 #[test]

@@ -1,4 +1,11 @@
-//! RTP and RTCP without I/O: headers, routing, statistics, reports, feedback.
+//! RTP packets, for programs that packetise or read them themselves.
+//!
+//! A track carries whole frames with `write_sample` and `recv_sample`, and most programs need
+//! nothing else. Those that have packets already, such as servers that pass media on, give them to
+//! [`MediaStreamTrack::write_rtp`](crate::MediaStreamTrack::write_rtp) and take them from
+//! [`MediaStreamTrack::recv_rtp`](crate::MediaStreamTrack::recv_rtp) as [`RtpPacket`]s.
+
+// RTP and RTCP without I/O: headers, routing, statistics, reports, feedback.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod cname;
@@ -41,16 +48,15 @@ mod ssrc_tests;
 #[cfg(test)]
 mod transport_cc_tests;
 
-pub use extensions::{AudioLevel, HeaderExtension};
-pub use packet::{RtpExtensions, RtpPacket};
+pub use packet::{HeaderExtensionValue, HeaderExtensionValues, RtpPacket};
 
 pub(crate) use cname::cname_from_random;
 pub(crate) use declaration::{Declaration, ReceiverId};
 pub(crate) use demux::is_rtcp;
 pub(crate) use event::{KeyframeRequest, RtcpCounters, RtpConfig, RtpEvent};
 pub(crate) use extensions::{
-    ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, ExtensionMap, MID, RID, decode_csrc_audio_levels,
-    encode_abs_send_time,
+    ABS_SEND_TIME, AUDIO_LEVEL, AudioLevel, CSRC_AUDIO_LEVEL, ExtensionMap, MID, RID,
+    RTCHeaderExtension, decode_csrc_audio_levels, encode_abs_send_time,
 };
 pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
 pub(crate) use history::History;

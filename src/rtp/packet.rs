@@ -21,7 +21,7 @@ pub struct RtpPacket {
     /// Contributing sources, at most 15.
     pub csrcs: Vec<u32>,
     /// Header extension elements (RFC 8285).
-    pub extensions: RtpExtensions,
+    pub extensions: HeaderExtensionValues,
     /// The payload without padding.
     pub payload: Bytes,
 }
@@ -39,16 +39,28 @@ impl RtpPacket {
     }
 }
 
+/// A header extension element of a packet (RFC 8285).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeaderExtensionValue {
+    /// What it means; `None` when the connection's `header_extensions` do not name the id.
+    pub uri: Option<String>,
+    /// The identifier on the wire, 1 to 255.
+    pub id: u8,
+    /// The value, at most 255 bytes.
+    pub value: Bytes,
+}
+
 /// The header extension elements of a packet (RFC 8285), kept as they came on the wire.
 ///
 /// Two values are equal when their wire forms are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RtpExtensions {
+pub struct HeaderExtensionValues {
     profile: u16,
     block: Bytes,
 }
 
-impl RtpExtensions {
+impl HeaderExtensionValues {
     pub(crate) fn from_wire(profile: u16, block: Bytes) -> Self {
         Self { profile, block }
     }

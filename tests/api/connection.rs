@@ -413,8 +413,8 @@ async fn a031_g012_close_says_goodbye_and_is_final() {
     closed(sending.set_codecs(codecs));
     closed(sending.set_msid(vec![]));
     closed(sending.set_media_attributes(vec![]));
-    closed(sending.set_rtp_ext_headers(Default::default()));
-    closed(sending.set_mux_id(None));
+    closed(sending.set_header_extension_values(Default::default()));
+    closed(sending.set_mid(None));
     closed(sending.remove());
     assert_eq!(
         Error::Closed(DisconnectReason::Closed).name(),

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::common::{Peer, loopback, pair, run, within};
+use ortc::dtmf::{DTMFEvent, DTMFMediaStreamTrack, DTMFTone};
+use ortc::rtp::RtpPacket;
 use ortc::{
-    DTMFEvent, DTMFMediaStreamTrack, DTMFTone, Error, ErrorName, Kind, MediaStream,
-    MediaStreamTrack, Misuse, RTCCodec, RTCConnection, RTCConnectionEvent, RTCTrackDescription,
-    RTCTrackFilter, RtpPacket,
+    Error, ErrorName, Kind, MediaStream, MediaStreamTrack, Misuse, RTCCodec, RTCConnection,
+    RTCConnectionEvent, RTCTrackDescription, RTCTrackFilter,
 };
 
 /// Runs a test with two connections that are connecting, and closes them.
@@ -210,11 +211,11 @@ async fn a102_a088_g023_digits_add_their_codec_to_the_audio_of_their_stream() {
                 .iter()
                 .all(|codec| codec.kind == Some(Kind::Dtmf))
         );
-        let mut used: Vec<u8> = codecs.iter().map(|codec| codec.payload_id).collect();
-        used.extend(of(&video).codecs().unwrap().iter().map(|c| c.payload_id));
+        let mut used: Vec<u8> = codecs.iter().map(|codec| codec.payload_type).collect();
+        used.extend(of(&video).codecs().unwrap().iter().map(|c| c.payload_type));
         let distinct: HashSet<_> = used.iter().collect();
         assert_eq!(distinct.len(), used.len(), "{used:?}");
-        assert!(codecs[3..].iter().all(|codec| codec.payload_id >= 96));
+        assert!(codecs[3..].iter().all(|codec| codec.payload_type >= 96));
         // No RTCTrack of its own: the audio's, and listed only when asked for.
         assert_eq!(of(&digits).ssrc().unwrap(), of(&audio).ssrc().unwrap());
         assert_eq!(connection.tracks().len(), 3);
@@ -353,7 +354,7 @@ async fn r_s43_a_digit_on_the_wire() {
         let mut description = a.connection.tracks()[0].description().unwrap();
         let events = description.codecs[3].clone();
         assert_eq!((&*events.name, events.clock_rate), ("dtmf", Some(48_000)));
-        description.codecs = vec![RTCCodec::opus(events.payload_id)];
+        description.codecs = vec![RTCCodec::opus(events.payload_type)];
         let ssrc = description.ssrc;
         let wire = b.connection.receive_track(description).unwrap();
         let mut previous: Option<RtpPacket> = None;
@@ -379,7 +380,7 @@ async fn r_s43_a_digit_on_the_wire() {
                     assert_eq!(packet.sequence_number, next);
                 }
                 assert_eq!(Some(packet.ssrc), ssrc);
-                assert_eq!(packet.payload_type, events.payload_id);
+                assert_eq!(packet.payload_type, events.payload_type);
                 assert_eq!(packet.marker, index == 0);
                 assert_eq!(packet.timestamp, packets[0].timestamp);
                 let &[code, flags, high, low] = packet.payload.as_ref() else {
@@ -442,7 +443,7 @@ async fn captures_of_sipp_decode_to_their_digits() {
             a.connection.add_stream(&stream).unwrap();
             let sending = a.connection.track(&source).unwrap();
             let media = RTCCodec {
-                payload_id: 101,
+                payload_type: 101,
                 ..RTCCodec::ulaw()
             };
             sending.set_codecs(vec![media]).unwrap();

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 
 use crate::common::{candidate, loopback, run, within};
 use boon::{Compiler, SchemaIndex, Schemas};
+use ortc::capabilities::{RTCCapabilities, rtc_capabilities};
+use ortc::dtmf::DTMFTone;
+use ortc::july::{Dialect, RTCMediaStreamDescription, RTCRestrictions};
 use ortc::{
-    DTMFTone, Dialect, Error, MediaStream, MediaStreamTrack, RTCCapabilities, RTCConnection,
-    RTCConnectionEvent, RTCConnectionSide, RTCIceCandidateDescription, RTCIceServer,
-    RTCMediaStreamDescription, RTCRestrictions, RTCTrackDescription, rtc_capabilities,
+    Error, MediaStream, MediaStreamTrack, RTCConnection, RTCConnectionEvent, RTCConnectionSide,
+    RTCIceCandidateDescription, RTCIceServer, RTCTrackDescription,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -5,9 +5,11 @@
 use std::fmt::Debug;
 use std::str::FromStr;
 
+use ortc::capabilities::RTCCapabilities;
+use ortc::dtmf::DTMFTone;
+use ortc::july::{RTCMediaStreamDescription, RTCRestrictions};
 use ortc::{
-    DTMFTone, RTCCapabilities, RTCCodec, RTCConnectionSide, RTCIceCandidateDescription,
-    RTCIceServer, RTCMediaStreamDescription, RTCRestrictions, RTCTrackDescription,
+    RTCCodec, RTCConnectionSide, RTCIceCandidateDescription, RTCIceServer, RTCTrackDescription,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -251,7 +253,7 @@ fn g026_parameters_of_a_codec_may_be_an_object() {
     // What this crate writes in that dialect.
     let own = ortc::RTCCodec::h264(100);
     assert_eq!(
-        read::<RTCCodec>(&own.to_json(ortc::Dialect::Final))
+        read::<RTCCodec>(&own.to_json(ortc::july::Dialect::Final))
             .unwrap()
             .params,
         own.params

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use crate::common::{
     both_connected, connected_pair, loopback, pair_with, run, strangers, watch, within,
 };
+use ortc::july::{RTCSide, RTCSocketEvent, RTCSocketEvents, RTCSocketOptions};
 use ortc::{
     DisconnectReason, Error, ErrorName, Kind, MediaStream, MediaStreamTrack, RTCCertificate,
     RTCConnection, RTCConnectionOptions, RTCConnectionSide, RTCIceCandidateDescription,
-    RTCIceServer, RTCSide, RTCSocket, RTCSocketEvent, RTCSocketEvents, RTCSocketOptions,
+    RTCIceServer, RTCSocket,
 };
 
 fn socket_options() -> RTCSocketOptions {
@@ -332,7 +333,7 @@ async fn b004_b005_b019_b020_c005_c006_g036_descriptions_of_both_sides() {
         assert_eq!(local.dtls, b.connection.local().dtls);
         assert!(local.cname.is_some());
         // 002's flat form is another view of the same.
-        let flat = local.to_json(ortc::Dialect::V002);
+        let flat = local.to_json(ortc::july::Dialect::V002);
         assert_eq!(flat["context-id"], local.ice.username_frag.as_str());
         assert_eq!(flat["secret"], local.ice.password.as_str());
         let read: RTCConnectionSide = serde_json::from_value(flat).unwrap();
@@ -405,7 +406,7 @@ async fn b044_b045_c017_candidates_in_both_dialects() {
         let (peer, _events) = RTCConnection::new(loopback()).unwrap();
         let watched = watch(connection, events, &peer);
         let candidate = watched.event(crate::common::candidate).await;
-        let flat = candidate.to_json(ortc::Dialect::V002);
+        let flat = candidate.to_json(ortc::july::Dialect::V002);
         assert_eq!(flat["socket-id"], "");
         assert!(flat.get("relAddress").is_none());
         let read: RTCIceCandidateDescription = serde_json::from_value(flat).unwrap();

@@ -8,10 +8,11 @@ use crate::common::{
     FRAME, Peer, connected_pair, connected_pair_with, loopback, run, send_track, stays_pending,
     strangers, stream_of, while_writing, within,
 };
+use ortc::july::{RTCMediaStreamDescription, RTCStreamEvent, RTCStreamEvents};
+use ortc::rtp::RtpPacket;
 use ortc::{
-    DisconnectReason, Error, ErrorName, HeaderExtension, Kind, MediaStream, RTCCodec,
-    RTCConnection, RTCConnectionEvent, RTCMediaStreamDescription, RTCStreamEvent, RTCStreamEvents,
-    RtpPacket,
+    DisconnectReason, Error, ErrorName, Kind, MediaStream, RTCCodec, RTCConnection,
+    RTCConnectionEvent, RTCHeaderExtension,
 };
 use serde_json::json;
 
@@ -323,7 +324,7 @@ async fn b018_b055_c013_g038_reports_at_an_interval() {
 async fn b054_c013_g038_contributors_and_their_levels() {
     run(async {
         let extension = || {
-            loopback().header_extensions([HeaderExtension {
+            loopback().header_extensions([RTCHeaderExtension {
                 uri: CSRC_LEVELS.into(),
                 id: 5,
             }])
@@ -333,7 +334,7 @@ async fn b054_c013_g038_contributors_and_their_levels() {
         let mut events = b.connection.stream_events(None).unwrap();
         let mix = |number: u16, csrcs: &[u32], levels: &str| {
             let headers = BTreeMap::from([(CSRC_LEVELS.to_owned(), levels.to_owned())]);
-            track.set_rtp_ext_headers(headers).unwrap();
+            track.set_header_extension_values(headers).unwrap();
             source
                 .write_rtp(&RtpPacket {
                     sequence_number: number,
@@ -396,8 +397,12 @@ async fn b063_b064_b066_c020_json_of_a_stream() {
             assert_eq!(read_back, read.map(|kind| (kind, Some(7))), "{kind}");
         }
         // What 001 has and 002 has not is on the same connection.
-        assert!(ortc::rtc_codec("dtmf").is_some());
-        assert!(!ortc::rtc_capabilities().audio_codecs.is_empty());
+        assert!(ortc::capabilities::rtc_codec("dtmf").is_some());
+        assert!(
+            !ortc::capabilities::rtc_capabilities()
+                .audio_codecs
+                .is_empty()
+        );
         close(&a, &b);
         let reason = within(10, RTCConnection::closed(&a.connection)).await;
         assert_eq!(reason, DisconnectReason::Closed);

@@ -4,10 +4,10 @@
 use crate::common::{
     Peer, loopback, run, stays_pending, strangers, stream_of, while_writing, within,
 };
+use ortc::july::{RTCMediaStreamDescription, RTCSide, RTCSocketOptions};
 use ortc::{
     DisconnectReason, ErrorName, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent,
-    RTCConnection, RTCConnectionEvent, RTCMediaStreamDescription, RTCSide, RTCSocket,
-    RTCSocketOptions, RTCTrackDescription,
+    RTCConnection, RTCConnectionEvent, RTCSocket, RTCTrackDescription,
 };
 
 fn socket() -> RTCSocket {

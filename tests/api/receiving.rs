@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use crate::common::session::{End, join, joined};
 use crate::common::{FRAME, loopback, run, stays_pending, stream_of, while_writing, within};
+use ortc::july::RTCStreamEvent;
 use ortc::{
     Error, ErrorName, Kind, MediaStream, MediaStreamEvent, MediaStreamTrack, MediaStreamTrackEvent,
-    Misuse, RTCCodec, RTCConnectionEvent, RTCStreamEvent, RTCTrack, RTCTrackDescription,
+    Misuse, RTCCodec, RTCConnectionEvent, RTCTrack, RTCTrackDescription,
 };
 
 async fn ends() -> (End, End) {
@@ -226,7 +227,7 @@ async fn a078_any_of_the_codecs_may_come_at_any_time() {
                 source.write_sample(frame.clone(), FRAME).unwrap();
                 let sample = within(5, received.recv_sample()).await.unwrap();
                 let name = &chosen.name;
-                assert_eq!(sample.payload_type, chosen.payload_id, "{name}");
+                assert_eq!(sample.payload_type, chosen.payload_type, "{name}");
                 assert_eq!(sample.data, *frame, "{name}");
                 assert_eq!(
                     (sample.lost_before, sample.dropped_before),
@@ -345,7 +346,7 @@ async fn a112_a113_a_stream_is_connected_from_its_first_track_to_its_last() {
 }
 
 /// The next `count` stream events, after which nothing comes.
-async fn told(events: &mut ortc::RTCStreamEvents, count: usize) -> Vec<RTCStreamEvent> {
+async fn told(events: &mut ortc::july::RTCStreamEvents, count: usize) -> Vec<RTCStreamEvent> {
     let mut told = Vec::new();
     for _ in 0..count {
         told.push(within(5, events.next()).await.unwrap());

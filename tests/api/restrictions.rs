@@ -2,20 +2,18 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::common::{loopback, run, send_track, strangers, stream_of, while_writing};
-use ortc::{
-    ErrorName, Kind, RTCCodec, RTCConnection, RTCMediaAttributes, RTCRestrictions, RTCSide,
-    RTCTrackDescription,
-};
+use ortc::july::{RTCRestrictions, RTCSide};
+use ortc::{ErrorName, Kind, RTCCodec, RTCConnection, RTCMediaAttributes, RTCTrackDescription};
 use serde_json::json;
 
 fn options(json: serde_json::Value) -> RTCRestrictions {
     serde_json::from_value(json).unwrap()
 }
 
-fn codec(name: &str, payload_id: u8) -> RTCCodec {
-    ortc::rtc_codec(name)
+fn codec(name: &str, payload_type: u8) -> RTCCodec {
+    ortc::capabilities::rtc_codec(name)
         .map(|known| RTCCodec {
-            payload_id,
+            payload_type,
             ..known
         })
         .unwrap()
@@ -57,7 +55,10 @@ async fn b006_b007_b022_c007_codecs_of_each_direction() {
         let (source, track, received) = send_track(&a.connection, &b.connection, Kind::Audio);
         let codecs = track.codecs().unwrap();
         assert_eq!(codecs.len(), 1);
-        assert_eq!((codecs[0].name.as_str(), codecs[0].payload_id), ("alaw", 8));
+        assert_eq!(
+            (codecs[0].name.as_str(), codecs[0].payload_type),
+            ("alaw", 8)
+        );
         crate::common::both_connected(&a.connection, &b.connection).await;
         let packet = while_writing(&source, received.recv_rtp()).await.unwrap();
         assert_eq!(packet.payload_type, 8);
@@ -102,7 +103,7 @@ async fn b006_b007_b022_c007_codecs_of_each_direction() {
 async fn b006_b007_encryption_and_header_extensions() {
     run(async {
         let tags = || {
-            let extension = |uri: &str, id| ortc::HeaderExtension {
+            let extension = |uri: &str, id| ortc::RTCHeaderExtension {
                 uri: uri.into(),
                 id,
             };
@@ -146,7 +147,7 @@ async fn b006_b007_encryption_and_header_extensions() {
         let (source, track, received) = send_track(&a.connection, &b.connection, Kind::Audio);
         let headers = [("urn:x:one", "1"), ("urn:x:two", "2")];
         let headers = headers.map(|(uri, value)| (uri.to_owned(), value.to_owned()));
-        track.set_rtp_ext_headers(headers.into()).unwrap();
+        track.set_header_extension_values(headers.into()).unwrap();
         let packet = while_writing(&source, received.recv_rtp()).await.unwrap();
         let ids: Vec<u8> = packet.extensions.iter().map(|(id, _)| id).collect();
         assert_eq!(ids, [6]);
@@ -214,8 +215,8 @@ async fn b002_b027_g039_the_example_of_the_forerunner_as_constructor_options() {
             connection.add_stream(&stream_of(kind).0).unwrap();
         }
         let tracks = connection.tracks();
-        assert_eq!(tracks[0].codecs().unwrap()[0].payload_id, 96);
-        assert_eq!(tracks[1].codecs().unwrap()[0].payload_id, 96);
+        assert_eq!(tracks[0].codecs().unwrap()[0].payload_type, 96);
+        assert_eq!(tracks[1].codecs().unwrap()[0].payload_type, 96);
         assert_eq!(tracks[1].codecs().unwrap()[0].name, "vp8");
         // A fork has the options of the first.
         let (fork, _events) = connection.fork().unwrap();

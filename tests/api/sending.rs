@@ -8,17 +8,18 @@ use crate::common::{
     FRAME, both_connected, connected_pair, connected_pair_with, introduce, loopback, send_track,
     stays_pending, strangers, stream_of, while_writing, within,
 };
+use ortc::rtp::RtpPacket;
 use ortc::{
-    ErrorName, HeaderExtension, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent,
-    RTCCodec, RTCConnection, RTCConnectionOptions, RTCMediaAttributes, RTCTrackDescription,
-    RTCTrackFilter, RtpPacket,
+    ErrorName, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCConnection,
+    RTCConnectionOptions, RTCHeaderExtension, RTCMediaAttributes, RTCTrackDescription,
+    RTCTrackFilter,
 };
 
 const NAME: &str = "urn:example:track-name";
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 fn extensions() -> RTCConnectionOptions {
-    let entry = |uri: &str, id| HeaderExtension {
+    let entry = |uri: &str, id| RTCHeaderExtension {
         uri: uri.into(),
         id,
     };
@@ -226,14 +227,16 @@ async fn a070_a073_g025_members_change_and_descriptions_are_snapshots() {
     sending
         .set_media_attributes(vec![attributes.clone()])
         .unwrap();
-    sending.set_rtp_ext_headers(headers.clone()).unwrap();
-    sending.set_mux_id(Some("v".into())).unwrap();
+    sending
+        .set_header_extension_values(headers.clone())
+        .unwrap();
+    sending.set_mid(Some("v".into())).unwrap();
     let after = sending.description().unwrap();
     assert_eq!(after.msid, ["m1", "m2"]);
     assert_eq!(after.codecs, [RTCCodec::h264(99)]);
     assert_eq!(after.media_attributes, Some(vec![attributes]));
-    assert_eq!(after.rtp_ext_headers, Some(headers));
-    assert_eq!(after.mux_id.as_deref(), Some("v"));
+    assert_eq!(after.header_extension_values, Some(headers));
+    assert_eq!(after.mid.as_deref(), Some("v"));
     assert_eq!(after.ssrc, before.ssrc);
     assert_eq!(
         before.msid,
@@ -290,10 +293,12 @@ async fn a070_a072_a081_bad_values_are_refused_and_the_old_ones_stay() {
     };
     invalid(sending.set_media_attributes(vec![narrow]));
     invalid(sending.set_msid(vec![String::new(); 129]));
-    invalid(sending.set_mux_id(Some(String::new())));
-    invalid(sending.set_mux_id(Some("m".repeat(256))));
-    invalid(sending.set_rtp_ext_headers(BTreeMap::from([(NAME.into(), "n".repeat(256))])));
-    invalid(sending.set_rtp_ext_headers((0..5).map(|n| (n.to_string(), "v".into())).collect()));
+    invalid(sending.set_mid(Some(String::new())));
+    invalid(sending.set_mid(Some("m".repeat(256))));
+    invalid(sending.set_header_extension_values(BTreeMap::from([(NAME.into(), "n".repeat(256))])));
+    invalid(
+        sending.set_header_extension_values((0..5).map(|n| (n.to_string(), "v".into())).collect()),
+    );
     assert_eq!(sending.description().unwrap(), before);
 }
 
@@ -352,9 +357,11 @@ async fn a071_header_extensions_go_out_where_they_have_an_id() {
             "signalled only".to_owned(),
         ),
     ]);
-    sending.set_rtp_ext_headers(headers.clone()).unwrap();
-    sending.set_mux_id(Some("a0".into())).unwrap();
-    assert_eq!(sending.rtp_ext_headers().unwrap(), headers);
+    sending
+        .set_header_extension_values(headers.clone())
+        .unwrap();
+    sending.set_mid(Some("a0".into())).unwrap();
+    assert_eq!(sending.header_extension_values().unwrap(), headers);
     let got = packet_of(&source, &received).await;
     assert_eq!(got.extensions.get(5), Some(&b"camera 1"[..]));
     assert_eq!(got.extensions.get(1), Some(&b"a0"[..]));
@@ -365,8 +372,10 @@ async fn a071_header_extensions_go_out_where_they_have_an_id() {
     source.write_rtp(&own).unwrap();
     let again = next(&received).await;
     assert_eq!(again.extensions.get(5), Some(&b"camera 1"[..]));
-    sending.set_rtp_ext_headers(BTreeMap::new()).unwrap();
-    sending.set_mux_id(None).unwrap();
+    sending
+        .set_header_extension_values(BTreeMap::new())
+        .unwrap();
+    sending.set_mid(None).unwrap();
     own.sequence_number = got.sequence_number.wrapping_add(2);
     source.write_rtp(&own).unwrap();
     assert!(next(&received).await.extensions.is_empty());
@@ -374,7 +383,7 @@ async fn a071_header_extensions_go_out_where_they_have_an_id() {
 
 #[tokio::test]
 async fn a071_conflicting_header_extension_ids_are_refused() {
-    let entry = |uri: &str, id| HeaderExtension {
+    let entry = |uri: &str, id| RTCHeaderExtension {
         uri: uri.into(),
         id,
     };

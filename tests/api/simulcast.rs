@@ -9,8 +9,8 @@ use crate::common::{
     FRAME, connected_pair, connected_pair_with, loopback, run, stays_pending, stream_of, within,
 };
 use ortc::{
-    ErrorName, HeaderExtension, Kind, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec,
-    RTCConnectionOptions, RTCRtpEncoding, RTCTrackDescription,
+    ErrorName, Kind, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCConnectionOptions,
+    RTCHeaderExtension, RTCRtpEncoding, RTCTrackDescription,
 };
 
 const RIDS: [&str; 3] = ["h", "m", "l"];
@@ -155,12 +155,14 @@ async fn g043_encodings_are_sent_and_received_each_by_its_rid() {
     .await;
 }
 
-fn extensions() -> impl Iterator<Item = HeaderExtension> {
+fn extensions() -> impl Iterator<Item = RTCHeaderExtension> {
     let uris = ["mid", "rtp-stream-id", "repaired-rtp-stream-id"];
-    uris.into_iter().zip(1..).map(|(uri, id)| HeaderExtension {
-        uri: format!("urn:ietf:params:rtp-hdrext:sdes:{uri}"),
-        id,
-    })
+    uris.into_iter()
+        .zip(1..)
+        .map(|(uri, id)| RTCHeaderExtension {
+            uri: format!("urn:ietf:params:rtp-hdrext:sdes:{uri}"),
+            id,
+        })
 }
 
 fn with_extensions() -> RTCConnectionOptions {
@@ -184,7 +186,7 @@ async fn g043_encodings_are_found_and_repaired_by_rid_alone() {
         let (stream, camera) = stream_of(Kind::Video);
         near.connection.add_stream(&stream).unwrap();
         let sending = near.connection.track(&camera).unwrap();
-        sending.set_mux_id(Some("v".into())).unwrap();
+        sending.set_mid(Some("v".into())).unwrap();
         sending.set_encodings(&encodings(&RIDS)).unwrap();
         let mut description = over_json(&sending.description().unwrap());
         (description.ssrc, description.rtx) = (None, None);

@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::common::relay::Relay;
 use crate::common::session::End;
 use crate::common::{FRAME, connected_pair, run, send_track, while_writing, within};
-use ortc::{Kind, RTCStats};
+use ortc::Kind;
+use ortc::stats::RTCStats;
 
 fn json(stats: &RTCStats) -> serde_json::Value {
     serde_json::to_value(stats).unwrap()
@@ -18,7 +19,7 @@ async fn figures_of_both_ends_agree() {
         let (a, b) = connected_pair().await;
         let (camera, sending, screen) = send_track(&a.connection, &b.connection, Kind::Video);
         let (voice, _, speaker) = send_track(&a.connection, &b.connection, Kind::Audio);
-        sending.set_mux_id(Some("v".into())).unwrap();
+        sending.set_mid(Some("v".into())).unwrap();
         for n in 0..20u8 {
             // VP8: a clear lowest bit makes a key frame.
             let first = if n % 10 == 0 { 0 } else { 1 };
@@ -34,7 +35,7 @@ async fn figures_of_both_ends_agree() {
         // Reports come within a second and a half.
         let reported = || {
             let stats = a.connection.stats();
-            let told = |s: &&ortc::RTCRemoteInboundRtpStats| s.round_trip_time.is_some();
+            let told = |s: &&ortc::stats::RTCRemoteInboundRtpStats| s.round_trip_time.is_some();
             stats.remote_inbound_rtp.iter().any(|s| told(&s))
         };
         while_writing(&voice, async {

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::common::{Peer, loopback, pair_with, run, within};
+use ortc::rtp::{HeaderExtensionValue, RtpPacket};
 use ortc::{
-    ErrorName, HeaderExtension, Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnectionEvent,
-    RTCTrack, RTCTrackDescription, RtpExtHeader, RtpPacket, UnknownTrack,
+    ErrorName, Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCConnectionEvent,
+    RTCHeaderExtension, RTCTrack, RTCTrackDescription, UnknownTrack,
 };
 
 const TAG: &str = "urn:example:tag";
@@ -15,15 +16,15 @@ const TAG_ID: u8 = 5;
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const FRAME: Duration = Duration::from_millis(20);
 
-fn extension(uri: &str, id: u8) -> HeaderExtension {
-    HeaderExtension {
+fn extension(uri: &str, id: u8) -> RTCHeaderExtension {
+    RTCHeaderExtension {
         uri: uri.into(),
         id,
     }
 }
 
 /// A sends, B knows nothing of it.
-async fn connected(b_extensions: Vec<HeaderExtension>) -> (Peer, Peer) {
+async fn connected(b_extensions: Vec<RTCHeaderExtension>) -> (Peer, Peer) {
     let a = loopback().header_extensions([extension(TAG, TAG_ID), extension(MID, 3)]);
     let (a, b) = pair_with(a, loopback().header_extensions(b_extensions)).await;
     within(10, async {
@@ -44,7 +45,7 @@ fn send(peer: &Peer) -> (MediaStreamTrack, RTCTrack) {
 
 fn tag(sending: &RTCTrack, value: &str) {
     sending
-        .set_rtp_ext_headers(BTreeMap::from([(TAG.to_owned(), value.to_owned())]))
+        .set_header_extension_values(BTreeMap::from([(TAG.to_owned(), value.to_owned())]))
         .unwrap();
 }
 
@@ -62,7 +63,7 @@ async fn a038_a039_a041_a_track_without_a_description_is_announced_once() {
         let (a, b) = connected(vec![extension(TAG, TAG_ID), extension(MID, 3)]).await;
         let (track, sending) = send(&a);
         tag(&sending, "camera-7");
-        sending.set_mux_id(Some("m1".into())).unwrap();
+        sending.set_mid(Some("m1".into())).unwrap();
         for n in 0..20 {
             track.write_sample(vec![n; 40], FRAME).unwrap();
         }
@@ -70,13 +71,13 @@ async fn a038_a039_a041_a_track_without_a_description_is_announced_once() {
         let announced = unknown(&b, ssrc).await;
         assert_eq!(announced.payload_type, 96);
         assert_eq!(announced.mid.as_deref(), Some("m1"));
-        assert_eq!(announced.header(TAG), Some(&b"camera-7"[..]));
-        assert_eq!(announced.header("urn:other"), None);
-        let of = |header: &RtpExtHeader| {
+        assert_eq!(announced.header_extension(TAG), Some(&b"camera-7"[..]));
+        assert_eq!(announced.header_extension("urn:other"), None);
+        let of = |header: &HeaderExtensionValue| {
             let value = String::from_utf8(header.value.to_vec()).unwrap();
             (header.id, header.uri.clone().unwrap(), value)
         };
-        let mut headers: Vec<_> = announced.rtp_ext_headers.iter().map(of).collect();
+        let mut headers: Vec<_> = announced.header_extension_values.iter().map(of).collect();
         headers.sort();
         let wanted = [(3, MID, "m1"), (TAG_ID, TAG, "camera-7")];
         assert_eq!(
@@ -124,12 +125,12 @@ async fn a039_a041_a_track_that_is_never_described_is_announced_with_its_headers
             assert_eq!(packet.payload[..], [n; 40]);
         }
         let announced = unknown(&b, ssrc).await;
-        let [header] = &announced.rtp_ext_headers[..] else {
+        let [header] = &announced.header_extension_values[..] else {
             panic!("{announced:?}");
         };
         assert_eq!((header.id, &header.value[..]), (TAG_ID, &b"camera-7"[..]));
         assert_eq!(header.uri, None, "no URI was agreed for it");
-        assert_eq!(announced.header(TAG), None);
+        assert_eq!(announced.header_extension(TAG), None);
         let announcements = b.names().iter().filter(|n| **n == "unknowntrack").count();
         assert_eq!(announcements, 1);
         a.connection.close();
@@ -157,7 +158,7 @@ async fn a040_c020_the_application_picks_its_track_by_an_agreed_header() {
         let found = b
             .event(|event| match event {
                 RTCConnectionEvent::UnknownTrack(track)
-                    if track.header(TAG) == Some(wanted.as_bytes()) =>
+                    if track.header_extension(TAG) == Some(wanted.as_bytes()) =>
                 {
                     Some(track.clone())
                 }
@@ -195,7 +196,7 @@ async fn g016_headers_without_a_mapping_come_as_id_and_bytes() {
         assert_eq!(announced.csrcs, [11, 12]);
         // RFC 3551 gives payload type 0 to PCMU.
         assert_eq!(announced.kind, Some(Kind::Audio));
-        let headers = &announced.rtp_ext_headers;
+        let headers = &announced.header_extension_values;
         assert_eq!(headers.len(), 1);
         assert_eq!((headers[0].uri.as_deref(), headers[0].id), (None, TAG_ID));
         assert_eq!(headers[0].value[..], *b"x");
@@ -214,8 +215,12 @@ async fn a071_header_values_go_out_with_every_packet_and_may_change_while_sendin
         let receiving = b.connection.receive_track(description).unwrap();
         for value in ["one", "two", ""] {
             tag(&sending, value);
-            assert_eq!(sending.rtp_ext_headers().unwrap()[TAG], value);
-            let described = sending.description().unwrap().rtp_ext_headers.unwrap();
+            assert_eq!(sending.header_extension_values().unwrap()[TAG], value);
+            let described = sending
+                .description()
+                .unwrap()
+                .header_extension_values
+                .unwrap();
             assert_eq!(described[TAG], value);
             for _ in 0..3 {
                 track.write_sample(vec![1; 10], FRAME).unwrap();
@@ -223,7 +228,9 @@ async fn a071_header_values_go_out_with_every_packet_and_may_change_while_sendin
                 assert_eq!(packet.extensions.get(TAG_ID), Some(value.as_bytes()));
             }
         }
-        sending.set_rtp_ext_headers(BTreeMap::new()).unwrap();
+        sending
+            .set_header_extension_values(BTreeMap::new())
+            .unwrap();
         track.write_sample(vec![1; 10], FRAME).unwrap();
         let packet = within(10, receiving.recv_rtp()).await.unwrap();
         assert_eq!(packet.extensions.get(TAG_ID), None);
@@ -232,7 +239,7 @@ async fn a071_header_values_go_out_with_every_packet_and_may_change_while_sendin
             BTreeMap::from([(TAG.to_owned(), "x".repeat(256))]),
             (0..5).map(|n| (n.to_string(), String::new())).collect(),
         ] {
-            let error = sending.set_rtp_ext_headers(bad).unwrap_err();
+            let error = sending.set_header_extension_values(bad).unwrap_err();
             assert_eq!(error.name(), ErrorName::InvalidParameters);
         }
         a.connection.close();
@@ -259,11 +266,11 @@ async fn g024_g043_a_source_is_matched_by_ssrc_then_mid_then_payload_type() {
         for sending in [&ssrc_sending, &mid_sending, &type_sending] {
             sending.set_codecs(vec![RTCCodec::opus(100)]).unwrap();
         }
-        ssrc_sending.set_mux_id(Some("m".into())).unwrap();
-        mid_sending.set_mux_id(Some("m".into())).unwrap();
+        ssrc_sending.set_mid(Some("m".into())).unwrap();
+        mid_sending.set_mid(Some("m".into())).unwrap();
         let receiving = [
             describe(&|d| d.ssrc = Some(ssrc), 100),
-            describe(&|d| d.mux_id = Some("m".into()), 100),
+            describe(&|d| d.mid = Some("m".into()), 100),
             describe(&|_| {}, 100),
         ];
         for (n, track) in [by_ssrc, by_mid, by_type].iter().enumerate() {

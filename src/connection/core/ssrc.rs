@@ -23,7 +23,7 @@ impl ConnectionState {
         let rtx = self.fresh_ssrc();
         let of_old = |(_, track): &(&u32, &mut SendingTrack)| track.ssrc == old;
         let (&key, track) = self.sending.iter_mut().find(of_old).ok_or_else(removed)?;
-        let (clock_rate, mid) = (track.clock_rate(), track.mux_id.clone());
+        let (clock_rate, mid) = (track.clock_rate(), track.mid.clone());
         self.engine.media_mut().add_sender(new, clock_rate, mid)?;
         self.engine.remove_sender(now, old);
         track.ssrc = new;

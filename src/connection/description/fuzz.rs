@@ -9,8 +9,8 @@ use super::fingerprint::CertificateFingerprint;
 use super::ice_server::RTCIceServer;
 use super::restrictions::RTCRestrictions;
 use super::side::RTCConnectionSide;
+use crate::capabilities::{RTCCapabilities, negotiate, rtc_capabilities};
 use crate::media::{Kind, RTCTrackDescription};
-use crate::{RTCCapabilities, negotiate, rtc_capabilities};
 
 /// What is read is written and read again as the same.
 pub(crate) fn round_trip<T>(text: &str) -> Option<T>
@@ -62,7 +62,7 @@ pub(crate) fn json(data: &[u8]) {
     if let Some(restrictions) = round_trip::<RTCRestrictions>(text) {
         let _ = restrictions.validate();
     }
-    round_trip::<crate::RTCMediaStreamDescription>(text);
+    round_trip::<crate::july::RTCMediaStreamDescription>(text);
 }
 
 /// A candidate as SDP writes it, and a server's address.

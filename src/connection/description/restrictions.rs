@@ -27,7 +27,7 @@ pub struct RTCRestrictions {
     /// Limits to keep to if possible: nothing is refused.
     pub optional: RTCMediaLimits,
     /// The SRTP profiles that may protect media, by the names of
-    /// [`RTCTransportStats::srtp_cipher`](crate::RTCTransportStats::srtp_cipher); empty: all. One
+    /// [`RTCTransportStats::srtp_cipher`](crate::stats::RTCTransportStats::srtp_cipher); empty: all. One
     /// profile serves both directions, so the restrictions of both apply. Fixed by `connect`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub encryption: Vec<String>,

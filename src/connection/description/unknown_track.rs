@@ -1,13 +1,12 @@
 //! What can be said of a source that nobody declared.
 
-use bytes::Bytes;
-
 use crate::media::{Kind, RTCCodec, RTCTrackDescription};
+use crate::rtp::HeaderExtensionValue;
 
 /// A source that no `receive_track` declared, as its first packet shows it.
 ///
 /// Two ways to identify it without any signalling of SSRCs: a header extension value that both
-/// sides agreed on ([`header`](Self::header), row A40), or `mid`. To receive it, pass
+/// sides agreed on ([`header_extension`](Self::header_extension)), or `mid`. To receive it, pass
 /// [`description`](Self::description) to [`receive_track`](crate::RTCConnection::receive_track);
 /// its first packets are not lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,25 +29,13 @@ pub struct UnknownTrack {
     /// All header extension elements of the first packet, in the order they came; the
     /// first 64.
     #[doc(alias = "rtpExtHeaders")]
-    pub rtp_ext_headers: Vec<RtpExtHeader>,
-}
-
-/// A header extension element of a packet (RFC 8285).
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct RtpExtHeader {
-    /// What it means; `None` when the connection's `header_extensions` do not name the id.
-    pub uri: Option<String>,
-    /// The identifier on the wire, 1 to 255.
-    pub id: u8,
-    /// The value, at most 255 bytes.
-    pub value: Bytes,
+    pub header_extension_values: Vec<HeaderExtensionValue>,
 }
 
 impl UnknownTrack {
     /// The value of the header extension with this URI.
-    pub fn header(&self, uri: &str) -> Option<&[u8]> {
-        self.rtp_ext_headers
+    pub fn header_extension(&self, uri: &str) -> Option<&[u8]> {
+        self.header_extension_values
             .iter()
             .find(|header| header.uri.as_deref() == Some(uri))
             .map(|header| header.value.as_ref())

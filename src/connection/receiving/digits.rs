@@ -87,7 +87,7 @@ pub(crate) fn dtmf_codecs(description: &RTCTrackDescription) -> Vec<(u8, u32)> {
                 (None, Some(audio)) => audio.effective_clock_rate(),
                 _ => codec.effective_clock_rate(),
             };
-            (codec.payload_id, rate)
+            (codec.payload_type, rate)
         })
         .collect()
 }

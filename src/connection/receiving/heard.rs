@@ -29,7 +29,7 @@ pub(crate) fn heard_source(
     HeardSource {
         kind: description.kind,
         ssrc,
-        mid: description.mux_id.clone(),
+        mid: description.mid.clone(),
         rid: description
             .encodings
             .first()

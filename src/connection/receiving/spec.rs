@@ -12,23 +12,23 @@ pub(crate) fn receiver_spec(description: &RTCTrackDescription) -> ReceiverSpec {
         declaration: Declaration {
             kind: description.kind.as_str(),
             ssrcs: ssrcs(description),
-            mid: description.mux_id.clone(),
+            mid: description.mid.clone(),
             rid: description
                 .encodings
                 .first()
                 .and_then(|first| first.rid.clone()),
-            payload_types: codecs.iter().map(|codec| codec.payload_id).collect(),
+            payload_types: codecs.iter().map(|codec| codec.payload_type).collect(),
         },
         clock_rates: codecs
             .iter()
             .map(|codec| match codec.id() {
                 // The packets of a digit repeat a timestamp; they say nothing about jitter.
-                Some(CodecId::Dtmf) => (codec.payload_id, 0),
+                Some(CodecId::Dtmf) => (codec.payload_type, 0),
                 Some(CodecId::Red) => {
                     let carried = red_primary(codecs, codec).unwrap_or(codec);
-                    (codec.payload_id, carried.effective_clock_rate())
+                    (codec.payload_type, carried.effective_clock_rate())
                 }
-                _ => (codec.payload_id, codec.effective_clock_rate()),
+                _ => (codec.payload_type, codec.effective_clock_rate()),
             })
             .collect(),
         red: red_formats(description),

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use crate::connection::core::event::RTCConnectionEvent;
 use crate::connection::core::shared::ConnectionShared;
 use crate::connection::core::state::ConnectionState;
-use crate::connection::description::unknown_track::{RtpExtHeader, UnknownTrack};
+use crate::connection::description::unknown_track::UnknownTrack;
 use crate::media::{CodecFacts, Kind, RTCCodec, static_payload_type};
-use crate::rtp::RtpPacket;
+use crate::rtp::{HeaderExtensionValue, RtpPacket};
 
 /// `UnknownTrack` events that wait for the application.
 pub(crate) const MAX_WAITING: usize = 64;
@@ -37,11 +37,11 @@ impl ConnectionState {
             let text = std::str::from_utf8(value).ok()?;
             (!text.is_empty()).then(|| text.to_owned())
         };
-        let rtp_ext_headers = packet
+        let header_extension_values = packet
             .extensions
             .iter()
             .take(MAX_HEADERS)
-            .map(|(id, value)| RtpExtHeader {
+            .map(|(id, value)| HeaderExtensionValue {
                 uri: ids.uri(id).map(str::to_owned),
                 id,
                 value: Bytes::copy_from_slice(value),
@@ -54,7 +54,7 @@ impl ConnectionState {
             mid: text(ids.mid),
             rid: text(ids.rid),
             csrcs: packet.csrcs.clone(),
-            rtp_ext_headers,
+            header_extension_values,
         }
     }
 
@@ -63,7 +63,7 @@ impl ConnectionState {
         self.receiving
             .codecs()
             .chain(own)
-            .find(|codec| codec.payload_id == payload_type)
+            .find(|codec| codec.payload_type == payload_type)
             .and_then(RTCCodec::effective_kind)
             .or_else(|| static_payload_type(payload_type).map(|facts: &CodecFacts| facts.kind))
             // Digits travel in the packets of an audio track.

@@ -30,7 +30,7 @@ impl ConnectionShared {
                 .sending
                 .values()
                 .flat_map(|sending| &sending.codecs)
-                .map(|codec| codec.payload_id)
+                .map(|codec| codec.payload_type)
                 .collect();
             if let Some(sending) = state.sending.get_mut(&audio) {
                 sending
@@ -85,7 +85,7 @@ impl ConnectionState {
         let encoded = self
             .engine
             .media()
-            .encode_extensions(&track.rtp_ext_headers, None);
+            .encode_extensions(&track.header_extension_values, None);
         let mut wire = Wire {
             now,
             engine: &mut self.engine,
@@ -166,7 +166,7 @@ impl ConnectionState {
             let encoded = self
                 .engine
                 .media()
-                .encode_extensions(&track.rtp_ext_headers, None);
+                .encode_extensions(&track.header_extension_values, None);
             let mut wire = Wire {
                 now,
                 engine: &mut self.engine,

@@ -25,7 +25,7 @@ impl ConnectionState {
         });
         let label = MediaLabel {
             kind: track.source.kind().as_str(),
-            mid: track.mux_id.clone(),
+            mid: track.mid.clone(),
             streams: track.msid.clone(),
         };
         self.engine.media_mut().label_sender(ssrc, label);

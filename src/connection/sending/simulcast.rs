@@ -170,7 +170,7 @@ impl ConnectionState {
                 continue;
             };
             let (ssrc, rtx, sent) = (track.ssrc, track.rtx_ssrc, track.is_sent());
-            let (clock_rate, mid) = (track.clock_rate(), track.mux_id.clone());
+            let (clock_rate, mid) = (track.clock_rate(), track.mid.clone());
             let rid = track.rid.clone();
             self.engine.media_mut().update_sender(ssrc, clock_rate, mid);
             self.engine.media_mut().set_sender_rid(ssrc, rid);

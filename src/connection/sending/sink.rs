@@ -59,7 +59,7 @@ impl MediaSink for ConnectionShared {
         let idle = !engine.has_transmits();
         let encoded = engine
             .media()
-            .encode_extensions(&track.rtp_ext_headers, level);
+            .encode_extensions(&track.header_extension_values, level);
         let mut wire = Wire {
             now,
             engine,
@@ -104,7 +104,7 @@ impl MediaSink for ConnectionShared {
         let idle = !engine.has_transmits();
         let encoded = engine
             .media()
-            .encode_extensions(&track.rtp_ext_headers, None);
+            .encode_extensions(&track.header_extension_values, None);
         let mut wire = Wire {
             now,
             engine,

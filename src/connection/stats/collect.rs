@@ -203,7 +203,7 @@ impl ConnectionState {
         let received = received.map(|(kind, codec)| (false, kind, codec));
         let mut all = BTreeMap::new();
         for (sending, kind, codec) in sent.chain(received) {
-            let id = codec_id(sending, codec.payload_id);
+            let id = codec_id(sending, codec.payload_type);
             all.entry(id)
                 .or_insert_with_key(|id| codec_described(id, sending, kind, codec));
         }

@@ -53,7 +53,7 @@ impl ConnectionState {
             all.push(RTCOutboundRtpStats {
                 ssrc,
                 kind: track.source.kind(),
-                mid: track.mux_id.clone(),
+                mid: track.mid.clone(),
                 rid: track.rid.clone(),
                 codec_id: codec_id(true, track.payload_type()),
                 active: track.is_sent(),

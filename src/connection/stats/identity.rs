@@ -73,7 +73,7 @@ pub(super) fn codec_described(
         .collect();
     RTCCodecStats {
         id: id.to_owned(),
-        payload_type: codec.payload_id,
+        payload_type: codec.payload_type,
         codec_type: if sending { "encode" } else { "decode" },
         mime_type: format!("{kind}/{name}"),
         clock_rate: codec.effective_clock_rate(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::rtp::extensions::encode_audio_level;
-use crate::rtp::{AudioLevel, ExtensionMap, HeaderExtension};
+use crate::rtp::{AudioLevel, ExtensionMap, RTCHeaderExtension};
 
 /// Header extensions of a track beyond those the engine fills in.
 const MAX_EXTENSIONS: usize = 4;
@@ -30,7 +30,7 @@ impl Extensions {
     }
 
     /// Takes the ids of a description for those that are not mapped yet.
-    pub(super) fn learn(&mut self, entries: &[HeaderExtension]) {
+    pub(super) fn learn(&mut self, entries: &[RTCHeaderExtension]) {
         self.known.learn(entries);
         self.apply_limits();
     }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::model::{OutgoingRtp, RedCounters, RedFormat, RedStream};
 use crate::rtp::{
-    MAX_RED_BLOCK, MAX_RED_OFFSET, RED_HEADER, RED_LAST_HEADER, RedWindow, RtpExtensions,
+    HeaderExtensionValues, MAX_RED_BLOCK, MAX_RED_OFFSET, RED_HEADER, RED_LAST_HEADER, RedWindow,
     RtpPacket, RtpSession, parse_red, write_red_header, write_red_last_header,
 };
 
@@ -224,7 +224,7 @@ impl ReceiverRed {
                 timestamp,
                 ssrc: packet.ssrc,
                 csrcs: packet.csrcs.clone(),
-                extensions: RtpExtensions::default(),
+                extensions: HeaderExtensionValues::default(),
                 payload: part(&packet.payload, block.range.clone()),
             });
         }

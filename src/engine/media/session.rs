@@ -16,7 +16,7 @@ use crate::engine::outgoing::Outlet;
 use crate::engine::srtp::Srtp;
 use crate::error::Result;
 use crate::rtp::{
-    AudioLevel, ExtensionMap, HeaderExtension, ReceiverId, Router, RtpPacket, RtpSession,
+    AudioLevel, ExtensionMap, RTCHeaderExtension, ReceiverId, Router, RtpPacket, RtpSession,
 };
 use crate::trace;
 
@@ -167,7 +167,7 @@ impl Media {
     }
 
     /// Takes the header extension ids of a description for those that are not mapped yet.
-    pub(crate) fn learn_extensions(&mut self, entries: &[HeaderExtension]) {
+    pub(crate) fn learn_extensions(&mut self, entries: &[RTCHeaderExtension]) {
         self.extensions.learn(entries);
     }
 

@@ -6,7 +6,7 @@ use super::super::media::ReceiverSpec;
 use super::super::{EngineEvent, EngineState, SendOutcome};
 use super::harness::{A, B, Setup, World, is_media, is_stun, ms, outgoing, receiver_spec, secs};
 use crate::error::DisconnectReason;
-use crate::rtp::{ExtensionMap, HeaderExtension, KeyframeRequest, ReceiverId};
+use crate::rtp::{ExtensionMap, KeyframeRequest, RTCHeaderExtension, ReceiverId};
 use crate::simnet::Link;
 
 fn disconnected(id: ReceiverId) -> impl Fn(&EngineEvent) -> bool {
@@ -435,7 +435,7 @@ fn g016_early_packets_wait_for_their_own_receiver() {
 }
 
 fn extensions() -> ExtensionMap {
-    ExtensionMap::new(&[HeaderExtension {
+    ExtensionMap::new(&[RTCHeaderExtension {
         uri: "urn:ietf:params:rtp-hdrext:sdes:mid".to_owned(),
         id: 3,
     }])

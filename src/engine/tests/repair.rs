@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::super::{ReceiverRepair, RtxStream, SendOutcome};
 use super::harness::{A, B, PT, Pump, Setup, World, failures, ms, outgoing, receiver_spec, secs};
 use crate::rtp::extensions::TRANSPORT_CC;
-use crate::rtp::{ExtensionMap, HeaderExtension, ReceiverId, RtpHeader};
+use crate::rtp::{ExtensionMap, RTCHeaderExtension, ReceiverId, RtpHeader};
 use crate::simnet::{Link, Rng};
 
 const MEDIA: u32 = 100;
@@ -358,7 +358,7 @@ fn nacks_of_what_is_gone_are_counted_and_cost_nothing() {
 #[test]
 fn arrivals_of_all_packets_are_told_where_the_extension_is_in_use() {
     let (mut world, _) = video(5, true, Link::default());
-    let ids = ExtensionMap::new(&[HeaderExtension {
+    let ids = ExtensionMap::new(&[RTCHeaderExtension {
         uri: TRANSPORT_CC.to_owned(),
         id: 5,
     }])

@@ -73,7 +73,7 @@ impl Call {
         for payload in payloads {
             let packet = OutgoingRtp {
                 marker: payload.marker,
-                payload_type: self.codec.payload_id,
+                payload_type: self.codec.payload_type,
                 sequence_number: self.number,
                 timestamp: self.timestamp,
                 csrcs: &[],

@@ -9,7 +9,8 @@ use crate::engine::ice::{Credentials, IceConfig};
 use crate::engine::srtp::Srtp;
 use crate::engine::{Engine, EngineConfig, Identity, ReceiverSpec};
 use crate::rtp::{
-    Declaration, ExtensionMap, HeaderExtension, OutgoingHeader, ReceiverId, RtpConfig, write_header,
+    Declaration, ExtensionMap, OutgoingHeader, RTCHeaderExtension, ReceiverId, RtpConfig,
+    write_header,
 };
 
 const SOURCES: u32 = 10_000;
@@ -26,7 +27,7 @@ fn keys(own: u8, theirs: u8) -> KeyingMaterial {
 }
 
 fn engine(now: Instant) -> Engine {
-    let mid = HeaderExtension {
+    let mid = RTCHeaderExtension {
         uri: "urn:ietf:params:rtp-hdrext:sdes:mid".into(),
         id: MID_ID,
     };

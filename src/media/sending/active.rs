@@ -19,7 +19,7 @@ impl Active {
         }
         let preferred = codecs
             .iter()
-            .filter(|codec| Some(codec.payload_id) == preferred)
+            .filter(|codec| Some(codec.payload_type) == preferred)
             .find(|codec| codec.facts().is_some_and(|facts| facts.is_primary));
         let codec = preferred
             .or_else(|| first_supported(codecs))

@@ -92,12 +92,12 @@ pub(super) fn with_dtmf(
         }
     }
     for rate in rates {
-        let used = |id: u8| codecs.iter().any(|codec| codec.payload_id == id);
+        let used = |id: u8| codecs.iter().any(|codec| codec.payload_type == id);
         let same = |codec: &&RTCCodec| is_dtmf(codec) && codec.effective_clock_rate() == rate;
         let free = before
             .iter()
             .filter(same)
-            .map(|codec| codec.payload_id)
+            .map(|codec| codec.payload_type)
             .chain(PREFERRED)
             .chain(96..=127)
             .find(|&id| !used(id) && !is_taken(id));

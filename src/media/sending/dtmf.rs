@@ -123,7 +123,7 @@ impl SendingTrack {
         let codec = codecs
             .find(|codec| rate(codec) == audio_rate)
             .unwrap_or(first);
-        let (clock_rate, payload_type) = (rate(codec), codec.payload_id);
+        let (clock_rate, payload_type) = (rate(codec), codec.payload_type);
         let (at, timestamp) = *self.reference.get_or_insert((now, self.active.timestamp));
         let elapsed = now.saturating_duration_since(at).as_micros();
         let ticks = elapsed.saturating_mul(u128::from(audio_rate)) / 1_000_000;

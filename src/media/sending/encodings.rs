@@ -42,8 +42,8 @@ impl RTCTrack {
 /// What all encodings of a track have in common.
 pub(crate) struct SharedSettings {
     codecs: Vec<RTCCodec>,
-    mux_id: Option<String>,
-    rtp_ext_headers: BTreeMap<String, String>,
+    mid: Option<String>,
+    header_extension_values: BTreeMap<String, String>,
     msid: Vec<String>,
     started: bool,
 }
@@ -58,8 +58,8 @@ impl SendingTrack {
     pub(crate) fn shared_settings(&self) -> SharedSettings {
         SharedSettings {
             codecs: self.codecs.clone(),
-            mux_id: self.mux_id.clone(),
-            rtp_ext_headers: self.rtp_ext_headers.clone(),
+            mid: self.mid.clone(),
+            header_extension_values: self.header_extension_values.clone(),
             msid: self.msid.clone(),
             started: self.started,
         }
@@ -67,8 +67,9 @@ impl SendingTrack {
 
     /// An encoding follows its track.
     pub(crate) fn take_settings(&mut self, shared: &SharedSettings, own: &RTCRtpEncoding) {
-        self.mux_id.clone_from(&shared.mux_id);
-        self.rtp_ext_headers.clone_from(&shared.rtp_ext_headers);
+        self.mid.clone_from(&shared.mid);
+        self.header_extension_values
+            .clone_from(&shared.header_extension_values);
         self.msid.clone_from(&shared.msid);
         self.started = shared.started && own.active != Some(false);
         // They were checked when the track took them.

@@ -170,7 +170,7 @@ impl RTCTrack {
         })
     }
 
-    /// Header extensions by URI that go out with every packet (row A71). Names that the
+    /// Values of header extensions, by URI, that go out with every packet. Those that the
     /// connection's header extensions do not map to an id are signalled, not sent.
     ///
     /// # Errors
@@ -178,17 +178,17 @@ impl RTCTrack {
     /// `TrackRemoved` when the track was gone before this RTCTrack was made; else it can be
     /// read for ever.
     #[doc(alias = "rtpExtHeaders")]
-    pub fn rtp_ext_headers(&self) -> Result<BTreeMap<String, String>> {
-        self.with(|track| track.rtp_ext_headers.clone())
+    pub fn header_extension_values(&self) -> Result<BTreeMap<String, String>> {
+        self.with(|track| track.header_extension_values.clone())
     }
 
-    /// Replaces the header extensions: at most 4, with at most 255 bytes of values together,
+    /// Replaces these values: at most 4, with at most 255 bytes of values together,
     /// since they go into every packet.
     ///
     /// # Errors
     ///
     /// `InvalidParameters` for more; those in use stay.
-    pub fn set_rtp_ext_headers(&self, headers: BTreeMap<String, String>) -> Result<()> {
+    pub fn set_header_extension_values(&self, headers: BTreeMap<String, String>) -> Result<()> {
         if headers.len() > MAX_EXT_HEADERS
             || headers.values().map(String::len).sum::<usize>() > MAX_EXT_BYTES
         {
@@ -197,23 +197,23 @@ impl RTCTrack {
             )));
         }
         self.change(|track| {
-            track.rtp_ext_headers.clone_from(&headers);
+            track.header_extension_values.clone_from(&headers);
             Ok(())
         })?;
         self.owner.codecs_changed(self.key);
         Ok(())
     }
 
-    /// Sets the identification that goes into the mid header extension (`muxId`, row G43).
-    #[doc(alias = "muxId")]
+    /// Sets the identification that goes into the header extension `mid` (RFC 9143).
     ///
     /// # Errors
     ///
     /// `InvalidParameters` unless it has 1 to 255 bytes.
-    pub fn set_mux_id(&self, mux_id: Option<String>) -> Result<()> {
+    #[doc(alias = "muxId")]
+    pub fn set_mid(&self, mid: Option<String>) -> Result<()> {
         self.change(|track| {
-            track.check(|description| description.mux_id.clone_from(&mux_id))?;
-            track.mux_id.clone_from(&mux_id);
+            track.check(|description| description.mid.clone_from(&mid))?;
+            track.mid.clone_from(&mid);
             Ok(())
         })?;
         self.owner.codecs_changed(self.key);

@@ -33,8 +33,8 @@ pub(crate) struct SendingTrack {
     pub(crate) msid: Vec<String>,
     pub(crate) codecs: Vec<RTCCodec>,
     pub(crate) media_attributes: Vec<RTCMediaAttributes>,
-    pub(crate) rtp_ext_headers: BTreeMap<String, String>,
-    pub(crate) mux_id: Option<String>,
+    pub(crate) header_extension_values: BTreeMap<String, String>,
+    pub(crate) mid: Option<String>,
     /// The socket, unless it is the first of the connection.
     pub(crate) socket_id: Option<String>,
     pub(crate) started: bool,
@@ -88,8 +88,8 @@ impl SendingTrack {
             msid,
             codecs,
             media_attributes: Vec::new(),
-            rtp_ext_headers: BTreeMap::new(),
-            mux_id: None,
+            header_extension_values: BTreeMap::new(),
+            mid: None,
             socket_id: None,
             started,
             parent: None,
@@ -141,7 +141,7 @@ impl SendingTrack {
     }
 
     pub(crate) fn payload_type(&self) -> u8 {
-        self.active.codec.payload_id
+        self.active.codec.payload_type
     }
 
     /// The payload type of packets that carry earlier ones again, and how many (RFC 2198).
@@ -157,10 +157,10 @@ impl SendingTrack {
         if !self.media_attributes.is_empty() {
             description.media_attributes = Some(self.media_attributes.clone());
         }
-        if !self.rtp_ext_headers.is_empty() {
-            description.rtp_ext_headers = Some(self.rtp_ext_headers.clone());
+        if !self.header_extension_values.is_empty() {
+            description.header_extension_values = Some(self.header_extension_values.clone());
         }
-        description.mux_id.clone_from(&self.mux_id);
+        description.mid.clone_from(&self.mid);
         description.encodings.clone_from(&self.encodings);
         if rtx_payload_types(&self.codecs).is_empty() {
             for encoding in &mut description.encodings {
@@ -205,7 +205,7 @@ impl SendingTrack {
             self.sequence_number = sequence_number.wrapping_add(1);
             send(FramePacket {
                 marker: payload.marker,
-                payload_type: self.active.codec.payload_id,
+                payload_type: self.active.codec.payload_type,
                 sequence_number,
                 timestamp: timestamp.wrapping_add(payload.timestamp_offset),
                 payload: &payload.payload,

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
+use crate::dtmf::DTMFMediaStreamTrack;
 use crate::{
-    DTMFMediaStreamTrack, DisconnectReason, MediaStream, MediaStreamTrack, RTCConnection,
-    RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCDataChannel,
-    RTCDataChannelOptions,
+    DisconnectReason, MediaStream, MediaStreamTrack, RTCConnection, RTCConnectionEvent,
+    RTCConnectionEvents, RTCConnectionOptions, RTCDataChannel, RTCDataChannelOptions,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
