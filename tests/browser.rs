@@ -110,6 +110,13 @@ async fn firefox_calls_firefox_and_rust() {
     assert!(script("firefox.mjs").await);
 }
 
+/// A Chromium page and a Firefox page, with ICE restarts by both.
+#[tokio::test]
+async fn chromium_calls_firefox() {
+    setting("ORTC_FIREFOX", "/usr/bin/firefox-esr".into());
+    assert!(script("mixed.mjs").await);
+}
+
 /// Whether the script ended well; what it says is printed.
 async fn script(name: &str) -> bool {
     let _turn = ONE_AT_A_TIME.lock().await;

@@ -41,6 +41,7 @@ static FILES: &[(&str, &str)] = &files![
     "ortc/extensions.js",
     "ortc/foreign.js",
     "ortc/install.js",
+    "ortc/local_candidates.js",
     "ortc/receivers.js",
     "ortc/remote_candidates.js",
     "ortc/sdp.js",

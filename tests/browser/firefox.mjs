@@ -1,6 +1,6 @@
 // Firefox: two tabs, then a tab and Rust. The same page code as in Chromium.
 import { firefox } from "./bidi.mjs";
-import { assert, assertNoSdp, launchChromium, run } from "./harness.mjs";
+import { assert, assertNoSdp, run } from "./harness.mjs";
 
 await run("firefox", 220, async (test) => {
   const { browser } = test;
@@ -117,33 +117,4 @@ await run("firefox", 220, async (test) => {
     await until(() => $("#call").hidden && !$("#lobby").hidden, "the lobby");
   });
   console.log("The demo page");
-
-  // Chromium and Firefox, in a room of browser_call.
-  const rooms = await test.rust();
-  const context = await (await launchChromium(test.cleanup)).newContext({ permissions: ["camera", "microphone"] });
-  const chromium = await context.newPage();
-  await chromium.goto(`${test.url}/test/page.html`);
-  await chromium.waitForFunction(() => window.ready);
-  const fresh = await open();
-  await a.close();
-  const ends = [chromium, fresh];
-  const each = (work, argument) => Promise.all(ends.map((page) => page.evaluate(work, argument)));
-  await each(async (url) => {
-    window.caller = new Caller(await socket(url));
-    caller.add(await media());
-  }, `${rooms.ws}/room/mixed`);
-  await each(() => caller.introduce());
-  const mixed = await each(async () => {
-    const [video] = await caller.pictures(1);
-    await moves(video);
-    // Firefox plays into no AudioContext before a click, Chromium counts no energy of what is muted.
-    if (navigator.userAgent.includes("Firefox")) await inbound(caller, (one) => one.kind === "audio" && one.totalAudioEnergy > 0, "sound");
-    else await ear(video.srcObject).hears();
-    return caller.events.filter(({ name }) => name === "error");
-  });
-  assert(!mixed.flat().length, JSON.stringify(mixed));
-  const after = await each(() => [caller.connection.state, caller.events.filter(({ name }) => name === "error")]);
-  assert(after.every(([state, errors]) => state === "connected" && !errors.length), JSON.stringify(after));
-  await each(() => caller.close());
-  console.log("Chromium and Firefox: pictures and sound both ways");
 }, firefox);

@@ -54,6 +54,7 @@ export class RTCConnection extends Target {
     });
     watchTransport(this.#pc, {
       emit,
+      candidate: (name, fields) => this.#session.tellCandidate(() => emit(name, fields)),
       fingerprint: () => this.#session.local.dtls.fingerprint,
       transport: () => this.#pc.sctp?.transport ?? this.#session.slots.all[0]?.sender.transport,
       state: (state, reason) => this.#setState(state, reason),

@@ -6,6 +6,8 @@ export class RemoteCandidates {
   #pc;
   #waiting = [];
   #ended = false;
+  /** The credentials with which the last ones were passed on. */
+  passed = null;
 
   constructor(pc) {
     this.#pc = pc;
@@ -24,8 +26,11 @@ export class RemoteCandidates {
     const rest = [];
     for (const candidate of this.#waiting.splice(0)) {
       if (candidate.usernameFrag && candidate.usernameFrag !== ufrag) rest.push(candidate);
-      // One that the browser cannot use is no reason to fail.
-      else this.#pc.addIceCandidate({ ...candidate._native(mid), usernameFragment: ufrag }).catch(() => {});
+      else {
+        // One that the browser cannot use is no reason to fail.
+        this.passed = ufrag;
+        this.#pc.addIceCandidate({ ...candidate._native(mid), usernameFragment: ufrag }).catch(() => {});
+      }
     }
     this.#waiting = rest;
     if (this.#ended) this.#pc.addIceCandidate(null).catch(() => {});

@@ -8,6 +8,7 @@
 //   sides know: the greater (usernameFrag, password) is the server.
 import { agreed, draftName } from "./codecs.js";
 import { compose } from "./compose.js";
+import { LocalCandidates } from "./local_candidates.js";
 import { RemoteCandidates } from "./remote_candidates.js";
 import { eat, sideOf } from "./sdp.js";
 import { checkSide } from "./side.js";
@@ -30,6 +31,7 @@ export class Session {
   #layout = [];
   #version = 0;
   #candidates;
+  #own = new LocalCandidates();
   #working = false;
   #again = false;
   #refused = null; // credentials of the peer that the browser does not take
@@ -85,6 +87,9 @@ export class Session {
   }
 
   close() { this.#work.restart?.reject?.(fail("AbortError", "the connection is closed")); }
+
+  /** `tell` says one of this side's candidates, or their end. */
+  tellCandidate(tell) { this.#own.add(() => this.#host.closed() || tell()); }
 
   addCandidate(candidate) {
     this.#candidates.add(candidate);
@@ -195,7 +200,13 @@ export class Session {
     const { restart } = this.#work;
     Object.assign(this.#work, { offer: false, restart: null });
     try {
-      if (restart) pc.restartIce();
+      if (restart) {
+        const before = this.#applied.ufrag;
+        if (!BOTH_RESTART && pc.connectionState === "connected") {
+          this.#own.hold(() => ![before, null].includes(this.#candidates.passed));
+        }
+        pc.restartIce();
+      }
       this.slots.spare();
       await this.#offer();
       if (restart) {

@@ -3,20 +3,21 @@ import { RTCIceCandidateDescription } from "./candidate.js";
 import { copy } from "./tools.js";
 
 /**
- * Tells `host` of it: `state(name, reason)`, `end(reason)` and `emit` for the connection's events.
+ * Tells `host` of it: `state(name, reason)`, `end(reason)`, `emit` for the connection's events, and
+ * `candidate` for those of this side's candidates.
  * `transport()` gives the browser's DTLS transport, `fingerprint()` this side's.
  */
 export function watchTransport(pc, host) {
   let told = null; // the credentials whose first candidate had the fingerprint
   pc.onicecandidate = ({ candidate }) => {
-    if (!candidate) return host.emit("endofcandidates");
+    if (!candidate) return host.candidate("endofcandidates");
     if (!candidate.candidate || candidate.component === "rtcp") return;
     const described = new RTCIceCandidateDescription(candidate);
     if (told !== described.usernameFrag) {
       told = described.usernameFrag;
       described.dtls = { fingerprint: copy(host.fingerprint()) };
     }
-    host.emit("candidate", { candidate: described });
+    host.candidate("candidate", { candidate: described });
   };
   pc.onconnectionstatechange = () => {
     const dtls = host.transport();
