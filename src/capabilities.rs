@@ -136,8 +136,9 @@ pub fn rtc_capabilities() -> RTCCapabilities {
     }
 }
 
+// Row G27.
 /// The codec of this name with the crate's defaults, or `None` when it is not supported. The
-/// draft's names, IANA's and usual aliases are known, in any case (row G27).
+/// draft's names, IANA's and usual aliases are known, in any case.
 #[doc(alias = "getRTCCodec")]
 pub fn rtc_codec(name: &str) -> Option<RTCCodec> {
     let facts = lookup(name).filter(|facts| facts.is_primary || facts.id == CodecId::Dtmf)?;

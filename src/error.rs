@@ -5,7 +5,8 @@ use std::fmt;
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Everything that can go wrong, sorted by whose fault it is (conformance row G41).
+// Row G41.
+/// Everything that can go wrong, sorted by whose fault it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -99,7 +100,8 @@ pub enum TransportFault {
     Crypto(String),
 }
 
-/// The exception names of the final ORTC specification (conformance row G41).
+// Row G41.
+/// The exception names of the final ORTC specification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorName {
@@ -270,7 +272,8 @@ fn alert_name(description: Option<u8>) -> String {
     name.to_owned()
 }
 
-/// Why a connection was disconnected (conformance row G14).
+// Row G14.
+/// Why a connection was disconnected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DisconnectReason {

@@ -9,6 +9,7 @@
 
 mod conformance {
     mod cases;
+    mod docs;
     mod items;
     mod table;
     mod uses;

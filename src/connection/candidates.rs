@@ -17,7 +17,8 @@ use crate::trace;
 const MAX_NAMES: usize = 256;
 
 impl RTCConnection {
-    /// Applies a local candidate from the `Candidate` event (rows A7, A17, G3). Needed with
+    // Rows A7, A17, G3.
+    /// Applies a local candidate from the `Candidate` event. Needed with
     /// [`LocalCandidates::OnSet`](crate::LocalCandidates::OnSet) only; otherwise, and for one
     /// applied before, it does nothing. A candidate that gathering did not find is accepted: that
     /// is how an application adds an address it knows of, e.g. a forwarded port.
@@ -51,11 +52,11 @@ impl RTCConnection {
         })
     }
 
-    /// Adds a candidate of the peer, at any time and in any order (rows A8, A18, A20, A118).
-    /// Duplicates do nothing.
+    // Rows A8, A18, A20, A118, G21, G22.
+    /// Adds a candidate of the peer, at any time and in any order. Duplicates do nothing.
     ///
     /// Candidates that cannot be used are ignored and counted, never fatal: TCP, component 2,
-    /// unknown types, `.local` names that do not resolve within 5 s (rows G21, G22).
+    /// unknown types, `.local` names that do not resolve within 5 s.
     ///
     /// # Errors
     ///
@@ -113,8 +114,9 @@ impl RTCConnection {
     }
 }
 
-/// Looks up a `.local` candidate in the background; one that does not resolve is ignored
-/// (row G22). Not with the connection's state locked.
+// Row G22.
+/// Looks up a `.local` candidate in the background; one that does not resolve is ignored. Not with
+/// the connection's state locked.
 fn resolve_remote(
     connection: &ConnectionShared,
     candidate: RTCIceCandidateDescription,

@@ -1,4 +1,6 @@
-//! fork(): one port, several peers (rows B14, G37, C14; A43, A44).
+//! fork(): one port, several peers.
+
+// Rows B14, G37, C14, A43, A44.
 
 use super::RTCConnection;
 use super::core::event::RTCConnectionEvents;

@@ -1,6 +1,7 @@
-//! Several sockets for one connection (rows B10, B11, B62, C2, C4). Each socket has ICE, DTLS and
-//! RTP of its own: a leg. The first leg is the connection itself; tracks go over the one they are
-//! put on.
+//! Several sockets for one connection. Each socket has ICE, DTLS and RTP of its own: a leg. The
+//! first leg is the connection itself; tracks go over the one they are put on.
+
+// Rows B10, B11, B62, C2, C4.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,10 +19,10 @@ use crate::socket::RTCSocket;
 const MAX_SOCKETS: usize = 16;
 
 impl RTCConnection {
-    /// Uses a further socket (rows B10, C2), and gives the connection as it is over that socket:
-    /// a leg. Each leg has a side of its own, with a `socket-id`, that goes to the peer, and gets
-    /// one of the peer's by [`set_remote`](Self::set_remote); then [`connect`](Self::connect) on
-    /// either connects it.
+    // Rows B10, C2.
+    /// Uses a further socket, and gives the connection as it is over that socket: a leg. Each leg
+    /// has a side of its own, with a `socket-id`, that goes to the peer, and gets one of the peer's
+    /// by [`set_remote`](Self::set_remote); then [`connect`](Self::connect) on either connects it.
     ///
     /// Events of the leg come with those of the connection, see
     /// [`RTCConnectionEvent::Socket`](crate::RTCConnectionEvent::Socket). What the peer says of its sockets finds its leg by the
@@ -84,7 +85,8 @@ impl RTCConnection {
         Ok(leg)
     }
 
-    /// The sockets in use, the one of [`local_socket`](Self::local_socket) first (rows B11, C2).
+    // Rows B11, C2.
+    /// The sockets in use, the one of [`local_socket`](Self::local_socket) first.
     #[doc(alias = "getSockets")]
     pub fn sockets(&self) -> Vec<RTCSocket> {
         std::iter::once(self.local_socket())
@@ -99,9 +101,10 @@ impl RTCConnection {
             .find(|leg| leg.local_socket() == *socket)
     }
 
-    /// Sends a track over another of the sockets from now on (rows B57, B62). Over the old one
-    /// the peer gets a BYE; what is given is the track's new RTCTrack, with its codecs, attributes
-    /// and header extensions, and a description to be signalled.
+    // Rows B57, B62.
+    /// Sends a track over another of the sockets from now on. Over the old one the peer gets a BYE;
+    /// what is given is the track's new RTCTrack, with its codecs, attributes and header
+    /// extensions, and a description to be signalled.
     ///
     /// # Errors
     ///

@@ -45,7 +45,8 @@ use description::side::{RTCConnectionSide, RTCSctpConnectionInfo};
 use description::state::RTCConnectionState;
 use options::RTCConnectionOptions;
 
-/// A connection to one peer (rows A1 to A41): ICE, DTLS, and the media and data inside.
+// Rows A1 to A41.
+/// A connection to one peer: ICE, DTLS, and the media and data inside.
 ///
 /// Cloning gives another handle to the same connection; when the last one is dropped the
 /// connection is closed. All verbs are synchronous: they validate, change state and wake the
@@ -72,8 +73,9 @@ impl Drop for Handle {
 }
 
 impl RTCConnection {
-    /// Makes a connection. Gathering of candidates starts at once (row A3); the events come with
-    /// the connection, so the first candidate cannot be missed.
+    // Row A3.
+    /// Makes a connection. Gathering of candidates starts at once; the events come with the
+    /// connection, so the first candidate cannot be missed.
     ///
     /// # Errors
     ///
@@ -98,15 +100,17 @@ impl RTCConnection {
         &self.handle.shared
     }
 
-    /// The local socket, to be reused in other connections (rows A16, A48). A closed connection
-    /// has let go of it: its port is then closed, unless others use it still.
+    // Rows A16, A48.
+    /// The local socket, to be reused in other connections. A closed connection has let go of it:
+    /// its port is then closed, unless others use it still.
     #[doc(alias = "getLocalSocket")]
     pub fn local_socket(&self) -> RTCSocket {
         self.shared().local_socket()
     }
 
-    /// The local side, complete from the beginning (rows A4, A14, A53): ICE user name fragment
-    /// and password, DTLS fingerprint. Signal it to the peer as JSON.
+    // Rows A4, A14, A53.
+    /// The local side, complete from the beginning: ICE user name fragment and password, DTLS
+    /// fingerprint. Signal it to the peer as JSON.
     pub fn local(&self) -> RTCConnectionSide {
         let state = self.shared().lock();
         let mut side = RTCConnectionSide::new(
@@ -130,8 +134,9 @@ impl RTCConnection {
         side
     }
 
-    /// The remote side as it was set, `None` before. Its DTLS fingerprint is what was signalled, or else what
-    /// the peer's certificate turned out to have, once DTLS is established (row A54).
+    // Row A54.
+    /// The remote side as it was set, `None` before. Its DTLS fingerprint is what was signalled, or
+    /// else what the peer's certificate turned out to have, once DTLS is established.
     pub fn remote(&self) -> Option<RTCConnectionSide> {
         let state = self.shared().lock();
         let mut side = state.remote.clone()?;
@@ -145,9 +150,9 @@ impl RTCConnection {
         Some(side)
     }
 
-    /// Sets the remote side: before `connect`, and again when the peer has restarted ICE (rows
-    /// A15, A51, A52, G18). The credentials of before its restart change nothing: they come from a
-    /// message that was late.
+    // Rows A15, A51, A52, G18.
+    /// Sets the remote side: before `connect`, and again when the peer has restarted ICE. The
+    /// credentials of before its restart change nothing: they come from a message that was late.
     ///
     /// # Errors
     ///
@@ -204,16 +209,16 @@ impl RTCConnection {
         Ok(())
     }
 
-    /// Starts ICE (rows A19, A21, G2). Candidates that come later are considered too (row A20).
-    /// Calling it again does nothing.
+    // Rows A19, A21, G2, A20, G18, G6.
+    /// Starts ICE. Candidates that come later are considered too. Calling it again does nothing.
     ///
     /// # Errors
     ///
     /// `InvalidState` before `set_remote` gave the peer's user name fragment and password, and,
-    /// unless the identity policy says otherwise, its fingerprint (row G18); `InvalidState` when
-    /// another connection on this socket is connected to the same socket of the peer, or when that
-    /// is this very socket: all connections on a socket share its credentials (row G6), so that
-    /// nothing in a datagram would tell the two apart; `Closed`.
+    /// unless the identity policy says otherwise, its fingerprint; `InvalidState` when another
+    /// connection on this socket is connected to the same socket of the peer, or when that is this
+    /// very socket: all connections on a socket share its credentials, so that nothing in a
+    /// datagram would tell the two apart; `Closed`.
     pub fn connect(&self) -> Result<()> {
         let ready = |state: &mut ConnectionState| {
             if state.remote.is_none() {
@@ -251,8 +256,9 @@ impl RTCConnection {
         Ok(())
     }
 
+    // Row G18.
     /// Lets media flow under the identity policy `Deferred`, once the `PeerFingerprint` event has
-    /// been judged (row G18). To refuse, close the connection.
+    /// been judged. To refuse, close the connection.
     ///
     /// # Errors
     ///
@@ -267,9 +273,9 @@ impl RTCConnection {
         })
     }
 
-    /// Gathers candidates again after the network interfaces changed (rows A22, G8), with the
-    /// same credentials. The active pair stays until a better one is found; `EndOfCandidates`
-    /// comes again.
+    // Rows A22, G8.
+    /// Gathers candidates again after the network interfaces changed, with the same credentials.
+    /// The active pair stays until a better one is found; `EndOfCandidates` comes again.
     ///
     /// # Errors
     ///
@@ -280,10 +286,11 @@ impl RTCConnection {
         self.legs().iter().try_for_each(Self::update)
     }
 
-    /// ICE restart (row G8, RFC 8445 section 9): new local credentials, under which all candidates
-    /// are gathered and announced again. What must be signalled is [`local`](Self::local) and what
-    /// the events give from now on, in any order. Media goes on over the old path until a new one
-    /// is found.
+    // Row G8.
+    /// ICE restart (RFC 8445 section 9): new local credentials, under which all candidates are
+    /// gathered and announced again. What must be signalled is [`local`](Self::local) and what the
+    /// events give from now on, in any order. Media goes on over the old path until a new one is
+    /// found.
     ///
     /// The peer may restart in turn, at the same time too, and its new side is set with
     /// [`set_remote`](Self::set_remote); one that does not needs to do nothing but to set this
@@ -307,10 +314,10 @@ impl RTCConnection {
         self.update()
     }
 
+    // Rows A31, G12.
     /// Closes the connection: BYE for each track, DTLS close_notify, event
-    /// `Disconnected { Closed }`, then the end of all events (rows A31, G12). Idempotent; every
-    /// later verb is [`Error::Closed`], views stay readable. Dropping the last handle does the
-    /// same.
+    /// `Disconnected { Closed }`, then the end of all events. Idempotent; every later verb is
+    /// [`Error::Closed`], views stay readable. Dropping the last handle does the same.
     ///
     /// What is queued on data channels goes out first, and what the peer has queued is taken: each
     /// channel is closed as [`RTCDataChannel::close`](crate::RTCDataChannel::close) does it, for at
@@ -325,7 +332,8 @@ impl RTCConnection {
         self.shared().close(DisconnectReason::Closed);
     }
 
-    /// The state (row G14).
+    // Row G14.
+    /// The state.
     pub fn state(&self) -> RTCConnectionState {
         self.shared().lock().engine.state().into()
     }
@@ -342,9 +350,10 @@ impl RTCConnection {
         self.shared().lock().engine.ice().role().map(Into::into)
     }
 
-    /// Waits until the connection is connected (rows A35, G13). Cancel-safe. Before
-    /// [`connect`](Self::connect) is called, and under the identity policy `Deferred` until
-    /// [`accept_peer`](Self::accept_peer) is, it waits for that.
+    // Rows A35, G13.
+    /// Waits until the connection is connected. Cancel-safe. Before [`connect`](Self::connect) is
+    /// called, and under the identity policy `Deferred` until [`accept_peer`](Self::accept_peer)
+    /// is, it waits for that.
     ///
     /// # Errors
     ///

@@ -1,4 +1,6 @@
-//! RTCConnectionOptions (rows A42 to A44).
+//! RTCConnectionOptions.
+
+// Rows A42 to A44.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -86,8 +88,9 @@ impl Default for RTCConnectionOptions {
 }
 
 impl RTCConnectionOptions {
+    // Rows A42, A45 to A47.
     /// STUN servers to learn server-reflexive candidates from, and TURN servers to relay through,
-    /// over UDP (rows A42, A45 to A47). At most 16 are asked.
+    /// over UDP. At most 16 are asked.
     #[must_use]
     #[doc(alias = "iceServers")]
     pub fn ice_servers(mut self, servers: impl IntoIterator<Item = RTCIceServer>) -> Self {
@@ -95,9 +98,10 @@ impl RTCConnectionOptions {
         self
     }
 
-    /// Uses the local socket of another connection (rows A43, A44): same port, same ICE user name
-    /// fragment and password, same certificate. With `ice_servers` other than the socket's own the
-    /// connection is refused (row G6).
+    // Rows A43, A44, G6.
+    /// Uses the local socket of another connection: same port, same ICE user name fragment and
+    /// password, same certificate. With `ice_servers` other than the socket's own the connection is
+    /// refused.
     #[must_use]
     pub fn socket(mut self, socket: RTCSocket) -> Self {
         self.socket = Some(socket);
@@ -142,70 +146,78 @@ impl RTCConnectionOptions {
         self
     }
 
+    // Row G35.
     /// The ICE role. Unset, the side with the greater (usernameFrag, password) controls. Two equal
-    /// roles repair themselves (row G35).
+    /// roles repair themselves.
     #[must_use]
     pub fn role(mut self, role: RTCIceRole) -> Self {
         self.role = Some(role);
         self
     }
 
-    /// The DTLS role. `Auto`: the controlled side is the client (row G35).
+    // Row G35.
+    /// The DTLS role. `Auto`: the controlled side is the client.
     #[must_use]
     pub fn dtls_role(mut self, role: RTCDtlsRole) -> Self {
         self.dtls_role = role;
         self
     }
 
-    /// How the peer is identified (row G18).
+    // Row G18.
+    /// How the peer is identified.
     #[must_use]
     pub fn identity(mut self, identity: PeerIdentity) -> Self {
         self.identity = identity;
         self
     }
 
+    // Row G19.
     /// Lets a sha-1 or md5 fingerprint count. Both are broken; only for peers that have nothing
-    /// else (row G19).
+    /// else.
     #[must_use]
     pub fn allow_weak_fingerprints(mut self, allow: bool) -> Self {
         self.allow_weak_fingerprints = allow;
         self
     }
 
+    // Rows A56, G19.
     /// Has `local()` announce the sha-1 fingerprint behind the sha-256 one, for peers that know
-    /// nothing else (rows A56, G19). Gateways that answer in the hash they see first may then
-    /// answer in sha-1, which counts only with
-    /// [`allow_weak_fingerprints`](Self::allow_weak_fingerprints).
+    /// nothing else. Gateways that answer in the hash they see first may then answer in sha-1,
+    /// which counts only with [`allow_weak_fingerprints`](Self::allow_weak_fingerprints).
     #[must_use]
     pub fn announce_sha_1(mut self, announce: bool) -> Self {
         self.announce_sha_1 = announce;
         self
     }
 
+    // Row G19.
     /// Has every fingerprint of the peer whose hash function is known match its certificate, sha-1
-    /// included, instead of one of those of the strongest hash function (row G19).
+    /// included, instead of one of those of the strongest hash function.
     #[must_use]
     pub fn require_all_fingerprints(mut self, all: bool) -> Self {
         self.require_all_fingerprints = all;
         self
     }
 
+    // Rows A7, G3.
     /// Whether local candidates take part as they are found, or once `set_local_candidate` is
-    /// called (rows A7, G3).
+    /// called.
     #[must_use]
     pub fn local_candidates(mut self, policy: LocalCandidates) -> Self {
         self.local_candidates = policy;
         self
     }
 
-    /// When gathering starts (rows A3, G1).
+    // Rows A3, G1.
+    /// When gathering starts.
     #[must_use]
     pub fn gather(mut self, start: GatherStart) -> Self {
         self.gather = start;
         self
     }
 
-    /// RTP header extensions of this connection, in both directions (row G16).
+    // Row G16.
+    /// RTP header extensions of this connection, in both directions.
     #[must_use]
     #[doc(alias = "headerExtensions")]
     pub fn header_extensions(
@@ -216,16 +228,18 @@ impl RTCConnectionOptions {
         self
     }
 
-    /// Replaces the random CNAME of the connection's RTP streams (row B19).
+    // Row B19.
+    /// Replaces the random CNAME of the connection's RTP streams.
     #[must_use]
     pub fn cname(mut self, cname: impl Into<String>) -> Self {
         self.cname = Some(cname.into());
         self
     }
 
-    /// Starts from a local description, as 002's constructor does (rows B2, C1): its context-id
-    /// and secret become the socket's ICE user name fragment and password, its cname replaces the
-    /// random one. They must be as random as those the crate makes.
+    // Rows B2, C1.
+    /// Starts from a local description, as July's constructor does: its context-id and secret become
+    /// the socket's ICE user name fragment and password, its cname replaces the random one. They
+    /// must be as random as those the crate makes.
     #[must_use]
     pub fn description(mut self, local: RTCConnectionSide) -> Self {
         self.credentials = Some(local.ice);
@@ -233,7 +247,8 @@ impl RTCConnectionOptions {
         self
     }
 
-    /// Restrictions in both directions from the beginning (rows B2, C1, C7); see
+    // Rows B2, C1, C7.
+    /// Restrictions in both directions from the beginning; see
     /// [`RTCConnection::set_options`](crate::RTCConnection::set_options).
     #[must_use]
     pub fn options(mut self, restrictions: RTCRestrictions) -> Self {
@@ -241,7 +256,8 @@ impl RTCConnectionOptions {
         self
     }
 
-    /// The certificate of the connection's socket (row B41). Unset, a new one is made.
+    // Row B41.
+    /// The certificate of the connection's socket. Unset, a new one is made.
     #[must_use]
     pub fn certificate(mut self, certificate: RTCCertificate) -> Self {
         self.certificate = Some(certificate);
@@ -279,7 +295,8 @@ impl RTCConnectionOptions {
         self
     }
 
-    /// How long a remote track may be silent before it is `disconnected` (row G33). Default 10 s.
+    // Row G33.
+    /// How long a remote track may be silent before it is `disconnected`. Default 10 s.
     #[must_use]
     pub fn source_timeout(mut self, timeout: Duration) -> Self {
         self.source_timeout = timeout;

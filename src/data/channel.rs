@@ -1,4 +1,6 @@
-//! RTCDataChannel (row G40).
+//! RTCDataChannel.
+
+// Row G40.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,8 +15,9 @@ use crate::engine::data::{ChannelKey, MessageKind, SendData};
 use crate::engine::sctp::Reliability;
 use crate::error::{DataChannelCloseReason, DisconnectReason, Error, Result, TransportFault};
 
-/// A data channel (row G40): messages to the peer and from it, on the connection's own DTLS
-/// association, whole and, unless its options say otherwise, in order and without loss.
+// Row G40.
+/// A data channel: messages to the peer and from it, on the connection's own DTLS association,
+/// whole and, unless its options say otherwise, in order and without loss.
 ///
 /// Made by [`RTCConnection::create_data_channel`](crate::RTCConnection::create_data_channel), or by the peer and then found in
 /// [`RTCConnectionEvent::DataChannel`](crate::RTCConnectionEvent::DataChannel). Cloning gives another handle to the same channel; when the

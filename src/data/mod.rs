@@ -1,4 +1,6 @@
-//! Data channels (row G40). A channel belongs to a connection and knows it by a trait alone.
+//! Data channels. A channel belongs to a connection and knows it by a trait alone.
+
+// Row G40.
 
 pub(crate) mod channel;
 pub(crate) mod options;

@@ -2,21 +2,25 @@
 
 use super::tone::DTMFTone;
 
+// Row G31.
 /// What happens to the digits of a track, sent or received. For each digit the order is
-/// `ToneStart`, `ToneStop`, `Tone` (row G31).
+/// `ToneStart`, `ToneStop`, `Tone`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DTMFEvent {
-    /// A tone has started (draft `tonestart`, row A98).
+    // Row A98.
+    /// A tone has started (draft `tonestart`).
     ToneStart {
         /// `0` to `9`, `*`, `#`, `A` to `D`.
         digit: char,
     },
-    /// A tone has stopped (draft `tonestop`, row A99).
+    // Row A99.
+    /// A tone has stopped (draft `tonestop`).
     ToneStop {
         /// As in its `ToneStart`.
         digit: char,
     },
-    /// A digit is complete (draft `tone`, row A100), with how long it sounded in fact.
+    // Row A100.
+    /// A digit is complete (draft `tone`), with how long it sounded in fact.
     Tone(DTMFTone),
 }

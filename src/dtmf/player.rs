@@ -115,7 +115,8 @@ impl Player {
         Ok(())
     }
 
-    /// Ends the tone that sounds and forgets all that waits (row G30).
+    // Row G30.
+    /// Ends the tone that sounds and forgets all that waits.
     pub(crate) fn flush(&mut self, now: Instant) {
         self.steps.clear();
         self.held = None;
@@ -135,8 +136,9 @@ impl Player {
         Ok(())
     }
 
-    /// The key goes up. Nothing happens when none is down (row A97). A key that went up before
-    /// its turn sounds for as long as it was down.
+    // Row A97.
+    /// The key goes up. Nothing happens when none is down. A key that went up before its turn
+    /// sounds for as long as it was down.
     pub(crate) fn tonestop(&mut self, now: Instant) {
         if let Some((event, since)) = self.held.take() {
             self.steps.push_back(Step::Tone {

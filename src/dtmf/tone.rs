@@ -1,4 +1,6 @@
-//! The draft's `DTMFTone`, and what it means to play one (rows A91 to A93, A101, G29).
+//! The draft's `DTMFTone`, and what it means to play one.
+
+// Rows A91 to A93, A101, G29.
 
 use std::time::Duration;
 
@@ -21,7 +23,8 @@ pub(super) const MAX_STEPS: usize = 1_024;
 
 crate::json::wire_object! {
 "a tone: an object with digits", RawTone:
-/// One or several digits with the same length (draft `DTMFTone`, row A101).
+// Row A101.
+/// One or several digits with the same length (draft `DTMFTone`).
 ///
 /// JSON: `{"digits":"12#","duration":100,"interToneGap":70}`, times in milliseconds; `duration`
 /// and `interToneGap` may be left out.
@@ -31,16 +34,18 @@ pub struct DTMFTone {
     /// `0` to `9`, `*`, `#`, `A` to `D` in either case, and `,` for a pause of two seconds. Each
     /// character is one tone.
     pub digits: String,
+    // Row G29.
     /// How long each digit sounds. 100 ms if nothing is said; brought into 40 ms to 6 s when
-    /// played (row G29). In an event: how long it sounded.
+    /// played. In an event: how long it sounded.
     #[serde(
         default = "default_duration",
         serialize_with = "to_millis",
         deserialize_with = "duration_from_millis"
     )]
     pub duration: Duration,
+    // Row G29.
     /// The silence after each digit. 70 ms if nothing is said; brought into 30 ms to 6 s when
-    /// played (row G29). Zero in the events of a received tone: it is not known yet.
+    /// played. Zero in the events of a received tone: it is not known yet.
     #[serde(
         default = "default_gap",
         serialize_with = "to_millis",
@@ -167,7 +172,8 @@ pub(super) fn clamp_duration(duration: Duration) -> Duration {
 }
 
 impl DTMFTones {
-    /// All the tones in order, or an error and none (row G29).
+    // Row G29.
+    /// All the tones in order, or an error and none.
     pub(super) fn steps(&self) -> Result<Vec<Step>> {
         let mut steps = Vec::new();
         for tone in &self.0 {

@@ -1,4 +1,6 @@
-//! DTMFMediaStreamTrack: digits to play, or digits received (rows A89 to A100, A104).
+//! DTMFMediaStreamTrack: digits to play, or digits received.
+
+// Rows A89 to A100, A104.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,14 +13,15 @@ use crate::error::{Error, Result};
 use crate::media::Kind;
 use crate::media::track::MediaStreamTrack;
 
+// Row G23.
 /// A track of telephone digits (draft `DTMFMediaStreamTrack`), a [`MediaStreamTrack`] of kind
 /// `dtmf`. Cloning gives another handle to the same track.
 ///
-/// Its digits travel in the packets of an audio track, with that track's SSRC (RFC 4733): add it
-/// to a [`MediaStream`](crate::MediaStream) with [`add_track`](crate::MediaStream::add_track). On
-/// a connection that sends the stream it joins the stream's audio track, or else the first audio
-/// track of the connection, whose codecs then hold the codec `dtmf` (row G23). Digits wait until
-/// the connection is connected, and the audio goes on beside them.
+/// Its digits travel in the packets of an audio track, with that track's SSRC (RFC 4733): add it to
+/// a [`MediaStream`](crate::MediaStream) with [`add_track`](crate::MediaStream::add_track). On a
+/// connection that sends the stream it joins the stream's audio track, or else the first audio
+/// track of the connection, whose codecs then hold the codec `dtmf`. Digits wait until the
+/// connection is connected, and the audio goes on beside them.
 ///
 /// One is received when the description given to
 /// [`receive_track`](crate::RTCConnection::receive_track) has the codec `dtmf`: see
@@ -29,7 +32,8 @@ pub struct DTMFMediaStreamTrack {
 }
 
 impl DTMFMediaStreamTrack {
-    /// A new track to send digits with (row A90).
+    // Row A90.
+    /// A new track to send digits with.
     pub fn new() -> Self {
         Self::make(false)
     }
@@ -45,8 +49,9 @@ impl DTMFMediaStreamTrack {
         }
     }
 
-    /// Adds tones to the play buffer (rows A91 to A93, G30): a string of digits with 100 ms each
-    /// and 70 ms between them, a [`DTMFTone`](crate::dtmf::DTMFTone), or several. What is there already is played first.
+    // Rows A91 to A93, G30, A104.
+    /// Adds tones to the play buffer: a string of digits with 100 ms each and 70 ms between them, a
+    /// [`DTMFTone`](crate::dtmf::DTMFTone), or several. What is there already is played first.
     ///
     /// A track that no connection sends yet keeps them until one does.
     ///
@@ -54,15 +59,15 @@ impl DTMFMediaStreamTrack {
     ///
     /// [`Misuse::InvalidCharacter`](crate::Misuse::InvalidCharacter) for anything but digits and
     /// commas, and `InvalidState` when the buffer would hold more than 1,024 tones: nothing is
-    /// added then. `InvalidState` on a received track (row A104). `Closed` when every connection
-    /// that sends the track is closed.
+    /// added then. `InvalidState` on a received track. `Closed` when every connection that sends
+    /// the track is closed.
     pub fn play(&self, tones: impl Into<DTMFTones>) -> Result<()> {
         self.check_local()?;
         self.command(Command::Play(tones.into().steps()?))
     }
 
-    /// Ends the tone that sounds at once, and empties the play buffer; a key that is down goes up
-    /// (rows A94, G30).
+    // Rows A94, G30.
+    /// Ends the tone that sounds at once, and empties the play buffer; a key that is down goes up.
     ///
     /// # Errors
     ///
@@ -72,8 +77,9 @@ impl DTMFMediaStreamTrack {
         self.command(Command::Flush)
     }
 
-    /// Presses a key: its tone sounds once the play buffer is played (rows A95, A96), for 40 ms at
-    /// least, until [`tonestop`](Self::tonestop). A key that is still down goes up first.
+    // Rows A95, A96.
+    /// Presses a key: its tone sounds once the play buffer is played, for 40 ms at least, until
+    /// [`tonestop`](Self::tonestop). A key that is still down goes up first.
     ///
     /// # Errors
     ///
@@ -84,8 +90,9 @@ impl DTMFMediaStreamTrack {
         self.command(Command::ToneStart(tone::parse_digit(digit)?))
     }
 
-    /// Releases the key (row A97); does nothing when none is down. A key that is released while
-    /// the play buffer still sounds is played afterwards, for as long as it was down.
+    // Row A97.
+    /// Releases the key; does nothing when none is down. A key that is released while the play
+    /// buffer still sounds is played afterwards, for as long as it was down.
     ///
     /// # Errors
     ///

@@ -69,7 +69,8 @@ impl Engine {
         }
     }
 
-    /// Goes to `Connected` once ICE, DTLS and the identity all agree (conformance row G13).
+    // Row G13.
+    /// Goes to `Connected` once ICE, DTLS and the identity all agree.
     fn update_connected(&mut self, now: Instant) {
         if matches!(self.state, EngineState::Searching | EngineState::Halted)
             && self.secure.accepted()

@@ -17,7 +17,8 @@ pub(crate) struct EngineConfig {
     pub(crate) local: Credentials,
     pub(crate) certificate: Certificate,
     pub(crate) role: Option<Role>,
-    /// `None`: the controlled side is the DTLS client (conformance row G35).
+    // Row G35.
+    /// `None`: the controlled side is the DTLS client.
     pub(crate) dtls_role: Option<DtlsRole>,
     pub(crate) identity: Identity,
     pub(crate) ice: IceConfig,
@@ -39,7 +40,8 @@ pub(crate) struct EngineConfig {
     pub(crate) span: Span,
 }
 
-/// The states of a connection (conformance row G14).
+// Row G14.
+/// The states of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EngineState {
     New,
@@ -50,7 +52,8 @@ pub(crate) enum EngineState {
     Closed,
 }
 
-/// How the peer's certificate is judged (conformance row G18).
+// Row G18.
+/// How the peer's certificate is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identity {
     /// It must match a signalled fingerprint; sha-1 and md5 count only when `allow_weak`. With

@@ -1,4 +1,6 @@
-//! The descriptions of 002's streams and tracks (rows B56 to B58, B61 to B65).
+//! The descriptions of July's streams and tracks.
+
+// Rows B56 to B58, B61 to B65.
 
 use serde::Serializer;
 
@@ -12,7 +14,7 @@ const MAX_ID: usize = 255;
 
 crate::json::wire_object! {
 "a stream description: an object with stream-id and tracks", RawStream:
-/// 002's description of a stream.
+/// July's description of a stream.
 ///
 /// JSON: `{"stream-id":..,"tracks":[..]}`; the draft has no `stream-id`, absent means: one stream
 /// without a name.
@@ -20,7 +22,7 @@ crate::json::wire_object! {
 #[serde(default)]
 #[doc(alias = "RTCMediaStreamDescriptionDictionary")]
 pub struct RTCMediaStreamDescription {
-    /// The stream's identity, `msid` of its tracks in 001.
+    /// The stream's identity, `msid` of its tracks in September.
     #[serde(rename = "stream-id", skip_serializing_if = "Option::is_none")]
     pub stream_id: Option<String>,
     /// The descriptions of its tracks: a dictionary cannot hold live objects.
@@ -30,7 +32,7 @@ pub struct RTCMediaStreamDescription {
 
 crate::json::wire_object! {
 "the description of a track in a stream", RawStreamTrack:
-/// 002's description of a track.
+/// July's description of a track.
 ///
 /// JSON: `{"track-id":..,"socket-id":..,"ssrc":"1234","kind":["audio"],"options":{..}}`; `ssrc`
 /// may be a number and `kind` a string.
@@ -70,13 +72,14 @@ pub struct RTCMediaStreamTrackDescription {
 }
 }
 
-/// Row B64: a sequence, with one element.
+// Row B64.
+/// A sequence, with one element.
 fn as_sequence<S: Serializer>(kind: &Kind, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     serializer.collect_seq([kind])
 }
 
 impl RTCMediaStreamTrackDescription {
-    /// 002's view of a track.
+    /// July's view of a track.
     pub fn new(track: &MediaStreamTrack, description: &RTCTrackDescription) -> Self {
         let mut options = RTCRestrictions {
             codecs: description.codecs.clone(),
@@ -103,7 +106,7 @@ impl RTCMediaStreamTrackDescription {
 }
 
 impl RTCMediaStreamDescription {
-    /// 001's descriptions of the tracks.
+    /// September's descriptions of the tracks.
     pub fn track_descriptions(&self) -> Vec<RTCTrackDescription> {
         let describe = |track: &RTCMediaStreamTrackDescription| {
             let codecs = track.options.codecs.clone();
@@ -120,9 +123,10 @@ impl RTCMediaStreamDescription {
 }
 
 impl MediaStream {
-    /// A local stream with a track for each that is described (rows B46, B57), with their
-    /// identities if they have any. Their codecs and limits take effect once the stream is sent,
-    /// by [`RTCConnection::send_stream`](crate::RTCConnection::send_stream) or
+    // Rows B46, B57.
+    /// A local stream with a track for each that is described, with their identities if they have
+    /// any. Their codecs and limits take effect once the stream is sent, by
+    /// [`RTCConnection::send_stream`](crate::RTCConnection::send_stream) or
     /// [`RTCTrack::set_description`](crate::RTCTrack::set_description); SSRCs are chosen by the
     /// connection.
     ///

@@ -1,5 +1,6 @@
-//! The drafts spell the same members differently (rows C15, C17, G26). Every spelling is read;
-//! here is who writes which.
+//! The drafts spell the same members differently. Every spelling is read; here is who writes which.
+
+// Rows C15, C17, G26.
 
 use serde_json::{Map, Value, json};
 
@@ -66,7 +67,7 @@ fn rename(mut object: Map<String, Value>, names: Names) -> Map<String, Value> {
 }
 
 impl RTCCodec {
-    /// As JSON in a dialect. 002 knows no parameters but must not lose them, so they stay; the
+    /// As JSON in a dialect. July knows no parameters but must not lose them, so they stay; the
     /// final specification has them as an object.
     pub fn to_json(&self, dialect: Dialect) -> Value {
         let object = object(self);
@@ -92,7 +93,7 @@ impl RTCCodec {
 }
 
 impl RTCIceCandidateDescription {
-    /// As JSON in a dialect. 002 has a number as foundation, written where the foundation is one,
+    /// As JSON in a dialect. July has a number as foundation, written where the foundation is one,
     /// always a `socket-id`, and no related address.
     pub fn to_json(&self, dialect: Dialect) -> Value {
         let object = object(self);
@@ -115,9 +116,9 @@ impl RTCIceCandidateDescription {
 }
 
 impl RTCConnectionSide {
-    /// As JSON in a dialect: nested in 001; flat in 002, with `context-id`, `secret`, `cname` and
+    /// As JSON in a dialect: nested in September; flat in July, with `context-id`, `secret`, `cname` and
     /// the fingerprints beside them. The final specification has separate objects, so there it is
-    /// as in 001, with `usernameFragment`.
+    /// as in September, with `usernameFragment`.
     pub fn to_json(&self, dialect: Dialect) -> Value {
         let mut all = object(self);
         match dialect {

@@ -27,10 +27,12 @@ use crate::media::sending::RTCTrack;
 use crate::media::stream::MediaStream;
 use crate::socket::RTCSocket;
 
-/// 002's name for [`RTCTrack`] (row C10).
+// Row C10.
+/// July's name for [`RTCTrack`].
 pub type RTCMediaStreamTrack = RTCTrack;
 
-/// What [`RTCConnection::send_stream`] sends (rows B8, B46, B57).
+// Rows B8, B46, B57.
+/// What [`RTCConnection::send_stream`] sends.
 #[derive(Debug, Clone)]
 pub enum RTCStreamSource {
     /// A stream with its tracks.
@@ -51,7 +53,8 @@ impl From<RTCMediaStreamDescription> for RTCStreamSource {
     }
 }
 
-/// 002's "local" and "remote" (row G36).
+// Row G36.
+/// July's "local" and "remote".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RTCSide {
     /// What this side owns, and what it is willing to receive.
@@ -60,9 +63,10 @@ pub enum RTCSide {
     Remote,
 }
 
-/// 002's members of RTCConnection.
+/// July's members of RTCConnection.
 impl RTCConnection {
-    /// The description of one side (rows B4, C5, C6): [`local`](Self::local) with its CNAME, or
+    // Rows B4, C5, C6.
+    /// The description of one side: [`local`](Self::local) with its CNAME, or
     /// [`remote`](Self::remote), `None` before it is set.
     #[doc(alias = "getDescription")]
     pub fn description(&self, side: RTCSide) -> Option<RTCConnectionSide> {
@@ -76,8 +80,9 @@ impl RTCConnection {
         }
     }
 
-    /// Sets the description of one side (rows B5, B19, C6). Remote: [`set_remote`](Self::set_remote).
-    /// Local: its cname replaces the one in use; ICE credentials are fixed at construction
+    // Rows B5, B19, C6.
+    /// Sets the description of one side. Remote: [`set_remote`](Self::set_remote). Local: its cname
+    /// replaces the one in use; ICE credentials are fixed at construction
     /// ([`RTCConnectionOptions::description`](crate::RTCConnectionOptions::description)). `None`
     /// changes nothing.
     ///
@@ -118,8 +123,8 @@ impl RTCConnection {
         Ok(())
     }
 
-    /// The restrictions in force (rows B6, G36, C7): local, on what is received; remote, on what
-    /// is sent.
+    // Rows B6, G36, C7.
+    /// The restrictions in force: local, on what is received; remote, on what is sent.
     #[doc(alias = "getOptions")]
     pub fn options(&self, side: RTCSide) -> RTCRestrictions {
         let state = self.shared().lock();
@@ -129,8 +134,9 @@ impl RTCConnection {
         }
     }
 
-    /// Imposes restrictions on tracks that are added (remote) or declared (local) from now on
-    /// (rows B7, B22 to B24, C7); `None` lifts them.
+    // Rows B7, B22 to B24, C7.
+    /// Imposes restrictions on tracks that are added (remote) or declared (local) from now on;
+    /// `None` lifts them.
     ///
     /// Sent tracks start with the restricted codecs and with the limits as their
     /// `mediaAttributes`. Of received tracks the other codecs are ignored; one with none left, or
@@ -158,9 +164,10 @@ impl RTCConnection {
         Ok(())
     }
 
-    /// Sends a stream, or with `send` false removes it (rows B8, C8). The stream is given itself
-    /// or by its description: one that is sent already under this `stream-id` is changed as
-    /// described, any other is made with [`MediaStream::from_description`].
+    // Rows B8, C8.
+    /// Sends a stream, or with `send` false removes it. The stream is given itself or by its
+    /// description: one that is sent already under this `stream-id` is changed as described, any
+    /// other is made with [`MediaStream::from_description`].
     ///
     /// The stream as it is sent; `None` when it is not sent.
     ///
@@ -201,8 +208,9 @@ impl RTCConnection {
         Ok(Some(view))
     }
 
-    /// Receives every track of a described stream, or with `receive` false none of them any more
-    /// (rows B9, C8). When a track cannot be received the ones before it are.
+    // Rows B9, C8.
+    /// Receives every track of a described stream, or with `receive` false none of them any more.
+    /// When a track cannot be received the ones before it are.
     ///
     /// # Errors
     ///
@@ -219,13 +227,15 @@ impl RTCConnection {
         Ok(())
     }
 
-    /// The streams that are sent (rows B12, C9, G36), with their descriptions.
+    // Rows B12, C9, G36.
+    /// The streams that are sent, with their descriptions.
     #[doc(alias = "getLocalStreams")]
     pub fn local_streams(&self) -> Vec<RTCMediaStream> {
         self.views(self.sending_streams())
     }
 
-    /// The streams that are received (rows B13, C9, G36), with their descriptions.
+    // Rows B13, C9, G36.
+    /// The streams that are received, with their descriptions.
     #[doc(alias = "getRemoteStreams")]
     pub fn remote_streams(&self) -> Vec<RTCMediaStream> {
         self.views(self.receiving_streams())
@@ -237,9 +247,10 @@ impl RTCConnection {
     }
 }
 
-/// 002's members of RTCMediaStreamTrack.
+/// July's members of RTCMediaStreamTrack.
 impl RTCTrack {
-    /// [`start`](Self::start) (rows B59, C11).
+    // Rows B59, C11.
+    /// [`start`](Self::start).
     ///
     /// # Errors
     ///
@@ -248,7 +259,8 @@ impl RTCTrack {
         self.start()
     }
 
-    /// [`stop`](Self::stop): no BYE, `play` goes on (rows B60, C11).
+    // Rows B60, C11.
+    /// [`stop`](Self::stop): no BYE, `play` goes on.
     ///
     /// # Errors
     ///
@@ -257,7 +269,8 @@ impl RTCTrack {
         self.stop()
     }
 
-    /// Takes over codecs and attributes of a description (row B58).
+    // Row B58.
+    /// Takes over codecs and attributes of a description.
     ///
     /// # Errors
     ///
@@ -278,11 +291,13 @@ impl RTCTrack {
     }
 }
 
-/// 002's members of RTCSocket that a connection has in 001 (row C3).
+// Row C3.
+/// July's members of RTCSocket that a connection has in September.
 impl RTCSocket {
-    /// A candidate of the peer of one of the socket's connections (rows B30, C3): the one whose
-    /// remote user name fragment the candidate names, or else the only one, which keeps it until it
-    /// gets a remote side of that fragment.
+    // Rows B30, C3.
+    /// A candidate of the peer of one of the socket's connections: the one whose remote user name
+    /// fragment the candidate names, or else the only one, which keeps it until it gets a remote
+    /// side of that fragment.
     ///
     /// # Errors
     ///

@@ -1,5 +1,6 @@
-//! RTCSocket as 002 has it: made by the application, with events of its own (rows B28 to B41, C2,
-//! C4, G39).
+//! RTCSocket as July has it: made by the application, with events of its own.
+
+// Rows B28 to B41, C2, C4, G39.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -20,14 +21,16 @@ use crate::socket::{Gathered, IceServerError, RTCSocket, SocketConfig, SocketNew
 /// Events that wait for the application; when full the oldest is dropped.
 const MAX_WAITING: usize = 1_024;
 
-/// How a socket is made (rows B38 to B41).
+// Rows B38 to B41.
+/// How a socket is made.
 #[derive(Debug, Clone, Default)]
 #[doc(alias = "RTCSocketOptionsDictionary")]
 pub struct RTCSocketOptions {
     /// The fingerprints that the socket's certificate must have, if any are given; the
     /// description then announces these.
     pub fingerprints: Option<CertificateFingerprint>,
-    /// Multiplexing of RTP and RTCP: always; `Some(false)` is `UnsupportedTransport` (row G21).
+    // Row G21.
+    /// Multiplexing of RTP and RTCP: always; `Some(false)` is `UnsupportedTransport`.
     pub mux: Option<bool>,
     /// The kinds of track that may use the socket; empty: all.
     pub kind: Vec<Kind>,
@@ -41,7 +44,8 @@ pub struct RTCSocketOptions {
     pub bind: Option<SocketAddr>,
 }
 
-/// What a socket is, for signalling (rows B31, G39).
+// Rows B31, G39.
+/// What a socket is, for signalling.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[doc(alias = "RTCSocketDescriptionDictionary")]
@@ -67,8 +71,9 @@ impl std::fmt::Debug for RTCSocketDescription {
     }
 }
 
-/// What happens on a socket (rows B33 to B37), whichever connection it concerns.
-/// [`name`](Self::name) gives 002's name.
+// Rows B33 to B37.
+/// What happens on a socket, whichever connection it concerns. [`name`](Self::name) gives
+/// July's name.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant)] // Few, and short-lived.
@@ -97,7 +102,7 @@ pub enum RTCSocketEvent {
 }
 
 impl RTCSocketEvent {
-    /// 002's name of the event.
+    /// July's name of the event.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Candidate(_) => "candidate",
@@ -145,9 +150,10 @@ impl RTCSocketEvents {
     }
 }
 
-/// 002's constructor of RTCSocket.
+/// July's constructor of RTCSocket.
 impl RTCSocket {
-    /// Binds a socket and starts gathering on it (rows B28, B29, C2). Give it to connections with
+    // Rows B28, B29, C2.
+    /// Binds a socket and starts gathering on it. Give it to connections with
     /// [`RTCConnectionOptions::socket`](crate::RTCConnectionOptions::socket); its events are in
     /// addition to theirs.
     ///
@@ -189,12 +195,14 @@ impl RTCSocket {
         Ok((socket, events))
     }
 
-    /// The socket's `socket-id` (rows B43, B62).
+    // Rows B43, B62.
+    /// The socket's `socket-id`.
     pub fn id(&self) -> String {
         self.port().to_string()
     }
 
-    /// What the socket is, for signalling (row B31).
+    // Row B31.
+    /// What the socket is, for signalling.
     #[doc(alias = "getDescription")]
     pub fn description(&self) -> RTCSocketDescription {
         let shared = &self.handle.shared;
@@ -218,7 +226,7 @@ impl RTCSocket {
 }
 
 impl RTCSocket {
-    /// Not all that there are: sha-1 is believed by nobody (G19).
+    /// Not all that there are: sha-1 is believed by nobody.
     fn announced(&self) -> CertificateFingerprint {
         let shared = &self.handle.shared;
         let certificate = RTCCertificate {

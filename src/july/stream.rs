@@ -1,4 +1,6 @@
-//! RTCMediaStream: a stream as one connection sends or receives it (rows B46 to B51, C10).
+//! RTCMediaStream: a stream as one connection sends or receives it.
+
+// Rows B46 to B51, C10.
 
 use super::{RTCMediaStreamDescription, RTCMediaStreamTrackDescription};
 use crate::connection::RTCConnection;
@@ -29,19 +31,22 @@ impl RTCMediaStream {
         &self.stream
     }
 
-    /// Adds a track, see [`MediaStream::add_track`] (row B47).
+    // Row B47.
+    /// Adds a track, see [`MediaStream::add_track`].
     #[doc(alias = "addTrack")]
     pub fn add_track(&self, track: &MediaStreamTrack) -> MediaStreamTrack {
         self.stream.add_track(track)
     }
 
-    /// Removes a track, with BYE (row B48).
+    // Row B48.
+    /// Removes a track, with BYE.
     #[doc(alias = "removeTrack")]
     pub fn remove_track(&self, track: &MediaStreamTrack) {
         self.stream.remove_track(track);
     }
 
-    /// The stream's tracks as they are now (row B49).
+    // Row B49.
+    /// The stream's tracks as they are now.
     #[doc(alias = "getDescription")]
     pub fn description(&self) -> RTCMediaStreamDescription {
         let describe = |track: &MediaStreamTrack| {
@@ -57,8 +62,9 @@ impl RTCMediaStream {
         }
     }
 
-    /// Changes the tracks as described (row B50): for sent tracks, told by `track-id` or by their
-    /// place, the codecs and limits; for received ones, told by `ssrc`, what is expected. Tracks that are not
+    // Row B50.
+    /// Changes the tracks as described: for sent tracks, told by `track-id` or by their place, the
+    /// codecs and limits; for received ones, told by `ssrc`, what is expected. Tracks that are not
     /// mentioned stay as they are.
     ///
     /// # Errors
@@ -114,7 +120,8 @@ impl RTCMediaStream {
         found.ok_or_else(|| Error::invalid_access("no such socket on this connection"))
     }
 
-    /// Stops all tracks: sent ones with BYE, received ones end (rows B51, G9).
+    // Rows B51, G9.
+    /// Stops all tracks: sent ones with BYE, received ones end.
     ///
     /// # Errors
     ///

@@ -29,7 +29,8 @@ pub struct RTCTrackDescription {
         skip_serializing_if = "Option::is_none"
     )]
     pub ssrc: Option<u32>,
-    /// The socket of the sender that the track goes over; None or empty: its first (row B62).
+    // Row B62.
+    /// The socket of the sender that the track goes over; None or empty: its first.
     #[serde(
         default,
         rename = "socket-id",

@@ -12,9 +12,11 @@ const MAX_WAITING_EVENTS: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MediaStreamEvent {
-    /// RTP of at least one of its tracks has been received (row A112).
+    // Row A112.
+    /// RTP of at least one of its tracks has been received.
     Connected,
-    /// BYE or time-out for its last remaining track (row A113).
+    // Row A113.
+    /// BYE or time-out for its last remaining track.
     Disconnected,
 }
 
@@ -38,7 +40,8 @@ struct State {
     watchers: Vec<Weak<dyn StreamWatcher>>,
 }
 
-/// A connection that sends the stream, told of tracks that come and go (row G44).
+// Row G44.
+/// A connection that sends the stream, told of tracks that come and go.
 pub(crate) trait StreamWatcher: Send + Sync {
     fn track_added(&self, stream: &MediaStream, track: &MediaStreamTrack);
     fn track_removed(&self, stream: &MediaStream, track: &MediaStreamTrack);
@@ -86,7 +89,8 @@ impl MediaStream {
         lock(&self.inner.state).tracks.clone()
     }
 
-    /// Those of its tracks that carry digits (row A89).
+    // Row A89.
+    /// Those of its tracks that carry digits.
     pub fn dtmf_tracks(&self) -> Vec<DTMFMediaStreamTrack> {
         let tracks = self.tracks();
         tracks
@@ -95,11 +99,12 @@ impl MediaStream {
             .collect()
     }
 
-    /// Adds a clone of the track and returns it (rows A110, A111, G32): media written to either is
-    /// sent, and one track may so be in several streams.
+    // Rows A110, A111, G32, G44.
+    /// Adds a clone of the track and returns it: media written to either is sent, and one track may
+    /// so be in several streams.
     ///
     /// Connections that already send this stream send the new track as well, with the stream's
-    /// `autostart` (row G44).
+    /// `autostart`.
     #[doc(alias = "addTrack")]
     pub fn add_track(&self, track: &MediaStreamTrack) -> MediaStreamTrack {
         let clone = track.clone_track();
@@ -121,7 +126,8 @@ impl MediaStream {
         }
     }
 
-    /// Removes the track; connections that send the stream stop sending it (row G44).
+    // Row G44.
+    /// Removes the track; connections that send the stream stop sending it.
     #[doc(alias = "removeTrack")]
     pub fn remove_track(&self, track: &MediaStreamTrack) {
         let watchers = {

@@ -22,8 +22,8 @@ use crate::rtp::{KeyframeRequest, RtpPacket};
 /// Events that wait for the application.
 const MAX_WAITING_EVENTS: usize = 64;
 
-/// A track of encoded audio or video (rows A110 to A116). Cloning gives another handle to the
-/// same track.
+// Rows A110 to A116.
+/// A track of encoded audio or video. Cloning gives another handle to the same track.
 ///
 /// A local track is made with [`audio`](Self::audio) or [`video`](Self::video), added to a
 /// [`MediaStream`](crate::MediaStream) and fed with [`write_sample`](Self::write_sample) or
@@ -51,7 +51,8 @@ enum End {
     Dtmf(Arc<DtmfEnd>),
 }
 
-/// What clones of a local track share (row A110): one source, many outlets.
+// Row A110.
+/// What clones of a local track share: one source, many outlets.
 #[derive(Default)]
 struct Source {
     outlets: Outlets,
@@ -104,7 +105,8 @@ impl MediaStreamTrack {
         }
     }
 
-    /// A local track with an identity that the application chose (row B61).
+    // Row B61.
+    /// A local track with an identity that the application chose.
     pub(crate) fn named(kind: Kind, id: String) -> Self {
         Self::make(id, kind, End::Local(Arc::default()), new_events())
     }
@@ -124,8 +126,9 @@ impl MediaStreamTrack {
         }
     }
 
-    /// Another track with the same source (row A110, G32): what is written to one is sent by both,
-    /// and both read one queue of key frame requests, since there is one encoder.
+    // Rows A110, G32.
+    /// Another track with the same source: what is written to one is sent by both, and both read
+    /// one queue of key frame requests, since there is one encoder.
     pub(crate) fn clone_track(&self) -> Self {
         match &self.inner.end {
             End::Local(source) => Self::with_end(
@@ -139,7 +142,8 @@ impl MediaStreamTrack {
         }
     }
 
-    /// One encoding of the track (row G43), by its `rid`.
+    // Row G43.
+    /// One encoding of the track, by its `rid`.
     ///
     /// On a local track it is made if need be: what is written to it is sent where the track's
     /// [`RTCTrack::set_encodings`](crate::RTCTrack::set_encodings) has that `rid`, and its events

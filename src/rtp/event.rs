@@ -4,8 +4,8 @@ use std::time::Duration;
 
 #[derive(Debug, Clone)]
 pub(crate) struct RtpConfig {
-    /// A source that sent neither RTP nor a sender report for this long has timed out
-    /// (conformance row G33).
+    // Row G33.
+    /// A source that sent neither RTP nor a sender report for this long has timed out.
     pub(crate) source_timeout: Duration,
     /// The same for the sources of one kind of track.
     pub(crate) kind_timeouts: Vec<(&'static str, Duration)>,

@@ -1,5 +1,6 @@
-//! Which receiver a packet is for: SSRC, then MID, then RID, then payload type (conformance
-//! row G24).
+//! Which receiver a packet is for: SSRC, then MID, then RID, then payload type.
+
+// Row G24.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,8 +42,9 @@ pub(crate) struct Router {
 }
 
 impl Router {
+    // Row G11.
     /// Declares a receiver. One that shares an SSRC with an existing receiver of the same kind
-    /// updates it, and gets its identifier (conformance row G11).
+    /// updates it, and gets its identifier.
     ///
     /// `InvalidParameters` if nothing identifies its packets; if an SSRC belongs to a receiver of
     /// another kind; if there is no SSRC to tell it from another receiver with the same MID and

@@ -111,8 +111,9 @@ impl SenderState {
         self.since.is_some()
     }
 
+    // Row G33.
     /// Whether it is due in sender reports. Also while nothing is sent (mute, DTX): the reports
-    /// keep the track alive at the peer (conformance row G33), and the clocks mapped.
+    /// keep the track alive at the peer, and the clocks mapped.
     pub(super) fn reports(&self) -> bool {
         self.stats.active && self.stats.last_sent.is_some()
     }

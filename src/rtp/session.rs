@@ -150,15 +150,16 @@ impl RtpSession {
         self.reduced_size = reduced_size;
     }
 
-    /// The codec in use changed; the SSRC goes on (conformance row G25).
+    // Row G25.
+    /// The codec in use changed; the SSRC goes on.
     pub(crate) fn set_clock_rate(&mut self, ssrc: u32, clock_rate: u32) {
         if let Some(sender) = self.senders.get_mut(&ssrc) {
             sender.stats.clock_rate = clock_rate;
         }
     }
 
-    /// Ends an SSRC with a BYE, if it ever appeared on the wire (RFC 3550 section 6.3.7;
-    /// conformance row G9).
+    // Row G9.
+    /// Ends an SSRC with a BYE, if it ever appeared on the wire (RFC 3550 section 6.3.7).
     pub(crate) fn remove_sender(&mut self, ssrc: u32) {
         if let Some(sender) = self.senders.remove(&ssrc)
             && sender.announced()
@@ -167,7 +168,8 @@ impl RtpSession {
         }
     }
 
-    /// Pauses an SSRC without a BYE; its next packet continues it (conformance row G9).
+    // Row G9.
+    /// Pauses an SSRC without a BYE; its next packet continues it.
     pub(crate) fn stop_sender(&mut self, ssrc: u32) {
         if let Some(sender) = self.senders.get_mut(&ssrc) {
             sender.stats.active = false;

@@ -48,7 +48,8 @@ pub(crate) struct SocketConfig {
     pub(crate) credentials: Option<Credentials>,
     /// The kinds of track that may use the socket; empty: all.
     pub(crate) kinds: Vec<Kind>,
-    /// Where the socket's own events go (rows B33 to B37).
+    // Rows B33 to B37.
+    /// Where the socket's own events go.
     pub(crate) news: Option<Arc<Queue<SocketNews>>>,
 }
 

@@ -19,9 +19,10 @@ use crate::error::{Result, TransportFault};
 use crate::queue::lock;
 use crate::trace::{self, LogId};
 
-/// One local UDP port (rows A16, A43, A44, A48). Reuse it in several connections with
+// Rows A16, A43, A44, A48, G6.
+/// One local UDP port. Reuse it in several connections with
 /// [`RTCConnectionOptions::socket`](crate::RTCConnectionOptions::socket) for media forking: they
-/// share the port, the ICE user name fragment and password, and the certificate (row G6).
+/// share the port, the ICE user name fragment and password, and the certificate.
 ///
 /// Cloning gives another handle. The port is closed when the last handle and the last connection
 /// on it are gone.
@@ -94,9 +95,10 @@ impl RTCSocket {
         self.handle.shared.local_addr.port()
     }
 
+    // Row B32.
     /// Closes the port; every connection on it is disconnected with
-    /// [`DisconnectReason::SocketClosed`](crate::DisconnectReason::SocketClosed) (row B32),
-    /// at once: what is queued on their data channels is lost. Idempotent.
+    /// [`DisconnectReason::SocketClosed`](crate::DisconnectReason::SocketClosed), at once: what is
+    /// queued on their data channels is lost. Idempotent.
     pub fn close(&self) {
         self.handle.shared.close_now.store(true, Ordering::Release);
         self.handle.shared.notify.notify_one();

@@ -102,7 +102,8 @@ impl SocketShared {
         self.routes().claim(id)
     }
 
-    /// Row B40: whether tracks of this kind may use the socket.
+    // Row B40.
+    /// Whether tracks of this kind may use the socket.
     pub(crate) fn allows(&self, kind: Kind) -> Result<()> {
         let kinds = &self.config.kinds;
         if kinds.is_empty() || kinds.contains(&kind) {

@@ -13,9 +13,10 @@ use crate::common::leaks::{current_thread, multi_thread};
 use crate::common::session::{End, audio, joined};
 use crate::common::within;
 use futures_util::StreamExt;
+use ortc::dtmf::DTMFMediaStreamTrack;
+use ortc::rtp::RtpPacket;
 use ortc::{
-    DTMFMediaStreamTrack, DisconnectReason, Error, MediaStream, MediaStreamTrack, RTCConnection,
-    RTCDataChannelOptions, RtpPacket,
+    DisconnectReason, Error, MediaStream, MediaStreamTrack, RTCConnection, RTCDataChannelOptions,
 };
 use tokio::io::AsyncReadExt;
 use tokio::runtime::Runtime;

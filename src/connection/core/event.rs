@@ -1,4 +1,6 @@
-//! The events of a connection (row G4: one enum, pulled, never lost).
+//! The events of a connection (one enum, pulled, never lost).
+
+// Row G4.
 
 use std::sync::Arc;
 
@@ -21,24 +23,29 @@ pub(crate) const MAX_WAITING_EVENTS: usize = 2048;
 #[non_exhaustive]
 #[allow(clippy::large_enum_variant)] // Few, and short-lived.
 pub enum RTCConnectionEvent {
-    /// A local candidate was discovered: signal it (row A32). With
+    // Row A32.
+    /// A local candidate was discovered: signal it. With
     /// [`LocalCandidates::OnSet`](crate::LocalCandidates::OnSet) also apply it with
     /// `set_local_candidate`.
     Candidate(RTCIceCandidateDescription),
-    /// All discoveries have completed (row A33); again after each `update`.
+    // Row A33.
+    /// All discoveries have completed; again after each `update`.
     EndOfCandidates,
     /// A STUN or TURN server did not do its work; one per server.
     IceServerError(IceServerError),
-    /// The pair in use (row A34); again when a better one is found.
+    // Row A34.
+    /// The pair in use; again when a better one is found.
     ActiveCandidate {
         /// The local candidate.
         local: RTCIceCandidateDescription,
         /// The remote candidate.
         remote: RTCIceCandidateDescription,
     },
-    /// ICE, DTLS and the peer's identity are established (rows A35, G13).
+    // Rows A35, G13.
+    /// ICE, DTLS and the peer's identity are established.
     Connected,
-    /// The connection is lost, for now or for good (rows A36, G14).
+    // Rows A36, G14.
+    /// The connection is lost, for now or for good.
     Disconnected {
         /// Why; [`is_transient`](DisconnectReason::is_transient) says whether it may come back.
         reason: DisconnectReason,
@@ -46,33 +53,41 @@ pub enum RTCConnectionEvent {
     /// DTLS failed, for this reason; `Disconnected` follows, see
     /// [`dtls_failure`](crate::RTCConnection::dtls_failure) as well.
     DtlsFailure(DtlsFailure),
-    /// The peer made a data channel (row G40). Dropping it closes it.
+    // Row G40.
+    /// The peer made a data channel. Dropping it closes it.
     DataChannel(RTCDataChannel),
-    /// `receive_track` named a stream that no other receiving track named (rows A37, G15).
+    // Rows A37, G15.
+    /// `receive_track` named a stream that no other receiving track named.
     AddStream(MediaStream),
-    /// A track without a description is connected (rows A38 to A41, G16): once for each SSRC. At
-    /// most 64 wait to be read; what finds no room comes with a later packet. A source that was
-    /// silent for a minute may be announced again.
+    // Rows A38 to A41, G16.
+    /// A track without a description is connected: once for each SSRC. At most 64 wait to be read;
+    /// what finds no room comes with a later packet. A source that was silent for a minute may be
+    /// announced again.
     UnknownTrack(UnknownTrack),
+    // Row G18.
     /// Identity policy `Deferred`: the handshake is done, nothing flows until `accept_peer` is
-    /// called (row G18).
+    /// called.
     PeerFingerprint(CertificateFingerprint),
-    /// The state changed (row G14).
+    // Row G14.
+    /// The state changed.
     StateChange(RTCConnectionState),
-    /// ICE, for diagnosis (row G13).
+    // Row G13.
+    /// ICE, for diagnosis.
     IceStateChange(RTCIceState),
-    /// DTLS, for diagnosis (row G13).
+    // Row G13.
+    /// DTLS, for diagnosis.
     DtlsStateChange(RTCDtlsState),
-    /// Something on one of the further sockets of the connection (row C4). Candidates, which name
-    /// their socket by themselves, `AddStream` and `SsrcConflict` come plain.
+    // Row C4.
+    /// Something on one of the further sockets of the connection. Candidates, which name their
+    /// socket by themselves, `AddStream` and `SsrcConflict` come plain.
     Socket {
         /// The socket, see [`RTCSocket::id`](crate::RTCSocket::id).
         socket_id: String,
         /// What happened there.
         event: Box<RTCConnectionEvent>,
     },
-    /// The peer uses an SSRC of ours; it was changed: signal the track's description again
-    /// (row G24).
+    // Row G24.
+    /// The peer uses an SSRC of ours; it was changed: signal the track's description again.
     SsrcConflict {
         /// The SSRC that was given up.
         old: u32,

@@ -27,7 +27,8 @@ struct Status {
 }
 
 impl GroupState {
-    /// Row C4: connected are all sockets that carry tracks; without tracks, the first.
+    // Row C4.
+    /// Connected are all sockets that carry tracks; without tracks, the first.
     fn is_up(&self) -> bool {
         let mut carrying = self.sockets.iter().flatten().filter(|leg| leg.carries);
         match carrying.next() {

@@ -134,7 +134,8 @@ impl ConnectionShared {
         }
     }
 
-    /// Applies a discovered local candidate, or leaves that to the application (row G3).
+    // Row G3.
+    /// Applies a discovered local candidate, or leaves that to the application.
     pub(super) fn local_candidate(&self, now: Instant, candidate: &Candidate) {
         let mut state = self.lock();
         if state.over().is_some() {

@@ -43,7 +43,8 @@ pub(crate) struct ConnectionState {
     pub(crate) media_dropped: u64,
     /// Keeps the port open; given up when the connection is closed, whoever still has handles.
     pub(crate) socket: Option<RTCSocket>,
-    /// What is received, and what is sent (row C7).
+    // Row C7.
+    /// What is received, and what is sent.
     pub(crate) receive_restrictions: RTCRestrictions,
     pub(crate) send_restrictions: RTCRestrictions,
     /// Those of further sockets.

@@ -59,7 +59,8 @@ pub struct RTCIceCandidateDescription {
     pub username_frag: Option<String>,
 }
 
-/// Why a description is not a candidate of the engine. Never an error (rows G21, G22).
+// Rows G21, G22.
+/// Why a description is not a candidate of the engine. Never an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Skip {
     /// The address is an mDNS name; once it is known, use `to_engine_at`.

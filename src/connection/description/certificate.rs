@@ -1,4 +1,6 @@
-//! RTCCertificate: the identity of a socket (rows B41, G39).
+//! RTCCertificate: the identity of a socket.
+
+// Rows B41, G39.
 
 use super::fingerprint::{CertificateFingerprint, fingerprints};
 use crate::engine::certificate::{Certificate, HashAlgorithm};
@@ -37,7 +39,8 @@ impl RTCCertificate {
         })
     }
 
-    /// Its fingerprints by sha-512 to sha-1, the strongest first (rows A55, A56, G19).
+    // Rows A55, A56, G19.
+    /// Its fingerprints by sha-512 to sha-1, the strongest first.
     pub fn fingerprint(&self) -> CertificateFingerprint {
         fingerprints(self.certificate.der(), HashAlgorithm::ALL).unwrap_or_default()
     }

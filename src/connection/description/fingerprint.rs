@@ -270,7 +270,8 @@ impl<'de> Visitor<'de> for Forms {
     }
 }
 
-/// The fingerprints of a certificate, the strongest first (rows A53 to A56).
+// Rows A53 to A56.
+/// The fingerprints of a certificate, the strongest first.
 pub(crate) fn fingerprints(
     der: &[u8],
     algorithms: &[HashAlgorithm],

@@ -1,4 +1,7 @@
-//! What a connection is willing to send and to receive (rows B6, B7, B22 to B27, C7).
+//! What a connection is willing to send and to receive.
+
+// Rows B6, B7, B22 to B27, C7.
+
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -10,12 +13,13 @@ use crate::media::{Kind, RTCCodec, RTCMediaAttributes, RTCTrackDescription};
 
 crate::json::wire_object! {
 "options: an object with codecs, required and optional", RawRestrictions:
-/// 002's `RTCConnectionOptionsDictionary`: limits on the tracks of one direction. The default
+// Rows G39, B26.
+/// July's `RTCConnectionOptionsDictionary`: limits on the tracks of one direction. The default
 /// limits nothing.
 ///
-/// JSON: `{"codecs":[..],"required":{"video":{..}},"optional":{"video":{..}}}`; the limits may
-/// also be an array of such objects, or of objects with a `kind` (row G39), and `maxWidth`,
-/// `maxWdith` and `maxHeight` are read (row B26).
+/// JSON: `{"codecs":[..],"required":{"video":{..}},"optional":{"video":{..}}}`; the limits may also
+/// be an array of such objects, or of objects with a `kind`, and `maxWidth`, `maxWdith` and
+/// `maxHeight` are read.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[serde(default)]
 #[doc(alias = "RTCConnectionOptionsDictionary")]
@@ -142,10 +146,11 @@ impl RTCRestrictions {
         vec![limits]
     }
 
+    // Row B24.
     /// A description cut down to the codecs that are allowed.
     ///
-    /// `NotSupported` when nothing is left, or when it declares more than is required (row B24:
-    /// an error, no silent failure).
+    /// `NotSupported` when nothing is left, or when it declares more than is required (an error, no
+    /// silent failure).
     pub(crate) fn admit(
         &self,
         mut description: RTCTrackDescription,

@@ -1,5 +1,7 @@
-//! Roles and policies of a connection. The drafts define none of them (conformance rows G1, G3,
-//! G18, G35); each default is the safe choice.
+//! Roles and policies of a connection. The drafts define none of them; each default is the safe
+//! choice.
+
+// Rows G1, G3, G18, G35.
 
 use serde::{Deserialize, Serialize};
 

@@ -36,8 +36,8 @@ pub struct RTCConnectionSide {
     /// The RTCP CNAME of this side's streams, if it is signalled; at most 255 bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cname: Option<String>,
-    /// The socket that this is a side of, where a connection has several; None: the first (row
-    /// C4).
+    // Row C4.
+    /// The socket that this is a side of, where a connection has several; None: the first.
     #[serde(rename = "socket-id", skip_serializing_if = "Option::is_none")]
     pub socket_id: Option<String>,
     /// What this side takes over data channels. `None`: messages of up to 256 KiB.
@@ -47,7 +47,8 @@ pub struct RTCConnectionSide {
 
 crate::json::wire_object! {
 "an object with port and maxMessageSize", RawSctp:
-/// What one side takes over data channels (row G40).
+// Row G40.
+/// What one side takes over data channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct RTCSctpConnectionInfo {

@@ -1,11 +1,14 @@
-//! The connection's states and the reasons for leaving them (conformance row G14).
+//! The connection's states and the reasons for leaving them.
+
+// Row G14.
 
 use serde::Serialize;
 
 use crate::engine::ice::IceState;
 use crate::engine::{EngineState, SecureState};
 
-/// The state of a connection (row G14).
+// Row G14.
+/// The state of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -22,7 +25,8 @@ pub enum RTCConnectionState {
     Closed,
 }
 
-/// The state of ICE, for diagnosis (row G13; RFC 8445).
+// Row G13.
+/// The state of ICE, for diagnosis (RFC 8445).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -41,7 +45,8 @@ pub enum RTCIceState {
     Closed,
 }
 
-/// The state of DTLS, for diagnosis (row G13).
+// Row G13.
+/// The state of DTLS, for diagnosis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]

@@ -46,7 +46,8 @@ impl Receiving {
         ids.map(String::as_str).collect()
     }
 
-    /// Rows A112 and A113 for streams that a connected track joined or left; `before` are those
+    // Rows A112, A113.
+    /// The events of streams that a connected track joined or left; `before` are those
     /// that were connected.
     pub(crate) fn announce_moves(&self, before: &[MediaStream]) {
         let connected = self.connected_ids();
@@ -77,7 +78,8 @@ impl Receiving {
             .is_some_and(|receiving| receiving.connected)
     }
 
-    /// Row G34: the stream's event comes before the track's.
+    // Row G34.
+    /// The stream's event comes before the track's.
     pub(crate) fn connected(&mut self, id: ReceiverId) {
         for stream in self.streams_of(id) {
             if !self.is_stream_connected(stream) {

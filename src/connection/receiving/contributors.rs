@@ -1,4 +1,7 @@
-//! The contributing sources of a received track (rows B54, G38; RFC 3550 section 5.1, RFC 6465).
+//! The contributing sources of a received track (RFC 3550 section 5.1, RFC 6465).
+
+// Rows B54, G38.
+
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::time::{Duration, Instant};

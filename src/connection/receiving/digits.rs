@@ -1,4 +1,6 @@
-//! The digits that come in the packets of a received track (rows A89, A104).
+//! The digits that come in the packets of a received track.
+
+// Rows A89, A104.
 
 use std::time::Instant;
 
@@ -6,7 +8,8 @@ use crate::dtmf::{DTMFMediaStreamTrack, IncomingEvent, Receiver};
 use crate::media::{CodecId, RTCTrackDescription, first_supported};
 use crate::rtp::RtpPacket;
 
-/// The digits in the packets of a track (rows A89, A104).
+// Rows A89, A104.
+/// The digits in the packets of a track.
 pub(crate) struct ReceivingDigits {
     receiver: Receiver,
     pub(crate) track: DTMFMediaStreamTrack,

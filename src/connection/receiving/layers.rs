@@ -1,5 +1,7 @@
-//! Several encodings of one received track (row G43). The first is the track itself; each further one
-//! is a receiver of its own, reached by `MediaStreamTrack::encoding`.
+//! Several encodings of one received track. The first is the track itself; each further one is a
+//! receiver of its own, reached by `MediaStreamTrack::encoding`.
+
+// Row G43.
 
 use std::collections::BTreeSet;
 use std::sync::Weak;

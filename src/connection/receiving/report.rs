@@ -1,4 +1,6 @@
-//! The statistics of streams and tracks as events (rows B18, B55, G38), for whoever asks for them.
+//! The statistics of streams and tracks as events, for whoever asks for them.
+
+// Rows B18, B55, G38.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +14,10 @@ use crate::media::track::MediaStreamTrack;
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
 impl RTCConnection {
-    /// What happens to this connection's streams and tracks from now on (rows C12, C13). With
-    /// `reports`, the statistics of each come as well, at that interval (at least 100 ms). Asking
-    /// again ends the events asked for before.
+    // Rows C12, C13.
+    /// What happens to this connection's streams and tracks from now on. With `reports`, the
+    /// statistics of each come as well, at that interval (at least 100 ms). Asking again ends the
+    /// events asked for before.
     ///
     /// # Errors
     ///

@@ -1,5 +1,7 @@
-//! The events of 002 that are for whoever asks for them (rows B16 to B18, B52 to B55, C12, C13):
-//! what happens to all streams and tracks of a connection, in one place.
+//! The events of July that are for whoever asks for them: what happens to all streams and tracks of
+//! a connection, in one place.
+
+// Rows B16 to B18, B52 to B55, C12, C13.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,33 +20,40 @@ const MAX_WAITING: usize = 1_024;
 /// Reports that wait; further ones are left out until some are read.
 const MAX_REPORTS: usize = 128;
 
-/// What happens to a stream or a track of a connection. [`name`](Self::name) gives 002's name.
+/// What happens to a stream or a track of a connection. [`name`](Self::name) gives July's name.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum RTCStreamEvent {
-    /// RTP of the first of the tracks of a received stream has come (row B16).
+    // Row B16.
+    /// RTP of the first of the tracks of a received stream has come.
     StreamConnected(MediaStream),
-    /// BYE or silence of the last of its tracks (row B17).
+    // Row B17.
+    /// BYE or silence of the last of its tracks.
     StreamDisconnected(MediaStream),
-    /// The statistics of a stream, sent or received (rows B18, G38).
+    // Rows B18, G38.
+    /// The statistics of a stream, sent or received.
     StreamReport {
         /// The stream.
         stream: MediaStream,
         /// Its tracks.
         report: RTCMediaReport,
     },
-    /// RTP of a received track has come (row B52).
+    // Row B52.
+    /// RTP of a received track has come.
     TrackConnected(MediaStreamTrack),
-    /// BYE or silence (row B53).
+    // Row B53.
+    /// BYE or silence.
     TrackDisconnected(MediaStreamTrack),
-    /// The contributing sources of a received track have changed (row B54).
+    // Row B54.
+    /// The contributing sources of a received track have changed.
     TrackContributors {
         /// The track.
         track: MediaStreamTrack,
         /// Those heard in the last ten seconds.
         contributors: Vec<RTCContributor>,
     },
-    /// The statistics of a track, sent or received (rows B55, G38).
+    // Rows B55, G38.
+    /// The statistics of a track, sent or received.
     TrackReport {
         /// The track.
         track: MediaStreamTrack,
@@ -65,7 +74,7 @@ pub struct RTCMediaReport {
 }
 
 impl RTCStreamEvent {
-    /// 002's name of the event.
+    /// July's name of the event.
     pub fn name(&self) -> &'static str {
         match self {
             Self::StreamConnected(_) => "streamconnected",

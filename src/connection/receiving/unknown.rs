@@ -1,4 +1,6 @@
-//! The `unknowntrack` event (rows A38 to A41, G16).
+//! The `unknowntrack` event.
+
+// Rows A38 to A41, G16.
 
 use bytes::Bytes;
 

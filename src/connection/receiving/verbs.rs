@@ -18,21 +18,22 @@ use crate::media::stream::MediaStream;
 use crate::media::track::{MediaOrigin, MediaStreamTrack};
 use crate::rtp::ReceiverId;
 impl RTCConnection {
-    /// Readies reception of a track that the peer described (rows A28, A37, A78, G11), and gives
-    /// the track that its media will come from.
+    // Rows A28, A37, A78, G11, G16, A89, A79.
+    /// Readies reception of a track that the peer described, and gives the track that its media
+    /// will come from.
     ///
     /// An `AddStream` event follows for each `msid` that no other receiving track has. The same
     /// `ssrc` and kind again updates the track. Packets that came before the description are not
-    /// lost: up to 256 of each source are kept (row G16).
+    /// lost: up to 256 of each source are kept.
     ///
-    /// Where the codecs hold `dtmf`, the streams get a track of kind `dtmf` as well (row A89), see
+    /// Where the codecs hold `dtmf`, the streams get a track of kind `dtmf` as well, see
     /// [`MediaStream::dtmf_tracks`] and [`dtmf_track`](Self::dtmf_track); the packets of digits are
     /// left out of the audio.
     ///
     /// # Errors
     ///
-    /// `UnsupportedCodec` when none of the codecs is supported (row A79); `InvalidParameters` for a
-    /// malformed description or one that contradicts another; `Closed`.
+    /// `UnsupportedCodec` when none of the codecs is supported; `InvalidParameters` for a malformed
+    /// description or one that contradicts another; `Closed`.
     #[doc(alias = "receiveTrack")]
     pub fn receive_track(&self, description: RTCTrackDescription) -> Result<MediaStreamTrack> {
         description.validate()?;
@@ -111,8 +112,9 @@ impl RTCConnection {
         })
     }
 
-    /// The digits that come in the packets of a received track; `None` when its description has
-    /// no codec for them (rows A89, G23).
+    // Rows A89, G23.
+    /// The digits that come in the packets of a received track; `None` when its description has no
+    /// codec for them.
     pub fn dtmf_track(&self, track: &MediaStreamTrack) -> Option<DTMFMediaStreamTrack> {
         let state = self.shared().lock();
         let mut tracks = state.receiving.tracks.values();
@@ -120,7 +122,8 @@ impl RTCConnection {
         Some(receiving.digits.as_ref()?.track.clone())
     }
 
-    /// Rows A37 and G15: one event per stream id that is new.
+    // Rows A37 and G15.
+    /// One event per stream id that is new.
     fn join_streams(
         &self,
         state: &mut ConnectionState,
@@ -155,8 +158,8 @@ impl RTCConnection {
         }
     }
 
-    /// Stops receiving the track with this SSRC (row G11); its handle ends. False when there is
-    /// none.
+    // Row G11.
+    /// Stops receiving the track with this SSRC; its handle ends. False when there is none.
     ///
     /// # Errors
     ///
@@ -181,7 +184,8 @@ impl RTCConnection {
         })
     }
 
-    /// The sources that a mixer has put into a received track, in the last ten seconds (row G38).
+    // Row G38.
+    /// The sources that a mixer has put into a received track, in the last ten seconds.
     pub fn contributors(&self, track: &MediaStreamTrack) -> Vec<RTCContributor> {
         let own = self.shared().lock().receiving.contributors_of(track);
         let legs = self.legs().into_iter();
@@ -191,7 +195,8 @@ impl RTCConnection {
         })
     }
 
-    /// The streams that are received (row A30).
+    // Row A30.
+    /// The streams that are received.
     #[doc(alias = "getReceivingStreams")]
     pub fn receiving_streams(&self) -> Vec<MediaStream> {
         let mut streams = self.shared().lock().receiving.streams();

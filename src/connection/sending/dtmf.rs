@@ -1,4 +1,6 @@
-//! Digits on a connection: which audio track carries them (row G23), and when they are sent.
+//! Digits on a connection: which audio track carries them, and when they are sent.
+
+// Row G23.
 
 use std::time::Instant;
 
@@ -13,7 +15,8 @@ use crate::media::track::MediaStreamTrack;
 use crate::trace;
 
 impl ConnectionShared {
-    /// Row G23: the audio track of the stream carries the digits, or else the connection's first.
+    // Row G23.
+    /// The audio track of the stream carries the digits, or else the connection's first.
     pub(crate) fn send_digits(&self, stream: &MediaStream, track: &MediaStreamTrack) -> Result<()> {
         let key = self.open(|state| {
             if state.key_of(track).is_some() {

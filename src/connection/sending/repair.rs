@@ -1,4 +1,6 @@
-//! Packets of a sending track that are sent again or twice (rows G43, 4588).
+//! Packets of a sending track that are sent again or twice (RFC 4588).
+
+// Row G43.
 
 use std::time::Instant;
 

@@ -1,5 +1,7 @@
-//! Several encodings of one sent track (row G43). The first is the track itself; each further one is
-//! a sender of its own, reached by `MediaStreamTrack::encoding`.
+//! Several encodings of one sent track. The first is the track itself; each further one is a sender
+//! of its own, reached by `MediaStreamTrack::encoding`.
+
+// Row G43.
 
 use std::time::Instant;
 

@@ -13,22 +13,23 @@ use crate::media::track::MediaStreamTrack;
 use crate::media::{Kind, RTCTrackFilter, default_codecs};
 
 impl RTCConnection {
-    /// Adds a stream to send (rows A9, A23). Its tracks go out as soon as the connection is
-    /// connected, also those added to the stream later (row G44). Adding a stream again does
-    /// nothing.
+    // Rows A9, A23, G44, G23.
+    /// Adds a stream to send. Its tracks go out as soon as the connection is connected, also those
+    /// added to the stream later. Adding a stream again does nothing.
     ///
     /// # Errors
     ///
     /// `Closed`; `InvalidParameters` when the stream holds a remote track; `InvalidState` when it
     /// holds a track of digits and there is no audio track that could carry them, neither in the
-    /// stream nor on the connection (row G23).
+    /// stream nor on the connection.
     #[doc(alias = "addStream")]
     pub fn add_stream(&self, stream: &MediaStream) -> Result<()> {
         self.add_stream_with(stream, None)
     }
 
+    // Row A24.
     /// Like [`add_stream`](Self::add_stream). `autostart` false: each track waits for
-    /// [`RTCTrack::start`]; `None` is the default, true (row A24).
+    /// [`RTCTrack::start`]; `None` is the default, true.
     ///
     /// # Errors
     ///
@@ -82,8 +83,9 @@ impl RTCConnection {
         Ok(())
     }
 
-    /// Removes a stream and stops sending it; the peer gets a BYE for each of its tracks (rows
-    /// A25, G9). False when it was not sent.
+    // Rows A25, G9.
+    /// Removes a stream and stops sending it; the peer gets a BYE for each of its tracks. False
+    /// when it was not sent.
     ///
     /// # Errors
     ///
@@ -105,9 +107,10 @@ impl RTCConnection {
         Ok(removed | self.remove_from_legs(stream)?)
     }
 
-    /// The RTCTrack of a sending track; `None` when this connection does not send it (rows A26,
-    /// G10). A track of digits has no RTCTrack of its own: what is given is that of the audio track
-    /// which carries them (row G23), except that `remove` removes the digits alone.
+    // Rows A26, G10, G23.
+    /// The RTCTrack of a sending track; `None` when this connection does not send it. A track of
+    /// digits has no RTCTrack of its own: what is given is that of the audio track which carries
+    /// them, except that `remove` removes the digits alone.
     pub fn track(&self, track: &MediaStreamTrack) -> Option<RTCTrack> {
         let of_legs = || self.legs().iter().find_map(|leg| leg.track_here(track));
         self.track_here(track).or_else(of_legs)
@@ -122,13 +125,15 @@ impl RTCConnection {
         Some(shared.rtc_track(key, track.clone()))
     }
 
-    /// The RTCTracks of all sending tracks, in the order they were added (row A27).
+    // Row A27.
+    /// The RTCTracks of all sending tracks, in the order they were added.
     pub fn tracks(&self) -> Vec<RTCTrack> {
         self.tracks_matching(&RTCTrackFilter::default())
     }
 
-    /// The RTCTracks that pass the filter (rows A27, A67, A68). Tracks of digits are left out
-    /// unless the filter asks for kind `dtmf` (row G23).
+    // Rows A27, A67, A68, G23.
+    /// The RTCTracks that pass the filter. Tracks of digits are left out unless the filter asks for
+    /// kind `dtmf`.
     pub fn tracks_matching(&self, filter: &RTCTrackFilter) -> Vec<RTCTrack> {
         let shared = self.shared();
         let mut found: Vec<(u32, MediaStreamTrack)> = {
@@ -160,7 +165,8 @@ impl RTCConnection {
             .collect()
     }
 
-    /// The streams that are sent (row A29).
+    // Row A29.
+    /// The streams that are sent.
     #[doc(alias = "getSendingStreams")]
     pub fn sending_streams(&self) -> Vec<MediaStream> {
         let mut streams: Vec<MediaStream> = {

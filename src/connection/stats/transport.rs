@@ -58,7 +58,8 @@ pub struct RTCMemoryStats {
     pub packets_dropped: u64,
 }
 
-/// The data channels of a connection together (row G40).
+// Row G40.
+/// The data channels of a connection together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]

@@ -238,7 +238,8 @@ impl Media {
         }
     }
 
-    /// A source that nobody declared, once for each (conformance row A38).
+    // Row A38.
+    /// A source that nobody declared, once for each.
     pub(crate) fn poll_unknown(&mut self) -> Option<RtpPacket> {
         self.unknown.poll_news().cloned()
     }

@@ -30,7 +30,8 @@ impl Media {
         self.srtp.as_ref()?.next_sequence(ssrc)
     }
 
-    /// Sends BYE for the SSRC and forgets it (conformance row G9); false when it is not known.
+    // Row G9.
+    /// Sends BYE for the SSRC and forgets it; false when it is not known.
     pub(crate) fn remove_sender(&mut self, ssrc: u32) -> bool {
         let Some(sender) = self.senders.remove(&ssrc) else {
             return false;
@@ -49,7 +50,8 @@ impl Media {
         }
     }
 
-    /// Pauses an SSRC: no BYE, it may go on (conformance row G9).
+    // Row G9.
+    /// Pauses an SSRC: no BYE, it may go on.
     pub(crate) fn stop_sender(&mut self, ssrc: u32) {
         self.rtp.stop_sender(ssrc);
         if let Some(rtx) = self.rtx_ssrc(ssrc) {

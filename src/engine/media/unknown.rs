@@ -1,8 +1,10 @@
-//! Sources that nobody declared (conformance rows A38, A39, G16): each is announced once, and some
-//! of its packets wait for a `receive_track` that may follow.
+//! Sources that nobody declared: each is announced once, and some of its packets wait for a
+//! `receive_track` that may follow.
 //!
 //! Everything a peer can make grow is bounded, and a source that floods takes nothing from the
 //! others: it has a bound of its own, and when all is full the one that holds most gives way.
+
+// Rows A38, A39, G16.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
-//! Digits in the packets of an audio track (rows A102, G23): same SSRC, one line of sequence
-//! numbers, a payload type of their own.
+//! Digits in the packets of an audio track: same SSRC, one line of sequence numbers, a payload type
+//! of their own.
+
+// Rows A102, G23.
 
 use std::time::Instant;
 

@@ -1,4 +1,6 @@
-//! The encodings of a sending track (row G43).
+//! The encodings of a sending track.
+
+// Row G43.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +22,9 @@ impl RTCTrack {
         self.with(|track| track.description().encodings)
     }
 
-    /// Sends several encodings of the track, each with an SSRC of its own (row G43). The first is
-    /// what is written to the track itself; the others are what is written to
+    // Row G43.
+    /// Sends several encodings of the track, each with an SSRC of its own. The first is what is
+    /// written to the track itself; the others are what is written to
     /// [`MediaStreamTrack::encoding`](crate::MediaStreamTrack::encoding) with their `rid`. Signal
     /// the description again afterwards.
     ///

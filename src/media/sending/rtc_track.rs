@@ -1,4 +1,6 @@
-//! RTCTrack: how one track is sent on one connection (rows A69 to A76).
+//! RTCTrack: how one track is sent on one connection.
+
+// Rows A69 to A76.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,12 +14,13 @@ use crate::media::{Kind, RTCCodec, RTCMediaAttributes, RTCRtpEncoding, RTCTrackD
 const MAX_EXT_HEADERS: usize = 4;
 const MAX_EXT_BYTES: usize = 255;
 
+// Row G25.
 /// The sending side of a track on one connection. Cloning gives another handle to the same.
 ///
 /// Obtained from [`RTCConnection::track`](crate::RTCConnection::track) and
 /// [`RTCConnection::tracks`](crate::RTCConnection::tracks). What is set here takes effect with the
 /// next packet, without any hidden negotiation: signal [`description`](Self::description) to the
-/// peer again (row G25).
+/// peer again.
 #[derive(Clone)]
 pub struct RTCTrack {
     pub(crate) owner: Arc<dyn SendingOwner>,
@@ -87,8 +90,9 @@ impl RTCTrack {
         self.with(|track| track.ssrc)
     }
 
-    /// Has the track go on as this source (row G24), for peers that agreed on it beforehand. The
-    /// one it was ends with BYE if it was heard; signal the description again.
+    // Row G24.
+    /// Has the track go on as this source, for peers that agreed on it beforehand. The one it was
+    /// ends with BYE if it was heard; signal the description again.
     ///
     /// # Errors
     ///
@@ -122,7 +126,8 @@ impl RTCTrack {
         Ok(())
     }
 
-    /// The codecs; the first supported one is used (row A72).
+    // Row A72.
+    /// The codecs; the first supported one is used.
     ///
     /// # Errors
     ///
@@ -132,9 +137,10 @@ impl RTCTrack {
         self.with(|track| track.codecs.clone())
     }
 
-    /// Replaces the codecs, also while sending (row G25). SSRC and sequence numbers go on, and the
-    /// source is asked for a key frame. Audio is sent with redundancy while [`RTCCodec::red`] comes
-    /// before its codec.
+    // Row G25.
+    /// Replaces the codecs, also while sending. SSRC and sequence numbers go on, and the source is
+    /// asked for a key frame. Audio is sent with redundancy while [`RTCCodec::red`] comes before
+    /// its codec.
     ///
     /// # Errors
     ///
@@ -220,7 +226,8 @@ impl RTCTrack {
         Ok(())
     }
 
-    /// A snapshot for signalling (row A73).
+    // Row A73.
+    /// A snapshot for signalling.
     ///
     /// # Errors
     ///
@@ -231,7 +238,8 @@ impl RTCTrack {
         self.with(|track| track.description())
     }
 
-    /// Sends now if connected, else as soon as connected (row A74). Idempotent.
+    // Row A74.
+    /// Sends now if connected, else as soon as connected. Idempotent.
     ///
     /// # Errors
     ///
@@ -245,7 +253,8 @@ impl RTCTrack {
         Ok(())
     }
 
-    /// Stops sending. No BYE; `start` goes on with the same SSRC (rows A75, G9).
+    // Rows A75, G9.
+    /// Stops sending. No BYE; `start` goes on with the same SSRC.
     ///
     /// # Errors
     ///
@@ -269,9 +278,9 @@ impl RTCTrack {
         self.with(|track| track.started)
     }
 
-    /// Removes the track from the connection, with BYE; the stream it came from is unchanged
-    /// (row A76). What it was can be read still; every later call that would change it is
-    /// [`Misuse::TrackRemoved`].
+    // Row A76.
+    /// Removes the track from the connection, with BYE; the stream it came from is unchanged. What
+    /// it was can be read still; every later call that would change it is [`Misuse::TrackRemoved`].
     ///
     /// # Errors
     ///

@@ -14,7 +14,7 @@ impl Outbox {
         self.forward = Forward::default();
     }
 
-    /// Moves on what the peer must be told to forget (C1 to C5).
+    /// Moves on what the peer must be told to forget (RFC 3758 section 3.5, rules C1 to C5).
     pub(super) fn forward(&mut self) {
         let first = self.sacked.advance(self.first_tsn);
         let forward = &mut self.forward;
