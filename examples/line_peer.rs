@@ -303,10 +303,9 @@ fn codecs(audio: &Value) -> Result<Vec<RTCCodec>> {
             .as_u64()
             .map(u32::try_from)
             .transpose()?;
-        codecs.push(RTCCodec {
-            clock_rate,
-            ..RTCCodec::dtmf(payload_type(digits)?.unwrap_or(DIGITS))
-        });
+        let mut codec = RTCCodec::dtmf(payload_type(digits)?.unwrap_or(DIGITS));
+        codec.clock_rate = clock_rate;
+        codecs.push(codec);
     }
     Ok(codecs)
 }

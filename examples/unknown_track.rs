@@ -33,10 +33,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 fn options() -> RTCConnectionOptions {
     RTCConnectionOptions::default()
         .bind(SocketAddr::from(([127, 0, 0, 1], 0)))
-        .header_extensions([RTCHeaderExtension {
-            uri: MARK.into(),
-            id: MARK_ID,
-        }])
+        .header_extensions([RTCHeaderExtension::new(MARK, MARK_ID)])
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {

@@ -21,6 +21,7 @@ crate::json::wire_object! {
 /// absent on input is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
 pub struct RTCCapabilities {
     /// Audio codecs in order of preference, `dtmf` and `red` among them.
     pub audio_codecs: Vec<RTCCodec>,
@@ -44,6 +45,7 @@ crate::json::wire_object! {
 "a kind of RTCP feedback", RawFeedback:
 /// A kind of RTCP feedback, as in an SDP `rtcp-fb` line (RFC 4585 section 4.2).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct RTCRtcpFeedback {
     /// `type` in JSON: "nack", "ccm", ...
     #[serde(rename = "type")]
@@ -59,6 +61,7 @@ crate::json::wire_object! {
 /// An RTP header extension that a side understands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct RTCHeaderExtensionCapability {
     /// What it means.
     pub uri: String,
@@ -73,9 +76,32 @@ pub struct RTCHeaderExtensionCapability {
 }
 }
 
+impl RTCHeaderExtensionCapability {
+    /// An extension that is sent and received with any kind of track.
+    pub fn new(uri: impl Into<String>, preferred_id: u8) -> Self {
+        Self {
+            uri: uri.into(),
+            preferred_id,
+            kinds: Vec::new(),
+            direction: RTCDirection::SendRecv,
+        }
+    }
+}
+
+impl RTCRtcpFeedback {
+    /// Feedback of this type with this parameter, empty for none.
+    pub fn new(typ: impl Into<String>, parameter: impl Into<String>) -> Self {
+        Self {
+            typ: typ.into(),
+            parameter: parameter.into(),
+        }
+    }
+}
+
 /// Which ways something can go, seen from the side that says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum RTCDirection {
     /// Both; not written in JSON.
     #[default]
@@ -118,18 +144,13 @@ pub fn rtc_capabilities() -> RTCCapabilities {
         ]
         .into_iter()
         .map(|(uri, preferred_id, kinds)| RTCHeaderExtensionCapability {
-            uri: uri.into(),
-            preferred_id,
             kinds: kinds.to_vec(),
-            direction: RTCDirection::SendRecv,
+            ..RTCHeaderExtensionCapability::new(uri, preferred_id)
         })
         .collect(),
         rtcp_feedback: [("nack", ""), ("nack", "pli"), ("ccm", "fir")]
             .into_iter()
-            .map(|(typ, parameter)| RTCRtcpFeedback {
-                typ: typ.into(),
-                parameter: parameter.into(),
-            })
+            .map(|(typ, parameter)| RTCRtcpFeedback::new(typ, parameter))
             .collect(),
         fec_mechanisms: vec!["red".into()],
         max_encodings: u8::try_from(MAX_ENCODINGS).ok(),
@@ -164,6 +185,7 @@ fn codec(facts: &CodecFacts) -> RTCCodec {
 
 /// What two sides can do together with one kind of track.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Negotiated {
     /// The codecs both know, in the order of the local side, with the payload types of the
     /// remote side and those parameters that both can live with. Empty: nothing in common.

@@ -188,10 +188,7 @@ fn r_g03_connection() {
         );
         assert_eq!(closed.await, ortc::DisconnectReason::RemoteClosed);
 
-        let options = RTCSocketOptions {
-            bind: Some(([127, 0, 0, 1], 0).into()),
-            ..RTCSocketOptions::default()
-        };
+        let options = RTCSocketOptions::default().with_bind(([127, 0, 0, 1], 0).into());
         let (socket, mut events) = RTCSocket::with_servers([], options).unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
         while tokio::time::timeout(Duration::from_millis(20), events.next())

@@ -11,6 +11,7 @@ mod conformance {
     mod cases;
     mod docs;
     mod items;
+    mod surface;
     mod table;
     mod uses;
 

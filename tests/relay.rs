@@ -524,9 +524,10 @@ async fn g017_r_f4_servers_that_cannot_be_used_are_an_error_each_and_the_others_
             format!("turns:{at}?transport=udp"),
             format!("stuns:{at}"),
         ];
-        let with = |urls: &[String]| RTCIceServer {
-            urls: urls.to_vec(),
-            ..turn(at)
+        let with = |urls: &[String]| {
+            let mut server = turn(at);
+            server.urls = urls.to_vec();
+            server
         };
         let mut urls = unusable.to_vec();
         // Before, between and after, and more of them than there may be servers.

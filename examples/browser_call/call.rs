@@ -103,10 +103,7 @@ pub(crate) async fn answer(
     // Loopback as well: most callers are on this machine.
     let options = RTCConnectionOptions::default()
         .include_loopback(true)
-        .header_extensions(EXTENSIONS.map(|(uri, id)| RTCHeaderExtension {
-            uri: uri.into(),
-            id,
-        }));
+        .header_extensions(EXTENSIONS.map(|(uri, id)| RTCHeaderExtension::new(uri, id)));
     let (connection, mut events) = RTCConnection::new(options)?;
     let (signal, mut outgoing) = mpsc::channel(256);
     // The draft's example reads the credentials from `iceInfo` itself.

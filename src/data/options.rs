@@ -120,6 +120,7 @@ impl RTCDataChannelOptions {
 /// How urgent a data channel is (RFC 8831 section 6.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum RTCPriorityType {
     /// Below normal.
     VeryLow,
@@ -154,6 +155,7 @@ impl RTCPriorityType {
 /// The states of a data channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum RTCDataChannelState {
     /// Waits for the connection.
     Connecting,

@@ -30,6 +30,7 @@ crate::json::wire_object! {
 /// and `interToneGap` may be left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct DTMFTone {
     /// `0` to `9`, `*`, `#`, `A` to `D` in either case, and `,` for a pause of two seconds. Each
     /// character is one tone.

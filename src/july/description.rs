@@ -21,6 +21,7 @@ crate::json::wire_object! {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[serde(default)]
 #[doc(alias = "RTCMediaStreamDescriptionDictionary")]
+#[non_exhaustive]
 pub struct RTCMediaStreamDescription {
     /// The stream's identity, `msid` of its tracks in September.
     #[serde(rename = "stream-id", skip_serializing_if = "Option::is_none")]
@@ -38,6 +39,7 @@ crate::json::wire_object! {
 /// may be a number and `kind` a string.
 #[derive(Debug, Clone, PartialEq)]
 #[doc(alias = "RTCMediaStreamTrackDescriptionDictionary")]
+#[non_exhaustive]
 pub struct RTCMediaStreamTrackDescription {
     /// The track's identity.
     #[serde(

@@ -34,6 +34,7 @@ pub type RTCMediaStreamTrack = RTCTrack;
 // Rows B8, B46, B57.
 /// What [`RTCConnection::send_stream`] sends.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum RTCStreamSource {
     /// A stream with its tracks.
     Stream(MediaStream),

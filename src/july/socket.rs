@@ -25,6 +25,7 @@ const MAX_WAITING: usize = 1_024;
 /// How a socket is made.
 #[derive(Debug, Clone, Default)]
 #[doc(alias = "RTCSocketOptionsDictionary")]
+#[non_exhaustive]
 pub struct RTCSocketOptions {
     /// The fingerprints that the socket's certificate must have, if any are given; the
     /// description then announces these.
@@ -44,11 +45,32 @@ pub struct RTCSocketOptions {
     pub bind: Option<SocketAddr>,
 }
 
+impl RTCSocketOptions {
+    /// The same options with this address to bind.
+    pub fn with_bind(mut self, address: SocketAddr) -> Self {
+        self.bind = Some(address);
+        self
+    }
+
+    /// The same options for these kinds of track alone.
+    pub fn with_kinds(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
+        self.kind = kinds.into_iter().collect();
+        self
+    }
+
+    /// The same options with this certificate.
+    pub fn with_keys(mut self, keys: RTCCertificate) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+}
+
 // Rows B31, G39.
 /// What a socket is, for signalling.
 #[derive(Clone, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[doc(alias = "RTCSocketDescriptionDictionary")]
+#[non_exhaustive]
 pub struct RTCSocketDescription {
     /// The socket's identity within its process: its port.
     pub socket_id: String,

@@ -9,6 +9,7 @@ crate::json::wire_object! {
 /// All members are optional; unknown JSON members are ignored.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
 pub struct RTCMediaAttributes {
     /// Greatest width in pixels. `maxWidth` and `maxWdith` are accepted on input.
     #[serde(

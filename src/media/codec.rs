@@ -18,6 +18,7 @@ crate::json::wire_object! {
 /// its libraries `parameters`, an object, for `params`, and a `mimeType` for `name` and `kind`; as
 /// browsers list codecs, an `sdpFmtpLine` for `params`; unknown members are ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct RTCCodec {
     /// RTP payload type: 0 to 127 but not 64 to 95, which RTCP occupies (RFC 5761).
     #[doc(alias = "payload-id")]
@@ -63,6 +64,7 @@ pub struct RTCCodec {
 
 /// A format parameter of a codec, e.g. `packetization-mode` = `1`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RTCCodecParam {
     /// Name of the parameter.
     pub name: String,

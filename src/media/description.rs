@@ -18,6 +18,7 @@ crate::json::wire_object! {
 /// or empty are left out, unknown members are ignored.
 #[derive(Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct RTCTrackDescription {
     /// What the track carries.
     pub kind: Kind,

@@ -12,6 +12,7 @@ crate::json::wire_object! {
 /// One encoding of a simulcast track.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
 pub struct RTCRtpEncoding {
     /// Synchronisation source of this encoding.
     #[serde(
@@ -51,6 +52,14 @@ pub struct RTCRtpEncoding {
 pub(crate) const MAX_ENCODINGS: usize = 16;
 
 impl RTCRtpEncoding {
+    /// An encoding that is known by this RID.
+    pub fn new(rid: impl Into<String>) -> Self {
+        Self {
+            rid: Some(rid.into()),
+            ..Self::default()
+        }
+    }
+
     /// What `MediaStreamTrack::encoding` knows a received one by: its RID, else its SSRC.
     pub(crate) fn label(&self) -> String {
         match (&self.rid, self.ssrc) {
@@ -93,6 +102,7 @@ impl RTCRtpEncoding {
 /// Retransmission parameters (RFC 4588).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
 pub struct RTCRtxParameters {
     /// Synchronisation source of the retransmissions.
     #[serde(
@@ -106,6 +116,7 @@ pub struct RTCRtxParameters {
 /// Forward error correction parameters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
 pub struct RTCFecParameters {
     /// Synchronisation source of the repair packets; None where they are part of the media.
     #[serde(
@@ -122,6 +133,7 @@ pub struct RTCFecParameters {
 /// RTCP parameters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
 pub struct RTCRtcpParameters {
     /// Synchronisation source used in reports.
     #[serde(

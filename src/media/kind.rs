@@ -8,6 +8,7 @@ use crate::{Error, Result};
 /// What a track, or a codec, carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Kind {
     /// Sound.
     Audio,

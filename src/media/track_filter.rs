@@ -7,6 +7,7 @@ use super::Kind;
 /// Selects tracks; members that are None match every track.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
+#[non_exhaustive]
 pub struct RTCTrackFilter {
     /// Id of the stream the track must belong to.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -26,11 +26,22 @@ pub(crate) const TRANSPORT_CC: &str =
 
 /// A header extension and the identifier it has on the wire (RFC 8285).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct RTCHeaderExtension {
     /// What the extension means.
     pub uri: String,
     /// Identifier, 1 to 255. One above 14 costs the two-byte form.
     pub id: u8,
+}
+
+impl RTCHeaderExtension {
+    /// The extension that has this meaning, under this identifier.
+    pub fn new(uri: impl Into<String>, id: u8) -> Self {
+        Self {
+            uri: uri.into(),
+            id,
+        }
+    }
 }
 
 /// The header extensions of a connection, each with its identifier.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 /// An ICE server that gave no candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IceServerError {
     /// The server's URL as configured.
     pub url: String,

@@ -442,16 +442,12 @@ async fn captures_of_sipp_decode_to_their_digits() {
             let source = stream.add_track(&MediaStreamTrack::audio());
             a.connection.add_stream(&stream).unwrap();
             let sending = a.connection.track(&source).unwrap();
-            let media = RTCCodec {
-                payload_type: 101,
-                ..RTCCodec::ulaw()
-            };
+            let mut media = RTCCodec::ulaw();
+            media.payload_type = 101;
             sending.set_codecs(vec![media]).unwrap();
             let mut description = sending.description().unwrap();
-            let digits = RTCCodec {
-                clock_rate: Some(8_000),
-                ..RTCCodec::dtmf(101)
-            };
+            let mut digits = RTCCodec::dtmf(101);
+            digits.clock_rate = Some(8_000);
             description.codecs = vec![RTCCodec::ulaw(), digits];
             let heard = b.connection.receive_track(description).unwrap();
             let heard = b.connection.dtmf_track(&heard).unwrap();

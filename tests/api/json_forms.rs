@@ -265,9 +265,10 @@ const LINE: &str = "candidate:842163049 1 udp 1677729535 203.0.113.9 46154 typ s
 #[test]
 fn g007_a_candidate_as_browsers_signal_it_is_read() {
     let expected = RTCIceCandidateDescription::parse_candidate_line(LINE).unwrap();
-    let with = |ufrag: Option<&str>| RTCIceCandidateDescription {
-        username_frag: ufrag.map(str::to_owned),
-        ..expected.clone()
+    let with = |ufrag: Option<&str>| {
+        let mut candidate = expected.clone();
+        candidate.username_frag = ufrag.map(str::to_owned);
+        candidate
     };
     let ufrag = json!("Kx3a");
     let line = format!("{LINE} ufrag Kx3a");

@@ -15,10 +15,7 @@ use ortc::{
 };
 
 fn socket_options() -> RTCSocketOptions {
-    RTCSocketOptions {
-        bind: Some(([127, 0, 0, 1], 0).into()),
-        ..RTCSocketOptions::default()
-    }
+    RTCSocketOptions::default().with_bind(([127, 0, 0, 1], 0).into())
 }
 
 fn socket(options: RTCSocketOptions) -> (RTCSocket, RTCSocketEvents) {
@@ -121,10 +118,7 @@ async fn b030_c003_remote_candidates_of_the_socket_reach_the_connection_they_are
 async fn b031_b043_b062_g039_what_a_socket_says_of_itself() {
     run(async {
         let certificate = RTCCertificate::generate().unwrap();
-        let (socket, mut events) = socket(RTCSocketOptions {
-            keys: Some(certificate.clone()),
-            ..socket_options()
-        });
+        let (socket, mut events) = socket(socket_options().with_keys(certificate.clone()));
         while next(&mut events).await.name() != "candidatesdone" {}
         let description = socket.description();
         let (connection, _events) = RTCConnection::new(on(&socket)).unwrap();
@@ -169,23 +163,16 @@ async fn b031_b043_b062_g039_what_a_socket_says_of_itself() {
 #[tokio::test]
 async fn b038_b039_b041_c016_g021_mux_keys_and_fingerprints() {
     run(async {
-        let mux = RTCSocketOptions {
-            mux: Some(false),
-            ..socket_options()
-        };
+        let mut mux = socket_options();
+        mux.mux = Some(false);
         assert_eq!(refused(mux), ErrorName::NotSupported);
-        let relays = RTCSocketOptions {
-            relay_only: true,
-            ..socket_options()
-        };
+        let mut relays = socket_options();
+        relays.relay_only = true;
         assert_eq!(refused(relays), ErrorName::InvalidParameters);
         let certificate = RTCCertificate::generate().unwrap();
-        let own = RTCSocketOptions {
-            mux: Some(true),
-            keys: Some(certificate.clone()),
-            fingerprints: Some(certificate.fingerprint()),
-            ..socket_options()
-        };
+        let mut own = socket_options().with_keys(certificate.clone());
+        own.mux = Some(true);
+        own.fingerprints = Some(certificate.fingerprint());
         let (socket, _events) = socket(own.clone());
         // On demand: what the options list.
         assert_eq!(socket.description().fingerprints, certificate.fingerprint());
@@ -198,10 +185,8 @@ async fn b038_b039_b041_c016_g021_mux_keys_and_fingerprints() {
                 .all(|one| wanted.iter().any(|other| other == one))
         );
         for keys in [None, Some(RTCCertificate::generate().unwrap())] {
-            let other = RTCSocketOptions {
-                keys,
-                ..own.clone()
-            };
+            let mut other = own.clone();
+            other.keys = keys;
             assert_eq!(refused(other), ErrorName::InvalidParameters);
         }
         // The same for a connection that makes its socket itself.
@@ -222,10 +207,7 @@ async fn b038_b039_b041_c016_g021_mux_keys_and_fingerprints() {
 #[tokio::test]
 async fn b040_c018_a_socket_for_one_kind() {
     run(async {
-        let (socket, _events) = socket(RTCSocketOptions {
-            kind: vec![Kind::Audio, Kind::Dtmf],
-            ..socket_options()
-        });
+        let (socket, _events) = socket(socket_options().with_kinds([Kind::Audio, Kind::Dtmf]));
         let (connection, _events) = RTCConnection::new(on(&socket)).unwrap();
         let stream = MediaStream::new();
         stream.add_track(&MediaStreamTrack::audio());

@@ -323,12 +323,7 @@ async fn b018_b055_c013_g038_reports_at_an_interval() {
 #[tokio::test]
 async fn b054_c013_g038_contributors_and_their_levels() {
     run(async {
-        let extension = || {
-            loopback().header_extensions([RTCHeaderExtension {
-                uri: CSRC_LEVELS.into(),
-                id: 5,
-            }])
-        };
+        let extension = || loopback().header_extensions([RTCHeaderExtension::new(CSRC_LEVELS, 5)]);
         let (a, b) = connected_pair_with(extension(), extension()).await;
         let (source, track, received) = send_track(&a.connection, &b.connection, Kind::Audio);
         let mut events = b.connection.stream_events(None).unwrap();

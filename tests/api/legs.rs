@@ -11,10 +11,7 @@ use ortc::{
 };
 
 fn socket() -> RTCSocket {
-    let options = RTCSocketOptions {
-        bind: Some(([127, 0, 0, 1], 0).into()),
-        ..RTCSocketOptions::default()
-    };
+    let options = RTCSocketOptions::default().with_bind(([127, 0, 0, 1], 0).into());
     RTCSocket::with_servers([], options).unwrap().0
 }
 
@@ -294,10 +291,9 @@ async fn b010_c007_what_further_sockets_share_and_how_they_end() {
             of_a.add_socket(&socket()).unwrap_err().name(),
             ErrorName::InvalidState
         );
-        let unknown = RTCTrackDescription {
-            socket_id: Some("nowhere".into()),
-            ..RTCTrackDescription::new(Kind::Audio, vec![ortc::RTCCodec::new("PCMA", 8)])
-        };
+        let codecs = vec![ortc::RTCCodec::new("PCMA", 8)];
+        let mut unknown = RTCTrackDescription::new(Kind::Audio, codecs);
+        unknown.socket_id = Some("nowhere".into());
         let error = a.connection.receive_track(unknown).unwrap_err();
         assert_eq!(error.name(), ErrorName::InvalidAccess);
         // All legs end with the connection, on both sides.

@@ -11,21 +11,17 @@ fn options(json: serde_json::Value) -> RTCRestrictions {
 }
 
 fn codec(name: &str, payload_type: u8) -> RTCCodec {
-    ortc::capabilities::rtc_codec(name)
-        .map(|known| RTCCodec {
-            payload_type,
-            ..known
-        })
-        .unwrap()
+    let mut codec = ortc::capabilities::rtc_codec(name).unwrap();
+    codec.payload_type = payload_type;
+    codec
 }
 
 fn sized(width: i32, ssrc: u32) -> RTCTrackDescription {
     let mut description = RTCTrackDescription::new(Kind::Video, vec![codec("vp8", 96)]);
     description.ssrc = Some(ssrc);
-    description.media_attributes = Some(vec![RTCMediaAttributes {
-        video_max_width: Some(width),
-        ..RTCMediaAttributes::default()
-    }]);
+    let mut attributes = RTCMediaAttributes::default();
+    attributes.video_max_width = Some(width);
+    description.media_attributes = Some(vec![attributes]);
     description
 }
 
@@ -103,10 +99,7 @@ async fn b006_b007_b022_c007_codecs_of_each_direction() {
 async fn b006_b007_encryption_and_header_extensions() {
     run(async {
         let tags = || {
-            let extension = |uri: &str, id| ortc::RTCHeaderExtension {
-                uri: uri.into(),
-                id,
-            };
+            let extension = ortc::RTCHeaderExtension::new;
             loopback().header_extensions([extension("urn:x:one", 5), extension("urn:x:two", 6)])
         };
         let (a, b) = strangers(tags(), tags());

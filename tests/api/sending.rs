@@ -19,10 +19,7 @@ const NAME: &str = "urn:example:track-name";
 const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 
 fn extensions() -> RTCConnectionOptions {
-    let entry = |uri: &str, id| RTCHeaderExtension {
-        uri: uri.into(),
-        id,
-    };
+    let entry = RTCHeaderExtension::new;
     loopback().header_extensions([entry(NAME, 5), entry(MID, 1)])
 }
 
@@ -217,10 +214,8 @@ async fn a070_a073_g025_members_change_and_descriptions_are_snapshots() {
     let sending = connection.track(&source).unwrap();
     let before = sending.description().unwrap();
     assert_eq!(before.msid, [stream.id()]);
-    let attributes = RTCMediaAttributes {
-        video_max_width: Some(640),
-        ..RTCMediaAttributes::default()
-    };
+    let mut attributes = RTCMediaAttributes::default();
+    attributes.video_max_width = Some(640);
     let headers = BTreeMap::from([(NAME.to_owned(), "camera".to_owned())]);
     sending.set_msid(vec!["m1".into(), "m2".into()]).unwrap();
     sending.set_codecs(vec![RTCCodec::h264(99)]).unwrap();
@@ -284,10 +279,8 @@ async fn a070_a072_a081_bad_values_are_refused_and_the_old_ones_stay() {
         ErrorName::NotSupported
     );
     assert_eq!(refused(vec![RTCCodec::dtmf(96)]), ErrorName::NotSupported);
-    let narrow = RTCMediaAttributes {
-        resolution_scale: Some(0.0),
-        ..RTCMediaAttributes::default()
-    };
+    let mut narrow = RTCMediaAttributes::default();
+    narrow.resolution_scale = Some(0.0);
     let invalid = |result: ortc::Result<()>| {
         assert_eq!(result.unwrap_err().name(), ErrorName::InvalidParameters);
     };
@@ -383,10 +376,7 @@ async fn a071_header_extensions_go_out_where_they_have_an_id() {
 
 #[tokio::test]
 async fn a071_conflicting_header_extension_ids_are_refused() {
-    let entry = |uri: &str, id| RTCHeaderExtension {
-        uri: uri.into(),
-        id,
-    };
+    let entry = RTCHeaderExtension::new;
     for bad in [
         vec![entry(NAME, 5), entry(MID, 5)],
         vec![entry(NAME, 5), entry(NAME, 6)],

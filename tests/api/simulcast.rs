@@ -16,12 +16,7 @@ use ortc::{
 const RIDS: [&str; 3] = ["h", "m", "l"];
 
 fn encodings(rids: &[&str]) -> Vec<RTCRtpEncoding> {
-    rids.iter()
-        .map(|rid| RTCRtpEncoding {
-            rid: Some((*rid).into()),
-            ..RTCRtpEncoding::default()
-        })
-        .collect()
+    rids.iter().map(|rid| RTCRtpEncoding::new(*rid)).collect()
 }
 
 fn over_json(description: &RTCTrackDescription) -> RTCTrackDescription {
@@ -157,12 +152,9 @@ async fn g043_encodings_are_sent_and_received_each_by_its_rid() {
 
 fn extensions() -> impl Iterator<Item = RTCHeaderExtension> {
     let uris = ["mid", "rtp-stream-id", "repaired-rtp-stream-id"];
-    uris.into_iter()
-        .zip(1..)
-        .map(|(uri, id)| RTCHeaderExtension {
-            uri: format!("urn:ietf:params:rtp-hdrext:sdes:{uri}"),
-            id,
-        })
+    uris.into_iter().zip(1..).map(|(uri, id)| {
+        RTCHeaderExtension::new(format!("urn:ietf:params:rtp-hdrext:sdes:{uri}"), id)
+    })
 }
 
 fn with_extensions() -> RTCConnectionOptions {

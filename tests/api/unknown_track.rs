@@ -17,10 +17,7 @@ const MID: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 const FRAME: Duration = Duration::from_millis(20);
 
 fn extension(uri: &str, id: u8) -> RTCHeaderExtension {
-    RTCHeaderExtension {
-        uri: uri.into(),
-        id,
-    }
+    RTCHeaderExtension::new(uri, id)
 }
 
 /// A sends, B knows nothing of it.

@@ -24,6 +24,7 @@ use crate::json;
 /// a candidate; there is no null or empty one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct RTCIceCandidateDescription {
     /// Equal for candidates of the same type, base, server and transport. 1 to 32 ice-chars
     /// (letters, digits, `+`, `/`).
@@ -109,6 +110,22 @@ impl fmt::Display for Ignored {
 }
 
 impl RTCIceCandidateDescription {
+    /// A host candidate over UDP, e.g. for a port that is forwarded to this side. Candidates of
+    /// other types are found, or read from JSON or a candidate line.
+    pub fn host(address: SocketAddr) -> Self {
+        Self::from_engine(
+            &Candidate {
+                foundation: "1".into(),
+                priority: Candidate::compute_priority(CandidateKind::Host, u16::MAX),
+                addr: address,
+                kind: CandidateKind::Host,
+                base: address,
+                related: None,
+            },
+            None,
+        )
+    }
+
     /// The candidate the engine uses, or why there is none.
     pub(crate) fn to_engine(&self) -> Result<Candidate, Skip> {
         let kind = self.check()?;

@@ -450,3 +450,12 @@ fn malformed_candidate_lines_are_refused() {
     let long = format!("{good} x {}", "y".repeat(2048));
     assert!(long.parse::<RTCIceCandidateDescription>().is_err());
 }
+
+#[test]
+fn a_host_candidate_is_made_from_its_address() {
+    let candidate = RTCIceCandidateDescription::host("[2001:db8::1]:5000".parse().unwrap());
+    assert_eq!(
+        candidate.to_candidate_line().unwrap(),
+        "candidate:1 1 udp 2130706431 2001:db8::1 5000 typ host"
+    );
+}

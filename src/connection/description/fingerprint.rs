@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 /// Its text form is RFC 8122's attribute value: `sha-256 4A:AD:...`, hash name lower case, bytes
 /// upper case. Lower-case hexadecimal is accepted on input.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Fingerprint {
     /// The [IANA textual name](https://www.iana.org/assignments/hash-function-text-names) of the
     /// hash function, lower case, e.g. `sha-256`.

@@ -22,6 +22,7 @@ pub(crate) const MAX_URLS: usize = 64;
 /// `{"server","port","username","password","realm"}`. The URLs are checked when a connection is
 /// made with the server.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RTCIceServer {
     /// URIs of RFC 7064 (`stun:`) or RFC 7065 (`turn:`), e.g. `stun:stun.example.net` or
     /// `turn:turn.example.org:3478?transport=udp`.
@@ -124,6 +125,7 @@ impl Serialize for RTCIceServer {
 
 /// A server as the forerunner of the draft names it.
 #[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RTCSocketServer {
     /// Host name or address, without brackets.
     pub server: String,
@@ -136,6 +138,19 @@ pub struct RTCSocketServer {
     /// Kept for the application; the realm used is the one the server states (RFC 8489
     /// section 9.2).
     pub realm: Option<String>,
+}
+
+impl RTCSocketServer {
+    /// A STUN server, by its host name or address without brackets, at the usual port.
+    pub fn new(server: impl Into<String>) -> Self {
+        Self {
+            server: server.into(),
+            port: None,
+            username: None,
+            password: None,
+            realm: None,
+        }
+    }
 }
 
 impl fmt::Debug for RTCSocketServer {

@@ -23,6 +23,7 @@ crate::json::wire_object! {
 #[derive(Debug, Clone, Default, PartialEq)]
 #[serde(default)]
 #[doc(alias = "RTCConnectionOptionsDictionary")]
+#[non_exhaustive]
 pub struct RTCRestrictions {
     /// The codecs to use, in order of preference; of a kind that is not listed any.
     pub codecs: Vec<RTCCodec>,
@@ -47,6 +48,7 @@ pub struct RTCRestrictions {
 
 /// Limits by kind of track.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct RTCMediaLimits {
     /// For audio tracks.
     #[serde(skip_serializing_if = "Option::is_none")]

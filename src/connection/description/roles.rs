@@ -24,6 +24,7 @@ pub enum RTCIceRole {
 /// Which side starts the DTLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum RTCDtlsRole {
     /// The opposite of what the peer states; if it states none by ICE role: the controlled side is
     /// the client, the controlling side the server.
@@ -38,6 +39,7 @@ pub enum RTCDtlsRole {
 /// How the peer's certificate is checked against its signalled fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum PeerIdentity {
     /// The fingerprint must be known before `connect()`, and the certificate must match it.
     #[default]
@@ -54,6 +56,7 @@ pub enum PeerIdentity {
 /// When a gathered local candidate takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum LocalCandidates {
     /// As soon as it is found.
     #[default]
@@ -66,6 +69,7 @@ pub enum LocalCandidates {
 /// When gathering starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum GatherStart {
     /// At construction. No candidate can be missed: events wait until they are read.
     #[default]

@@ -23,6 +23,7 @@ const SCTP_PORT: u16 = 5000;
 /// and `{"context-id":..,"secret":..,"cname":..}`, with `fingerprint` or `fingerprints` beside
 /// them, and the names `iceUsernameFrag`, `usernameFragment`, `ufrag`, `icePassword` and `pwd`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct RTCConnectionSide {
     /// The ICE credentials.
     pub ice: RTCIceConnectionInfo,
@@ -51,6 +52,7 @@ crate::json::wire_object! {
 /// What one side takes over data channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct RTCSctpConnectionInfo {
     /// The SCTP port, 5000.
     #[serde(default = "sctp_port")]
@@ -86,6 +88,7 @@ impl RTCSctpConnectionInfo {
 /// ICE credentials (RFC 8445 section 5.3).
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct RTCIceConnectionInfo {
     /// 4 to 256 ice-chars (letters, digits, `+`, `/`).
     #[doc(alias = "iceUsernameFrag")]
@@ -99,6 +102,7 @@ pub struct RTCIceConnectionInfo {
 
 /// The DTLS identity of one side.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
 pub struct RTCDtlsConnectionInfo {
     /// The fingerprints of the side's certificate. `None`: not known (yet).
     pub fingerprint: Option<CertificateFingerprint>,

@@ -64,6 +64,7 @@ pub enum RTCStreamEvent {
 
 /// Statistics of a stream or a track.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct RTCMediaReport {
     /// The sources received.
     pub inbound: Vec<RTCInboundRtpStats>,
