@@ -116,6 +116,11 @@ impl RTCDirection {
     fn is_both(&self) -> bool {
         *self == Self::SendRecv
     }
+
+    /// Whether what one side sends the other receives, in one direction at least.
+    fn meets(self, theirs: Self) -> bool {
+        self.is_both() || self != theirs
+    }
 }
 
 /// What this crate supports, in its order of preference and with its default payload types.
@@ -217,7 +222,7 @@ pub enum DropReason {
     NotLocal,
     /// Both have a codec of this name, with clock rates, channels or format parameters that
     /// exclude each other (H264: packetization mode or profile; VP9 and AV1: profile), or `red` of
-    /// a codec that is not in common.
+    /// a codec that is not in common. Both only send a header extension, or both only receive it.
     Mismatch,
     /// The remote side's value is out of range, or is used for something else already.
     Invalid,
@@ -387,6 +392,10 @@ fn negotiate_extensions(
             drop(&own.uri, DropReason::NotRemote);
             continue;
         };
+        if !own.direction.meets(theirs.direction) {
+            drop(&own.uri, DropReason::Mismatch);
+            continue;
+        }
         let id = theirs.preferred_id;
         let taken = result
             .header_extensions

@@ -248,3 +248,27 @@ fn bad_values_of_the_peer_are_dropped_never_taken_over() {
         assert_eq!(why, DropReason::Invalid, "{what}");
     }
 }
+
+#[test]
+fn g028_a_header_extension_goes_in_one_direction_at_least() {
+    use RTCDirection::{RecvOnly, SendOnly, SendRecv};
+    let side = |direction| RTCCapabilities {
+        header_extensions: vec![RTCHeaderExtensionCapability {
+            uri: MID.into(),
+            preferred_id: 1,
+            kinds: Vec::new(),
+            direction,
+        }],
+        ..rtc_capabilities()
+    };
+    for own in [SendRecv, SendOnly, RecvOnly] {
+        for theirs in [SendRecv, SendOnly, RecvOnly] {
+            let result = negotiate(&side(own), &side(theirs), Kind::Audio);
+            let nobody_would_hear = own == theirs && own != SendRecv;
+            assert_eq!(result.header_extensions.is_empty(), nobody_would_hear);
+            let why = dropped(&result).into_iter().find(|(what, _)| *what == MID);
+            let mismatch = nobody_would_hear.then_some(DropReason::Mismatch);
+            assert_eq!(why.map(|(_, why)| why), mismatch, "{own:?}, {theirs:?}");
+        }
+    }
+}

@@ -143,6 +143,7 @@
 //! The names are those of the Object RTC draft of September 2013, in snake case and without `get`;
 //! `spec/conformance.md` in the repository lists each of its rules with the test that shows it.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(any(test, fuzzing)), warn(clippy::disallowed_methods))]
 
 mod budget;
 pub mod capabilities;

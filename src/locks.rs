@@ -165,6 +165,7 @@ fn lock_when_free<T>(mutex: &Mutex<T>, address: usize) -> MutexGuard<'_, T> {
         !own,
         "called back by what is being done: the lock is held by this very thread"
     );
+    #[allow(clippy::disallowed_methods)]
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -6,6 +6,9 @@ crate::json::wire_object! {
 "limits of an encoding", RawAttributes:
 /// Limits and layering of one encoding of a track; entry i of a list belongs to encoding i.
 ///
+/// Of these `active` and `rid` act by themselves. The others are for who encodes, which is the
+/// application: they are checked, kept and signalled, and the crate changes no media for them.
+///
 /// All members are optional; unknown JSON members are ignored.
 #[derive(Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]

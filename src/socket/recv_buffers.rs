@@ -1,8 +1,10 @@
 //! Receive buffers, shared by all sockets of the process.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use quinn_udp::RecvMeta;
+
+use crate::locks::lock;
 
 /// Datagrams (each possibly a GRO train of up to 64) taken by one `recvmmsg`.
 pub(super) const RECV_BATCH: usize = 16;
@@ -24,7 +26,7 @@ pub(crate) struct RecvBuffers(Option<Buffers>);
 
 impl RecvBuffers {
     pub(crate) fn checkout() -> Self {
-        let pooled = POOL.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let pooled = lock(&POOL).pop();
         Self(Some(pooled.unwrap_or_else(|| {
             Buffers {
                 // Zeroed pages cost no memory before the kernel writes to them.
@@ -42,7 +44,7 @@ impl RecvBuffers {
 
 impl Drop for RecvBuffers {
     fn drop(&mut self) {
-        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut pool = lock(&POOL);
         if pool.len() < POOL_MAX {
             pool.extend(self.0.take());
         }

@@ -11,6 +11,7 @@ mod connect;
 mod connection;
 mod data_channels;
 mod dtmf;
+mod errors;
 mod fork;
 mod identity;
 mod json;

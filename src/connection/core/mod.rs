@@ -19,13 +19,17 @@
 //!    not tell, connections are asked under it, so one whose state is locked does not call it: what
 //!    concerns routes is collected under the state and told afterwards (`update_route`).
 //! 5. **Connection** (`ConnectionShared::state`): everything that changes on one. The first leg's is
-//!    taken before those of the further legs, when it closes them. The engine has no locks and calls
-//!    nobody; it is run under this one.
+//!    taken before those of the further legs, when it closes them. The engine is run under this one
+//!    and calls nobody.
 //! 6. **Leaves**: queues of events and packets, those who wait (`Signal`, `Waiters`), a track's jitter
 //!    buffer and encodings, a stream's list, a channel's messages, the group of legs, the socket's list
-//!    of connections to be served and its gathering, digits that wait. Under them no code of a
+//!    of connections to be served and its gathering, digits that wait, the pool of receive buffers,
+//!    what DTLS sees of its own keys. Under them no code of a
 //!    connection or of the application runs: wakers run when the thread holds no lock at all, and a
 //!    handle that is dropped with an event only leaves a note (`abandoned`) for the driver.
+//!
+//! All are taken by [`lock_at`](crate::locks::lock_at), or [`lock`](crate::locks::lock) for leaves:
+//! clippy refuses the standard library's own, which would be unseen.
 //!
 //! None is held over an await, since a task that waits with a lock stops the thread of the next that
 //! wants it, which may be the one that would end the wait. The guards cannot leave their thread,

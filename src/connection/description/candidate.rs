@@ -99,7 +99,7 @@ impl fmt::Display for Ignored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Component => "component is not 1 (RTCP is multiplexed)",
-            Self::Transport => "transport is not udp",
+            Self::Transport => "the candidate is not over UDP",
             Self::Type => "unknown type",
             Self::Foundation => "foundation is not 1 to 32 ice-chars",
             Self::Address => "not a unicast address",

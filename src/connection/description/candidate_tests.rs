@@ -293,7 +293,10 @@ fn g022_unusable_candidates_are_ignored_with_a_reason() {
     assert_eq!(skipped(|c| c.connection_port = 0), ignored(Ignored::Port));
     let skip = skipped(|c| c.foundation.clear());
     assert_eq!(skip, ignored(Ignored::Foundation));
-    assert_eq!(Ignored::Transport.to_string(), "transport is not udp");
+    assert_eq!(
+        Ignored::Transport.to_string(),
+        "the candidate is not over UDP"
+    );
 }
 
 #[test]

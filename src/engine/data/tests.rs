@@ -10,11 +10,12 @@ use super::model::*;
 use super::ppid;
 use crate::budget::Budget;
 use crate::engine::sctp::{Outbound, Reliability, SctpCounters, SctpEvent, SctpTransport, Unread};
+use crate::error::DataChannelCloseReason;
 use crate::simnet::Rng;
 
 /// An association that only notes what it is told.
-#[derive(Default)]
 struct Recorder {
+    streams: u16,
     sent: std::sync::Arc<std::sync::Mutex<Vec<Outbound>>>,
     resets: std::sync::Arc<std::sync::Mutex<Vec<u16>>>,
 }
@@ -39,7 +40,7 @@ impl SctpTransport for Recorder {
         true
     }
     fn streams(&self) -> u16 {
-        65_535
+        self.streams
     }
     fn send(&mut self, _: Instant, message: Outbound) {
         self.sent.lock().unwrap().push(message);
@@ -61,7 +62,16 @@ impl SctpTransport for Recorder {
 type Resets = std::sync::Arc<std::sync::Mutex<Vec<u16>>>;
 
 fn data() -> (Data, Resets) {
-    let recorder = Recorder::default();
+    data_of(65_535)
+}
+
+/// The peer allows so many streams.
+fn data_of(streams: u16) -> (Data, Resets) {
+    let recorder = Recorder {
+        streams,
+        sent: Default::default(),
+        resets: Default::default(),
+    };
     let resets = recorder.resets.clone();
     let mut data = Data::new(Instant::now(), Budget::default(), 1_000, true);
     data.sctp = Some(Box::new(recorder));
@@ -205,6 +215,26 @@ fn r_c10_a_message_beyond_the_largest_closes_its_channel_with_the_reason() {
     }
     assert_eq!(sizes, [1_000]);
     assert_eq!(closed, Some(ClosedBecause::TooLarge));
+}
+
+#[test]
+fn a_channel_that_finds_no_stream_says_so() {
+    let (mut data, _) = data_of(2);
+    let beyond = ChannelSpec {
+        negotiated: Some(2),
+        ..spec("beyond")
+    };
+    // This side has the even ones, of which there is one.
+    for spec in [spec("first"), spec("second"), beyond] {
+        let key = data.create(spec).unwrap();
+        data.open(Instant::now(), key);
+    }
+    let ends = data.events.drain(..).filter_map(|event| match event {
+        DataEvent::Closed { reason, .. } => Some(DataChannelCloseReason::from(reason)),
+        _ => None,
+    });
+    let none = DataChannelCloseReason::NoStream;
+    assert_eq!(ends.collect::<Vec<_>>(), [none, none]);
 }
 
 #[test]

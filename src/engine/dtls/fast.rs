@@ -5,7 +5,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 use rtc_crypto::{
@@ -16,6 +16,7 @@ use rtc_crypto::{
 };
 
 use super::record::{APPLICATION_DATA, DTLS_1_2, RECORD_HEADER, records};
+use crate::locks::lock;
 
 const KEY: usize = 16;
 const SALT: usize = 4;
@@ -71,23 +72,19 @@ impl SeenCrypto {
 
     /// The master secret, once the keys are made.
     pub(super) fn master_secret(&self) -> Option<Vec<u8>> {
-        let secret = self.master_secret.lock();
-        secret.unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.master_secret).clone()
     }
 
     /// `signature` is known to be one of `message` by the holder of `key`.
     pub(super) fn prove(&self, key: &[u8], message: &[u8], signature: &[u8]) {
         let proven = (key.to_vec(), message.to_vec(), signature.to_vec());
-        *self.proven.lock().unwrap_or_else(PoisonError::into_inner) = Some(proven);
+        *lock(&self.proven) = Some(proven);
     }
 
     /// Takes the keys of the handshake that has just finished; `None` when it is not AES-128-GCM.
     pub(super) fn take(&self) -> Option<Records> {
         let seen = std::mem::take(&mut *lock(&self.seen));
-        *self
-            .master_secret
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.master_secret) = None;
         let key = |secret: [u8; KEY]| {
             let key = UnboundKey::new(&AES_128_GCM, &secret).ok()?;
             Some(LessSafeKey::new(key))
@@ -102,10 +99,6 @@ impl SeenCrypto {
             window: 1,
         })
     }
-}
-
-fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct SeenAead {
@@ -188,11 +181,7 @@ impl RTCCrypto for SeenCrypto {
         // The key of the last such HMAC is the master secret: the record keys and the Finished are
         // made of it (RFC 5246 sections 6.3 and 7.4.9), and records have no HMAC of their own.
         if key.len() == MASTER_SECRET {
-            let mut secret = self
-                .master_secret
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *secret = Some(key.to_vec());
+            *lock(&self.master_secret) = Some(key.to_vec());
         }
         self.inner.crypto().new_hmac(algorithm, key)
     }
@@ -244,7 +233,7 @@ impl RTCCrypto for SeenCrypto {
     ) -> Result<(), CryptoError> {
         let is_proven =
             |(known, said, by): &Proven| known == key.bytes && said == message && by == signature;
-        let proven = self.proven.lock().unwrap_or_else(PoisonError::into_inner);
+        let proven = lock(&self.proven);
         if proven.as_ref().is_some_and(is_proven) {
             return Ok(());
         }

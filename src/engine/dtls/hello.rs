@@ -3,7 +3,7 @@
 //! cookie the genuine client is about to return.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ring::hmac;
 use ring::rand::SystemRandom;
@@ -13,6 +13,7 @@ use super::fast::SeenCrypto;
 use super::kind;
 use super::record::{DTLS_1_0, DTLS_1_2, HANDSHAKE, fragments, records};
 use crate::error::{DtlsFailure, Error, Result};
+use crate::locks::lock;
 
 /// RFC 5764 section 4.1.1.
 const USE_SRTP: u16 = 14;
@@ -189,11 +190,7 @@ impl CookieProvider {
     }
 
     pub(super) fn set(&self, cookie: [u8; COOKIE]) {
-        *self
-            .random
-            .cookie
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(cookie);
+        *lock(&self.random.cookie) = Some(cookie);
     }
 }
 
@@ -213,12 +210,11 @@ impl RTCCryptoProvider for CookieProvider {
 
 impl RTCRandom for CookieRandom {
     fn fill(&self, output: &mut [u8]) -> std::result::Result<(), CryptoError> {
-        if output.len() == COOKIE {
-            let mut cookie = self.cookie.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(cookie) = cookie.take() {
-                output.copy_from_slice(&cookie);
-                return Ok(());
-            }
+        if output.len() == COOKIE
+            && let Some(cookie) = lock(&self.cookie).take()
+        {
+            output.copy_from_slice(&cookie);
+            return Ok(());
         }
         self.inner.random().fill(output)
     }
