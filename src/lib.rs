@@ -185,7 +185,8 @@ pub use connection::description::certificate::RTCCertificate;
 pub use connection::description::fingerprint::{CertificateFingerprint, Fingerprint};
 pub use connection::description::ice_server::RTCIceServer;
 pub use connection::description::roles::{
-    GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
+    FingerprintCheck, GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
+    TrackStart,
 };
 pub use connection::description::side::{
     RTCConnectionSide, RTCDtlsConnectionInfo, RTCIceConnectionInfo, RTCSctpConnectionInfo,

@@ -10,7 +10,7 @@ use super::description::certificate::RTCCertificate;
 use super::description::ice_server::RTCIceServer;
 use super::description::restrictions::RTCRestrictions;
 use super::description::roles::{
-    GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
+    FingerprintCheck, GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
 };
 use super::description::side::{RTCConnectionSide, RTCIceConnectionInfo};
 use crate::budget::DEFAULT_BUDGET;
@@ -39,9 +39,8 @@ pub struct RTCConnectionOptions {
     pub(crate) role: Option<RTCIceRole>,
     pub(crate) dtls_role: RTCDtlsRole,
     pub(crate) identity: PeerIdentity,
-    pub(crate) allow_weak_fingerprints: bool,
+    pub(crate) fingerprint_check: FingerprintCheck,
     pub(crate) announce_sha_1: bool,
-    pub(crate) require_all_fingerprints: bool,
     pub(crate) local_candidates: LocalCandidates,
     pub(crate) gather: GatherStart,
     pub(crate) header_extensions: Vec<RTCHeaderExtension>,
@@ -68,9 +67,8 @@ impl Default for RTCConnectionOptions {
             role: None,
             dtls_role: RTCDtlsRole::Auto,
             identity: PeerIdentity::Pinned,
-            allow_weak_fingerprints: false,
+            fingerprint_check: FingerprintCheck::Strongest,
             announce_sha_1: false,
-            require_all_fingerprints: false,
             local_candidates: LocalCandidates::Auto,
             gather: GatherStart::Immediate,
             header_extensions: Vec::new(),
@@ -172,30 +170,21 @@ impl RTCConnectionOptions {
     }
 
     // Row G19.
-    /// Lets a sha-1 or md5 fingerprint count. Both are broken; only for peers that have nothing
-    /// else.
+    /// Which of the peer's fingerprints its certificate must match. Default
+    /// [`Strongest`](FingerprintCheck::Strongest).
     #[must_use]
-    pub fn allow_weak_fingerprints(mut self, allow: bool) -> Self {
-        self.allow_weak_fingerprints = allow;
+    pub fn fingerprint_check(mut self, check: FingerprintCheck) -> Self {
+        self.fingerprint_check = check;
         self
     }
 
     // Rows A56, G19.
     /// Has `local()` announce the sha-1 fingerprint behind the sha-256 one, for peers that know
     /// nothing else. Gateways that answer in the hash they see first may then answer in sha-1,
-    /// which counts only with [`allow_weak_fingerprints`](Self::allow_weak_fingerprints).
+    /// which counts only with [`FingerprintCheck::AllowWeak`].
     #[must_use]
     pub fn announce_sha_1(mut self, announce: bool) -> Self {
         self.announce_sha_1 = announce;
-        self
-    }
-
-    // Row G19.
-    /// Has every fingerprint of the peer whose hash function is known match its certificate, sha-1
-    /// included, instead of one of those of the strongest hash function.
-    #[must_use]
-    pub fn require_all_fingerprints(mut self, all: bool) -> Self {
-        self.require_all_fingerprints = all;
         self
     }
 

@@ -166,64 +166,84 @@ impl RTCConnection {
     }
 
     // Rows B8, C8.
-    /// Sends a stream, or with `send` false removes it. The stream is given itself or by its
-    /// description: one that is sent already under this `stream-id` is changed as described, any
-    /// other is made with [`MediaStream::from_description`].
-    ///
-    /// The stream as it is sent; `None` when it is not sent.
+    /// Sends a stream, given itself or by its description: one that is sent already under this
+    /// `stream-id` is changed as described, any other is made with
+    /// [`MediaStream::from_description`]. The stream as it is sent.
     ///
     /// # Errors
     ///
     /// As [`add_stream`](Self::add_stream) and [`RTCMediaStream::set_description`].
     #[doc(alias = "sendStream")]
-    pub fn send_stream(
-        &self,
-        stream: impl Into<RTCStreamSource>,
-        send: bool,
-    ) -> Result<Option<RTCMediaStream>> {
+    pub fn send_stream(&self, stream: impl Into<RTCStreamSource>) -> Result<RTCMediaStream> {
         let (stream, description) = match stream.into() {
             RTCStreamSource::Stream(stream) => (stream, None),
             RTCStreamSource::Description(description) => {
-                let id = description.stream_id.as_deref();
-                let mut sent = self.sending_streams().into_iter();
-                let known = sent.find(|stream| Some(stream.id()) == id);
-                match (known, send) {
-                    (Some(stream), _) => (stream, Some(description)),
-                    (None, true) => (
-                        MediaStream::from_description(&description)?,
-                        Some(description),
-                    ),
-                    (None, false) => return Ok(None),
-                }
+                let stream = match self.sent_as(&description) {
+                    Some(stream) => stream,
+                    None => MediaStream::from_description(&description)?,
+                };
+                (stream, Some(description))
             }
         };
-        if !send {
-            self.remove_stream(&stream)?;
-            return Ok(None);
-        }
         self.add_stream(&stream)?;
         let view = RTCMediaStream::new(self, stream);
         if let Some(description) = &description {
             view.take_over(description)?;
         }
-        Ok(Some(view))
+        Ok(view)
+    }
+
+    // Rows B8, C8.
+    /// Stops sending a stream, with BYE, as July's `sendStream(.., false)`. False when it is not
+    /// sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`remove_stream`](Self::remove_stream).
+    #[doc(alias = "sendStream")]
+    pub fn stop_sending_stream(&self, stream: impl Into<RTCStreamSource>) -> Result<bool> {
+        match stream.into() {
+            RTCStreamSource::Stream(stream) => self.remove_stream(&stream),
+            RTCStreamSource::Description(description) => match self.sent_as(&description) {
+                Some(stream) => self.remove_stream(&stream),
+                None => Ok(false),
+            },
+        }
+    }
+
+    /// The stream that is sent under the `stream-id` of a description.
+    fn sent_as(&self, description: &RTCMediaStreamDescription) -> Option<MediaStream> {
+        let id = description.stream_id.as_deref();
+        let mut sent = self.sending_streams().into_iter();
+        sent.find(|stream| Some(stream.id()) == id)
     }
 
     // Rows B9, C8.
-    /// Receives every track of a described stream, or with `receive` false none of them any more.
-    /// When a track cannot be received the ones before it are.
+    /// Receives every track of a described stream. When a track cannot be received the ones before
+    /// it are.
     ///
     /// # Errors
     ///
     /// As [`receive_track`](Self::receive_track).
     #[doc(alias = "receiveStream")]
-    pub fn receive_stream(&self, stream: &RTCMediaStreamDescription, receive: bool) -> Result<()> {
+    pub fn receive_stream(&self, stream: &RTCMediaStreamDescription) -> Result<()> {
         for track in stream.track_descriptions() {
-            if receive {
-                self.receive_track(track)?;
-            } else if let Some(ssrc) = track.ssrc {
-                self.stop_receiving(ssrc)?;
-            }
+            self.receive_track(track)?;
+        }
+        Ok(())
+    }
+
+    // Rows B9, C8.
+    /// Receives none of the tracks of a described stream any more, as July's
+    /// `receiveStream(.., false)`.
+    ///
+    /// # Errors
+    ///
+    /// As [`stop_receiving`](Self::stop_receiving).
+    #[doc(alias = "receiveStream")]
+    pub fn stop_receiving_stream(&self, stream: &RTCMediaStreamDescription) -> Result<()> {
+        for ssrc in stream.tracks.iter().filter_map(|track| track.ssrc) {
+            self.stop_receiving(ssrc)?;
         }
         Ok(())
     }

@@ -77,7 +77,7 @@ impl RTCMediaStream {
         if self.stream.is_remote() {
             let mut description = description.clone();
             description.stream_id = Some(self.stream.id().to_owned());
-            return self.connection.receive_stream(&description, true);
+            return self.connection.receive_stream(&description);
         }
         self.take_over(description)
     }

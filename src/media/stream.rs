@@ -104,7 +104,7 @@ impl MediaStream {
     /// so be in several streams.
     ///
     /// Connections that already send this stream send the new track as well, with the stream's
-    /// `autostart`.
+    /// [`TrackStart`](crate::TrackStart).
     #[doc(alias = "addTrack")]
     pub fn add_track(&self, track: &MediaStreamTrack) -> MediaStreamTrack {
         let clone = track.clone_track();

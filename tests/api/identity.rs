@@ -6,9 +6,9 @@ use crate::common::{
     stays_pending, strangers, while_writing, within,
 };
 use ortc::{
-    CertificateFingerprint, DisconnectReason, DtlsFailure, Error, ErrorName, Fingerprint, Kind,
-    PeerFault, PeerIdentity, RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide,
-    RTCConnectionState, RTCDtlsRole, RTCIceRole,
+    CertificateFingerprint, DisconnectReason, DtlsFailure, Error, ErrorName, Fingerprint,
+    FingerprintCheck, Kind, PeerFault, PeerIdentity, RTCConnectionEvent, RTCConnectionOptions,
+    RTCConnectionSide, RTCConnectionState, RTCDtlsRole, RTCIceRole,
 };
 
 /// The side without its fingerprint, as the draft's example signals it.
@@ -161,7 +161,7 @@ async fn g019_sha_1_counts_only_when_it_is_allowed() {
         DisconnectReason::FingerprintMismatch
     );
     let (a, b) = strangers(
-        loopback().allow_weak_fingerprints(true),
+        loopback().fingerprint_check(FingerprintCheck::AllowWeak),
         loopback().announce_sha_1(true),
     );
     introduce(&a, weak(b.connection.local()));
@@ -191,7 +191,11 @@ async fn g019_one_fingerprint_that_matches_is_enough_unless_all_are_required() {
     };
     for all in [false, true] {
         for at in 0..4 {
-            let options = loopback().require_all_fingerprints(all);
+            let check = match all {
+                true => FingerprintCheck::All,
+                false => FingerprintCheck::Strongest,
+            };
+            let options = loopback().fingerprint_check(check);
             let (a, b) = strangers(options, loopback().announce_sha_1(true));
             let (list, every_one_right) = lists(&b.connection.local())[at].clone();
             let mut fingerprints = CertificateFingerprint::default();

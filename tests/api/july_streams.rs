@@ -44,11 +44,7 @@ async fn b008_b012_b046_b057_b061_b065_c008_c009_a_stream_is_sent_by_its_descrip
                  "options": {"required": {"video": {"maxWdith": 640, "maxHeight": 480}}}},
             ],
         }));
-        let sent = a
-            .connection
-            .send_stream(description.clone(), true)
-            .unwrap()
-            .unwrap();
+        let sent = a.connection.send_stream(description.clone()).unwrap();
         assert_eq!(sent.stream().id(), "show");
         let ids: Vec<String> = sent
             .stream()
@@ -73,27 +69,24 @@ async fn b008_b012_b046_b057_b061_b065_c008_c009_a_stream_is_sent_by_its_descrip
         // The same identity again changes what is sent, and adds nothing.
         let mut other = description.clone();
         other.tracks[0].options.codecs = vec![RTCCodec::new("PCMU", 0)];
-        a.connection.send_stream(other, true).unwrap();
+        a.connection.send_stream(other).unwrap();
         assert_eq!(a.connection.tracks().len(), 2);
         assert_eq!(a.connection.tracks()[0].codecs().unwrap()[0].name, "PCMU");
-        assert!(
-            a.connection
-                .send_stream(description, false)
-                .unwrap()
-                .is_none()
-        );
+        let stop = || a.connection.stop_sending_stream(description.clone());
+        assert!(stop().unwrap());
+        assert!(!stop().unwrap());
         assert!(a.connection.sending_streams().is_empty());
         // The stream itself will do as well.
         let (stream, _track) = stream_of(Kind::Audio);
-        a.connection.send_stream(&stream, true).unwrap();
+        a.connection.send_stream(&stream).unwrap();
         assert_eq!(
             a.connection.sending_streams(),
             std::slice::from_ref(&stream)
         );
-        a.connection.send_stream(&stream, false).unwrap();
+        assert!(a.connection.stop_sending_stream(&stream).unwrap());
         assert!(a.connection.local_streams().is_empty());
         let long = described(json!({"stream-id": "x".repeat(256), "tracks": []}));
-        let error = a.connection.send_stream(long, true).unwrap_err();
+        let error = a.connection.send_stream(long).unwrap_err();
         assert_eq!(error.name(), ErrorName::InvalidParameters);
         close(&a, &b);
     })
@@ -106,7 +99,7 @@ async fn b009_b013_b049_b056_c008_c009_c010_a_stream_is_received_by_its_descript
         let (a, b) = connected_pair().await;
         let (stream, source) = stream_of(Kind::Audio);
         stream.add_track(&ortc::MediaStreamTrack::video());
-        let sent = a.connection.send_stream(&stream, true).unwrap().unwrap();
+        let sent = a.connection.send_stream(&stream).unwrap();
         let description = sent.description();
         assert_eq!(description.stream_id.as_deref(), Some(stream.id()));
         assert_eq!(description.tracks.len(), 2);
@@ -114,7 +107,7 @@ async fn b009_b013_b049_b056_c008_c009_c010_a_stream_is_received_by_its_descript
         // It crosses as JSON.
         let text = serde_json::to_string(&description).unwrap();
         let description: RTCMediaStreamDescription = serde_json::from_str(&text).unwrap();
-        b.connection.receive_stream(&description, true).unwrap();
+        b.connection.receive_stream(&description).unwrap();
         let [received] = &b.connection.remote_streams()[..] else {
             panic!("not one stream");
         };
@@ -133,7 +126,7 @@ async fn b009_b013_b049_b056_c008_c009_c010_a_stream_is_received_by_its_descript
             description.tracks[0].options.codecs
         );
         // And no more.
-        b.connection.receive_stream(&description, false).unwrap();
+        b.connection.stop_receiving_stream(&description).unwrap();
         assert!(b.connection.remote_streams().is_empty());
         assert_eq!(
             within(10, async { while tracks[0].recv_rtp().await.is_some() {} }).await,
@@ -149,7 +142,7 @@ async fn b047_b048_b050_b058_b061_tracks_and_descriptions_of_a_stream() {
     run(async {
         let (a, b) = connected_pair().await;
         let (stream, source) = stream_of(Kind::Audio);
-        let sent = a.connection.send_stream(&stream, true).unwrap().unwrap();
+        let sent = a.connection.send_stream(&stream).unwrap();
         let second = sent.add_track(&source);
         assert_eq!(sent.description().tracks.len(), 2);
         assert_eq!(a.connection.tracks().len(), 2);
@@ -179,9 +172,7 @@ async fn b047_b048_b050_b058_b061_tracks_and_descriptions_of_a_stream() {
         assert_eq!(error.name(), ErrorName::InvalidAccess);
 
         // Of a received stream: what is expected.
-        b.connection
-            .receive_stream(&sent.description(), true)
-            .unwrap();
+        b.connection.receive_stream(&sent.description()).unwrap();
         let received = b.connection.remote_streams().remove(0);
         let mut expected = received.description();
         expected.tracks[0]

@@ -242,23 +242,19 @@ async fn b057_b062_c010_a_track_moves_to_another_socket() {
             ],
         }))
         .unwrap();
-        let sent = a
-            .connection
-            .send_stream(described.clone(), true)
-            .unwrap()
-            .unwrap();
+        let sent = a.connection.send_stream(described.clone()).unwrap();
         let view = sent.description();
         assert_eq!(view.tracks[0].socket_id, None);
         assert_eq!(view.tracks[1].socket_id, Some(target.id()));
         assert_eq!(of_a.tracks().len(), 1);
-        b.connection.receive_stream(&view, true).unwrap();
+        b.connection.receive_stream(&view).unwrap();
         assert_eq!(
             b.connection.remote_streams()[0].description().tracks.len(),
             2
         );
         let mut nowhere = described;
         nowhere.tracks[0].socket_id = Some("nowhere".into());
-        let error = a.connection.send_stream(nowhere, true).unwrap_err();
+        let error = a.connection.send_stream(nowhere).unwrap_err();
         assert_eq!(error.name(), ErrorName::InvalidAccess);
         // A track that leaves its stream leaves its socket.
         sent.remove_track(&sent.stream().tracks()[1]);

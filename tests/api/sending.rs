@@ -12,7 +12,7 @@ use ortc::rtp::RtpPacket;
 use ortc::{
     ErrorName, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCConnection,
     RTCConnectionOptions, RTCHeaderExtension, RTCMediaAttributes, RTCTrackDescription,
-    RTCTrackFilter,
+    RTCTrackFilter, TrackStart,
 };
 
 const NAME: &str = "urn:example:track-name";
@@ -78,11 +78,13 @@ async fn a023_remote_media_is_not_sent_as_it_is() {
 }
 
 #[tokio::test]
-async fn a024_a074_autostart_null_true_and_false() {
-    for (autostart, starts) in [(None, true), (Some(true), true), (Some(false), false)] {
+async fn a024_a074_tracks_start_by_themselves_or_when_told() {
+    use TrackStart::{Automatic, Manual};
+    assert_eq!(TrackStart::default(), Automatic);
+    for (start, starts) in [(Automatic, true), (Manual, false)] {
         let (a, b) = connected_pair().await;
         let (stream, source) = stream_of(Kind::Audio);
-        a.connection.add_stream_with(&stream, autostart).unwrap();
+        a.connection.add_stream_with(&stream, start).unwrap();
         let sending = a.connection.track(&source).unwrap();
         let received = b
             .connection
@@ -91,7 +93,7 @@ async fn a024_a074_autostart_null_true_and_false() {
         assert_eq!(sending.is_started().unwrap(), starts);
         if !starts {
             let silent = while_writing(&source, stays_pending(received.recv_rtp())).await;
-            assert!(silent, "autostart {autostart:?}");
+            assert!(silent, "{start:?}");
             sending.start().unwrap();
             sending.start().unwrap();
         }
@@ -104,7 +106,9 @@ async fn a024_a074_what_is_started_before_goes_out_once_connected() {
     let (a, b) = strangers(loopback(), loopback());
     let (source, sending, received) = send_track(&a.connection, &b.connection, Kind::Audio);
     let (stream, late) = stream_of(Kind::Audio);
-    a.connection.add_stream_with(&stream, Some(false)).unwrap();
+    a.connection
+        .add_stream_with(&stream, TrackStart::Manual)
+        .unwrap();
     let late_sending = a.connection.track(&late).unwrap();
     late_sending.start().unwrap();
     let late_received = b
@@ -528,15 +532,14 @@ async fn a076_g009_remove_says_bye_and_kills_the_rtc_track_alone() {
 #[tokio::test]
 async fn g044_tracks_added_and_removed_later_follow_the_stream() {
     let (a, b) = connected_pair().await;
-    for autostart in [true, false] {
+    for start in [TrackStart::Automatic, TrackStart::Manual] {
         let stream = MediaStream::new();
-        a.connection
-            .add_stream_with(&stream, Some(autostart))
-            .unwrap();
+        a.connection.add_stream_with(&stream, start).unwrap();
         assert!(a.connection.tracks().is_empty());
         let track = stream.add_track(&MediaStreamTrack::audio());
         let sending = a.connection.track(&track).unwrap();
-        assert_eq!(sending.is_started().unwrap(), autostart);
+        let automatic = start == TrackStart::Automatic;
+        assert_eq!(sending.is_started().unwrap(), automatic);
         assert_eq!(sending.msid().unwrap(), [stream.id()]);
         sending.start().unwrap();
         let received = b

@@ -11,7 +11,7 @@ use super::shared::ConnectionShared;
 use super::state::ConnectionState;
 use crate::budget::Budget;
 use crate::connection::description::restrictions::RTCRestrictions;
-use crate::connection::description::roles::{GatherStart, PeerIdentity};
+use crate::connection::description::roles::{FingerprintCheck, GatherStart, PeerIdentity};
 use crate::connection::options::RTCConnectionOptions;
 use crate::connection::receiving::tracks::Receiving;
 use crate::engine::ice::{Credentials, IceConfig};
@@ -103,8 +103,8 @@ fn engine_config(
         dtls_role: options.dtls_role.to_engine(),
         identity: match options.identity {
             PeerIdentity::Pinned => Identity::Pinned {
-                allow_weak: options.allow_weak_fingerprints,
-                all: options.require_all_fingerprints,
+                allow_weak: options.fingerprint_check == FingerprintCheck::AllowWeak,
+                all: options.fingerprint_check == FingerprintCheck::All,
             },
             PeerIdentity::Deferred => Identity::Deferred,
             PeerIdentity::Insecure => Identity::Insecure,

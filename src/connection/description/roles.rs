@@ -53,6 +53,35 @@ pub enum PeerIdentity {
     Insecure,
 }
 
+/// Which of the peer's signalled fingerprints its certificate must match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum FingerprintCheck {
+    /// One of those of the strongest hash function among them; sha-1 and md5 count for nothing.
+    #[default]
+    Strongest,
+    /// The same, and sha-1 or md5 counts where the peer has nothing better. Both are broken; only
+    /// for peers that have nothing else.
+    AllowWeak,
+    /// Every one whose hash function is known, sha-1 included; one by sha-256 or better must be
+    /// among them.
+    All,
+}
+
+/// When the tracks of a stream that is added begin to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[doc(alias = "autostart")]
+#[non_exhaustive]
+pub enum TrackStart {
+    /// By themselves, as soon as the connection is connected.
+    #[default]
+    Automatic,
+    /// Each by [`RTCTrack::start`](crate::RTCTrack::start).
+    Manual,
+}
+
 /// When a gathered local candidate takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

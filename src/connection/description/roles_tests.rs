@@ -35,6 +35,21 @@ fn g018_identity_is_pinned_by_default() {
 }
 
 #[test]
+fn g019_the_strongest_fingerprint_counts_by_default() {
+    pinned(FingerprintCheck::Strongest, "strongest");
+    pinned(FingerprintCheck::AllowWeak, "allow-weak");
+    pinned(FingerprintCheck::All, "all");
+    assert_eq!(FingerprintCheck::default(), FingerprintCheck::Strongest);
+}
+
+#[test]
+fn a024_tracks_start_by_themselves_by_default() {
+    pinned(TrackStart::Automatic, "automatic");
+    pinned(TrackStart::Manual, "manual");
+    assert_eq!(TrackStart::default(), TrackStart::Automatic);
+}
+
+#[test]
 fn g003_local_candidates_take_effect_by_default() {
     pinned(LocalCandidates::Auto, "auto");
     pinned(LocalCandidates::OnSet, "onset");

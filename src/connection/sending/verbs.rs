@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use crate::connection::RTCConnection;
 use crate::connection::core::shared::ConnectionShared;
 use crate::connection::core::state::SendingStream;
+use crate::connection::description::roles::TrackStart;
 use crate::error::{Error, Result};
 use crate::locks::{Rank, lock_at};
 use crate::media::sending::{RTCTrack, SendingOwner, SendingTrack};
@@ -24,18 +25,18 @@ impl RTCConnection {
     /// stream nor on the connection.
     #[doc(alias = "addStream")]
     pub fn add_stream(&self, stream: &MediaStream) -> Result<()> {
-        self.add_stream_with(stream, None)
+        self.add_stream_with(stream, TrackStart::Automatic)
     }
 
     // Row A24.
-    /// Like [`add_stream`](Self::add_stream). `autostart` false: each track waits for
-    /// [`RTCTrack::start`]; `None` is the default, true.
+    /// Like [`add_stream`](Self::add_stream), with the choice of having each track wait for
+    /// [`RTCTrack::start`].
     ///
     /// # Errors
     ///
     /// As [`add_stream`](Self::add_stream).
-    pub fn add_stream_with(&self, stream: &MediaStream, autostart: Option<bool>) -> Result<()> {
-        let autostart = autostart.unwrap_or(true);
+    pub fn add_stream_with(&self, stream: &MediaStream, start: TrackStart) -> Result<()> {
+        let autostart = start == TrackStart::Automatic;
         if stream.is_remote() || stream.tracks().iter().any(MediaStreamTrack::is_remote) {
             return Err(remote_media());
         }
