@@ -44,6 +44,7 @@ static FILES: &[(&str, &str)] = &files![
     "ortc/local_candidates.js",
     "ortc/receivers.js",
     "ortc/remote_candidates.js",
+    "ortc/restarts.js",
     "ortc/sdp.js",
     "ortc/seat.js",
     "ortc/session.js",

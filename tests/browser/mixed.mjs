@@ -34,9 +34,9 @@ await run("mixed", 150, async (test) => {
     await each(async () => {
       // The path of before may be in use a little longer.
       await pause(1500);
-      await moves([...caller.videos.values()][0]).catch(async (error) => {
-        throw new Error(`${error.message}: ${await caller.report()}`);
-      });
+      await moves([...caller.videos.values()][0]);
+    }).catch(async (error) => {
+      throw new Error(`${error.message} after a restart by ${NAMES[at]}: ${(await each(() => caller.report())).join("\n")}`);
     });
     const now = await ufrags();
     assert(now[at] !== old[at], `the same credentials after a restart by ${NAMES[at]}`);

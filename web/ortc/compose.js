@@ -87,15 +87,34 @@ function chooseExtensions(type, sections) {
   };
   const known = (section) => ({ uri, id }) => (section.extensions ?? []).some((one) => one.uri === uri && one.id === id);
   const chosen = new Map();
-  for (const section of sections.filter(({ receive, rejected }) => receive && !rejected).sort((a, b) => a.rank - b.rank)) {
+  const received = sections.filter(({ receive, rejected }) => receive && !rejected).sort((a, b) => a.rank - b.rank);
+  const unheard = { uri: MID, id: unusedId(sections) };
+  for (const section of received) {
     const { headerExtensions, muxId } = section.receive;
     const usable = headerExtensions.filter(({ uri }) => uri !== MID || section.mid === muxId);
+    if (!usable.some(({ uri }) => uri === MID)) usable.push(unheard);
     chosen.set(section.mid, (type === "answer" ? usable.filter(known(section)) : usable).filter(fits));
   }
   for (const section of sections.filter(({ send }) => send)) {
     chosen.set(section.mid, section.send.extensions.filter(known(section)).filter(fits));
   }
   return chosen;
+}
+
+/**
+ * An id for MID that no peer sends under, the browser's own if that will do. Where one section goes
+ * without MID, Chromium gives packets of a track that is not described yet to a section of the same
+ * payload id, and the track's own section shows nothing later.
+ */
+function unusedId(sections) {
+  const sent = new Set(sections.flatMap(({ receive }) => receive?.headerExtensions ?? []).map(({ id }) => id));
+  const own = sections.flatMap(({ extensions }) => extensions ?? []);
+  const mid = own.find(({ uri, id }) => uri === MID && !sent.has(id));
+  if (mid) return mid.id;
+  const used = new Set([...sent, ...own.map(({ id }) => id)]);
+  let id = 1;
+  while (used.has(id)) id++;
+  return id;
 }
 
 /** `a=rtpmap` and `a=fmtp` of a codec. */

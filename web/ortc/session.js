@@ -10,15 +10,11 @@ import { agreed, draftName } from "./codecs.js";
 import { compose } from "./compose.js";
 import { LocalCandidates } from "./local_candidates.js";
 import { RemoteCandidates } from "./remote_candidates.js";
+import { BOTH_RESTART, Restarts } from "./restarts.js";
 import { eat, sideOf } from "./sdp.js";
 import { checkSide } from "./side.js";
 import { Slots } from "./slots.js";
-import { fail, pause } from "./tools.js";
-
-// Firefox takes new credentials of the peer only with new ones of its own (RFC 8839 section 4.4.1.1.1
-// has both sides change); Chromium takes them alone, as the Rust crate does.
-const BOTH_RESTART = /Firefox\//.test(globalThis.navigator?.userAgent ?? "");
-const RESTART_PATIENCE = 1000; // ms in which the peer may answer a restart with one of its own
+import { fail } from "./tools.js";
 
 export class Session {
   #seat;
@@ -32,6 +28,7 @@ export class Session {
   #version = 0;
   #candidates;
   #own = new LocalCandidates();
+  #restarts;
   #working = false;
   #again = false;
   #refused = null; // credentials of the peer that the browser does not take
@@ -47,6 +44,7 @@ export class Session {
     this.#receivers = receivers;
     this.#host = host;
     this.#candidates = new RemoteCandidates(seat.pc);
+    this.#restarts = new Restarts(seat.pc);
     this.slots = new Slots(seat.pc, seat.spares);
   }
 
@@ -201,17 +199,16 @@ export class Session {
     Object.assign(this.#work, { offer: false, restart: null });
     try {
       if (restart) {
+        await this.#restarts.begin();
         const before = this.#applied.ufrag;
-        if (!BOTH_RESTART && pc.connectionState === "connected") {
-          this.#own.hold(() => ![before, null].includes(this.#candidates.passed));
-        }
+        this.#own.hold(this.#restarts.quiet(() => ![before, null].includes(this.#candidates.passed)));
         pc.restartIce();
       }
       this.slots.spare();
       await this.#offer();
       if (restart) {
         this.#move();
-        if (BOTH_RESTART) await this.#awaitRestart();
+        await this.#restarts.offered(() => this.#host.side().ufrag !== this.#applied.ufrag);
       }
       const now = this.#host.side();
       await this.#answer(now.fingerprints ? now : this.#applied);
@@ -261,19 +258,17 @@ export class Session {
   /** The peer has restarted ICE: so does this side. */
   async #followRestart(side) {
     const pc = this.#pc;
+    await this.#restarts.begin();
+    side = this.#completeSide() ?? side; // It may be another by now.
     this.#refused = side.ufrag; // until it is taken
     await pc.setRemoteDescription({ type: "offer", sdp: this.#compose("offer", this.#layout, side) });
     await pc.setLocalDescription(await pc.createAnswer());
     this.#refused = null;
     this.#layout = eat(pc.localDescription.sdp);
-    this.#applied = side;
     this.#move();
+    await this.#restarts.answered();
+    this.#applied = side; // lets its candidates in
     this.#passCandidates();
-  }
-
-  async #awaitRestart() {
-    const end = performance.now() + RESTART_PATIENCE;
-    while (performance.now() < end && this.#host.side().ufrag === this.#applied.ufrag) await pause(10);
   }
 
   // -- What the peer sends
