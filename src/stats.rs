@@ -6,11 +6,14 @@
 //! made by the crate and only read, and grows as the W3C's lists do.
 
 pub use crate::connection::receiving::stream_event::RTCMediaReport;
+pub use crate::connection::stats::data::{RTCDataChannelStats, RTCDataStats};
+pub use crate::connection::stats::drops::{
+    RTCDropStats, RTCIceDrops, RTCRetransmissionFaults, RTCRtcpFaults, RTCStunFaults,
+};
 pub use crate::connection::stats::ice::RTCIceCandidatePairStats;
 pub use crate::connection::stats::identity::{RTCCertificateStats, RTCCodecStats};
 pub use crate::connection::stats::rtp::{
     RTCFrameStats, RTCInboundRtpStats, RTCOutboundRtpStats, RTCRemoteInboundRtpStats,
 };
-pub use crate::connection::stats::transport::{
-    RTCDataStats, RTCDropStats, RTCMemoryStats, RTCStats, RTCStunFaults, RTCTransportStats,
-};
+pub use crate::connection::stats::socket::RTCSocketStats;
+pub use crate::connection::stats::transport::{RTCMemoryStats, RTCStats, RTCTransportStats};

@@ -106,8 +106,9 @@ fn dropped(stats: &RTCStats) -> u64 {
         + all.unknown_rtp
         + all.stun
         + all.dtls
+        + all.dtls_alerts
         + all.rtcp
-        + all.socket_unknown
+        + stats.socket.unknown
 }
 
 /// A STUN message whose integrity nobody could compute; the attributes are given.

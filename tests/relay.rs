@@ -98,7 +98,13 @@ async fn media_both_ways(a: &Peer, b: &Peer) {
         for end in pair.await {
             assert_eq!(end.typ, "relay", "{end:?}");
         }
-        assert_eq!(from.connection.stats().dropped.relay, 0);
+        let socket = from.connection.stats().socket;
+        let dropped = [
+            socket.relay_malformed,
+            socket.relay_unpermitted,
+            socket.relay_unsent,
+        ];
+        assert_eq!(dropped, [0; 3]);
     }
 }
 
@@ -419,7 +425,13 @@ async fn r_f2_media_and_its_repair_go_on_through_relays_whose_lifetimes_are_60_s
             assert!(repaired > 0);
             assert!(way.in_indications() < 100 && way.in_channels() > heard.came + 3 * seen.came);
             assert_eq!(peer.events().iter().find_map(reason), None);
-            assert_eq!(stats.dropped.relay, 0, "{:?}", stats.dropped);
+            let socket = &stats.socket;
+            let dropped = [
+                socket.relay_malformed,
+                socket.relay_unpermitted,
+                socket.relay_unsent,
+            ];
+            assert_eq!(dropped, [0; 3], "{socket:?}");
         }
         close(&a, &b);
     })

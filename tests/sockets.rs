@@ -199,7 +199,7 @@ fn g008_forks_that_restart_at_once_keep_their_old_paths() {
         for leg in &legs {
             leg.near.connection.restart().unwrap();
         }
-        let unknown = || legs[0].near.connection.stats().dropped.socket_unknown;
+        let unknown = || legs[0].near.connection.stats().socket.unknown;
         let before = unknown();
         // Consent is checked every 4 to 6 s.
         tokio::time::sleep(Duration::from_secs(7)).await;

@@ -140,7 +140,6 @@ impl Receiver {
     }
 
     /// Packets that were no event or no digit.
-    #[cfg(test)]
     pub(crate) fn ignored(&self) -> u64 {
         self.ignored
     }

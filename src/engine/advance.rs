@@ -52,7 +52,7 @@ impl Engine {
                     }
                     IceState::Failed => self.halt(DisconnectReason::IceFailed),
                     IceState::Checking => self.lost = None,
-                    _ => {}
+                    IceState::New | IceState::Disconnected | IceState::Closed => {}
                 }
             }
             IceEvent::Selected { local, remote } => {

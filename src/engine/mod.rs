@@ -45,9 +45,9 @@ mod views;
 
 pub(crate) use machine::Engine;
 pub(crate) use media::{
-    OutgoingRtp, ReceiverRepair, ReceiverSpec, RedCounters, RedFormat, RedStream, RtxStream,
-    SendOutcome,
+    OutgoingRtp, ReceiverRepair, ReceiverSpec, RedCounters, RedFormat, RedStream, RepairCounters,
+    RtxStream, SendOutcome,
 };
 pub(crate) use model::{
-    EngineConfig, EngineCounters, EngineEvent, EngineState, Identity, SecureState,
+    EngineConfig, EngineCounters, EngineEvent, EngineState, Identity, SecureState, Traffic,
 };

@@ -5,7 +5,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::data::{ChannelKey, ChannelSpec, ClosedBecause, DataEvent, MessageKind, SendData};
+use super::data::{
+    ChannelCounters, ChannelKey, ChannelSpec, ClosedBecause, DataEvent, MessageKind, SendData,
+};
 use super::dtls::SrtpProfile;
 use super::ice::{Candidate, Credentials};
 use super::machine::Engine;
@@ -232,6 +234,11 @@ impl Engine {
         self.data.told(now);
         self.data.close(now, key, ClosedBecause::Local);
         self.poll_data(now);
+    }
+
+    /// What went over a channel that is not closed.
+    pub(crate) fn channel_counters(&self, key: ChannelKey) -> ChannelCounters {
+        self.data.channel_counters(key)
     }
 
     pub(crate) fn channel_buffered(&self, key: ChannelKey) -> usize {

@@ -42,23 +42,12 @@ pub(crate) enum KeyframeRequest {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum RtpEvent {
-    /// The first packet of a source, or the first after a timeout or BYE.
-    SourceActive { ssrc: u32 },
     /// The peer ended a source it sent from. `reason` may be empty.
     Bye { ssrc: u32, reason: String },
     /// A source fell silent; it may come back.
     Timeout { ssrc: u32 },
     /// The peer wants a key frame of our SSRC. At most one a second for each.
     KeyframeRequested { ssrc: u32 },
-    /// How our SSRC arrives at the peer.
-    RemoteReport {
-        ssrc: u32,
-        /// Since the previous report, in 1/256.
-        fraction_lost: u8,
-        cumulative_lost: i32,
-        jitter: Duration,
-        rtt: Option<Duration>,
-    },
     /// The peer uses our SSRC (RFC 3550 section 8.2). Once for each SSRC.
     SsrcCollision { ssrc: u32 },
     /// The peer asks for packets of our SSRC again; at most 1,000 in one compound.

@@ -61,6 +61,7 @@ pub(crate) use extensions::{
 pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
 pub(crate) use history::History;
 pub(crate) use label::MediaLabel;
+pub(crate) use receiver::InboundStats;
 pub(crate) use reception::Reception;
 pub(crate) use red::{
     MAX_RED_BLOCK, MAX_RED_OFFSET, RED_HEADER, RED_LAST_HEADER, parse_red, write_red_header,
@@ -68,4 +69,6 @@ pub(crate) use red::{
 };
 pub(crate) use red_window::RedWindow;
 pub(crate) use router::{Route, Router};
+pub(crate) use sender::OutboundStats;
 pub(crate) use session::RtpSession;
+pub(crate) use transport_cc::TransportReports;

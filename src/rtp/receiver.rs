@@ -54,6 +54,8 @@ pub(crate) struct InboundStats {
     pub(crate) restored_bytes: u64,
     /// Packets that came after they had been asked for, by either way.
     pub(crate) recovered: u64,
+    /// Packets that came neither by themselves nor when asked for.
+    pub(crate) given_up: u64,
 }
 
 #[derive(Debug)]
@@ -325,6 +327,7 @@ impl SourceState {
             restored: self.restored,
             restored_bytes: self.restored_bytes,
             recovered: self.nack.as_ref().map_or(0, |nack| nack.recovered),
+            given_up: self.nack.as_ref().map_or(0, |nack| nack.given_up),
         }
     }
 }

@@ -197,7 +197,6 @@ impl Router {
     }
 
     /// Packets that had a receiver but came from one SSRC too many.
-    #[cfg(test)]
     pub(crate) fn refused(&self) -> u64 {
         self.refused
     }

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::config::SocketConfig;
+use super::counters::RelayCounters;
 use super::driver;
 use super::shared::{SocketHandle, SocketShared};
 use super::sleep::WallClock;
@@ -64,7 +65,7 @@ impl RTCSocket {
             ended: OnceLock::new(),
             handle: Mutex::default(),
             unrouted: AtomicU64::new(0),
-            relay_dropped: AtomicU64::new(0),
+            relay_counters: RelayCounters::default(),
             not_permitted: AtomicU16::new(0),
         });
         if shared.config.gather_at_once {

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 
 use tracing::{Level, Span};
 
+use super::counters::SocketCounters;
 use super::ice_server::{IceServerError, IceServerErrorKind, ServerKind};
 use super::member::Gathered;
 use super::shared::SocketShared;
+use super::turn::TurnCounters;
+use super::udp::UdpStats;
 use crate::engine::guard::contain;
 use crate::engine::ice::CandidateKind;
 use crate::trace;
@@ -36,18 +39,40 @@ impl IceServerErrorKind {
 }
 
 /// The reasons of a socket as a whole.
-const REASONS: [&str; 4] = [
-    "of no connection",
-    "the system refused to send",
-    "the system refused to receive",
-    "to or from a relay: malformed, not permitted, or gone",
-];
+fn reasons(counters: SocketCounters) -> [(&'static str, u64); REASONS] {
+    let SocketCounters {
+        unrouted,
+        udp,
+        turn,
+    } = counters;
+    let UdpStats {
+        recv_errors,
+        send_dropped,
+        // Nothing is lost by that.
+        send_blocked: _,
+    } = udp;
+    let TurnCounters {
+        malformed,
+        unpermitted,
+        unsent,
+    } = turn;
+    [
+        ("of no connection", unrouted),
+        ("the system refused to send", send_dropped),
+        ("the system refused to receive", recv_errors),
+        ("malformed TURN", malformed),
+        ("over a relay, of nobody who may", unpermitted),
+        ("to a relay: not permitted, too many, or gone", unsent),
+    ]
+}
+
+const REASONS: usize = 6;
 
 /// What of them was told already.
 #[derive(Default)]
 pub(super) struct SocketDrops {
     next: Option<Instant>,
-    told: [u64; 4],
+    told: [u64; REASONS],
 }
 
 impl SocketDrops {
@@ -61,11 +86,8 @@ impl SocketDrops {
             if !tracing::enabled!(target: trace::DROP, Level::DEBUG) {
                 return;
             }
-            let udp = socket.udp_counters.stats();
-            let unrouted = socket.unrouted.load(Ordering::Relaxed);
-            let relay = socket.relay_dropped.load(Ordering::Relaxed);
-            let totals = [unrouted, udp.send_dropped, udp.recv_errors, relay];
-            for ((told, total), reason) in self.told.iter_mut().zip(totals).zip(REASONS) {
+            let totals = reasons(socket.counters());
+            for (told, (reason, total)) in self.told.iter_mut().zip(totals) {
                 let count = total.saturating_sub(*told);
                 *told = total;
                 if count > 0 {

@@ -1,6 +1,7 @@
 //! RTCSocket: one UDP port, shared by any number of connections.
 
 mod config;
+mod counters;
 mod driver;
 #[cfg(test)]
 mod fault_tests;
@@ -27,9 +28,11 @@ mod turn;
 mod udp;
 
 pub(crate) use config::{ServerAddress, SocketConfig, SocketNews};
+pub(crate) use counters::SocketCounters;
 pub use handle::RTCSocket;
 pub(crate) use ice_server::ServerKind;
 pub use ice_server::{IceServerError, IceServerErrorKind};
 pub(crate) use member::{Gathered, Member, MemberId, Serviced};
 pub(crate) use shared::SocketShared;
-pub(crate) use turn::TurnCredentials;
+pub(crate) use turn::{TurnCounters, TurnCredentials};
+pub(crate) use udp::UdpStats;

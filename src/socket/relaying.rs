@@ -7,6 +7,7 @@ use std::time::Instant;
 use ::stun::message::TransactionId;
 
 use super::config::ServerAddress;
+use super::counters::SocketCounters;
 use super::member::Gathered;
 use super::shared::SocketShared;
 use super::turn::{RelayOutcome, RelayRequest};
@@ -14,13 +15,16 @@ use crate::engine::ice::CandidateKind;
 use crate::queue::lock;
 
 impl SocketShared {
-    pub(crate) fn relay_only(&self) -> bool {
-        self.config.relay_only
+    pub(crate) fn counters(&self) -> SocketCounters {
+        SocketCounters {
+            unrouted: self.unrouted.load(Ordering::Relaxed),
+            udp: self.udp_counters.stats(),
+            turn: self.relay_counters.get(),
+        }
     }
 
-    /// Datagrams dropped on the way from or to relays, of all connections.
-    pub(crate) fn relay_dropped(&self) -> u64 {
-        self.relay_dropped.load(Ordering::Relaxed)
+    pub(crate) fn relay_only(&self) -> bool {
+        self.config.relay_only
     }
 
     /// Gathers again if the last connection on the socket gave the relays back.

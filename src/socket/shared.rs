@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tracing::Span;
 
 use super::config::{ServerAddress, SocketConfig, SocketNews};
+use super::counters::RelayCounters;
 use super::found::Gathering;
 use super::member::{Member, MemberId};
 use super::route::Routes;
@@ -59,8 +60,7 @@ pub(crate) struct SocketShared {
     pub(super) handle: Mutex<Weak<SocketHandle>>,
     /// Datagrams that no connection wanted.
     pub(crate) unrouted: AtomicU64,
-    /// Datagrams dropped on the way from or to relays.
-    pub(super) relay_dropped: AtomicU64,
+    pub(super) relay_counters: RelayCounters,
     pub(super) not_permitted: AtomicU16,
 }
 

@@ -88,6 +88,11 @@ impl EventSink {
         self.queue.clone()
     }
 
+    /// Events that were dropped because the application did not take them.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.queue.dropped()
+    }
+
     /// The socket's identity; `None` for the first.
     pub(crate) fn socket_id(&self) -> Option<&str> {
         self.socket_id.as_deref()

@@ -66,7 +66,6 @@ pub(crate) fn build(
         linger: options.linger,
         remote_names: 0,
         ignored_candidates: 0,
-        media_dropped: 0,
         socket: Some(socket.clone()),
         receive_restrictions: RTCRestrictions::default(),
         send_restrictions: RTCRestrictions::default(),

@@ -40,7 +40,6 @@ pub(crate) struct ConnectionState {
     pub(crate) linger: Duration,
     pub(crate) remote_names: usize,
     pub(crate) ignored_candidates: u64,
-    pub(crate) media_dropped: u64,
     /// Keeps the port open; given up when the connection is closed, whoever still has handles.
     pub(crate) socket: Option<RTCSocket>,
     // Row C7.

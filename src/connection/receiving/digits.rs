@@ -60,6 +60,11 @@ impl ReceivingDigits {
         packet
     }
 
+    /// Packets that held no digit.
+    pub(crate) fn ignored(&self) -> u64 {
+        self.receiver.ignored()
+    }
+
     pub(crate) fn emit(&mut self) {
         while let Some(event) = self.receiver.poll() {
             self.track.emit_dtmf(event);

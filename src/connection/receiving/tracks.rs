@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::contributors::RTCContributor;
+use super::digits::ReceivingDigits;
 use super::heard::{HeardSource, heard_source};
 use super::spec::uses_ssrc;
 use super::stream_event::{RTCStreamEvent, StreamWatch};
@@ -70,6 +71,12 @@ impl Receiving {
 
     pub(crate) fn streams(&self) -> Vec<MediaStream> {
         self.streams.clone()
+    }
+
+    /// Telephone events that held no digit.
+    pub(crate) fn ignored_events(&self) -> u64 {
+        let digits = self.tracks.values().filter_map(|t| t.digits.as_ref());
+        digits.map(ReceivingDigits::ignored).sum()
     }
 
     pub(crate) fn track_of(&self, id: ReceiverId) -> Option<&MediaStreamTrack> {

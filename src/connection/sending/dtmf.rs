@@ -94,9 +94,12 @@ impl ConnectionState {
             engine: &mut self.engine,
             ssrc: track.ssrc,
             extensions: &borrowed(&encoded),
-            dropped: &mut self.media_dropped,
+            discarded: 0,
         };
-        if let Err(error) = track.detach_dtmf(now, |packet| wire.send(&packet, &[])) {
+        let ended = track.detach_dtmf(now, |packet| wire.send(&packet, &[]));
+        let discarded = wire.discarded;
+        track.count_discarded(discarded);
+        if let Err(error) = ended {
             tracing::debug!(target: trace::RTP, %error, "the end of a digit could not be sent");
         }
         self.carriers.remove(&carrier);
@@ -175,9 +178,11 @@ impl ConnectionState {
                 engine: &mut self.engine,
                 ssrc: track.ssrc,
                 extensions: &borrowed(&encoded),
-                dropped: &mut self.media_dropped,
+                discarded: 0,
             };
             let played = track.play_dtmf(now, |packet| wire.send(&packet, &[]));
+            let discarded = wire.discarded;
+            track.count_discarded(discarded);
             if let Err(error) = played {
                 tracing::debug!(target: trace::RTP, %error, "a digit could not be sent");
             }

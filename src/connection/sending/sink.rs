@@ -44,10 +44,7 @@ impl MediaSink for ConnectionShared {
         let now = Instant::now();
         let mut state = self.lock();
         let ConnectionState {
-            engine,
-            sending,
-            media_dropped,
-            ..
+            engine, sending, ..
         } = &mut *state;
         let Some(track) = sending.get_mut(&key) else {
             return Ok(());
@@ -65,9 +62,12 @@ impl MediaSink for ConnectionShared {
             engine,
             ssrc: track.ssrc,
             extensions: &borrowed(&encoded),
-            dropped: media_dropped,
+            discarded: 0,
         };
-        track.packetize(now, data, duration, |packet| wire.send(&packet, &[]))?;
+        let sent = track.packetize(now, data, duration, |packet| wire.send(&packet, &[]));
+        let discarded = wire.discarded;
+        track.count_discarded(discarded);
+        sent?;
         drop(state);
         if idle {
             self.wake();
@@ -85,10 +85,7 @@ impl MediaSink for ConnectionShared {
         let now = Instant::now();
         let mut state = self.lock();
         let ConnectionState {
-            engine,
-            sending,
-            media_dropped,
-            ..
+            engine, sending, ..
         } = &mut *state;
         let Some(track) = sending.get_mut(&key) else {
             return Ok(());
@@ -98,7 +95,7 @@ impl MediaSink for ConnectionShared {
         }
         let relayed = track.relay(now, packet.sequence_number, packet.timestamp);
         let Some(sequence_number) = relayed else {
-            *media_dropped += 1;
+            track.count_discarded(1);
             return Ok(());
         };
         let idle = !engine.has_transmits();
@@ -110,7 +107,7 @@ impl MediaSink for ConnectionShared {
             engine,
             ssrc: track.ssrc,
             extensions: &borrowed(&encoded),
-            dropped: media_dropped,
+            discarded: 0,
         };
         let onward = FramePacket {
             marker: packet.marker,
@@ -119,7 +116,10 @@ impl MediaSink for ConnectionShared {
             timestamp: packet.timestamp,
             payload: &packet.payload,
         };
-        wire.send(&onward, &packet.csrcs)?;
+        let sent = wire.send(&onward, &packet.csrcs);
+        let discarded = wire.discarded;
+        track.count_discarded(discarded);
+        sent?;
         drop(state);
         if idle {
             self.wake();

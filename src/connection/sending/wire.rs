@@ -12,8 +12,8 @@ pub(super) struct Wire<'a> {
     pub(super) engine: &'a mut Engine,
     pub(super) ssrc: u32,
     pub(super) extensions: &'a [(u8, &'a [u8])],
-    /// Counts what finds the queue full.
-    pub(super) dropped: &'a mut u64,
+    /// Packets that found the queue full.
+    pub(super) discarded: u64,
 }
 
 impl Wire<'_> {
@@ -32,7 +32,7 @@ impl Wire<'_> {
             },
         )?;
         if outcome == SendOutcome::QueueFull {
-            *self.dropped += 1;
+            self.discarded = self.discarded.saturating_add(1);
         }
         Ok(())
     }

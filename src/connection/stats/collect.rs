@@ -1,24 +1,23 @@
 //! The statistics from the state of a connection.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use super::clock::milliseconds;
 use super::ice::{RTCIceCandidatePairStats, pair_id};
 use super::identity::{RTCCodecStats, certificates, codec_described, codec_id};
-use super::transport::{
-    RTCDataStats, RTCDropStats, RTCMemoryStats, RTCStats, RTCStunFaults, RTCTransportStats,
-};
+use super::socket::RTCSocketStats;
+use super::transport::{RTCMemoryStats, RTCStats, RTCTransportStats};
 use crate::connection::RTCConnection;
 use crate::connection::core::state::ConnectionState;
 use crate::connection::description::candidate::RTCIceCandidateDescription;
 use crate::connection::description::encryption::srtp_name;
 use crate::connection::description::fingerprint::{Fingerprint, fingerprints};
-use crate::engine::EngineCounters;
+use crate::engine::Traffic;
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::dtls::DtlsRole;
-use crate::engine::ice::PairState;
+use crate::engine::ice::{PairState, PairStats};
+use crate::rtp::TransportReports;
 
 impl RTCConnection {
     /// A snapshot of the statistics. Stays available after `close`.
@@ -26,11 +25,8 @@ impl RTCConnection {
         let shared = self.shared();
         let own = shared.socket.certificate.der();
         let mut stats = shared.lock().stats(own);
-        let socket = shared.socket.udp_counters.stats();
-        stats.dropped.socket_unknown = shared.socket.unrouted.load(Ordering::Relaxed);
-        stats.dropped.socket_send = socket.send_dropped;
-        stats.dropped.socket_receive = socket.recv_errors;
-        stats.dropped.relay = shared.socket.relay_dropped();
+        stats.socket = shared.socket.counters().into();
+        stats.dropped.events = shared.events.dropped();
         stats
     }
 }
@@ -48,6 +44,7 @@ impl ConnectionState {
             codecs: self.codec_stats(),
             certificates: certificates(own_certificate, engine.secure().peer_certificate()),
             data: self.data_stats(),
+            data_channels: self.data_channels(),
             memory: RTCMemoryStats {
                 limit: engine.budget().limit(),
                 channels: engine.budget().channels(),
@@ -57,6 +54,8 @@ impl ConnectionState {
                 packets_dropped: engine.budget().dropped(),
             },
             dropped: self.drop_stats(),
+            // The socket's to tell.
+            socket: RTCSocketStats::default(),
         }
     }
 
@@ -66,104 +65,53 @@ impl ConnectionState {
             let all = fingerprints(der, &[HashAlgorithm::Sha256])?;
             all.iter().next().map(Fingerprint::value)
         };
-        let feedback = engine.rtp().transport_reports();
-        let traffic = engine.traffic();
+        let TransportReports {
+            messages: feedback,
+            received: arrived,
+            lost,
+        } = engine.rtp().transport_reports();
+        let Traffic {
+            packets_sent,
+            bytes_sent,
+            packets_received,
+            bytes_received,
+            selections,
+        } = engine.traffic();
+        // What they count of drops is in `RTCDropStats`.
+        let (ice, dtls) = (engine.ice().counters(), engine.secure().counters());
+        let rtcp = engine.rtp().counters();
         let pairs = engine.ice().pair_stats();
         let selected = pairs.iter().find(|pair| pair.selected);
         RTCTransportStats {
             state: engine.state().into(),
             ice_state: engine.ice().state().into(),
             ice_role: engine.ice().role().map(Into::into),
+            ice_role_conflicts: ice.role_conflicts,
             dtls_state: engine.secure().state().into(),
             dtls_role: engine.secure().role().map(|role| match role {
                 DtlsRole::Client => "client",
                 DtlsRole::Server => "server",
             }),
             dtls_cipher: engine.secure().cipher_suite(),
+            dtls_flights_resent: dtls.resent_flights,
+            dtls_restarts: dtls.restarts,
             srtp_cipher: engine.media().profile().map(srtp_name),
             local_fingerprint: sha256(own_certificate),
             remote_fingerprint: engine.secure().peer_certificate().and_then(sha256),
-            packets_sent: traffic.packets_sent,
-            bytes_sent: traffic.bytes_sent,
-            packets_received: traffic.packets_received,
-            bytes_received: traffic.bytes_received,
+            packets_sent,
+            bytes_sent,
+            packets_received,
+            bytes_received,
+            rtcp_packets_sent: rtcp.compounds_sent,
+            rtcp_packets_received: rtcp.compounds_received,
             selected_candidate_pair_id: selected.map(pair_id),
-            selected_candidate_pair_changes: traffic.selections,
+            selected_candidate_pair_changes: selections,
             current_round_trip_time: selected
                 .and_then(|pair| pair.rtt)
                 .map(|rtt| rtt.as_secs_f64()),
-            transport_feedback_received: feedback.messages,
-            transport_packets_arrived: feedback.received,
-            transport_packets_lost: feedback.lost,
-        }
-    }
-
-    fn data_stats(&self) -> RTCDataStats {
-        let engine = &self.engine;
-        let data = engine.data_counters();
-        RTCDataStats {
-            channels: self.channels.len(),
-            round_trip_time: engine.data_rtt().map(|rtt| rtt.as_secs_f64()),
-            max_datagram: engine.largest_data_datagram(),
-            retransmitted: data.sctp.retransmitted,
-            abandoned: data.sctp.abandoned,
-            dropped_packets: data.sctp.dropped + data.early_packets,
-            dropped_messages: data.dropped_messages,
-            refused_channels: data.refused_channels,
-        }
-    }
-
-    /// Without what the socket dropped.
-    fn drop_stats(&self) -> RTCDropStats {
-        let engine = &self.engine;
-        let ice = engine.ice().counters();
-        let dtls = engine.secure().counters();
-        let rtcp = engine.rtp().counters();
-        let repair = engine.media().repair_counters();
-        let EngineCounters {
-            unknown_protocol,
-            wrong_path,
-            early_dtls,
-            early_media,
-            malformed_rtp,
-            rejected_srtp,
-            unknown_rtp,
-            outgoing_dropped,
-        } = engine.counters();
-        RTCDropStats {
-            unknown_protocol,
-            wrong_path,
-            early_dtls,
-            early_media,
-            malformed_rtp,
-            rejected_srtp,
-            unknown_rtp,
-            outgoing: outgoing_dropped,
-            stun: ice.malformed
-                + ice.unknown_local
-                + ice.wrong_username
-                + ice.wrong_integrity
-                + ice.unknown_transaction
-                + ice.asymmetric_response
-                + ice.rejected,
-            stun_faults: RTCStunFaults {
-                malformed: ice.malformed,
-                unknown_address: ice.unknown_local,
-                wrong_username: ice.wrong_username,
-                wrong_password: ice.wrong_integrity,
-                unknown_transaction: ice.unknown_transaction,
-                asymmetric: ice.asymmetric_response,
-                rejected: ice.rejected,
-            },
-            dtls: dtls.dropped + dtls.plaintext_alerts,
-            rtcp: rtcp.compounds_invalid
-                + rtcp.packets_malformed
-                + rtcp.byes_ignored
-                + rtcp.feedback_ignored,
-            retransmissions: repair.unrelated + repair.malformed + repair.needless,
-            unanswered_nacks: repair.unanswered,
-            ignored_candidates: self.ignored_candidates,
-            ..RTCDropStats::default()
+            transport_feedback_received: feedback,
+            transport_packets_arrived: arrived,
+            transport_packets_lost: lost,
         }
     }
 
@@ -172,24 +120,39 @@ impl ConnectionState {
         let pairs = self.engine.ice().pair_stats();
         pairs
             .iter()
-            .map(|pair| RTCIceCandidatePairStats {
-                id: pair_id(pair),
-                state: match pair.state {
-                    PairState::Waiting => "waiting",
-                    PairState::InProgress => "in-progress",
-                    PairState::Succeeded => "succeeded",
-                    PairState::Failed => "failed",
-                },
-                nominated: pair.nominated,
-                selected: pair.selected,
-                priority: pair.priority,
-                local_candidate: describe(&pair.local),
-                remote_candidate: describe(&pair.remote),
-                current_round_trip_time: pair.rtt.map(|rtt| rtt.as_secs_f64()),
-                requests_sent: pair.requests_sent,
-                requests_received: pair.requests_received,
-                responses_sent: pair.responses_sent,
-                responses_received: pair.responses_received,
+            .map(|pair| {
+                let PairStats {
+                    local,
+                    remote,
+                    state,
+                    nominated,
+                    selected,
+                    priority,
+                    rtt,
+                    requests_sent,
+                    requests_received,
+                    responses_sent,
+                    responses_received,
+                } = pair;
+                RTCIceCandidatePairStats {
+                    id: pair_id(pair),
+                    state: match state {
+                        PairState::Waiting => "waiting",
+                        PairState::InProgress => "in-progress",
+                        PairState::Succeeded => "succeeded",
+                        PairState::Failed => "failed",
+                    },
+                    nominated: *nominated,
+                    selected: *selected,
+                    priority: *priority,
+                    local_candidate: describe(local),
+                    remote_candidate: describe(remote),
+                    current_round_trip_time: rtt.map(|rtt| rtt.as_secs_f64()),
+                    requests_sent: *requests_sent,
+                    requests_received: *requests_received,
+                    responses_sent: *responses_sent,
+                    responses_received: *responses_received,
+                }
             })
             .collect()
     }

@@ -34,6 +34,10 @@ pub struct RTCInboundRtpStats {
     pub last_packet_received_timestamp: f64,
     /// NACK messages sent.
     pub nack_count: u64,
+    /// Packets that came after they had been asked for, by whatever way.
+    pub packets_recovered: u64,
+    /// Packets that were asked for and did not come in time.
+    pub packets_given_up: u64,
     /// Packet loss indications sent.
     pub pli_count: u64,
     /// Full intra requests sent.
@@ -69,8 +73,16 @@ pub struct RTCFrameStats {
     pub key_frames_received: u64,
     /// Frames given up because packets of them were lost or damaged.
     pub frames_dropped: u64,
+    /// Those of them that were damaged.
+    pub frames_corrupt: u64,
     /// Packets that came too late, twice, or when there was no room.
     pub packets_discarded: u64,
+    /// Packets that had not come when their turn was over.
+    pub packets_missing: u64,
+    /// Packets with a sequence number far from the others. They are used once several go together.
+    pub packets_out_of_range: u64,
+    /// How often the sender began a new line of sequence numbers.
+    pub sequence_restarts: u64,
 }
 
 /// A source that is sent.
@@ -104,6 +116,11 @@ pub struct RTCOutboundRtpStats {
     pub fir_count: u64,
     /// NACK messages received.
     pub nack_count: u64,
+    /// Packets that the peer asked for again.
+    pub packets_nacked: u64,
+    /// Packets that were made and not sent: the queue to the socket was full, or a relayed packet
+    /// came so late that a digit has its sequence number.
+    pub packets_discarded_on_send: u64,
     /// Packets sent again, in the same stream or in one of their own; in `packets_sent` as well.
     pub retransmitted_packets_sent: u64,
     /// Their payload bytes; in `bytes_sent` as well.
@@ -144,11 +161,58 @@ pub struct RTCRemoteInboundRtpStats {
 
 impl From<JitterStats> for RTCFrameStats {
     fn from(stats: JitterStats) -> Self {
+        let JitterStats {
+            // In `RTCInboundRtpStats::packets_received`.
+            received: _,
+            duplicates,
+            late,
+            lost,
+            overflow,
+            frames,
+            keyframes,
+            frames_dropped,
+            frames_corrupt,
+            out_of_range,
+            resyncs,
+        } = stats;
         Self {
-            frames_received: stats.frames,
-            key_frames_received: stats.keyframes,
-            frames_dropped: stats.frames_dropped + stats.frames_corrupt,
-            packets_discarded: stats.late + stats.duplicates + stats.overflow,
+            frames_received: frames,
+            key_frames_received: keyframes,
+            frames_dropped: frames_dropped + frames_corrupt,
+            frames_corrupt,
+            packets_discarded: late + duplicates + overflow,
+            packets_missing: lost,
+            packets_out_of_range: out_of_range,
+            sequence_restarts: resyncs,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_counter_is_shown_as_itself() {
+        let counted = JitterStats {
+            received: 1_000,
+            duplicates: 1,
+            late: 2,
+            lost: 3,
+            overflow: 4,
+            frames: 5,
+            keyframes: 6,
+            frames_dropped: 7,
+            frames_corrupt: 8,
+            out_of_range: 9,
+            resyncs: 10,
+        };
+        let shown = serde_json::json!({
+            "framesReceived": 5, "keyFramesReceived": 6, "framesDropped": 7 + 8,
+            "framesCorrupt": 8, "packetsDiscarded": 1 + 2 + 4, "packetsMissing": 3,
+            "packetsOutOfRange": 9, "sequenceRestarts": 10,
+        });
+        let stats = serde_json::to_value(RTCFrameStats::from(counted));
+        assert_eq!(stats.ok(), Some(shown));
     }
 }

@@ -8,15 +8,16 @@ use bytes::Bytes;
 use super::channel::Channel;
 use super::channels::Data;
 use super::model::{
-    ChannelKey, ChannelSpec, ChannelState, ClosedBecause, DataCounters, DataEvent, MAX_BUFFERED,
-    MAX_STREAM, MessageKind, SendData,
+    ChannelCounters, ChannelKey, ChannelSpec, ChannelState, ClosedBecause, DataCounters, DataEvent,
+    MAX_BUFFERED, MAX_STREAM, MessageKind, SendData,
 };
 use super::ppid;
 use crate::budget::Charged;
 use crate::engine::dtls::DtlsTransport;
 use crate::engine::outgoing::Outlet;
 use crate::engine::sctp::{
-    Association, Outbound, RECEIVE_WINDOW, RECORD, SctpConfig, SctpEvent, SctpTransport, Unread,
+    Association, Outbound, RECEIVE_WINDOW, RECORD, SctpConfig, SctpEvent, SctpTransport,
+    StreamCounters, Unread,
 };
 use crate::error::{DataChannelCloseReason, Error, Misuse, Result};
 use crate::trace;
@@ -81,6 +82,7 @@ impl Data {
             channel.waited_for = true;
             return Ok(SendData::Full);
         }
+        channel.count_sent(data.len());
         // RFC 8831 section 6.6: an empty message is one zero byte under another identifier.
         let (ppid, data) = match (kind, data.is_empty()) {
             (MessageKind::Text, false) => (ppid::TEXT, data),
@@ -108,6 +110,20 @@ impl Data {
     pub(crate) fn buffered(&self, key: ChannelKey) -> usize {
         let channel = self.channels.get(&key);
         channel.map_or(0, |channel| channel.buffered)
+    }
+
+    /// What went over the channel; nothing once it is gone.
+    pub(crate) fn channel_counters(&self, key: ChannelKey) -> ChannelCounters {
+        let Some(channel) = self.channels.get(&key) else {
+            return ChannelCounters::default();
+        };
+        let stream = channel.id.zip(self.sctp.as_ref());
+        ChannelCounters {
+            stream: stream.map_or_else(StreamCounters::default, |(id, sctp)| {
+                sctp.stream_counters(id)
+            }),
+            ..channel.counters
+        }
     }
 
     /// Whether all that was queued on an open channel has gone out; if not, `DataEvent::Flushed`

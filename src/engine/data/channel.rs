@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::model::{ChannelKey, ChannelSpec, ChannelState, ClosedBecause};
+use super::model::{ChannelCounters, ChannelKey, ChannelSpec, ChannelState, ClosedBecause};
 use crate::budget::Charged;
 
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(super) struct Channel {
     pub(super) outgoing_reset: Reset,
     pub(super) incoming_reset: bool,
     pub(super) reason: Option<ClosedBecause>,
+    /// Without those of its stream, which the association has.
+    pub(super) counters: ChannelCounters,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +52,19 @@ impl Channel {
             outgoing_reset: Reset::No,
             incoming_reset: false,
             reason: None,
+            counters: ChannelCounters::default(),
         }
+    }
+
+    pub(super) fn count_sent(&mut self, bytes: usize) {
+        let counters = &mut self.counters;
+        counters.messages_sent = counters.messages_sent.saturating_add(1);
+        counters.bytes_sent = counters.bytes_sent.saturating_add(bytes as u64);
+    }
+
+    pub(super) fn count_received(&mut self, bytes: usize) {
+        let counters = &mut self.counters;
+        counters.messages_received = counters.messages_received.saturating_add(1);
+        counters.bytes_received = counters.bytes_received.saturating_add(bytes as u64);
     }
 }

@@ -123,6 +123,7 @@ impl Data {
         };
         channel.id = Some(id);
         channel.state = ChannelState::Open;
+        self.counters.channels_opened = self.counters.channels_opened.saturating_add(1);
         self.streams.insert(id, key);
         if channel.spec.negotiated.is_none()
             && let Some(sctp) = &mut self.sctp
@@ -174,6 +175,8 @@ impl Data {
     pub(super) fn finish(&mut self, key: ChannelKey, reason: ClosedBecause) {
         if let Some(channel) = self.channels.remove(&key) {
             self.incoming = self.incoming.saturating_sub(usize::from(channel.incoming));
+            let was_open = u64::from(channel.state != ChannelState::Connecting);
+            self.counters.channels_closed = self.counters.channels_closed.saturating_add(was_open);
             if let Some(id) = channel.id
                 && self.streams.get(&id) == Some(&key)
             {
@@ -306,6 +309,7 @@ impl Data {
             }
             _ => data,
         };
+        channel.count_received(data.len());
         self.events.push_back(DataEvent::Message {
             key,
             kind: message_kind,
@@ -363,6 +367,7 @@ impl Data {
         let mut channel = Channel::new(ChannelKey(0), spec.clone(), true);
         channel.id = Some(stream);
         channel.state = ChannelState::Open;
+        self.counters.channels_opened = self.counters.channels_opened.saturating_add(1);
         let key = self.add(channel);
         if let Some(sctp) = &mut self.sctp {
             sctp.send(now, control(stream, dcep::ack()));

@@ -18,8 +18,8 @@ mod tests;
 
 pub(crate) use channels::Data;
 pub(crate) use model::{
-    ChannelKey, ChannelSpec, ClosedBecause, DEFAULT_MAX_MESSAGE, DataCounters, DataEvent,
-    MessageKind, SendData,
+    ChannelCounters, ChannelKey, ChannelSpec, ClosedBecause, DEFAULT_MAX_MESSAGE, DataCounters,
+    DataEvent, MessageKind, SendData,
 };
 
 pub(crate) use super::sctp::RECEIVE_WINDOW;

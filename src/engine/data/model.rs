@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::budget::Charged;
-use crate::engine::sctp::{Reliability, SctpCounters};
+use crate::engine::sctp::{Reliability, SctpCounters, StreamCounters};
 
 /// The largest message taken from the peer, unless set otherwise (RFC 8841 section 6.1 has 64 KiB
 /// as what a peer may assume at least).
@@ -56,9 +56,13 @@ pub(crate) enum DataEvent {
     },
 }
 
-/// What was dropped, and why.
+/// What became of all channels; what was dropped, and why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct DataCounters {
+    /// Channels that have been open.
+    pub(crate) channels_opened: u64,
+    /// Those of them that are gone.
+    pub(crate) channels_closed: u64,
     /// Messages on streams of no channel, beyond the small buffer, or with an unknown identifier.
     pub(crate) dropped_messages: u64,
     /// Channels of the peer that were refused: malformed, out of turn, or too many.
@@ -66,6 +70,17 @@ pub(crate) struct DataCounters {
     /// SCTP packets dropped before the peer was accepted.
     pub(crate) early_packets: u64,
     pub(crate) sctp: SctpCounters,
+}
+
+/// What went over one channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct ChannelCounters {
+    /// Queued to be sent.
+    pub(crate) messages_sent: u64,
+    pub(crate) bytes_sent: u64,
+    pub(crate) messages_received: u64,
+    pub(crate) bytes_received: u64,
+    pub(crate) stream: StreamCounters,
 }
 
 /// What a channel is made of (RFC 8832 section 5.1).

@@ -12,6 +12,7 @@ use crate::rtp::extensions::{decode_text, decode_transport_cc};
 use crate::rtp::{
     ExtensionMap, ReceiverId, Reception, Route, Router, RtpEvent, RtpHeader, RtpPacket, to_packet,
 };
+use crate::trace;
 
 /// Packets that wait for the layer above; it drains after every batch of datagrams.
 const MAX_PACKETS: usize = 8192;
@@ -282,7 +283,14 @@ impl Media {
     pub(crate) fn poll_events(&mut self, events: &mut Events) {
         while let Some(event) = self.rtp.poll_event() {
             match event {
-                RtpEvent::Bye { ssrc, .. } | RtpEvent::Timeout { ssrc } => {
+                RtpEvent::Bye { ssrc, reason } => {
+                    let span = &self.span;
+                    tracing::debug!(target: trace::RTP, parent: span, ssrc, reason, "BYE");
+                    self.source_lost(ssrc, events);
+                }
+                RtpEvent::Timeout { ssrc } => {
+                    let span = &self.span;
+                    tracing::debug!(target: trace::RTP, parent: span, ssrc, "a source is silent");
                     self.source_lost(ssrc, events);
                 }
                 RtpEvent::KeyframeRequested { ssrc } => {
@@ -295,7 +303,6 @@ impl Media {
                 RtpEvent::SsrcCollision { ssrc } => {
                     events.push(EngineEvent::SsrcConflict { ssrc });
                 }
-                _ => {}
             }
         }
     }

@@ -142,6 +142,11 @@ impl Media {
         self.counters
     }
 
+    /// Packets of receivers that came from one source too many. They were unknown.
+    pub(crate) fn excess_sources(&self) -> u64 {
+        self.router.refused()
+    }
+
     pub(crate) fn repair_counters(&self) -> RepairCounters {
         self.repair_counters
     }

@@ -16,7 +16,7 @@ mod tests;
 
 pub(crate) use association::Association;
 pub(crate) use config::{Outbound, Reliability, SctpConfig};
-pub(crate) use transport::{SctpCounters, SctpEvent, SctpFailure, SctpTransport};
+pub(crate) use transport::{SctpCounters, SctpEvent, SctpFailure, SctpTransport, StreamCounters};
 pub(crate) use window::{RECEIVE_WINDOW, Unread};
 #[cfg(test)]
 pub(crate) use wire::MAX_PACKET;

@@ -59,6 +59,15 @@ pub(crate) struct SctpCounters {
     pub(crate) abandoned: u64,
 }
 
+/// What became of what was sent on one stream, since its channel began.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct StreamCounters {
+    /// DATA chunks sent again.
+    pub(crate) retransmitted: u64,
+    /// Messages given up under partial reliability.
+    pub(crate) abandoned: u64,
+}
+
 /// One association with one peer, without I/O.
 pub(crate) trait SctpTransport: Send {
     /// Sends INIT, if this side is to.
@@ -99,4 +108,8 @@ pub(crate) trait SctpTransport: Send {
     fn abort(&mut self, now: Instant);
     fn rtt(&self) -> Option<Duration>;
     fn counters(&self) -> SctpCounters;
+    fn stream_counters(&self, stream: u16) -> StreamCounters {
+        let _ = stream;
+        StreamCounters::default()
+    }
 }

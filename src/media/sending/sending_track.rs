@@ -47,6 +47,8 @@ pub(crate) struct SendingTrack {
     pub(super) preferred: Option<u8>,
     /// Frames cut into packets.
     pub(crate) frames_sent: u64,
+    /// Packets that were made and not sent.
+    pub(crate) discarded: u64,
     pub(super) active: Active,
     pub(super) sequence_number: u16,
     payloads: Vec<Payload>,
@@ -97,6 +99,7 @@ impl SendingTrack {
             encodings: Vec::new(),
             preferred: None,
             frames_sent: 0,
+            discarded: 0,
             active,
             // RFC 3711 section 3.3.1: starting in the lower half keeps a lost first packet from
             // confusing the receiver's roll-over counter.
@@ -213,6 +216,10 @@ impl SendingTrack {
         }
         self.payloads.clear();
         Ok(())
+    }
+
+    pub(crate) fn count_discarded(&mut self, packets: u64) {
+        self.discarded = self.discarded.saturating_add(packets);
     }
 
     /// Media time passes without anything being sent.

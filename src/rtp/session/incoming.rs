@@ -87,15 +87,6 @@ impl RtpSession {
                 continue;
             };
             sender.reported(now, ntp_now, &block);
-            if let Some(view) = sender.stats.remote {
-                self.push_event(RtpEvent::RemoteReport {
-                    ssrc: block.ssrc,
-                    fraction_lost: view.fraction_lost,
-                    cumulative_lost: view.cumulative_lost,
-                    jitter: view.jitter,
-                    rtt: view.rtt,
-                });
-            }
         }
     }
 

@@ -187,7 +187,6 @@ impl RtpSession {
             source.active = true;
             let deadline = source.last_heard + source.timeout;
             self.sweep_no_later_than(deadline);
-            self.events.push_back(RtpEvent::SourceActive { ssrc });
         }
     }
 

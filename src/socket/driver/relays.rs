@@ -1,6 +1,5 @@
 //! The driver's part in relays: what goes through them, and what keeps them.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Driver;
@@ -71,7 +70,6 @@ impl Driver {
                 gatherer.handle_send_error(now, ip, remote, &error.to_string());
             }
         }
-        let dropped = self.relays.counters().total();
-        self.shared.relay_dropped.store(dropped, Ordering::Relaxed);
+        self.shared.relay_counters.set(self.relays.counters());
     }
 }

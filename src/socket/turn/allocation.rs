@@ -31,19 +31,13 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// What was dropped, and why.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate::socket) struct TurnCounters {
+pub(crate) struct TurnCounters {
     /// From the server, but no TURN message, or not authentic.
-    pub(in crate::socket) malformed: u64,
+    pub(crate) malformed: u64,
     /// Data of peers without permission, or on channels that were never bound.
-    pub(in crate::socket) unpermitted: u64,
+    pub(crate) unpermitted: u64,
     /// Outgoing datagrams: not permitted, over a bound, or without a relay any more.
-    pub(in crate::socket) unsent: u64,
-}
-
-impl TurnCounters {
-    pub(in crate::socket) fn total(self) -> u64 {
-        self.malformed + self.unpermitted + self.unsent
-    }
+    pub(crate) unsent: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,5 +19,6 @@ mod peers;
 mod relays;
 mod wire;
 
+pub(crate) use allocation::TurnCounters;
 pub(crate) use credentials::TurnCredentials;
 pub(super) use relays::{RelayInput, RelayOutcome, RelayRequest, Relays};

@@ -125,6 +125,7 @@ impl RtcDtls {
                             self.end();
                             self.events.push_back(DtlsEvent::PeerClosed);
                         }
+                        // `HandshakeComplete`, which is long over: there are no others.
                         _ => {}
                     }
                 }

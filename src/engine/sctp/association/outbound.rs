@@ -60,6 +60,7 @@ impl Outbox {
                 if state.ends() {
                     self.ended.push(stream);
                 }
+                state.count_abandoned();
                 self.abandoned_messages = self.abandoned_messages.saturating_add(1);
                 continue;
             }
@@ -207,6 +208,9 @@ impl Outbox {
             at = at.wrapping_add(1);
         }
         self.flight = self.flight.saturating_sub(freed);
+        if let Some(state) = self.streams.get_mut(&stream) {
+            state.count_abandoned();
+        }
         // What was not sent yet of it never will be.
         if let Some(state) = self.streams.get_mut(&stream)
             && let Some(first) = pop_front_if(&mut state.queue, |first| first.id == message)

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use super::acknowledged::Acknowledged;
 use super::sent::{Fate, Sent};
 use super::skipped::Forward;
-use crate::engine::sctp::Outbound;
 use crate::engine::sctp::wire::{self, MAX_PACKET};
+use crate::engine::sctp::{Outbound, StreamCounters};
 
 pub(super) struct Queued {
     pub(super) message: Outbound,
@@ -27,9 +27,14 @@ pub(super) struct Stream {
     pub(super) in_turns: bool,
     /// To be told of once nothing waits to be sent.
     pub(super) ending: bool,
+    pub(super) counters: StreamCounters,
 }
 
 impl Stream {
+    pub(super) fn count_abandoned(&mut self) {
+        self.counters.abandoned = self.counters.abandoned.saturating_add(1);
+    }
+
     /// Whether it ends now, since nothing waits to be sent any more.
     pub(super) fn ends(&mut self) -> bool {
         self.queue.is_empty() && std::mem::take(&mut self.ending)
@@ -137,11 +142,19 @@ impl Outbox {
     /// The stream begins anew: its next message has number 0 (RFC 6525 section 5.1.2).
     pub(super) fn forget_stream(&mut self, stream: u16) {
         match self.streams.get_mut(&stream) {
-            Some(state) if state.in_turns => state.next_ssn = 0,
+            Some(state) if state.in_turns => {
+                state.next_ssn = 0;
+                state.counters = StreamCounters::default();
+            }
             _ => {
                 self.streams.remove(&stream);
             }
         }
+    }
+
+    pub(super) fn stream_counters(&self, stream: u16) -> StreamCounters {
+        let stream = self.streams.get(&stream);
+        stream.map_or_else(StreamCounters::default, |stream| stream.counters)
     }
 
     pub(super) fn last_tsn(&self) -> u32 {
@@ -172,8 +185,13 @@ impl Outbox {
             out.extend_from_slice(&sent.data);
         });
         sent.greater = out.len() > MAX_PACKET;
-        if sent.sends > 1 {
+        let again = (sent.sends > 1).then_some(sent.stream);
+        if let Some(stream) = again {
             self.retransmitted = self.retransmitted.saturating_add(1);
+            if let Some(state) = self.streams.get_mut(&stream) {
+                let count = &mut state.counters.retransmitted;
+                *count = count.saturating_add(1);
+            }
         }
         self.flight = self.flight.saturating_add(len);
         self.peer_window = self.peer_window.saturating_sub(len);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::state::{Association, Control, State};
 use crate::engine::sctp::wire;
-use crate::engine::sctp::{Outbound, SctpCounters, SctpEvent, SctpTransport};
+use crate::engine::sctp::{Outbound, SctpCounters, SctpEvent, SctpTransport, StreamCounters};
 
 impl SctpTransport for Association {
     fn start(&mut self, now: Instant) {
@@ -152,5 +152,9 @@ impl SctpTransport for Association {
             retransmitted: self.outbox.retransmitted,
             abandoned: self.outbox.abandoned_messages,
         }
+    }
+
+    fn stream_counters(&self, stream: u16) -> StreamCounters {
+        self.outbox.stream_counters(stream)
     }
 }
