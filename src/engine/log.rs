@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::Span;
 
-use super::ice::{Candidate, IceAgent, IceEvent, IceState};
+use super::ice::{Candidate, Diagnosis, IceAgent, IceEvent, IceState};
 use crate::error::DisconnectReason;
 use crate::trace;
 
@@ -30,8 +30,11 @@ impl Servers {
 
 /// Why ICE has found no path, or has lost it, as far as this side can know.
 pub(super) fn no_path(ice: &IceAgent, servers: Servers) -> String {
-    let mut text = ice.diagnosis().to_string();
-    if servers.asked > 0 && servers.answered == 0 {
+    let diagnosis = ice.diagnosis();
+    let mut text = diagnosis.to_string();
+    // Else nothing was sent that could have been blocked, or something came, so that it is not.
+    let is_silent = matches!(diagnosis, Diagnosis::Silence { .. });
+    if is_silent && servers.asked > 0 && servers.answered == 0 {
         let more = "; no STUN or TURN server answered either: UDP seems to be blocked here";
         text.push_str(more);
     }

@@ -36,13 +36,13 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
     let runtime = shared.runtime.clone();
     // Made out here: a task that is dropped before its first poll must say goodbye as well.
     let mut driver = Driver {
+        relays: Relays::new(shared.span.clone()),
         shared,
         udp,
         backlog: VecDeque::new(),
         touched: Vec::new(),
         lookups: JoinSet::new(),
         looked_for: HashMap::new(),
-        relays: Relays::default(),
         sleep_watch,
         deaf_until: None,
         drops: SocketDrops::default(),

@@ -63,7 +63,8 @@ impl ConnectionShared {
                 if track.kind() == Kind::Dtmf
                     && let Err(error) = self.send_digits(&stream, &track)
                 {
-                    tracing::debug!(target: trace::RTP, %error, "a track of digits is not sent");
+                    let span = self.lock().engine.span().clone();
+                    tracing::debug!(target: trace::RTP, parent: &span, %error, "a track of digits is not sent");
                 }
             }
         }
@@ -100,7 +101,8 @@ impl ConnectionState {
         let discarded = wire.discarded;
         track.count_discarded(discarded);
         if let Err(error) = ended {
-            tracing::debug!(target: trace::RTP, %error, "the end of a digit could not be sent");
+            let span = self.engine.span();
+            tracing::debug!(target: trace::RTP, parent: span, %error, "the end of a digit could not be sent");
         }
         self.carriers.remove(&carrier);
         Some(source)
@@ -184,7 +186,8 @@ impl ConnectionState {
             let discarded = wire.discarded;
             track.count_discarded(discarded);
             if let Err(error) = played {
-                tracing::debug!(target: trace::RTP, %error, "a digit could not be sent");
+                let span = self.engine.span();
+                tracing::debug!(target: trace::RTP, parent: span, %error, "a digit could not be sent");
             }
         }
     }

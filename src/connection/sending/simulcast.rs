@@ -180,7 +180,8 @@ impl ConnectionState {
                 self.engine.media_mut().stop_sender(ssrc);
             }
             if let Err(error) = self.apply_repair(key) {
-                tracing::debug!(target: trace::RTP, %error, "packets of the track are not sent again");
+                let span = self.engine.span();
+                tracing::debug!(target: trace::RTP, parent: span, %error, "packets of the track are not sent again");
             }
             let parent = self
                 .sending

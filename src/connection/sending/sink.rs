@@ -221,7 +221,8 @@ impl StreamWatcher for ConnectionShared {
         if let Some(autostart) = autostart
             && let Err(error) = self.send_track(stream, track, autostart)
         {
-            tracing::debug!(target: trace::RTP, %error, "a track added to a sending stream is not sent");
+            let span = self.lock().engine.span().clone();
+            tracing::debug!(target: trace::RTP, parent: &span, %error, "a track added to a sending stream is not sent");
         }
     }
 

@@ -238,6 +238,7 @@ impl Data {
             max_message_size: u32::try_from(self.max_message_size).unwrap_or(u32::MAX),
             probes_path: self.whole_datagrams,
             initial_tsn: None,
+            span: self.span.clone(),
         };
         let mut sctp = Association::new(config, self.unread.clone());
         sctp.start(now);

@@ -16,6 +16,7 @@ use super::model::{
 use super::ppid;
 use crate::budget::{Budget, Charged};
 use crate::engine::sctp::{Outbound, Reliability, SctpTransport, Unread};
+use crate::trace;
 
 /// Data channels of one connection. Nothing is allocated before the first one.
 pub(crate) struct Data {
@@ -204,6 +205,7 @@ impl Data {
     }
 
     pub(super) fn incoming_reset(&mut self, now: Instant, stream: u16) {
+        tracing::debug!(target: trace::SCTP, parent: &self.span, stream, "the peer ends a stream");
         let Some(key) = self.streams.get(&stream).copied() else {
             for (_, data) in self.early.take(stream) {
                 self.unread.read(data.len());
@@ -224,6 +226,7 @@ impl Data {
     }
 
     pub(super) fn outgoing_reset(&mut self, stream: u16) {
+        tracing::debug!(target: trace::SCTP, parent: &self.span, stream, "a stream is ended");
         if let Some(key) = self.streams.get(&stream).copied() {
             if let Some(channel) = self.channels.get_mut(&key) {
                 channel.outgoing_reset = Reset::Done;

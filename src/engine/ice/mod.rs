@@ -44,4 +44,5 @@ pub(crate) use agent::IceAgent;
 pub(crate) use candidate::{Candidate, CandidateKind};
 pub(crate) use config::{IceConfig, IceCounters, IceEvent, IceState, Role};
 pub(crate) use credentials::Credentials;
+pub(crate) use evidence::Diagnosis;
 pub(crate) use pair::{PairState, PairStats};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use tracing::Span;
 
 /// What an association is made of.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub(crate) struct SctpConfig {
     pub(crate) probes_path: bool,
     /// The number of the first chunk; by chance unless a test says otherwise.
     pub(crate) initial_tsn: Option<u32>,
+    /// The connection in the log.
+    pub(crate) span: Span,
 }
 
 /// How hard to try (RFC 3758, RFC 7496).

@@ -53,6 +53,7 @@ impl Pair {
                 max_message_size: 64 * 1024,
                 probes_path: true,
                 initial_tsn: Some(TSN[n]),
+                span: tracing::Span::none(),
             };
             Association::new(config, unread[n].clone())
         };

@@ -13,7 +13,7 @@ use crate::simnet::Link;
 /// Opened by each side in each round of 100 ms.
 const AT_ONCE: usize = 50;
 
-fn spec(label: String) -> ChannelSpec {
+pub(super) fn spec(label: String) -> ChannelSpec {
     ChannelSpec {
         label,
         protocol: String::new(),

@@ -3,6 +3,7 @@
 use tracing::Level;
 
 use super::super::certificate::HashAlgorithm;
+use super::channels::spec;
 use super::harness::{A, B, Setup, Step, World, fingerprint, host, secs};
 use crate::trace::watch::{Kept, leak};
 
@@ -86,6 +87,10 @@ fn what_never_came_is_named() {
     for (seed, (step, _)) in (4..).zip(missing) {
         let mut world = World::new(seed, &Setup::default());
         world.signal_but(&[(A, step), (B, step)]);
+        for side in [A, B] {
+            // Which shows nothing here: nothing was sent to the peer.
+            world.peers[side].engine.note_server(false);
+        }
         let kept = fails(&mut world);
         // Without the description nothing has begun, so nothing fails.
         let told = usize::from(step != Step::Credentials) * 2;
@@ -149,4 +154,38 @@ fn drops_are_told_at_most_once_a_second() {
     let told = told.cloned().collect::<Vec<_>>();
     assert!(!told.is_empty() && told.len() <= 2, "{lines:#?}");
     assert!(told.last().unwrap().contains("total=1000"), "{told:#?}");
+}
+
+/// The peer is heard, so UDP gets through, whatever the servers do.
+#[test]
+fn who_hears_the_peer_is_not_blocked() {
+    let mut world = World::new(9, &Setup::default());
+    for side in [A, B] {
+        world.peers[side].engine.note_server(false);
+    }
+    // One direction only.
+    world.filter = Some(Box::new(|from, _, _| from == A));
+    world.signal_all();
+    let kept = fails(&mut world);
+    let cause = "the peer's checks arrive, but none of ours is answered";
+    kept.expect(1, &["WARN ortc::ice", "ICE failed", cause]);
+    kept.expect(1, &["UDP seems to be blocked here"]);
+}
+
+#[test]
+fn the_end_of_a_stream_is_in_the_log_of_its_connection() {
+    let kept = Kept::new(Level::DEBUG);
+    let mut world = World::connected(10, &Setup::default());
+    let spec = spec("log".to_owned());
+    let now = world.now;
+    let key = world.peers[A].engine.create_channel(now, spec).unwrap();
+    world.run_for(secs(2));
+    let now = world.now;
+    world.peers[A].engine.close_channel(now, key);
+    world.run_for(secs(2));
+    for ufrag in ["side0gen0", "side1gen0"] {
+        for line in ["a stream is ended", "the peer ends a stream"] {
+            kept.expect(1, &["DEBUG ortc::sctp", ufrag, line, "stream="]);
+        }
+    }
 }

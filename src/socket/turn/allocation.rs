@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::stun::message::TransactionId;
+use tracing::Span;
 
 use super::credentials::TurnCredentials;
 use super::peers::Peers;
@@ -50,7 +51,7 @@ pub(super) enum Event {
     /// There is no allocation.
     Failed(IceServerErrorKind, String),
     /// There was one. `Ready` may follow: see `Allocation::lose`.
-    Lost(Option<SocketAddr>, String),
+    Lost(Option<SocketAddr>),
     /// The server sends us to another one: `redirect` or `close`.
     Redirected(SocketAddr),
 }
@@ -115,6 +116,10 @@ pub(super) struct Allocation {
     pub(super) counters: TurnCounters,
     /// The error by which it was not to relay to a peer, not told yet.
     pub(super) not_permitted: Option<u16>,
+    /// The last Refresh failed, and that was told.
+    refresh_failed: bool,
+    /// The socket in the log.
+    pub(super) span: Span,
 }
 
 /// What a datagram from the server was.
@@ -164,6 +169,8 @@ impl Allocation {
             events: VecDeque::new(),
             counters: TurnCounters::default(),
             not_permitted: None,
+            refresh_failed: false,
+            span: Span::none(),
         };
         allocation.ask(now, Ask::Allocate);
         allocation

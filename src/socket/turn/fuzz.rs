@@ -57,7 +57,7 @@ impl Rig {
     fn new() -> Self {
         let mut rig = Self {
             now: Instant::now(),
-            relays: Relays::default(),
+            relays: Relays::new(tracing::Span::none()),
             server: FakeServer::new("192.0.2.1:50000"),
             base: ([10, 0, 0, 1], 9).into(),
             at: ([192, 0, 2, 1], 3478).into(),

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ::stun::message::TransactionId;
+use tracing::Span;
 
 use super::allocation::{Allocation, Event, Incoming, Phase, TurnCounters};
 use super::credentials::TurnCredentials;
 use super::wire::Ask;
 use crate::engine::outgoing::Transmit;
 use crate::socket::ice_server::IceServerErrorKind;
-use crate::trace;
 
 /// Allocations of one socket. Requests for more are refused.
 pub(in crate::socket) const MAX_ALLOCATIONS: usize = 16;
@@ -72,8 +72,9 @@ pub(in crate::socket) enum RelayInput {
     },
 }
 
-#[derive(Default)]
 pub(in crate::socket) struct Relays {
+    /// The socket in the log.
+    span: Span,
     allocations: Vec<Allocation>,
     waiting: Vec<RelayRequest>,
     outcomes: VecDeque<RelayOutcome>,
@@ -81,6 +82,16 @@ pub(in crate::socket) struct Relays {
 }
 
 impl Relays {
+    pub(in crate::socket) fn new(span: Span) -> Self {
+        Self {
+            span,
+            allocations: Vec::new(),
+            waiting: Vec::new(),
+            outcomes: VecDeque::new(),
+            gone: TurnCounters::default(),
+        }
+    }
+
     pub(in crate::socket) fn is_empty(&self) -> bool {
         self.allocations.is_empty()
     }
@@ -128,13 +139,15 @@ impl Relays {
     }
 
     fn allocate(&mut self, now: Instant, request: &RelayRequest) {
-        self.allocations.push(Allocation::new(
+        let mut allocation = Allocation::new(
             now,
             request.base,
             request.server,
             request.credentials.clone(),
             request.reserved.clone(),
-        ));
+        );
+        allocation.span.clone_from(&self.span);
+        self.allocations.push(allocation);
     }
 
     /// Nobody waits for this any more.
@@ -352,8 +365,7 @@ impl Relays {
                     !same
                 });
             }
-            Event::Lost(relayed, why) => {
-                tracing::debug!(target: trace::TURN, why, "a relay is lost");
+            Event::Lost(relayed) => {
                 self.outcomes.extend(relayed.map(RelayOutcome::Lost));
             }
         }

@@ -54,7 +54,7 @@ impl Rig {
         };
         Self {
             now: Instant::now(),
-            relays: Relays::default(),
+            relays: Relays::new(tracing::Span::none()),
             servers: (1..=servers).map(server).collect(),
             outcomes: Vec::new(),
         }

@@ -12,6 +12,8 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::Span;
+
 use crate::engine::sctp::wire::{self, MAX_PACKET, RECORD};
 use crate::trace;
 
@@ -56,6 +58,8 @@ struct Probe {
 }
 
 pub(super) struct PathMtu {
+    /// The connection in the log.
+    span: Span,
     enabled: bool,
     /// The largest packet for data.
     limit: usize,
@@ -77,8 +81,9 @@ pub(super) struct PathMtu {
 }
 
 impl PathMtu {
-    pub(super) fn new(enabled: bool) -> Self {
+    pub(super) fn new(enabled: bool, span: Span) -> Self {
         Self {
+            span,
             enabled,
             limit: MAX_PACKET,
             rung: 0,
@@ -152,7 +157,9 @@ impl PathMtu {
             self.limit = probe.size;
             self.rung = self.rung.saturating_add(1);
             self.tries = 0;
-            tracing::debug!(target: trace::SCTP, bytes = probe.size, "the path carries greater packets");
+            let bytes = probe.size;
+            let span = &self.span;
+            tracing::debug!(target: trace::SCTP, parent: span, bytes, "the path carries greater packets");
         }
         Some(())
     }
@@ -195,18 +202,19 @@ impl PathMtu {
     /// To be wrong costs little.
     pub(super) fn suspect(&mut self, now: Instant) {
         if self.limit > MAX_PACKET {
-            tracing::debug!(target: trace::SCTP, bytes = self.limit, "greater packets do not come over");
+            let (span, bytes) = (&self.span, self.limit);
+            tracing::debug!(target: trace::SCTP, parent: span, bytes, "greater packets do not come over");
             *self = Self {
                 suspected: Some((self.limit, self.rung)),
                 distrust: self.distrust.saturating_mul(2).min(RAISE),
                 not_before: now.checked_add(self.distrust),
-                ..Self::new(self.enabled)
+                ..Self::new(self.enabled, self.span.clone())
             };
         }
     }
 
     /// The path is another one, of which nothing is known.
     pub(super) fn restart(&mut self) {
-        *self = Self::new(self.enabled);
+        *self = Self::new(self.enabled, self.span.clone());
     }
 }

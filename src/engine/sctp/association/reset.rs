@@ -90,7 +90,8 @@ impl Association {
     pub(super) fn resend_reset(&mut self, now: Instant) {
         self.resets.interval = self.resets.interval.saturating_mul(2).min(MAX_RETRY);
         if self.resets.heartbeats >= UNANSWERED {
-            tracing::debug!(target: trace::SCTP, "the peer does not answer requests to end a stream");
+            let span = &self.config.span;
+            tracing::debug!(target: trace::SCTP, parent: span, "the peer does not answer requests to end a stream");
             self.resets.supported = false;
             self.resets.due = None;
             if let Some((_, streams)) = self.resets.outstanding.take() {

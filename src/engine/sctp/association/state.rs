@@ -77,7 +77,7 @@ impl Association {
             outbox: Outbox::new(initial_tsn),
             resets: Resets::new(initial_tsn),
             handshake: Handshake::new(initial_tsn),
-            path_mtu: PathMtu::new(config.probes_path),
+            path_mtu: PathMtu::new(config.probes_path, config.span.clone()),
             config,
             state: State::Idle,
             peer_tag: 0,

@@ -125,6 +125,7 @@ impl Crowd {
         let side = |initiator| {
             let config = SctpConfig {
                 initial_tsn: Some(1),
+                span: tracing::Span::none(),
                 ..config(initiator)
             };
             Association::new(config, unread.clone())

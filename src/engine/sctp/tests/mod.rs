@@ -45,6 +45,7 @@ fn config(initiator: bool) -> SctpConfig {
         max_message_size: 256 * 1024,
         probes_path: true,
         initial_tsn: None,
+        span: tracing::Span::none(),
     }
 }
 

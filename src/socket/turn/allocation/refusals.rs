@@ -87,7 +87,15 @@ impl Allocation {
         reason: &str,
         proven: bool,
     ) {
-        tracing::debug!(target: trace::TURN, code, reason, ?ask, proven, "a TURN server refused");
+        tracing::debug!(
+            target: trace::TURN,
+            parent: &self.span,
+            code,
+            reason,
+            ?ask,
+            proven,
+            "a TURN server refused"
+        );
         let gone = proven && matches!(code, 437 | 441);
         match ask {
             Ask::Allocate
@@ -114,7 +122,10 @@ impl Allocation {
                 let in_use = self.last_data.is_some_and(|at| now < at + IN_USE);
                 if self.doubted && (self.verifying || !in_use) {
                     self.lose(now, "the server refuses to refresh it");
-                } else if self.verifying {
+                    return;
+                }
+                self.note_refresh_failed(Some(code), "the server refuses");
+                if self.verifying {
                     // Somebody waits for it: once more, and then it is doubted.
                     self.doubted = true;
                     self.refresh_at = now + VERIFY_AGAIN;
@@ -148,19 +159,37 @@ impl Allocation {
     }
 
     /// The allocation is no more. Another one is asked for, but not over and over.
-    pub(in crate::socket::turn) fn lose(&mut self, now: Instant, why: &str) {
+    pub(in crate::socket::turn) fn lose(&mut self, now: Instant, cause: &'static str) {
         if self.phase != Phase::Ready {
             self.phase = Phase::Gone;
             return;
         }
-        self.events
-            .push_back(Event::Lost(self.relayed, why.to_owned()));
+        tracing::warn!(target: trace::TURN, parent: &self.span, cause, "a relay is lost");
+        self.refresh_failed = false;
+        self.events.push_back(Event::Lost(self.relayed));
         if self.renewed.is_some_and(|at| now < at + RENEWAL_SPACING) {
             self.phase = Phase::Gone;
             return;
         }
         self.renewed = Some(now);
         self.begin_again(now);
+    }
+
+    /// It is there as long as its lifetime lasts. The first time in a row it is news.
+    pub(in crate::socket::turn) fn note_refresh_failed(
+        &mut self,
+        code: Option<u16>,
+        cause: &'static str,
+    ) {
+        if !std::mem::replace(&mut self.refresh_failed, true) {
+            tracing::warn!(
+                target: trace::TURN,
+                parent: &self.span,
+                code,
+                cause,
+                "a relay could not be refreshed"
+            );
+        }
     }
 
     /// Without credentials at first: a server that forgot the allocation may have forgotten its

@@ -175,6 +175,7 @@ impl Allocation {
             }
             Ask::Refresh { release: false } => {
                 self.doubted = false;
+                self.refresh_failed = false;
                 self.set_lifetime(now, lifetime);
                 if std::mem::take(&mut self.verifying) {
                     self.tell_ready();

@@ -6,9 +6,12 @@ use ::stun::message::{
     METHOD_ALLOCATE, METHOD_CHANNEL_BIND, METHOD_CREATE_PERMISSION, METHOD_REFRESH,
 };
 
+use tracing::Level;
+
 use super::super::fake_server::{FakeServer, PASSWORD, USER, channel_data, data_indication};
 use super::super::peers;
 use super::*;
+use crate::trace::watch::Kept;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const DATA: &[u8] = &[0x80, 1, 2, 3, 4];
@@ -538,6 +541,7 @@ fn r_f6_an_allocation_given_up_on_the_way_is_given_back_when_it_comes() {
 
 #[test]
 fn r_f3_an_allocation_that_a_restarted_server_forgot_is_lost_once() {
+    let kept = Kept::new(Level::WARN);
     let mut rig = ready();
     rig.send(peer(), DATA);
     rig.run(SECOND);
@@ -553,11 +557,22 @@ fn r_f3_an_allocation_that_a_restarted_server_forgot_is_lost_once() {
         "{told:?}"
     );
 
+    kept.expect(
+        1,
+        &["WARN ortc::turn", "a relay is lost", "no longer knows it"],
+    );
+
     // Without asking it is found out at the next refresh, and a dead server at the expiry.
     let mut rig = ready();
     rig.server.silent = true;
     rig.run(700 * SECOND);
     assert!(matches!(&rig.events[1], (at, Event::Lost(..)) if *at <= 601 * SECOND));
+    kept.expect(1, &["a relay is lost", "it was not refreshed in time"]);
+    let cause = "the server does not answer";
+    kept.expect(
+        1,
+        &["WARN ortc::turn", "a relay could not be refreshed", cause],
+    );
     assert_eq!(rig.client.poll_timeout(), None);
 }
 

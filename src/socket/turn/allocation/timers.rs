@@ -130,7 +130,10 @@ impl Allocation {
             match ask {
                 Ask::Allocate => self.fail(IceServerErrorKind::Timeout, "no answer"),
                 Ask::Refresh { release: true } => self.released(now),
-                Ask::Refresh { release: false } => self.refresh_at = now + REFRESH_RETRY,
+                Ask::Refresh { release: false } => {
+                    self.note_refresh_failed(None, "the server does not answer");
+                    self.refresh_at = now + REFRESH_RETRY;
+                }
                 Ask::Permission(_) | Ask::Channel(..) => {
                     self.peers.answered(now, ask, Verdict::NotNow);
                 }
