@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-TEST_ONLY = re.compile(r"#\[cfg\((?:any\()?(?:all\()?(?:test|fuzzing|doctest)\b[^\]]*\]\s*")
+CFG = re.compile(r"#\[cfg\(([^\]]*)\)\]\s*")
 # Where an item may be seen from: a path that brings nothing in.
 VISIBILITY = re.compile(r"\bpub\s*\(\s*in\s[^)]*\)")
 
@@ -23,6 +23,30 @@ def without_comments(text):
         r'//[^\n]*|/\*.*?\*/|r(#*)".*?"\1|b?"(?:\\.|[^"\\])*"|b?\'(?:\\.[^\']*|[^\\\'])\'', re.S
     )
     return pattern.sub(lambda found: " ", text)
+
+
+def may_hold(predicate):
+    """Whether what stands behind #[cfg(predicate)] can be in a build that is for use."""
+    predicate = predicate.strip()
+    of = re.match(r"(any|all|not)\s*\((.*)\)$", predicate, re.S)
+    if not of:
+        return predicate not in ("test", "fuzzing", "doctest")
+    if of.group(1) == "not":
+        return True
+    parts, depth, begin = [], 0, 0
+    inside = of.group(2) + ","
+    for position, character in enumerate(inside):
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            parts.append(inside[begin:position])
+            begin = position + 1
+    held = [may_hold(part) for part in parts if part.strip()]
+    return any(held) if of.group(1) == "any" else all(held)
+
+
+def test_only(text):
+    """The attributes that leave the item after them to tests and fuzzing."""
+    return (found for found in CFG.finditer(text) if not may_hold(found.group(1)))
 
 
 def end_of_item(text, start):
@@ -46,7 +70,7 @@ def end_of_item(text, start):
 def without_tests(text):
     """Without items that stand behind #[cfg(test)]; also gives the names of such modules."""
     names, kept, position = set(), [], 0
-    for found in TEST_ONLY.finditer(text):
+    for found in test_only(text):
         if found.start() < position:
             continue
         kept.append(text[position : found.start()])
@@ -63,9 +87,11 @@ def inline_modules_flat(text):
     position = 0
     while found := re.compile(r"\bmod\s+\w+\s*(?=\{)").search(text, position):
         end = end_of_item(text, found.end())
-        inside = re.sub(r"\bsuper\b", "self", text[found.end() : end])
+        inside = inline_modules_flat(text[found.end() : end])
+        # The first step up of a path leads to the file, further ones lead out of it.
+        inside = re.sub(r"(?<!super::)\bsuper\b", "self", inside)
         text = text[: found.end()] + inside + text[end:]
-        position = end
+        position = found.end() + len(inside)
     return text
 
 
@@ -112,14 +138,15 @@ class Crate:
         text = VISIBILITY.sub("pub", text)
         self.files[module], self.text[module] = file, inline_modules_flat(text)
         self.children[module] = set()
-        for name in re.findall(r"\bmod\s+(\w+)\s*;", text):
-            for child, below in (
-                (directory / f"{name}.rs", directory / name),
-                (directory / name / "mod.rs", directory / name),
-            ):
-                if child.exists() and name not in hidden:
-                    self.children[module].add(name)
-                    self.read(module + (name,), child, below)
+        if re.search(r"\bextern\s+crate\s+self\b", text):
+            sys.exit(f"{file}: extern crate self hides imports; crate:: says the same")
+        for name in sorted(set(re.findall(r"\bmod\s+(\w+)\s*;", text)) - hidden):
+            places = (directory / f"{name}.rs", directory / name / "mod.rs")
+            child = next(filter(Path.exists, places), None)
+            if child is None:
+                sys.exit(f"{file}: mod {name} has no file of its name; #[path] is for tests")
+            self.children[module].add(name)
+            self.read(module + (name,), child, directory / name)
 
     def absolute(self, module, path):
         """A path from the root of the crate, or None when it leads out of it."""

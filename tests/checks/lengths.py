@@ -9,7 +9,7 @@ What only tests and fuzzing see is left out.
 import re
 import sys
 
-from import_circles import TEST_ONLY, Crate, end_of_item
+from import_circles import Crate, end_of_item, test_only
 
 FILE, FUNCTION = 500, 80
 LITERAL = re.compile(r'//[^\n]*|/\*.*?\*/|r(#*)".*?"\1|b?"(?:\\.|[^"\\])*"|b?\'(?:\\.[^\']*|[^\\\'])\'', re.S)
@@ -24,7 +24,7 @@ def code(text):
     """The text with comments, literals and what is for tests alone as blanks, line by line the same."""
     text = LITERAL.sub(lambda found: blank(found.group(0)), text)
     position, kept, only_tests = 0, [], 0
-    for found in TEST_ONLY.finditer(text):
+    for found in test_only(text):
         if found.start() < position:
             continue
         end = end_of_item(text, found.end())

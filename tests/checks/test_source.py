@@ -23,7 +23,7 @@ def check(script, **changed):
             file.parent.mkdir(exist_ok=True)
             file.write_text(text)
         ended = subprocess.run([sys.executable, HERE / script, folder], capture_output=True, text=True)
-        return ended.returncode, ended.stdout
+        return ended.returncode, ended.stdout + ended.stderr
 
 
 class Circles(unittest.TestCase):
@@ -50,6 +50,34 @@ class Circles(unittest.TestCase):
         text = TREE["lower.rs"].replace("#[cfg(test)]\n", "")
         self.assertEqual(check("import_circles.py", **{"lower.rs": text.replace("mod tests {\n", "").replace("\n}\n", "\n")})[0], 1)
         self.assertEqual(check("import_circles.py")[0], 0)
+
+    def test_what_only_some_builds_have_counts(self):
+        def code(predicate):
+            up = f"pub(crate) struct Plain;\n#[cfg({predicate})]\nfn up(_: crate::upper::Upper) {{}}\n"
+            return check("import_circles.py", **{"lower.rs": up})[0]
+
+        for predicate in ("unix", "not(test)", "any(test, unix)", 'any(fuzzing, feature = "x")', "all(unix, not(fuzzing))"):
+            self.assertEqual(code(predicate), 1, predicate)
+        for predicate in ("test", "any(test, fuzzing)", 'all(test, feature = "x")', "all(unix, any(test, fuzzing))"):
+            self.assertEqual(code(predicate), 0, predicate)
+
+    def test_what_is_brought_in_by_other_names(self):
+        ways = (
+            "use crate as all;\nfn up(_: all::upper::Upper) {}\n",
+            "use crate::upper as lo;\nfn up(_: lo::Upper) {}\n",
+            "fn up() {\n    use super::{upper::{self, Upper as Down}};\n}\n",
+            "use crate::upper::*;\n",
+            "macro_rules! up {\n    () => { $crate::upper::Upper };\n}\n",
+            "mod inside {\n    fn up(_: super::super::upper::Upper) {}\n}\n",
+        )
+        for way in ways:
+            self.assertEqual(check("import_circles.py", **{"lower.rs": "pub(crate) struct Plain;\n" + way})[0], 1, way)
+
+    def test_what_would_hide_imports_is_refused(self):
+        for way in ("extern crate self as name;\n", '#[path = "other.rs"]\nmod lost;\n'):
+            code, out = check("import_circles.py", **{"lower.rs": "pub(crate) struct Plain;\n" + way})
+            self.assertEqual(code, 1, way)
+            self.assertIn("lower.rs", out)
 
     def test_where_an_item_may_be_seen_is_none(self):
         parts = {"upper/mod.rs": "mod part;\npub use part::Part;\npub struct Upper(Part);\n"}
