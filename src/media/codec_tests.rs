@@ -12,7 +12,9 @@ fn codec(json: &str) -> RTCCodec {
 fn a081_payload_id_range() {
     for id in 0..=255u8 {
         let valid = id <= 127 && !(64..=95).contains(&id);
-        assert_eq!(RTCCodec::new("opus", id).validate().is_ok(), valid, "{id}");
+        let codec = RTCCodec::new("opus", id);
+        assert_eq!(codec.payload_type, id);
+        assert_eq!(codec.validate().is_ok(), valid, "{id}");
     }
     assert!(from_str::<RTCCodec>(r#"{"payload-id":256,"name":"opus"}"#).is_err());
     assert!(from_str::<RTCCodec>(r#"{"payload-id":-1,"name":"opus"}"#).is_err());
@@ -23,6 +25,8 @@ fn a081_payload_id_range() {
 fn a082_names_ignore_case() {
     for name in ["opus", "OPUS", "Opus"] {
         assert_eq!(lookup(name).unwrap().id, CodecId::Opus);
+        let codec = RTCCodec::new(name, 96);
+        assert_eq!((&*codec.name, codec.id()), (name, Some(CodecId::Opus)));
     }
     assert_eq!(lookup("nonesuch"), None);
     assert_eq!(lookup(""), None);
@@ -62,6 +66,10 @@ fn a085_a086_params() {
     );
     let text = r#"{"payload-id":96,"name":"opus","params":[{"name":"useinbandfec","value":1},{"name":"flag"},{"name":"x","value":null}]}"#;
     let opus = codec(text);
+    let param = &opus.params[0];
+    assert_eq!(param.name, "useinbandfec");
+    assert_eq!(param.value.as_deref(), Some("1"));
+    assert_eq!(opus.params[1].value, None);
     assert_eq!(opus.param("UseInbandFec"), Some("1"));
     assert_eq!(opus.param("flag"), Some(""));
     assert_eq!(opus.param("absent"), None);

@@ -132,7 +132,10 @@ fn g043_extra_fields_round_trip() {
         "muxId": "m0",
         "cname": "c"
     });
-    assert_eq!(round_trip(&value).validate(), Ok(()));
+    let description = round_trip(&value);
+    assert_eq!(description.validate(), Ok(()));
+    let rtcp = description.rtcp.unwrap();
+    assert_eq!((rtcp.reduced_size, rtcp.mux), (Some(true), Some(true)));
 }
 
 #[test]

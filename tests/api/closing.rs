@@ -222,7 +222,7 @@ async fn r_g04_verbs_end_with_the_call_and_events_with_the_end() {
 }
 
 #[tokio::test]
-async fn r_g04_an_abrupt_close_is_an_option() {
+async fn g012_r_g04_an_abrupt_close_is_an_option() {
     run(async {
         let options = loopback().linger(Duration::ZERO);
         let (a, _b) = joined(End::new(options), End::loopback()).await;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::common::relay::Relay;
-use crate::common::session::End;
+use crate::common::session::{End, joined};
 use crate::common::{
     both_connected, connected_pair, connected_pair_with, loopback, pair, run, send_track,
     stays_pending, stream_of, watch, while_writing, within,
@@ -434,17 +434,26 @@ async fn a031_g012_close_says_goodbye_and_is_final() {
 
 #[tokio::test]
 async fn g012_dropping_the_last_handle_closes() {
-    let (a, b) = connected_pair().await;
-    let crate::common::Peer { connection, .. } = a;
-    // The task that trickles b's candidates to a holds a handle until b's events end.
+    let (a, b) = joined(End::loopback(), End::loopback()).await;
+    let End {
+        connection,
+        mut events,
+    } = a;
     let clone = connection.clone();
     drop(connection);
     assert_eq!(clone.state(), RTCConnectionState::Connected);
-    b.connection.close();
+    assert_eq!(b.connection.state(), RTCConnectionState::Connected);
+    drop(clone);
     assert_eq!(
-        within(5, clone.closed()).await,
+        within(5, b.connection.closed()).await,
         DisconnectReason::RemoteClosed
     );
+    let mut last = None;
+    while let Some(event) = within(5, events.next()).await {
+        last = Some(event);
+    }
+    let reason = DisconnectReason::Closed;
+    assert_eq!(last, Some(RTCConnectionEvent::Disconnected { reason }));
 }
 
 #[tokio::test]

@@ -130,6 +130,12 @@ async fn a089_a090_a104_a_received_track_of_digits_is_in_its_stream() {
             .await;
         assert_eq!(arrived.id(), stream.id());
         assert_eq!(arrived.dtmf_tracks(), std::slice::from_ref(&heard));
+        let as_digits: Vec<_> = arrived
+            .tracks()
+            .iter()
+            .map(MediaStreamTrack::as_dtmf)
+            .collect();
+        assert_eq!(as_digits, [None, Some(heard.clone())]);
         assert_eq!(arrived.tracks(), [audio.clone(), (*heard).clone()]);
         assert_eq!((heard.kind(), heard.is_remote()), (Kind::Dtmf, true));
         let refused = [

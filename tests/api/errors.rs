@@ -172,10 +172,7 @@ async fn g041_mistakes_are_told_apart_and_say_what_to_do() {
 async fn g041_what_the_system_refuses_names_the_address() {
     let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
-    let options = RTCSocketOptions {
-        bind: Some(address),
-        ..RTCSocketOptions::default()
-    };
+    let options = RTCSocketOptions::default().with_bind(address);
     let results = [
         RTCConnection::new(loopback().bind(address)).map(|_| ()),
         RTCSocket::with_servers([], options).map(|_| ()),

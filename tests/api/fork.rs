@@ -89,9 +89,13 @@ async fn a043_a044_a048_a_socket_is_reused_for_media_forking() {
         let stream = MediaStream::new();
         let track = stream.add_track(&MediaStreamTrack::audio());
         let mut pairs = vec![connect(first, first_events)];
-        for _ in 0..4 {
+        for n in 0..4 {
+            // Two ways to say the same.
             let options = RTCConnectionOptions::default().socket(socket.clone());
-            let (next, events) = RTCConnection::new(options).unwrap();
+            let (next, events) = match n % 2 {
+                0 => RTCConnection::new(options).unwrap(),
+                _ => pairs[0].0.connection.fork().unwrap(),
+            };
             pairs.push(connect(next, events));
         }
         let mut received = Vec::new();

@@ -43,7 +43,9 @@ async fn b028_b029_b033_b034_b035_b036_b037_b066_c002_c004_a_socket_and_its_own_
         };
         assert_eq!(found.socket_id, Some(socket.id()));
         assert_eq!(found.connection_port, socket.port());
-        assert_eq!(next(&mut events).await.name(), "candidatesdone");
+        let done = next(&mut events).await;
+        assert_eq!(done, RTCSocketEvent::CandidatesDone);
+        assert_eq!(done.name(), "candidatesdone");
         // Nothing is connected yet: connections come later, and get the candidate as well.
         let (a, b) = pair_with(on(&socket), loopback()).await;
         both_connected(&a.connection, &b.connection).await;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::common::{loopback, run, send_track, strangers, stream_of, while_writing};
-use ortc::july::{RTCRestrictions, RTCSide};
+use ortc::july::{RTCMediaLimits, RTCRestrictions, RTCSide};
 use ortc::{ErrorName, Kind, RTCCodec, RTCConnection, RTCMediaAttributes, RTCTrackDescription};
 use serde_json::json;
 
@@ -173,6 +173,9 @@ async fn b023_b024_b026_c015_required_is_an_error_and_optional_is_not() {
             "required": [{"kind": "video", "maxWidth": 320}],
             "optional": {"video": {"maxWidth": 640, "maxHeight": 480}},
         }));
+        let width = |limits: &RTCMediaLimits| limits.video.as_ref().unwrap().video_max_width;
+        assert_eq!(width(&both.required), Some(320));
+        assert_eq!(width(&both.optional), Some(640));
         connection.set_options(Some(both), RTCSide::Remote).unwrap();
         let (stream, _) = stream_of(Kind::Video);
         connection.add_stream(&stream).unwrap();

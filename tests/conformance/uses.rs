@@ -24,9 +24,29 @@ fn functions(text: &str) -> Functions {
         let words = found.entry(name.to_owned()).or_default();
         for line in body(&lines[at..]) {
             let code = line.split("//").next().unwrap_or("");
-            let parts = code.split(|c: char| !c.is_alphanumeric() && c != '_');
-            words.extend(parts.filter(|word| !word.is_empty()).map(str::to_owned));
+            words.extend(said(code));
         }
+    }
+    found
+}
+
+/// The words of a line; those that name a member (`.word`, `::word`, `word:`) also with a dot before.
+fn said(code: &str) -> Vec<String> {
+    let of_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = Vec::new();
+    let mut rest = code;
+    while let Some(begin) = rest.find(of_word) {
+        let before = rest[..begin].trim_end();
+        let word = &rest[begin..];
+        let word = &word[..word.find(|c| !of_word(c)).unwrap_or(word.len())];
+        let after = rest[begin + word.len()..].trim_start();
+        let is_range = before.ends_with("..");
+        let is_field = after.starts_with(':') && !after.starts_with("::");
+        if before.ends_with('.') && !is_range || before.ends_with("::") || is_field {
+            found.push(format!(".{word}"));
+        }
+        found.push(word.to_owned());
+        rest = &rest[begin + word.len()..];
     }
     found
 }
@@ -94,11 +114,13 @@ fn unused(
         }
         for item in &row.items {
             let used = match item.split_once("::") {
-                Some((_, member)) => words.contains(member),
+                Some((_, member)) => words.contains(&*format!(".{member}")),
                 // A value has its type without a word of it: a member of it will do.
                 None => {
                     words.contains(item.as_str())
-                        || items.members(item).any(|member| words.contains(member))
+                        || items
+                            .members(item)
+                            .any(|member| words.contains(&*format!(".{member}")))
                 }
             };
             if !used {

@@ -163,6 +163,9 @@ fn a058_component_is_one_unless_stated() {
 
 #[test]
 fn a060_a062_values_out_of_range_are_refused() {
+    let most = json!({ "priority": u32::MAX, "connectionPort": u16::MAX });
+    let most = read(&example_with(most)).unwrap();
+    assert_eq!((most.priority, most.connection_port), (u32::MAX, u16::MAX));
     for bad in [
         json!({ "priority": -1 }),
         json!({ "priority": 4_294_967_296u64 }),
@@ -321,6 +324,7 @@ fn g022_mdns_names_ask_for_resolution() {
 fn g022_unknown_types_pass_through() {
     let value = example_with(json!({ "type": "quic", "transport": "quic", "tcpType": "so" }));
     let candidate = read(&value).unwrap();
+    assert_eq!(candidate.tcp_type.as_deref(), Some("so"));
     assert_eq!(serde_json::to_value(candidate).unwrap(), value);
 }
 

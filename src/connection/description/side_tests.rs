@@ -27,6 +27,8 @@ fn a049_a050_json_of_a_side_is_pinned() {
         serde_json::from_str::<RTCConnectionSide>(text).unwrap(),
         side
     );
+    let ice: RTCIceConnectionInfo = side.ice.clone();
+    assert_eq!((&*ice.username_frag, &*ice.password), (FRAG, PASSWORD));
     side.dtls.role = Some(RTCDtlsRole::Client);
     side.cname = Some("alice".into());
     let value = serde_json::to_value(&side).unwrap();
