@@ -27,8 +27,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What there is to be dropped, by file and name, and the test that does it.
 const FUTURES: [(&str, &str); 20] = [
-    ("connection/mod.rs connected", "connection"),
-    ("connection/mod.rs closed", "connection"),
+    ("connection/reaching.rs connected", "connection"),
+    ("connection/ending.rs closed", "connection"),
     ("connection/core/event.rs next", "connection"),
     ("connection/receiving/stream_event.rs next", "connection"),
     ("july/socket.rs next", "connection"),
@@ -153,7 +153,7 @@ fn r_g03_connection() {
         let mut streams = a.connection.stream_events(None).unwrap();
         let mut connection = a.connection.clone();
         let up = cancel(
-            "connection/mod.rs connected",
+            "connection/reaching.rs connected",
             &mut connection,
             |connection| Box::pin(connection.connected()),
             || join(&mut a, &mut b),
@@ -181,7 +181,7 @@ fn r_g03_connection() {
         assert!(next.await.is_some());
         drop(received);
         let closed = cancel(
-            "connection/mod.rs closed",
+            "connection/ending.rs closed",
             &mut connection,
             |connection| Box::pin(connection.closed()),
             || b.connection.close(),

@@ -16,6 +16,7 @@ use crate::trace;
 /// Names of the peer's candidates (`.local`) that may be looked up for one connection.
 const MAX_NAMES: usize = 256;
 
+/// Candidates of either side.
 impl RTCConnection {
     // Rows A7, A17, G3.
     /// Applies a local candidate from the `Candidate` event. Needed with

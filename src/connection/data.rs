@@ -17,6 +17,7 @@ use crate::engine::data::{ChannelKey, DataEvent, MessageKind, SendData};
 use crate::error::{DataChannelCloseReason, DisconnectReason, Error, Result};
 use crate::queue::lock;
 
+/// Data channels.
 impl RTCConnection {
     /// Makes a data channel. It opens as soon as the connection is connected; the peer gets it in
     /// the event [`DataChannel`](RTCConnectionEvent::DataChannel), unless it is negotiated.

@@ -8,6 +8,7 @@ use super::core::state::ConnectionState;
 use crate::engine::ice::{CandidateKind, IceState};
 use crate::engine::{EngineState, SecureState};
 
+/// In words.
 impl RTCConnection {
     /// What was tried and what failed, in a paragraph for a bug report. It is for reading: its
     /// wording may change with any version.

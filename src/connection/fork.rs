@@ -7,6 +7,7 @@ use super::core::event::RTCConnectionEvents;
 use super::options::RTCConnectionOptions;
 use crate::error::{Error, Result};
 
+/// Further peers.
 impl RTCConnection {
     /// A connection to a further peer over the same socket: same port, same ICE user name
     /// fragment and password, same certificate, and the options of this connection. It has no

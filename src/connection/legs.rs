@@ -18,6 +18,7 @@ use crate::socket::RTCSocket;
 /// Sockets of one connection.
 const MAX_SOCKETS: usize = 16;
 
+/// Further sockets.
 impl RTCConnection {
     // Rows B10, C2.
     /// Uses a further socket, and gives the connection as it is over that socket: a leg. Each leg

@@ -60,6 +60,30 @@ fn exhaustive(text: &str) -> Vec<String> {
     found
 }
 
+/// rustdoc lists blocks of methods in the order of their modules.
+#[test]
+fn the_page_of_the_connection_is_in_the_order_of_its_use() {
+    let text = std::fs::read_to_string(root().join("src/connection/mod.rs")).unwrap();
+    let modules: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.rsplit_once("mod ")?.1.strip_suffix(';'))
+        .collect();
+    let order = [
+        "sides",
+        "candidates",
+        "reaching",
+        "sending",
+        "receiving",
+        "data",
+        "ending",
+    ];
+    let places = order.map(|name| modules.iter().position(|module| *module == name));
+    assert!(
+        places.iter().all(Option::is_some) && places.is_sorted(),
+        "{places:?}"
+    );
+}
+
 #[test]
 fn what_is_closed_is_found() {
     let text = "/// A.\npub struct A {\n    /// B: c.\n    pub b: u8,\n}\n\n\

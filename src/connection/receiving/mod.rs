@@ -1,6 +1,10 @@
 //! What a connection receives: tracks declared with `receive_track`, their streams, and what comes
 //! without a declaration.
 
+mod verbs;
+
+mod report;
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod budget_tests;
@@ -10,10 +14,8 @@ mod digits;
 mod heard;
 mod layers;
 mod origin;
-mod report;
 mod spec;
 pub(crate) mod stream_event;
 mod track;
 pub(crate) mod tracks;
 mod unknown;
-mod verbs;

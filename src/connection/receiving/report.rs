@@ -13,6 +13,7 @@ use crate::media::track::MediaStreamTrack;
 /// Reports more often than this would cost more than they tell.
 const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
+/// What happens to streams and tracks.
 impl RTCConnection {
     // Rows C12, C13.
     /// What happens to this connection's streams and tracks from now on. With `reports`, the

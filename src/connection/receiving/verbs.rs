@@ -17,6 +17,7 @@ use crate::media::RTCTrackDescription;
 use crate::media::stream::MediaStream;
 use crate::media::track::{MediaOrigin, MediaStreamTrack};
 use crate::rtp::ReceiverId;
+/// What is received.
 impl RTCConnection {
     // Rows A28, A37, A78, G11, G16, A89, A79.
     /// Readies reception of a track that the peer described, and gives the track that its media

@@ -13,6 +13,7 @@ use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::MediaStreamTrack;
 use crate::media::{Kind, RTCTrackFilter, default_codecs};
 
+/// What is sent.
 impl RTCConnection {
     // Rows A9, A23, G44, G23.
     /// Adds a stream to send. Its tracks go out as soon as the connection is connected, also those

@@ -19,6 +19,7 @@ use crate::engine::dtls::DtlsRole;
 use crate::engine::ice::{PairState, PairStats};
 use crate::rtp::TransportReports;
 
+/// Figures.
 impl RTCConnection {
     /// A snapshot of the statistics. Stays available after `close`.
     pub fn stats(&self) -> RTCStats {
