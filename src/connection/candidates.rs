@@ -61,7 +61,8 @@ impl RTCConnection {
     ///
     /// # Errors
     ///
-    /// `Closed`.
+    /// `InvalidAccess` when its `socket-id` is none of the sockets that the peer told of, where
+    /// this side has several; `Closed`.
     #[doc(alias = "setRemoteCandidate")]
     pub fn set_remote_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
         if let Some(leg) = self.leg_of_remote(candidate.socket_id.as_deref())? {

@@ -104,7 +104,9 @@ impl MediaStream {
     /// so be in several streams.
     ///
     /// Connections that already send this stream send the new track as well, with the stream's
-    /// [`TrackStart`](crate::TrackStart).
+    /// [`TrackStart`](crate::TrackStart). One that cannot, for a reason that
+    /// [`add_stream`](crate::RTCConnection::add_stream) would give, warns in the log, and its
+    /// [`track`](crate::RTCConnection::track) is `None`.
     #[doc(alias = "addTrack")]
     pub fn add_track(&self, track: &MediaStreamTrack) -> MediaStreamTrack {
         let clone = track.clone_track();

@@ -218,7 +218,11 @@ async fn b040_c018_a_socket_for_one_kind() {
         video.add_track(&MediaStreamTrack::video());
         let error = connection.add_stream(&video).unwrap_err();
         assert_eq!(error.name(), ErrorName::NotSupported);
-        assert_eq!(connection.sending_streams(), [stream]);
+        assert_eq!(connection.sending_streams(), std::slice::from_ref(&stream));
+        // Nor when it comes to a stream that is sent.
+        let later = stream.add_track(&MediaStreamTrack::video());
+        assert!(connection.track(&later).is_none());
+        assert_eq!(connection.tracks().len(), 1);
         let (peer, _events) = RTCConnection::new(loopback()).unwrap();
         peer.add_stream(&video).unwrap();
         let description = peer.tracks()[0].description().unwrap();

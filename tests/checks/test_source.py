@@ -1,4 +1,4 @@
-"""That import_circles.py and lengths.py find what they are for, in copies of a small crate."""
+"""That import_circles.py, layers.py and lengths.py find what they are for, in copies of a small crate."""
 
 import subprocess
 import sys
@@ -85,6 +85,28 @@ class Circles(unittest.TestCase):
         self.assertEqual(check("import_circles.py", **parts, **seen)[0], 0)
         named = {"upper/part.rs": "pub(in crate::upper) struct Part(crate::upper::Upper);\n"}
         self.assertEqual(check("import_circles.py", **parts, **named)[0], 1)
+
+
+class Layers(unittest.TestCase):
+    FILES = {"lib.rs": "mod engine;\nmod error;\npub use engine::Engine;\n",
+             "engine.rs": "use crate::error::Error;\npub struct Engine(Error);\n",
+             "error.rs": "pub struct Error;\n"}
+
+    def test_none_in_a_tree_without(self):
+        code, out = check("layers.py", **self.FILES)
+        self.assertEqual(code, 0, out)
+
+    def test_an_import_upwards_that_is_no_circle(self):
+        files = {**self.FILES, "engine.rs": "pub struct Engine;\n", "error.rs": "pub struct Error(crate::engine::Engine);\n"}
+        code, out = check("layers.py", **files)
+        self.assertEqual(code, 1)
+        self.assertIn("engine.rs, which is above it", out)
+        self.assertEqual(check("import_circles.py", **files)[0], 0)
+
+    def test_what_is_in_no_layer(self):
+        code, out = check("layers.py", **{**self.FILES, "lib.rs": "mod engine;\nmod error;\nmod fresh;\n", "fresh.rs": "struct A;\n"})
+        self.assertEqual(code, 1)
+        self.assertIn("fresh is in no layer", out)
 
 
 class Lengths(unittest.TestCase):

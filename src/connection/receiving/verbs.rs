@@ -34,7 +34,9 @@ impl RTCConnection {
     /// # Errors
     ///
     /// `UnsupportedCodec` when none of the codecs is supported; `InvalidParameters` for a malformed
-    /// description or one that contradicts another; `Closed`.
+    /// description or one that contradicts another; `NotSupported` when it declares more than the
+    /// required limits of this connection, or a kind that the socket is not for; `InvalidAccess`
+    /// for an unknown `socket-id`; `Closed`.
     #[doc(alias = "receiveTrack")]
     pub fn receive_track(&self, description: RTCTrackDescription) -> Result<MediaStreamTrack> {
         description.validate()?;

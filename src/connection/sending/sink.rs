@@ -10,10 +10,10 @@ use crate::connection::core::shared::ConnectionShared;
 use crate::connection::core::state::{ConnectionState, removed};
 use crate::dtmf::Command;
 use crate::error::{Error, Result};
-use crate::media::RTCRtpEncoding;
 use crate::media::sending::{FramePacket, MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::{MediaSink, MediaStreamTrack};
+use crate::media::{Kind, RTCRtpEncoding};
 use crate::rtp::{AudioLevel, RtpPacket};
 use crate::trace;
 
@@ -220,9 +220,18 @@ impl StreamWatcher for ConnectionShared {
         };
         if let Some(autostart) = autostart
             && let Err(error) = self.send_track(stream, track, autostart)
+            && !matches!(error, Error::Closed(_))
         {
             let span = self.lock().engine.span().clone();
-            tracing::debug!(target: trace::RTP, parent: &span, %error, "a track added to a sending stream is not sent");
+            match track.kind() {
+                // An audio track may yet come.
+                Kind::Dtmf => {
+                    tracing::debug!(target: trace::RTP, parent: &span, %error, "digits wait");
+                }
+                _ => {
+                    tracing::warn!(target: trace::RTP, parent: &span, %error, "a track added to a sending stream is not sent");
+                }
+            }
         }
     }
 

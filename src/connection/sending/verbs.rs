@@ -21,9 +21,9 @@ impl RTCConnection {
     ///
     /// # Errors
     ///
-    /// `Closed`; `InvalidParameters` when the stream holds a remote track; `InvalidState` when it
-    /// holds a track of digits and there is no audio track that could carry them, neither in the
-    /// stream nor on the connection.
+    /// `Closed`; `InvalidParameters` when the stream holds a remote track; `NotSupported` for a kind
+    /// that the socket is not for; `InvalidState` when it holds a track of digits and there is no
+    /// audio track that could carry them, neither in the stream nor on the connection.
     #[doc(alias = "addStream")]
     pub fn add_stream(&self, stream: &MediaStream) -> Result<()> {
         self.add_stream_with(stream, TrackStart::Automatic)

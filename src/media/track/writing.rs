@@ -16,8 +16,10 @@ impl MediaStreamTrack {
     /// `duration` is how long the frame lasts; it advances the RTP timestamp. The frame is
     /// packetised for the codec in use there: an access unit in Annex B form for H264, one frame
     /// for VP8, one packet for opus, any number of samples for PCMA and PCMU. Before a connection
-    /// is connected, and while its [`RTCTrack`](crate::RTCTrack) is stopped, the frame is not
-    /// sent there; that is no error, since media of that moment is of no use later.
+    /// is connected, while its [`RTCTrack`](crate::RTCTrack) is stopped, and once it is closed, the
+    /// frame is not sent there; that is no error, since media of that moment is of no use later,
+    /// and a track without a connection today may have one tomorrow.
+    /// [`RTCConnection::closed`](crate::RTCConnection::closed) tells when to stop encoding.
     ///
     /// # Errors
     ///
