@@ -7,12 +7,15 @@
 //!
 //! This process starts itself twice, as sender and as receiver, and is their signalling.
 
+#[path = "support/arguments.rs"]
+mod arguments;
 #[path = "support/lines.rs"]
 mod lines;
 
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use arguments::Arguments;
 use bytes::Bytes;
 use lines::{hear, signal};
 use ortc::{
@@ -31,14 +34,11 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).cloned()
-    };
-    let total = value("--megabytes").and_then(|text| text.parse().ok());
-    let total = total.unwrap_or(100usize) * 1_000_000;
-    let outcome = match value("--role").as_deref() {
+    let usage = "two_peers_data [--megabytes N]";
+    let arguments = Arguments::read(usage, &["--megabytes", "--role"]);
+    let megabytes: u32 = arguments.value("--megabytes").unwrap_or(100);
+    let total = megabytes as usize * 1_000_000;
+    let outcome = match arguments.text("--role") {
         Some("sender") => send(total).await,
         Some("receiver") => receive().await,
         _ => tokio::time::timeout(TIME_LIMIT, run(total))

@@ -11,6 +11,8 @@
 //! `call.rs` is the peer, the code to copy. With `--calls N` the program ends after N calls, with
 //! `OK` if media came from each caller.
 
+#[path = "../support/arguments.rs"]
+mod arguments;
 mod call;
 mod media;
 mod page;
@@ -22,6 +24,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arguments::Arguments;
 use axum::Router;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::{Path, Query, State};
@@ -43,15 +46,11 @@ struct Server {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1)
-    };
-    let listen: SocketAddr = value("--listen")
-        .map_or("127.0.0.1:8787", |text| text)
-        .parse()?;
-    let calls: Option<usize> = value("--calls").map(|text| text.parse()).transpose()?;
+    let usage = "browser_call [--listen ADDR:PORT] [--calls N]";
+    let arguments = Arguments::read(usage, &["--listen", "--calls"]);
+    let listen = arguments.value("--listen");
+    let listen: SocketAddr = listen.unwrap_or(([127, 0, 0, 1], 8787).into());
+    let calls: Option<usize> = arguments.value("--calls");
 
     let (ended, mut reports) = mpsc::channel(16);
     let server = Server {
@@ -62,7 +61,8 @@ async fn main() -> Result<()> {
         .route("/call", get(answer))
         .route("/room/{name}", get(join))
         .fallback(page::serve);
-    let listener = TcpListener::bind(listen).await?;
+    let bound = TcpListener::bind(listen).await;
+    let listener = bound.map_err(|error| format!("{listen}: {error}; --listen takes another"))?;
     println!("open http://{}/", listener.local_addr()?);
     let serving = axum::serve(listener, router.with_state(server));
     tokio::spawn(async move { serving.await });

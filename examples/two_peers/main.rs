@@ -9,6 +9,8 @@
 //! each JSON line from one to the other and shows it. What a peer does is in `peer.rs`, which is
 //! the code to copy.
 
+#[path = "../support/arguments.rs"]
+mod arguments;
 mod peer;
 mod report;
 #[path = "../support/mod.rs"]
@@ -18,6 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
+use arguments::Arguments;
 use serde_json::Value;
 use support::Result;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -29,14 +32,12 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let at = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(at + 1).cloned()
-    };
+    let usage = "two_peers [--out DIR]   DIR is where what arrives is written";
+    let arguments = Arguments::read(usage, &["--out", "--role"]);
     let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media");
-    let out = value("--out").map_or_else(std::env::temp_dir, PathBuf::from);
-    let outcome = match value("--role").as_deref() {
+    let out = arguments.text("--out");
+    let out = out.map_or_else(std::env::temp_dir, PathBuf::from);
+    let outcome = match arguments.text("--role") {
         Some("caller") => peer::call(&media).await,
         Some("callee") => peer::answer(&out).await,
         _ => tokio::time::timeout(TIME_LIMIT, run(&media, &out))
