@@ -10,7 +10,9 @@
 mod conformance {
     mod cases;
     mod docs;
+    mod foreign;
     mod items;
+    mod pins;
     mod surface;
     mod table;
     mod uses;

@@ -55,6 +55,10 @@ fn object(value: impl serde::Serialize) -> Map<String, Value> {
     }
 }
 
+fn text(object: Map<String, Value>) -> String {
+    Value::Object(object).to_string()
+}
+
 fn rename(mut object: Map<String, Value>, names: Names) -> Map<String, Value> {
     for (old, new) in names {
         if let Some(value) = object.remove(*old)
@@ -67,11 +71,11 @@ fn rename(mut object: Map<String, Value>, names: Names) -> Map<String, Value> {
 }
 
 impl RTCCodec {
-    /// As JSON in a dialect. July knows no parameters but must not lose them, so they stay; the
-    /// final specification has them as an object.
-    pub fn to_json(&self, dialect: Dialect) -> Value {
+    /// As JSON text in a dialect. July knows no parameters but must not lose them, so they stay;
+    /// the final specification has them as an object.
+    pub fn to_json(&self, dialect: Dialect) -> String {
         let object = object(self);
-        Value::Object(match dialect {
+        text(match dialect {
             Dialect::V001 => object,
             Dialect::V002 => {
                 let mut object = rename(object, CODEC_V002);
@@ -93,11 +97,11 @@ impl RTCCodec {
 }
 
 impl RTCIceCandidateDescription {
-    /// As JSON in a dialect. July has a number as foundation, written where the foundation is one,
-    /// always a `socket-id`, and no related address.
-    pub fn to_json(&self, dialect: Dialect) -> Value {
+    /// As JSON text in a dialect. July has a number as foundation, written where the foundation is
+    /// one, always a `socket-id`, and no related address.
+    pub fn to_json(&self, dialect: Dialect) -> String {
         let object = object(self);
-        Value::Object(match dialect {
+        text(match dialect {
             Dialect::V001 => object,
             Dialect::V002 => {
                 let mut object = rename(object, CANDIDATE_V002);
@@ -116,10 +120,10 @@ impl RTCIceCandidateDescription {
 }
 
 impl RTCConnectionSide {
-    /// As JSON in a dialect: nested in September; flat in July, with `context-id`, `secret`, `cname` and
-    /// the fingerprints beside them. The final specification has separate objects, so there it is
-    /// as in September, with `usernameFragment`.
-    pub fn to_json(&self, dialect: Dialect) -> Value {
+    /// As JSON text in a dialect: nested in September; flat in July, with `context-id`, `secret`,
+    /// `cname` and the fingerprints beside them. The final specification has separate objects, so
+    /// there it is as in September, with `usernameFragment`.
+    pub fn to_json(&self, dialect: Dialect) -> String {
         let mut all = object(self);
         match dialect {
             Dialect::V001 => {}
@@ -137,15 +141,15 @@ impl RTCConnectionSide {
                 all.insert("ice".into(), Value::Object(ice));
             }
         }
-        Value::Object(all)
+        text(all)
     }
 }
 
 impl RTCMediaAttributes {
-    /// As JSON in a dialect.
-    pub fn to_json(&self, dialect: Dialect) -> Value {
+    /// As JSON text in a dialect.
+    pub fn to_json(&self, dialect: Dialect) -> String {
         let object = object(self);
-        Value::Object(match dialect {
+        text(match dialect {
             Dialect::V001 | Dialect::Final => object,
             Dialect::V002 => rename(object, ATTRIBUTES_V002),
         })

@@ -162,7 +162,8 @@ fn b043_b044_b045_c017_the_candidate_of_the_earlier_example() {
     let value = file("json/july/candidate.json");
     again::<RTCIceCandidateDescription>(&mut Schema::new(), "candidate", &value);
     let read: RTCIceCandidateDescription = serde_json::from_value(value.clone()).unwrap();
-    assert_eq!(read.to_json(Dialect::V002), value);
+    let written: Value = serde_json::from_str(&read.to_json(Dialect::V002)).unwrap();
+    assert_eq!(written, value);
 }
 
 #[test]

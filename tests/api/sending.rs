@@ -10,9 +10,9 @@ use crate::common::{
 };
 use ortc::rtp::RtpPacket;
 use ortc::{
-    ErrorName, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCConnection,
-    RTCConnectionOptions, RTCHeaderExtension, RTCMediaAttributes, RTCTrackDescription,
-    RTCTrackFilter, TrackStart,
+    ErrorName, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, Misuse, RTCCodec,
+    RTCConnection, RTCConnectionOptions, RTCHeaderExtension, RTCMediaAttributes, RTCTrack,
+    RTCTrackDescription, RTCTrackFilter, TrackStart,
 };
 
 const NAME: &str = "urn:example:track-name";
@@ -527,6 +527,50 @@ async fn a076_g009_remove_says_bye_and_kills_the_rtc_track_alone() {
     assert_eq!(sending.kind(), Kind::Audio);
     // What is written now goes nowhere, and is no error.
     assert!(while_writing(&audio, stays_pending(received.recv_rtp())).await);
+}
+
+/// All that an RTCTrack can say of itself.
+fn said(track: &RTCTrack) -> impl PartialEq + std::fmt::Debug + use<> {
+    (
+        (track.source().clone(), track.kind(), track.ssrc().unwrap()),
+        (track.msid().unwrap(), track.codecs().unwrap()),
+        track.media_attributes().unwrap(),
+        track.header_extension_values().unwrap(),
+        (track.encodings().unwrap(), track.description().unwrap()),
+        track.is_started().unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn a076_each_getter_of_a_removed_track_says_what_it_was() {
+    type Remove = fn(&RTCConnection, &MediaStream, &RTCTrack);
+    let ways: [Remove; 3] = [
+        |_, _, track| track.remove().unwrap(),
+        |connection, stream, _| assert!(connection.remove_stream(stream).unwrap()),
+        |_, stream, track| stream.remove_track(track.source()),
+    ];
+    for remove in ways {
+        let connection = new();
+        let (stream, _source) = stream_of(Kind::Video);
+        connection
+            .add_stream_with(&stream, TrackStart::Manual)
+            .unwrap();
+        let [track] = &connection.tracks()[..] else {
+            panic!("not one track");
+        };
+        let mut attributes = RTCMediaAttributes::default();
+        attributes.max_bitrate = Some(100_000);
+        track.set_media_attributes(vec![attributes]).unwrap();
+        track.set_msid(vec!["other".into()]).unwrap();
+        track.set_mid(Some("7".into())).unwrap();
+        let values = BTreeMap::from([(NAME.to_owned(), "camera".to_owned())]);
+        track.set_header_extension_values(values).unwrap();
+        let before = said(track);
+        remove(&connection, &stream, track);
+        assert!(connection.tracks().is_empty());
+        assert_eq!(said(track), before);
+        assert_eq!(track.start().unwrap_err(), Misuse::TrackRemoved.into());
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ pub(super) struct Items {
     members: BTreeMap<String, BTreeSet<String>>,
     /// Type aliases, with the type that they stand for.
     aliases: BTreeMap<String, String>,
+    /// `Type::function` of those that are async.
+    futures: BTreeSet<String>,
 }
 
 impl Items {
@@ -47,6 +49,19 @@ impl Items {
         let members = self.members.get(defined);
         self.exported.contains(item)
             && members.is_some_and(|members| member.is_none_or(|member| members.contains(member)))
+    }
+
+    /// The public structs, enums and traits.
+    pub(super) fn types(&self) -> BTreeSet<&str> {
+        let names = self.exported.iter().map(String::as_str);
+        let is_type = |name: &&str| name.starts_with(char::is_uppercase);
+        let is_alias = |name: &&str| self.aliases.contains_key(*name);
+        names.filter(|n| is_type(n) && !is_alias(n)).collect()
+    }
+
+    /// The public async functions, as `Type::function`.
+    pub(super) fn futures(&self) -> &BTreeSet<String> {
+        &self.futures
     }
 
     /// The public members of a type, by their own names.
@@ -95,6 +110,9 @@ impl Items {
                 if line == "}" {
                     block = None;
                 } else if let Some(member) = member(line, *variants) {
+                    if line.starts_with("    pub async fn ") {
+                        self.futures.insert(format!("{name}::{member}"));
+                    }
                     let members = self.members.entry(name.clone()).or_default();
                     members.insert(member.to_owned());
                 }
