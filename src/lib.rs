@@ -17,7 +17,10 @@
 //!    [`RTCConnection::add_stream`] sends it. How it is sent, with which SSRC and codecs, is its
 //!    [`RTCTrack`]; [`RTCTrack::description`] goes to the peer, which receives the track with
 //!    [`RTCConnection::receive_track`].
-//! 6. **[`RTCSocket`]**: the port. Several connections can share one.
+//! 6. **Data.** [`RTCConnection::create_data_channel`] gives an [`RTCDataChannel`], which carries
+//!    messages, or bytes as a stream; the peer finds its end in the event
+//!    [`DataChannel`](RTCConnectionEvent::DataChannel).
+//! 7. **[`RTCSocket`]**: the port. Several connections can share one.
 //!
 //! Media is encoded and decoded by the application. Descriptions may be signalled again at any
 //! time: what is set on an object takes effect with the next packet.

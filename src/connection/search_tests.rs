@@ -8,7 +8,9 @@ use tokio::time::timeout;
 use super::RTCConnection;
 use super::core::event::{RTCConnectionEvent, RTCConnectionEvents};
 use super::options::RTCConnectionOptions;
+use super::test_ends::{end, introduce};
 use crate::connection::description::ice_server::RTCIceServer;
+use crate::data::options::RTCDataChannelOptions;
 use crate::error::{DisconnectReason, Error, TransportFault};
 use crate::socket::Member;
 
@@ -95,4 +97,50 @@ async fn no_address_is_said_at_once() {
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert_eq!(disconnected(&mut events).await, DisconnectReason::NoAddress);
     assert!(DisconnectReason::NoAddress.is_transient());
+}
+
+/// What the crate's page says of a path that is lost for now.
+#[tokio::test]
+async fn what_waits_on_an_open_channel_goes_on_after_a_restart() {
+    let (a, mut a_events) = end();
+    let (b, mut b_events) = end();
+    introduce(&b, &a, &mut a_events).await;
+    introduce(&a, &b, &mut b_events).await;
+    result(&a).await.unwrap();
+    result(&b).await.unwrap();
+    let options = || RTCDataChannelOptions::default().negotiated(0);
+    let here = a.create_data_channel("", options()).unwrap();
+    let there = b.create_data_channel("", options()).unwrap();
+    timeout(LIMIT, here.opened()).await.unwrap().unwrap();
+
+    patience_ends(&a);
+    let lost = not_reached(DisconnectReason::ConsentLost);
+    assert_eq!(result(&a).await, lost);
+    let mut count = 0;
+    while here.try_send(vec![7; 60_000]).is_ok() {
+        count += 1;
+    }
+    assert!(count > 10);
+    let sending = tokio::spawn({
+        let here = here.clone();
+        async move { here.send(vec![8; 60_000]).await }
+    });
+    let flushing = tokio::spawn(async move { here.flush().await });
+    let receiving = tokio::spawn(async move {
+        let mut received = 0;
+        while there.recv().await.unwrap() != vec![8; 60_000].into() {
+            received += 1;
+        }
+        received
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let finished = [sending.is_finished(), flushing.is_finished()];
+    assert_eq!((finished, receiving.is_finished()), ([false; 2], false));
+
+    a.restart().unwrap();
+    introduce(&b, &a, &mut a_events).await;
+    result(&a).await.unwrap();
+    timeout(LIMIT, sending).await.unwrap().unwrap().unwrap();
+    timeout(LIMIT, flushing).await.unwrap().unwrap().unwrap();
+    assert_eq!(timeout(LIMIT, receiving).await.unwrap().unwrap(), count);
 }
