@@ -105,6 +105,10 @@ impl DTMFMediaStreamTrack {
     /// The next event; waits for it. `None` once a received track has ended. A track that several
     /// connections send has the events of each.
     ///
+    /// A track to send with does not end, since another connection may send it later: what a closed
+    /// connection has not played has no events, so wait for
+    /// [`RTCConnection::closed`](crate::RTCConnection::closed) as well.
+    ///
     /// Cancel-safe. At most 3,072 events wait; then the oldest is dropped.
     pub async fn next_event(&self) -> Option<DTMFEvent> {
         match self.track.dtmf_end() {

@@ -272,12 +272,22 @@ async fn g040_a_channel_opened_twice_breaks_the_protocol() {
         ends(&here, there).await[1],
         DataChannelCloseReason::Protocol
     );
-    let mut last = None;
-    while let Some(event) = there.next_event().await {
-        last = Some(event);
+    for (channel, reason) in [
+        (there, DataChannelCloseReason::Protocol),
+        (&here, DataChannelCloseReason::RemoteClosed),
+    ] {
+        let mut events = Vec::new();
+        while let Some(event) = channel.next_event().await {
+            events.push(event);
+        }
+        let closed = RTCDataChannelEvent::Closed { reason };
+        let all = [
+            RTCDataChannelEvent::Open,
+            RTCDataChannelEvent::Closing,
+            closed,
+        ];
+        assert_eq!(events, all);
     }
-    let reason = DataChannelCloseReason::Protocol;
-    assert_eq!(last, Some(RTCDataChannelEvent::Closed { reason }));
 }
 
 /// The association ends before the connection does.
