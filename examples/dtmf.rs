@@ -3,6 +3,9 @@
 //!
 //! Run with `cargo run --example dtmf`; the last line is `OK`.
 
+#[path = "support/log.rs"]
+mod log;
+
 use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,6 +25,7 @@ const FRAME: Duration = Duration::from_millis(20);
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    log::install();
     tokio::time::timeout(Duration::from_secs(60), call()).await??;
     println!("OK");
     Ok(())

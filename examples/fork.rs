@@ -23,6 +23,7 @@ const FRAMES: usize = 50;
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    support::log::install();
     tokio::time::timeout(Duration::from_secs(60), run()).await??;
     println!("OK");
     Ok(())

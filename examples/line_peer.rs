@@ -40,6 +40,7 @@ const LINGER: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    support::log::install();
     let arguments: Vec<String> = std::env::args().collect();
     let (role, name) = match arguments.get(1).map(String::as_str) {
         Some("controlling") => (RTCIceRole::Controlling, "controlling"),

@@ -252,6 +252,7 @@ async fn page(
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    support::log::install();
     let (to_callee, callee_inbox) = unbounded_channel();
     let (to_caller, caller_inbox) = unbounded_channel();
     let both = async {

@@ -11,6 +11,8 @@
 mod arguments;
 #[path = "support/lines.rs"]
 mod lines;
+#[path = "support/log.rs"]
+mod log;
 
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -34,6 +36,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    log::install();
     let usage = "two_peers_data [--megabytes N]";
     let arguments = Arguments::read(usage, &["--megabytes", "--role"]);
     let megabytes: u32 = arguments.value("--megabytes").unwrap_or(100);

@@ -8,6 +8,9 @@
 //! camera sends three tracks and describes none of them; the viewer finds the marked one in the
 //! `UnknownTrack` events and receives it. Nothing of it is lost, although it was received late.
 
+#[path = "support/log.rs"]
+mod log;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -25,6 +28,7 @@ const FRAMES: u8 = 50;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    log::install();
     tokio::time::timeout(Duration::from_secs(60), run()).await??;
     println!("OK");
     Ok(())

@@ -104,19 +104,20 @@
 //! # When it does not connect
 //!
 //! [`RTCConnection::explain`] says in a paragraph what was tried and what failed. The log says it as
-//! it happens, by `tracing`: with a subscriber installed and info let through, a call reads like
-//! this, each line in the span of its connection, which has a number and the ICE user name fragment.
+//! it happens, by `tracing`: with a subscriber installed and info let through, as the examples do
+//! with `RUST_LOG=ortc=info`, a call reads like this, but for the time. Each line is in the span of
+//! its connection, which has a number and the ICE user name fragment, or in that of its socket.
 //!
 //! ```text
-//! INFO ortc::gather socket{id=1}: gathering is complete, host=2, srflx=1, relay=0, failed_servers=0
-//! INFO ortc::connection connection{id=2, socket=1, ufrag="Kw3x"}: looks for a path
-//! INFO ortc::ice connection{..}: ICE, state=Checking
-//! INFO ortc::ice connection{..}: a pair is selected, local="host", remote="srflx", rtt_ms=23.1
-//! INFO ortc::ice connection{..}: ICE, state=Connected
-//! INFO ortc::dtls connection{..}: DTLS is established, cipher="TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", ..
-//! INFO ortc::srtp connection{..}: SRTP is established, profile=AeadAes128Gcm
-//! INFO ortc::connection connection{..}: connected
-//! INFO ortc::connection connection{..}: ended, cause=closed by the peer
+//! INFO socket{id=1}: ortc::gather: gathering is complete host=2 srflx=1 relay=0 failed_servers=0
+//! INFO connection{id=2 socket=1 ufrag="Kw3x"}: ortc::connection: looks for a path
+//! INFO connection{..}: ortc::ice: ICE state=Checking
+//! INFO connection{..}: ortc::ice: a pair is selected local="host" remote="srflx" rtt_ms=23.1
+//! INFO connection{..}: ortc::ice: ICE state=Connected
+//! INFO connection{..}: ortc::dtls: DTLS is established cipher="TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" ..
+//! INFO connection{..}: ortc::srtp: SRTP is established profile=AeadAes128Gcm
+//! INFO connection{..}: ortc::connection: connected
+//! INFO connection{..}: ortc::connection: ended cause=closed by the peer
 //! ```
 //!
 //! Where it stops tells what is wrong:

@@ -17,12 +17,18 @@ fn program(name: &str) -> Command {
 }
 
 async fn example(name: &str, seconds: u64) {
-    let child = program(name).output();
+    example_with(name, seconds, "").await;
+}
+
+/// The same with that `RUST_LOG`; what it writes to stderr.
+async fn example_with(name: &str, seconds: u64, log: &str) -> String {
+    let child = program(name).env("RUST_LOG", log).output();
     let ended = timeout(Duration::from_secs(seconds), child).await;
     let output = ended.expect("it ends in time").unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{name}: {output:?}");
     assert_eq!(text.lines().last(), Some("OK"), "{name}: {text}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[tokio::test]
@@ -67,4 +73,78 @@ async fn unknown_options_and_bad_values_are_refused() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
         assert!(text.contains(said), "{arguments:?}: {text}");
     }
+}
+
+/// A line of a log without its values: level, kind of span, target, message and names of fields.
+#[derive(Debug, PartialEq)]
+struct Line {
+    level: String,
+    span: String,
+    target: String,
+    message: String,
+    fields: Vec<String>,
+    /// There may be more fields.
+    and_more: bool,
+}
+
+impl Line {
+    fn parse(line: &str) -> Option<Self> {
+        let (level, rest) = line.split_once(' ')?;
+        let (span, rest) = rest.split_once("}: ")?;
+        let (target, rest) = rest.split_once(": ")?;
+        let is_field = |word: &&str| word.contains('=');
+        let message = rest
+            .split(' ')
+            .take_while(|word| !is_field(word) && *word != "..");
+        let fields = rest.split(' ').filter(is_field);
+        Some(Self {
+            level: level.to_owned(),
+            span: span.split('{').next()?.to_owned(),
+            target: target.to_owned(),
+            message: message.collect::<Vec<_>>().join(" "),
+            fields: fields
+                .filter_map(|field| Some(field.split_once('=')?.0.to_owned()))
+                .collect(),
+            and_more: rest.ends_with(" .."),
+        })
+    }
+
+    fn covers(&self, printed: &Self) -> bool {
+        let fields = &printed.fields;
+        let same = match self.and_more {
+            true => fields.starts_with(&self.fields),
+            false => *fields == self.fields,
+        };
+        same && (&self.level, &self.span) == (&printed.level, &printed.span)
+            && (&self.target, &self.message) == (&printed.target, &printed.message)
+    }
+}
+
+/// The crate page shows the log of a call: those lines, in that order.
+#[tokio::test]
+async fn the_log_is_as_the_page_says() {
+    let page = include_str!("../src/lib.rs");
+    let chapter = page.split("# When it does not connect").nth(1).unwrap();
+    let shown = chapter.split("```").nth(1).unwrap();
+    let shown: Vec<Line> = shown
+        .lines()
+        .filter_map(|line| Line::parse(line.strip_prefix("//! ")?))
+        .collect();
+    assert!(shown.len() > 8, "{shown:?}");
+    let log = example_with("dtmf", 60, "ortc=info").await;
+    // After the time.
+    let printed = log.lines().filter_map(|line| line.split_once(' '));
+    let printed: Vec<(&str, Line)> = printed
+        .filter_map(|(_, line)| Some((line, Line::parse(line.trim_start())?)))
+        .collect();
+    // A socket and its connection, each in its own order: they are not of one task.
+    for span in ["socket{id=1}", "connection{id=2 socket=1 "] {
+        let of_one = printed.iter().filter(|(text, _)| text.contains(span));
+        let mut rest = of_one.map(|(_, line)| line);
+        for line in shown.iter().filter(|line| span.starts_with(&line.span)) {
+            let found = rest.any(|printed| line.covers(printed));
+            assert!(found, "{line:?} is not in\n{log}");
+        }
+    }
+    assert_eq!(example_with("dtmf", 60, "").await, "");
 }

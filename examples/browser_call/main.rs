@@ -46,6 +46,7 @@ struct Server {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    support::log::install();
     let usage = "browser_call [--listen ADDR:PORT] [--calls N]";
     let arguments = Arguments::read(usage, &["--listen", "--calls"]);
     let listen = arguments.value("--listen");

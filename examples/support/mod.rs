@@ -1,7 +1,8 @@
-//! Files that the examples read and write: VP8 in IVF, Opus in Ogg.
+//! Files that the examples read and write, VP8 in IVF and Opus in Ogg, and their log.
 #![allow(dead_code)]
 
 pub(crate) mod ivf;
+pub(crate) mod log;
 pub(crate) mod ogg_opus;
 
 /// Where an example leaves a file that cannot be used.

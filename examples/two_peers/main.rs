@@ -32,6 +32,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    support::log::install();
     let usage = "two_peers [--out DIR]   DIR is where what arrives is written";
     let arguments = Arguments::read(usage, &["--out", "--role"]);
     let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/media");
