@@ -53,3 +53,5 @@ pub(crate) fn connection_span(id: LogId, socket: LogId, ufrag: &str) -> Span {
 
 #[cfg(test)]
 pub(crate) mod watch;
+#[cfg(test)]
+mod watch_tests;

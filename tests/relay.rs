@@ -7,6 +7,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use common::coturn::{Coturn, LossyWay, PASSWORD, USER, is_open, turn};
+use common::log::{Kept, leak};
 use common::stalls::Watch;
 use common::{
     FRAME, Peer, candidate, connected_pair_with, loopback, reason, run, send_track, while_writing,
@@ -19,6 +20,7 @@ use ortc::{
     RTCIceServer, RTCIceState,
 };
 use serde_json::json;
+use tracing::Level;
 
 fn relay_only(servers: impl IntoIterator<Item = RTCIceServer>) -> RTCConnectionOptions {
     loopback().relay_only(true).ice_servers(servers)
@@ -760,6 +762,69 @@ async fn r_f4_of_five_servers_four_are_dead_and_hosts_come_at_once() {
         assert_eq!(all.iter().filter(|event| relay(event)).count(), 1);
         connection.close();
         taken.connection.close();
+    })
+    .await;
+}
+
+/// The server gives relays, and lets nobody be reached over them.
+#[tokio::test]
+async fn a_turn_server_that_gives_no_permission_is_named_in_the_log() {
+    run(async {
+        let kept = Kept::new(Level::INFO);
+        let server = Coturn::start(&["--denied-peer-ip=127.0.0.0-127.255.255.255"]);
+        let options = relay_only([turn(server.v4())]);
+        let (a, b) = common::pair_with(options, loopback()).await;
+        let refused = || kept.lines().iter().any(|line| line.contains("code=403"));
+        within(20, async {
+            while !refused() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        let cause = "the TURN server gives no permission for the peer's address";
+        kept.expect(1, &["WARN ortc::turn", "nothing can be relayed", cause]);
+        let text = a.connection.explain();
+        assert!(
+            text.contains("refused to relay to a peer (error 403)"),
+            "{text}"
+        );
+        for line in kept.lines() {
+            assert_eq!(leak(&line), None, "{line}");
+        }
+        close(&a, &b);
+    })
+    .await;
+}
+
+/// A relay that is there no more is a warning, and what became of it.
+#[tokio::test]
+async fn a_lost_relay_is_named_in_the_log() {
+    run(async {
+        let kept = Kept::new(Level::INFO);
+        let mut server = Coturn::start(&[]);
+        let options = || relay_only([turn(server.v4())]);
+        let (a, b) = connected_pair_with(options(), options()).await;
+        server.kill();
+        server.start_again();
+        let lost = || {
+            kept.lines()
+                .iter()
+                .any(|line| line.contains("a relay is lost"))
+        };
+        within(30, async {
+            while !lost() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await;
+        let lines = kept.lines();
+        let line = lines
+            .iter()
+            .find(|line| line.contains("a relay is lost"))
+            .unwrap();
+        assert!(line.starts_with("WARN ortc::turn socket{id="), "{line}");
+        assert!(line.contains("the server no longer knows it"), "{line}");
+        close(&a, &b);
     })
     .await;
 }

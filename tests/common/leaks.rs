@@ -163,6 +163,8 @@ async fn eventually(mut done: impl FnMut() -> bool) -> bool {
 
 /// Remembers each panic with its thread, besides printing it.
 pub(crate) fn record_panics() {
+    // Not of the panics, but it must be there as early.
+    super::log::install();
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let print = std::panic::take_hook();

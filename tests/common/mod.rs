@@ -3,6 +3,9 @@
 
 pub(crate) mod coturn;
 pub(crate) mod leaks;
+/// What of the log concerns tests, here and in the library.
+#[path = "../../src/trace/watch.rs"]
+pub(crate) mod log;
 #[cfg(target_os = "linux")]
 pub(crate) mod network;
 pub(crate) mod random;
