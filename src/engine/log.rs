@@ -77,7 +77,7 @@ fn selected(span: &Span, local: &Candidate, remote: &Candidate, rtt: Option<Dura
         parent: span,
         local = local.kind.name(),
         remote = remote.kind.name(),
-        rtt_ms = rtt.map(|rtt| rtt.as_secs_f64() * 1_000.0),
+        rtt_ms = rtt.map(|rtt| rtt.as_micros() as f64 / 1_000.0),
         "a pair is selected"
     );
     tracing::debug!(
