@@ -298,11 +298,11 @@ async fn b018_b055_c013_g038_reports_at_an_interval() {
                 };
                 assert_eq!(report, of_track, "one track");
                 if sender {
-                    assert!(report.inbound.is_empty());
-                    assert!(report.outbound[0].packets_sent > 0);
+                    assert!(report.inbound_rtp.is_empty());
+                    assert!(report.outbound_rtp[0].packets_sent > 0);
                 } else {
-                    assert!(report.outbound.is_empty());
-                    assert!(report.inbound[0].packets_received > 0);
+                    assert!(report.outbound_rtp.is_empty());
+                    assert!(report.inbound_rtp[0].packets_received > 0);
                 }
             }
         }

@@ -153,7 +153,8 @@ export class Receivers {
     }
   }
 
-  /** Rows A112 to A116: whether RTP comes. */
+  // Rows A112 to A116.
+  /** Whether RTP comes. */
   #look() {
     const live = (stream) => this.#all.some((one) => one.connected && one.streams.includes(stream));
     for (const receiver of this.#all) {

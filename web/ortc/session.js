@@ -184,7 +184,8 @@ export class Session {
     return true;
   }
 
-  /** Conformance row G35: the side with the greater credentials controls, and is the server. */
+  // Row G35.
+  /** The side with the greater credentials controls, and is the server. */
   #peerIsClient(side) {
     if (side.role === "client") return true;
     if (side.role === "server") return false;

@@ -64,15 +64,15 @@ impl ConnectionState {
                 .collect();
             let (inbound, outbound) = (inbound.iter(), outbound.iter());
             RTCMediaReport {
-                inbound: inbound
+                inbound_rtp: inbound
                     .filter(|s| received.contains(&s.ssrc))
                     .cloned()
                     .collect(),
-                outbound: outbound
+                outbound_rtp: outbound
                     .filter(|s| sent.contains(&s.ssrc))
                     .cloned()
                     .collect(),
-                remote_inbound: remote_inbound
+                remote_inbound_rtp: remote_inbound
                     .iter()
                     .filter(|s| sent.contains(&s.ssrc))
                     .cloned()

@@ -67,11 +67,11 @@ pub enum RTCStreamEvent {
 #[non_exhaustive]
 pub struct RTCMediaReport {
     /// The sources received.
-    pub inbound: Vec<RTCInboundRtpStats>,
+    pub inbound_rtp: Vec<RTCInboundRtpStats>,
     /// The sources sent.
-    pub outbound: Vec<RTCOutboundRtpStats>,
+    pub outbound_rtp: Vec<RTCOutboundRtpStats>,
     /// What the peer says of them.
-    pub remote_inbound: Vec<RTCRemoteInboundRtpStats>,
+    pub remote_inbound_rtp: Vec<RTCRemoteInboundRtpStats>,
 }
 
 impl RTCStreamEvent {
