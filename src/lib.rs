@@ -133,6 +133,8 @@
 //!   blocked on the way, and then `no side has a relay` is the advice.
 //! * `nothing can be relayed to a peer`: there is a relay, but the TURN server gives no permission
 //!   for the peer's address; its rules forbid that address.
+//! * `a relay could not be refreshed`, then `a relay is lost`: the TURN server went away or was
+//!   started anew. Another relay is asked for.
 //! * `DTLS failed` with the cause, a fingerprint that does not match, say: signalling has altered or
 //!   mixed up the descriptions, or somebody sits between.
 //! * `halted` with `the peer stopped answering consent checks`: the network of one side is gone.

@@ -52,6 +52,8 @@ pub(crate) fn connection_span(id: LogId, socket: LogId, ufrag: &str) -> Span {
 }
 
 #[cfg(test)]
+pub(crate) mod page_tests;
+#[cfg(test)]
 pub(crate) mod watch;
 #[cfg(test)]
 mod watch_tests;

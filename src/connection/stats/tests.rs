@@ -1,6 +1,5 @@
 //! What is counted can be read.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
@@ -10,6 +9,7 @@ use super::drops::RTCDropStats;
 use crate::connection::RTCConnection;
 use crate::connection::test_ends::{end, introduce};
 use crate::data::options::{RTCDataChannelOptions, RTCDataChannelState};
+use crate::trace::page_tests::sources;
 
 async fn connected() -> (RTCConnection, RTCConnection) {
     let ((a, mut a_events), (b, mut b_events)) = (end(), end());
@@ -20,26 +20,13 @@ async fn connected() -> (RTCConnection, RTCConnection) {
     (a, b)
 }
 
-fn sources(folder: &Path, all: &mut Vec<(String, String)>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.to_string_lossy().into_owned();
-        if path.is_dir() {
-            sources(&path, all);
-        } else if name.ends_with(".rs") && !name.contains("test") && !name.contains("simnet") {
-            all.push((name.clone(), std::fs::read_to_string(&path).unwrap()));
-        }
-    }
-}
-
 /// Each struct of counters is taken apart whole where it becomes statistics, so that one that is
 /// added and not shown does not compile without a warning.
 #[test]
 fn no_counter_is_left_out_by_default() {
     // Atomic counters, which are read into one of the others, or one by one.
     const INSIDE: [&str; 3] = ["RelayCounters", "UdpCounters", "Counters"];
-    let mut all = Vec::new();
-    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut all);
+    let all = sources();
     let mut seen = 0;
     for (name, text) in &all {
         let structs = text.lines().filter_map(|line| line.split_once("struct "));

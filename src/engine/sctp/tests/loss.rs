@@ -215,6 +215,37 @@ fn r_d12_stale_messages_are_given_up_and_fresh_ones_come() {
     assert!(gaps.max().unwrap() < secs(1));
 }
 
+/// What is sent again and what is given up is counted for the stream that it was on.
+#[test]
+fn each_stream_has_counters_of_its_own() {
+    let mut line = Line::connected(25);
+    line.link(path(ms(20), 0.1));
+    for n in 0..200 {
+        let reliabilities = [
+            Reliability::Reliable,
+            Reliability::Retransmits(0),
+            Reliability::Lifetime(ms(1)),
+        ];
+        for (stream, reliability) in (0..).zip(reliabilities) {
+            line.send_as(A, stream, numbered(n, 500), false, reliability);
+        }
+        line.run_for(ms(5));
+    }
+    line.run_for(secs(5));
+    let sctp = &line.sides[A].sctp;
+    let all = sctp.counters();
+    let [reliable, once, brief] = [0, 1, 2].map(|stream| sctp.stream_counters(stream));
+    assert!(reliable.retransmitted > 0, "{reliable:?}");
+    assert_eq!((reliable.abandoned, once.retransmitted), (0, 0));
+    assert!(
+        once.abandoned > 0 && brief.abandoned > 0,
+        "{once:?} {brief:?}"
+    );
+    let sum = reliable.retransmitted + brief.retransmitted;
+    assert_eq!(sum, all.retransmitted);
+    assert_eq!(once.abandoned + brief.abandoned, all.abandoned);
+}
+
 #[test]
 fn r_d12_after_a_stall_the_newest_is_there_at_once() {
     for ordered in [true, false] {
