@@ -114,7 +114,7 @@
 //! INFO connection{..}: ortc::ice: ICE state=Checking
 //! INFO connection{..}: ortc::ice: a pair is selected local="host" remote="srflx" rtt_ms=23.1
 //! INFO connection{..}: ortc::ice: ICE state=Connected
-//! INFO connection{..}: ortc::dtls: DTLS is established cipher="TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" ..
+//! INFO connection{..}: ortc::dtls: DTLS is established cipher="TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" role="client" identity="pinned"
 //! INFO connection{..}: ortc::srtp: SRTP is established profile=AeadAes128Gcm
 //! INFO connection{..}: ortc::connection: connected
 //! INFO connection{..}: ortc::connection: ended cause=closed by the peer

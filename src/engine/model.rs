@@ -65,6 +65,16 @@ pub(crate) enum Identity {
     Insecure,
 }
 
+impl Identity {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Pinned { .. } => "pinned",
+            Self::Deferred => "deferred",
+            Self::Insecure => "insecure",
+        }
+    }
+}
+
 /// DTLS as the outside sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SecureState {

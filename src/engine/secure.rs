@@ -318,8 +318,8 @@ impl Secure {
             target: trace::DTLS,
             parent: &self.span,
             cipher = cipher_suite,
-            role = ?self.role,
-            identity = ?self.identity,
+            role = self.role.map(DtlsRole::name),
+            identity = self.identity.name(),
             "DTLS is established"
         );
         self.set_state(SecureState::Connected, events);

@@ -89,10 +89,7 @@ impl ConnectionState {
             ice_role: engine.ice().role().map(Into::into),
             ice_role_conflicts: ice.role_conflicts,
             dtls_state: engine.secure().state().into(),
-            dtls_role: engine.secure().role().map(|role| match role {
-                DtlsRole::Client => "client",
-                DtlsRole::Server => "server",
-            }),
+            dtls_role: engine.secure().role().map(DtlsRole::name),
             dtls_cipher: engine.secure().cipher_suite(),
             dtls_flights_resent: dtls.resent_flights,
             dtls_restarts: dtls.restarts,

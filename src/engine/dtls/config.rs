@@ -16,6 +16,14 @@ pub(crate) enum DtlsRole {
 }
 
 impl DtlsRole {
+    /// As statistics and the log have it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+
     pub(crate) fn opposite(self) -> Self {
         match self {
             Self::Client => Self::Server,
