@@ -20,6 +20,7 @@ const SECRET: usize = 20;
 /// The lines of this crate that this thread has written since, as long as it is kept.
 pub(crate) struct Kept {
     lines: Arc<Mutex<Vec<String>>>,
+    spans: Spans,
     _guard: DefaultGuard,
 }
 
@@ -28,13 +29,23 @@ impl Kept {
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let into = lines.clone();
         let log = Log::new(level, move |line| into.lock().unwrap().push(line));
+        let spans = log.spans.clone();
         let _guard = tracing::subscriber::set_default(log);
-        Self { lines, _guard }
+        Self {
+            lines,
+            spans,
+            _guard,
+        }
     }
 
     /// Each as "LEVEL target span: message, fields".
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
+    }
+
+    /// How many spans there are.
+    pub(crate) fn spans(&self) -> usize {
+        self.spans.lock().unwrap().len()
     }
 
     /// Fails unless exactly so many lines have all of this in them.
@@ -83,9 +94,12 @@ pub(crate) fn leak(line: &str) -> Option<String> {
     address.or_else(secret).map(str::to_owned)
 }
 
+/// Each with how many handles it has: what is gone must not be kept, where memory is counted.
+type Spans = Arc<Mutex<HashMap<u64, (String, usize)>>>;
+
 struct Log<F> {
     level: Level,
-    spans: Mutex<HashMap<u64, String>>,
+    spans: Spans,
     next: AtomicU64,
     tell: F,
 }
@@ -94,7 +108,7 @@ impl<F: Fn(String)> Log<F> {
     fn new(level: Level, tell: F) -> Self {
         Self {
             level,
-            spans: Mutex::default(),
+            spans: Spans::default(),
             next: AtomicU64::new(1),
             tell,
         }
@@ -112,8 +126,29 @@ impl<F: Fn(String) + Send + Sync + 'static> Subscriber for Log<F> {
         span.record(&mut fields);
         let text = format!("{}{{{}}}", span.metadata().name(), fields.0);
         let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
-        spans.insert(id, text);
+        spans.insert(id, (text, 1));
         Id::from_u64(id)
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, handles)) = spans.get_mut(&id.into_u64()) {
+            *handles += 1;
+        }
+        id.clone()
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        let mut spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((_, handles)) = spans.get_mut(&id.into_u64()) else {
+            return false;
+        };
+        *handles -= 1;
+        let last = *handles == 0;
+        if last {
+            spans.remove(&id.into_u64());
+        }
+        last
     }
 
     fn record(&self, _: &Id, _: &Record<'_>) {}
@@ -127,7 +162,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Subscriber for Log<F> {
         let metadata = event.metadata();
         let spans = self.spans.lock().unwrap_or_else(PoisonError::into_inner);
         let span = event.parent().and_then(|id| spans.get(&id.into_u64()));
-        let span = span.cloned().unwrap_or_default();
+        let span = span.map_or_else(String::new, |(text, _)| text.clone());
         drop(spans);
         let (level, target) = (metadata.level(), metadata.target());
         (self.tell)(format!("{level} {target} {span}: {}", fields.0));

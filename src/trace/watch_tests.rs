@@ -1,6 +1,8 @@
 //! What the watch over the log finds.
 
-use super::watch::leak;
+use tracing::Level;
+
+use super::watch::{Kept, leak};
 
 #[test]
 fn what_a_line_must_not_hold_is_found() {
@@ -22,4 +24,17 @@ fn what_a_line_must_not_hold_is_found() {
     ] {
         assert_eq!(leak(good), None, "{good}");
     }
+}
+
+#[test]
+fn a_span_is_known_as_long_as_somebody_has_it() {
+    let kept = Kept::new(Level::INFO);
+    let span = tracing::error_span!(target: "ortc::test", "thing", id = 7);
+    let other = span.clone();
+    drop(span);
+    tracing::info!(target: "ortc::test", parent: &other, "there");
+    kept.expect(1, &["INFO ortc::test thing{id=7}: there"]);
+    assert_eq!(kept.spans(), 1);
+    drop(other);
+    assert_eq!(kept.spans(), 0);
 }
