@@ -299,6 +299,11 @@ impl RTCDataChannel {
         }
     }
 
+    /// Why it is over, if it is.
+    pub(super) fn reason(&self) -> Option<DataChannelCloseReason> {
+        self.channel().reason()
+    }
+
     /// Waits for the end of the channel and says why. Cancel-safe.
     pub async fn closed(&self) -> DataChannelCloseReason {
         loop {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::channel::RTCDataChannel;
 use super::options::RTCDataChannelMessage;
-use crate::error::{Error, Result};
+use crate::error::{DataChannelCloseReason, Error, Result};
 
 /// Bytes of one message that the byte stream makes.
 const PIECE: usize = 64 * 1024;
@@ -48,10 +48,27 @@ impl RTCDataChannel {
 
     /// The channel as `AsyncRead` and `AsyncWrite`, for protocols that want a stream of bytes. The
     /// channel should be ordered and reliable.
+    ///
+    /// Reading comes to the end of the stream where the peer, or this side, closed the channel; it
+    /// is an error of kind `ConnectionAborted` where the connection ended first, since then nobody
+    /// knows whether that was all.
     pub fn into_bytes_stream(self) -> RTCDataChannelStream {
         RTCDataChannelStream {
             messages: self.into_messages(),
             rest: Bytes::new(),
+        }
+    }
+
+    /// Whether what was read is all that there was, now that it is over.
+    fn whole(&self) -> io::Result<()> {
+        match self.reason() {
+            None | Some(DataChannelCloseReason::Closed | DataChannelCloseReason::RemoteClosed) => {
+                Ok(())
+            }
+            Some(reason) => {
+                let error = Error::ChannelClosed(reason);
+                Err(io::Error::new(io::ErrorKind::ConnectionAborted, error))
+            }
         }
     }
 }
@@ -145,7 +162,7 @@ impl AsyncRead for RTCDataChannelStream {
         while this.rest.is_empty() {
             match ready!(Pin::new(&mut this.messages).poll_next(context)) {
                 Some(message) => this.rest = message.into_bytes(),
-                None => return Poll::Ready(Ok(())),
+                None => return Poll::Ready(this.messages.channel.whole()),
             }
         }
         let length = this.rest.len().min(buffer.remaining());

@@ -16,6 +16,7 @@ use ortc::{
     RTCConnectionEvent, RTCDataChannel, RTCDataChannelEvent, RTCDataChannelOptions,
     RTCSctpConnectionInfo, RTCSocket, TransportFault,
 };
+use tokio::io::AsyncReadExt;
 
 /// Made by what no test can bring about.
 const UNTESTED: [(&str, &str); 1] = [(
@@ -306,4 +307,10 @@ async fn g040_who_closes_the_connection_is_known_to_the_channel() {
             DataChannelCloseReason::TransportClosed
         ]
     );
+    // What came may have been cut off, which is no end of a stream of bytes.
+    let read = there.into_bytes_stream().read(&mut [0; 10]).await;
+    let error = read.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
+    let reason = DataChannelCloseReason::TransportClosed;
+    assert!(error.to_string().contains(&reason.to_string()), "{error}");
 }
