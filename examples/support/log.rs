@@ -4,11 +4,13 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Writes what `RUST_LOG` lets through, as `ortc=info` or `ortc::ice=debug,warn`; warnings unless
-/// it is set.
+/// Writes what `RUST_LOG` lets through, as `ortc=info` or `ortc::ice=debug,warn`; the crate's
+/// warnings unless it is set. The DTLS below it warns of each extension that browsers always send.
 pub(crate) fn install() {
     let wish = std::env::var("RUST_LOG").unwrap_or_default();
-    let warnings = Targets::new().with_default(LevelFilter::WARN);
+    let warnings = Targets::new()
+        .with_default(LevelFilter::ERROR)
+        .with_target("ortc", LevelFilter::WARN);
     let targets = match wish.as_str() {
         "" => warnings,
         wish => wish.parse().unwrap_or_else(|error| {

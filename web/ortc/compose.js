@@ -1,6 +1,7 @@
 // Composing the descriptions of the peer as a browser wants them. Needs no browser.
 import { agreed, carriedIds, clockRate, draftName, IANA_NAMES, isHelper, param, sameCodec } from "./codecs.js";
 import { MID, TRANSPORT_CC } from "./extensions.js";
+import { FIREFOX } from "./tools.js";
 
 /**
  * The whole of a description. `side` is the peer's, `setup` its DTLS role in answers; `sections` are,
@@ -92,7 +93,7 @@ function chooseExtensions(type, sections) {
   for (const section of received) {
     const { headerExtensions, muxId } = section.receive;
     const usable = headerExtensions.filter(({ uri }) => uri !== MID || section.mid === muxId);
-    if (!usable.some(({ uri }) => uri === MID)) usable.push(unheard);
+    if (!FIREFOX && !usable.some(({ uri }) => uri === MID)) usable.push(unheard);
     chosen.set(section.mid, (type === "answer" ? usable.filter(known(section)) : usable).filter(fits));
   }
   for (const section of sections.filter(({ send }) => send)) {
@@ -104,7 +105,8 @@ function chooseExtensions(type, sections) {
 /**
  * An id for MID that no peer sends under, the browser's own if that will do. Where one section goes
  * without MID, Chromium gives packets of a track that is not described yet to a section of the same
- * payload id, and the track's own section shows nothing later.
+ * payload id, and the track's own section shows nothing later. Firefox does not; there a picture that
+ * came later stayed away now and then with MID.
  */
 function unusedId(sections) {
   const sent = new Set(sections.flatMap(({ receive }) => receive?.headerExtensions ?? []).map(({ id }) => id));

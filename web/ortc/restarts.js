@@ -1,11 +1,13 @@
 // What browsers ask of ICE restarts beyond their own session: when to begin, what to wait for.
-import { pause } from "./tools.js";
+import { FIREFOX, pause } from "./tools.js";
 
 // Firefox takes new credentials of the peer only with new ones of its own (RFC 8839 section 4.4.1.1.1
 // has both sides change); Chromium takes them alone, as the Rust crate does.
-export const BOTH_RESTART = /Firefox\//.test(globalThis.navigator?.userAgent ?? "");
+export const BOTH_RESTART = FIREFOX;
 
 const PATIENCE = 1000; // ms in which the peer may answer a restart with one of its own
+const LATE = 30_000; // ms in which new credentials of the peer are such an answer that came late
+const MORE_PATIENCE = 12_000; // ms, once one came late
 const THROUGH = 8000; // ms for a restart to have found its path
 const HEAD_START = 200; // ms in which credentials and candidates reach the peer before a check does
 
@@ -16,6 +18,8 @@ async function until(look, ms) {
 export class Restarts {
   #pc;
   #any = false;
+  #patience = PATIENCE;
+  #unanswered = -Infinity; // when a restart was given up as one that the peer follows
 
   constructor(pc) {
     this.#pc = pc;
@@ -32,7 +36,21 @@ export class Restarts {
 
   /** After an offer with new credentials: gives the peer time to answer with its own, if both must. */
   async offered(peerMoved) {
-    if (BOTH_RESTART) await until(peerMoved, PATIENCE);
+    if (!BOTH_RESTART) return;
+    await until(peerMoved, this.#patience);
+    if (!peerMoved() && this.#patience === PATIENCE) this.#unanswered = performance.now();
+  }
+
+  /**
+   * Of new credentials of the peer: they answer a restart of this side, too late. Followed as if
+   * they were the peer's own restart, they would be answered by new ones, too late again, without
+   * end. A restart with more patience ends that.
+   */
+  cameLate() {
+    const late = performance.now() - this.#unanswered < LATE;
+    this.#unanswered = -Infinity;
+    if (late) this.#patience = MORE_PATIENCE;
+    return late;
   }
 
   /** After an answer with new credentials: the peer must know them before what checks it. */

@@ -139,8 +139,11 @@ export class Session {
     if (!this.#applied) return this.#begin(side);
     const moved = side && side.ufrag !== this.#applied.ufrag;
     if (moved && !work.restart && BOTH_RESTART) {
-      await this.#followRestart(side);
-      return true;
+      if (this.#restarts.cameLate()) work.restart = { again: true };
+      else {
+        await this.#followRestart(side);
+        return true;
+      }
     }
     if (work.offer || work.restart || moved || this.slots.fresh) {
       await this.#renegotiate();
@@ -208,8 +211,9 @@ export class Session {
       this.slots.spare();
       await this.#offer();
       if (restart) {
+        const known = restart.again ? this.#host.side().ufrag : this.#applied.ufrag;
         this.#move();
-        await this.#restarts.offered(() => this.#host.side().ufrag !== this.#applied.ufrag);
+        await this.#restarts.offered(() => this.#host.side().ufrag !== known);
       }
       const now = this.#host.side();
       await this.#answer(now.fingerprints ? now : this.#applied);
