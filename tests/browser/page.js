@@ -16,17 +16,14 @@ async function until(look, what, ms = 20000) {
 }
 
 /** Signalling by BroadcastChannel; all of it is kept. */
-function tabs(name, late = 0) {
+function tabs(name) {
   const channel = new BroadcastChannel(name);
   const wire = { sent: [], hear: null, close: () => channel.close() };
   wire.send = (text) => {
     wire.sent.push(text);
     channel.postMessage(text);
   };
-  channel.onmessage = ({ data }) => {
-    if (late) setTimeout(() => wire.hear?.(data), late);
-    else wire.hear?.(data);
-  };
+  channel.onmessage = ({ data }) => wire.hear?.(data);
   return wire;
 }
 

@@ -6,8 +6,6 @@ import { FIREFOX, pause } from "./tools.js";
 export const BOTH_RESTART = FIREFOX;
 
 const PATIENCE = 1000; // ms in which the peer may answer a restart with one of its own
-const LATE = 30_000; // ms in which new credentials of the peer are such an answer that came late
-const MORE_PATIENCE = 12_000; // ms, once one came late
 const THROUGH = 8000; // ms for a restart to have found its path
 const HEAD_START = 200; // ms in which credentials and candidates reach the peer before a check does
 
@@ -18,8 +16,6 @@ async function until(look, ms) {
 export class Restarts {
   #pc;
   #any = false;
-  #patience = PATIENCE;
-  #unanswered = -Infinity; // when a restart was given up as one that the peer follows
 
   constructor(pc) {
     this.#pc = pc;
@@ -36,21 +32,7 @@ export class Restarts {
 
   /** After an offer with new credentials: gives the peer time to answer with its own, if both must. */
   async offered(peerMoved) {
-    if (!BOTH_RESTART) return;
-    await until(peerMoved, this.#patience);
-    if (!peerMoved() && this.#patience === PATIENCE) this.#unanswered = performance.now();
-  }
-
-  /**
-   * Of new credentials of the peer: they answer a restart of this side, too late. Followed as if
-   * they were the peer's own restart, they would be answered by new ones, too late again, without
-   * end. A restart with more patience ends that.
-   */
-  cameLate() {
-    const late = performance.now() - this.#unanswered < LATE;
-    this.#unanswered = -Infinity;
-    if (late) this.#patience = MORE_PATIENCE;
-    return late;
+    if (BOTH_RESTART) await until(peerMoved, PATIENCE);
   }
 
   /** After an answer with new credentials: the peer must know them before what checks it. */

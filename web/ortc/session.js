@@ -139,11 +139,8 @@ export class Session {
     if (!this.#applied) return this.#begin(side);
     const moved = side && side.ufrag !== this.#applied.ufrag;
     if (moved && !work.restart && BOTH_RESTART) {
-      if (this.#restarts.cameLate()) work.restart = { again: true };
-      else {
-        await this.#followRestart(side);
-        return true;
-      }
+      await this.#followRestart(side);
+      return true;
     }
     if (work.offer || work.restart || moved || this.slots.fresh) {
       await this.#renegotiate();
@@ -211,9 +208,8 @@ export class Session {
       this.slots.spare();
       await this.#offer();
       if (restart) {
-        const known = restart.again ? this.#host.side().ufrag : this.#applied.ufrag;
         this.#move();
-        await this.#restarts.offered(() => this.#host.side().ufrag !== known);
+        await this.#restarts.offered(() => this.#host.side().ufrag !== this.#applied.ufrag);
       }
       const now = this.#host.side();
       await this.#answer(now.fingerprints ? now : this.#applied);
