@@ -40,9 +40,8 @@ assert.deepEqual([read[3].ssrc, read[3].rtx, read[3].cname], ["4294967295", "7",
 assert.deepEqual(sideOf(read), { ice: { usernameFrag: "abcd", password: "a".repeat(22) }, dtls: { fingerprint: { "sha-256": "AB:CD", "sha-512": "01:02" } } });
 // Payload ids, parameters and channels are those of the description.
 assert.deepEqual(read[1].codecs, [{ ...opus, clockRate: 48000 }]);
-// RFC 8843 section 9: the peer has the extension under 3, so the section that sends goes without it. Its MIDs
-// mean nothing here; what is received has MID under an id that it does not use.
-assert.deepEqual(read[3].extensions, [{ uri: LEVEL, id: 3 }, { uri: MID, id: 2 }]);
+// RFC 8843 section 9: the peer has the extension under 3, so the section that sends goes without it; MID is for its own sections only.
+assert.deepEqual(read[3].extensions, [{ uri: LEVEL, id: 3 }]);
 assert.deepEqual(read[1].extensions, []);
 // A repair without what it repairs is left out; layers have their names.
 assert.deepEqual(read[2].codecs.map((one) => one["payload-id"]), [96, 97]);

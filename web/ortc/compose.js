@@ -1,7 +1,6 @@
 // Composing the descriptions of the peer as a browser wants them. Needs no browser.
 import { agreed, carriedIds, clockRate, draftName, IANA_NAMES, isHelper, param, sameCodec } from "./codecs.js";
 import { MID, TRANSPORT_CC } from "./extensions.js";
-import { FIREFOX } from "./tools.js";
 
 /**
  * The whole of a description. `side` is the peer's, `setup` its DTLS role in answers; `sections` are,
@@ -88,35 +87,15 @@ function chooseExtensions(type, sections) {
   };
   const known = (section) => ({ uri, id }) => (section.extensions ?? []).some((one) => one.uri === uri && one.id === id);
   const chosen = new Map();
-  const received = sections.filter(({ receive, rejected }) => receive && !rejected).sort((a, b) => a.rank - b.rank);
-  const unheard = { uri: MID, id: unusedId(sections) };
-  for (const section of received) {
+  for (const section of sections.filter(({ receive, rejected }) => receive && !rejected).sort((a, b) => a.rank - b.rank)) {
     const { headerExtensions, muxId } = section.receive;
     const usable = headerExtensions.filter(({ uri }) => uri !== MID || section.mid === muxId);
-    if (!FIREFOX && !usable.some(({ uri }) => uri === MID)) usable.push(unheard);
     chosen.set(section.mid, (type === "answer" ? usable.filter(known(section)) : usable).filter(fits));
   }
   for (const section of sections.filter(({ send }) => send)) {
     chosen.set(section.mid, section.send.extensions.filter(known(section)).filter(fits));
   }
   return chosen;
-}
-
-/**
- * An id for MID that no peer sends under, the browser's own if that will do. Where one section goes
- * without MID, Chromium gives packets of a track that is not described yet to a section of the same
- * payload id, and the track's own section shows nothing later. Firefox does not; there a picture that
- * came later stayed away now and then with MID.
- */
-function unusedId(sections) {
-  const sent = new Set(sections.flatMap(({ receive }) => receive?.headerExtensions ?? []).map(({ id }) => id));
-  const own = sections.flatMap(({ extensions }) => extensions ?? []);
-  const mid = own.find(({ uri, id }) => uri === MID && !sent.has(id));
-  if (mid) return mid.id;
-  const used = new Set([...sent, ...own.map(({ id }) => id)]);
-  let id = 1;
-  while (used.has(id)) id++;
-  return id;
 }
 
 /** `a=rtpmap` and `a=fmtp` of a codec. */

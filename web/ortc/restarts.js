@@ -1,9 +1,9 @@
 // What browsers ask of ICE restarts beyond their own session: when to begin, what to wait for.
-import { FIREFOX, pause } from "./tools.js";
+import { pause } from "./tools.js";
 
 // Firefox takes new credentials of the peer only with new ones of its own (RFC 8839 section 4.4.1.1.1
 // has both sides change); Chromium takes them alone, as the Rust crate does.
-export const BOTH_RESTART = FIREFOX;
+export const BOTH_RESTART = /Firefox\//.test(globalThis.navigator?.userAgent ?? "");
 
 const PATIENCE = 1000; // ms in which the peer may answer a restart with one of its own
 const THROUGH = 8000; // ms for a restart to have found its path

@@ -1,7 +1,6 @@
 // What every module uses.
 
 export const fail = (name, message) => new DOMException(message, name);
-export const FIREFOX = /Firefox\//.test(globalThis.navigator?.userAgent ?? "");
 export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export const copy = (value) => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
 /** A copy without members that are null, which count as absent. */
