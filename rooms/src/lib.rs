@@ -1,0 +1,9 @@
+//! Rooms on the Object RTC API of [`ortc`].
+//!
+//! [`signalling`] is what clients and a server say to each other, without SDP. [`room`] is what a
+//! server knows about a room and what may become of it: rules without sockets, clock or lock,
+//! which a server in one process and a cluster share.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod room;
+pub mod signalling;

@@ -1,0 +1,36 @@
+//! What clients and a server say to each other: one enum each way, JSON, no SDP.
+//!
+//! A message is an object of one member, whose name tells what it is:
+//! `{"join":{"room":"demo"}}`. Over a connection that may be lost each goes in an [`Envelope`],
+//! whose numbers tell after a resume what the other side has not seen. What peers say to each
+//! other, `iceInfo`, `candidate`, `track`, `gone` and `bye` of the core's `spec/wire.md` among it,
+//! is the body of a [`ClientMessage::Say`]; a server carries it unread and writes the sender.
+//!
+//! Members that are unknown are ignored, so that both sides may be of different ages;
+//! [`VERSION`] changes when that does not do.
+
+mod client;
+mod envelope;
+mod name;
+mod policy;
+mod server;
+mod session;
+mod user;
+
+pub use client::{Answer, ClientMessage, Enter, Hello};
+pub use envelope::{BadMessage, Envelope};
+pub use name::{BadName, CallId, RoomName, UserId};
+pub use policy::{RoomPolicy, Topology};
+pub use server::{
+    CallStatus, ClosedReason, ErrorCode, IceServer, LeftReason, Limits, RoomInfo, RoomState,
+    ServerMessage, Welcome,
+};
+pub use session::{Contradiction, Direction, SessionKind};
+pub use user::{Extra, Role, User};
+
+/// The version of this protocol, which `hello` and `welcome` name.
+pub const VERSION: u32 = 1;
+/// The most bytes of a message.
+pub const MAX_MESSAGE: usize = 64 * 1024;
+/// The most bytes of what a user says of itself.
+pub const MAX_EXTRA: usize = 16 * 1024;
