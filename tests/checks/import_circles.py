@@ -129,7 +129,8 @@ class Crate:
         self.root = Path(root)
         self.files, self.text = {}, {}
         self.children, self.imports, self.parent = {}, {}, {}
-        self.read((), self.root / "lib.rs", self.root)
+        head = self.root / "lib.rs"
+        self.read((), head if head.exists() else self.root / "main.rs", self.root)
         for module in self.files:
             self.imports[module] = self.uses(module)
 

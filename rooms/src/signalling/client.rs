@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{CallId, Extra, RoomName, RoomPolicy, SessionKind, UserId};
+use super::name::{CallId, RoomName, UserId};
+use super::policy::RoomPolicy;
+use super::session::SessionKind;
+use super::user::Extra;
 
 /// What a client says to the server. `room` is needed by a client that is in several.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -112,7 +115,7 @@ pub enum ClientMessage {
 #[serde(default, rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Hello {
-    /// [`VERSION`](super::VERSION).
+    /// [`VERSION`](crate::signalling::VERSION).
     pub version: u32,
     /// A signed token that the server's operator or an invitation gave.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,7 +138,7 @@ impl Hello {
     /// One of this version.
     pub fn new() -> Self {
         Self {
-            version: super::VERSION,
+            version: super::bounds::VERSION,
             ..Self::default()
         }
     }

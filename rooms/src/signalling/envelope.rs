@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::MAX_MESSAGE;
+use super::bounds::MAX_MESSAGE;
 
 /// A message with its number. The first has 1, the next 2; `seen` is the number of the last message
 /// that came from the other side. After a resume each side sends again what the other has not seen.

@@ -9,14 +9,17 @@
 //! Members that are unknown are ignored, so that both sides may be of different ages;
 //! [`VERSION`] changes when that does not do.
 
+mod bounds;
 mod client;
 mod envelope;
 mod name;
 mod policy;
 mod server;
 mod session;
+mod signaller;
 mod user;
 
+pub use bounds::{MAX_EXTRA, MAX_MESSAGE, VERSION};
 pub use client::{Answer, ClientMessage, Enter, Hello};
 pub use envelope::{BadMessage, Envelope};
 pub use name::{BadName, CallId, RoomName, UserId};
@@ -26,11 +29,5 @@ pub use server::{
     ServerMessage, Welcome,
 };
 pub use session::{Contradiction, Direction, SessionKind};
+pub use signaller::{SignalError, SignalEvent, Signaller};
 pub use user::{Extra, Role, User};
-
-/// The version of this protocol, which `hello` and `welcome` name.
-pub const VERSION: u32 = 1;
-/// The most bytes of a message.
-pub const MAX_MESSAGE: usize = 64 * 1024;
-/// The most bytes of what a user says of itself.
-pub const MAX_EXTRA: usize = 16 * 1024;

@@ -5,7 +5,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{CallId, Extra, Role, RoomName, RoomPolicy, SessionKind, User, UserId};
+use super::name::{CallId, RoomName, UserId};
+use super::policy::RoomPolicy;
+use super::session::SessionKind;
+use super::user::{Extra, Role, User};
 
 /// What a server says to a client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -141,7 +144,7 @@ pub enum ServerMessage {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Welcome {
-    /// [`VERSION`](super::VERSION).
+    /// [`VERSION`](crate::signalling::VERSION).
     pub version: u32,
     /// Who the client is.
     pub userid: UserId,
@@ -167,7 +170,7 @@ impl Welcome {
     /// One that is not resumed, without servers, with the usual limits.
     pub fn new(userid: UserId, role: Role, resume: String) -> Self {
         Self {
-            version: super::VERSION,
+            version: super::bounds::VERSION,
             userid,
             role,
             resume,

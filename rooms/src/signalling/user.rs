@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::UserId;
+use super::name::UserId;
 
-/// What a user tells of itself, e.g. its name: any JSON of at most [`MAX_EXTRA`](super::MAX_EXTRA)
+/// What a user tells of itself, e.g. its name: any JSON of at most [`MAX_EXTRA`](crate::signalling::MAX_EXTRA)
 /// bytes.
 pub type Extra = Value;
 

@@ -1,0 +1,3 @@
+//! The command `ortc`.
+
+fn main() {}

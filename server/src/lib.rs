@@ -1,0 +1,1 @@
+//! A signalling server for rooms on the Object RTC API.
