@@ -1,8 +1,8 @@
-//! `web/ortc.js` in Chromium and Firefox: page to page, and page to Rust by `examples/browser_call`.
+//! `web/ortc.js` in Chromium and Firefox: page to page, and page to Rust by `server/examples/browser_call`.
 //!
 //! Each test is a script in `tests/browser/`, which drives Chromium by playwright-core and Firefox
 //! by WebDriver BiDi. `tests/run` brings them; without them these tests fail, they do not skip.
-#![cfg(feature = "browser-call")]
+#![cfg(feature = "browsers")]
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};

@@ -73,7 +73,7 @@ export async function readmeModule() {
   return modules[0].split("```")[0];
 }
 
-/** examples/browser_call, as cargo built it. */
+/** server/examples/browser_call, as cargo built it. */
 async function startRust(cleanup, calls, listen = "127.0.0.1:0") {
   const program = process.env.ORTC_BROWSER_CALL ?? join(root, "target/debug/examples/browser_call");
   const more = calls ? ["--calls", String(calls)] : [];

@@ -84,11 +84,4 @@ assert.deepEqual(Object.keys(api).sort(), [
 const typings = await readFile(join(web, "ortc.d.ts"), "utf8");
 for (const name of Object.keys(api)) assert.match(typings, new RegExp(`export (class|function) ${name}\\b`));
 
-// -- browser_call serves all of them.
-
-const served = await readFile(join(web, "../examples/browser_call/page.rs"), "utf8");
-for (const name of await readdir(web, { recursive: true, withFileTypes: true })) {
-  const path = relative(web, join(name.parentPath ?? name.path, name.name));
-  if (name.isFile()) assert.ok(served.includes(`"${path}",`), `browser_call does not serve ${path}`);
-}
 console.log(`${names.length} modules`);

@@ -1,4 +1,4 @@
-// A tab calls a Rust peer: examples/browser_call.
+// A tab calls a Rust peer: server/examples/browser_call.
 import { assert, assertNoSdp, capture, run } from "./harness.mjs";
 
 await run("rust", 150, async (test) => {

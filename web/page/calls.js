@@ -74,8 +74,8 @@ async function start(plan) {
   if (call !== mine) return;
   if (answered) return mine.listen();
   const again = ["Try again", () => start(plan)];
-  if (rust) mine.leave("No Rust peer here", "Start examples/browser_call, and open the page that it serves.", again);
-  else mine.leave("The room cannot be reached", "The server of this page carries no calls, or has ended. It must be examples/browser_call.", again);
+  if (rust) mine.leave("No Rust peer here", "Start server/examples/browser_call, and open the page that it serves.", again);
+  else mine.leave("The room cannot be reached", "The server of this page carries no calls, or has ended. It must be server/examples/browser_call.", again);
 }
 
 const showLink = ({ kind, name }) => invite(linkTo(kind, name), kind === "tab" ? "another tab of this browser" : "another browser");

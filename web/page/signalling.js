@@ -4,7 +4,7 @@
 const PATIENCE = 10_000; // ms until a server that says nothing is given up
 const HELLO = 1_000; // ms in which another tab answers
 
-/** To examples/browser_call, or between two pages in a room of it. */
+/** To server/examples/browser_call, or between two pages in a room of it. */
 export function byWebSocket(path) {
   const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}${path}`);
   const early = [];

@@ -1,7 +1,7 @@
 //! Call this program from a browser: it serves the page in `web/`, and answers as a peer.
 //!
 //! ```text
-//! cargo run --release --features browser-call --example browser_call [-- --listen ADDR] [--calls N]
+//! cargo run --release -p ortc-server --example browser_call [-- --listen ADDR] [--calls N]
 //! ```
 //!
 //! Open the address that it prints. The caller sees a picture with a clock, hears a tone, gets its
@@ -11,13 +11,13 @@
 //! `call.rs` is the peer, the code to copy. With `--calls N` the program ends after N calls, with
 //! `OK` if media came from each caller.
 
-#[path = "../support/arguments.rs"]
+#[path = "../../../examples/support/arguments.rs"]
 mod arguments;
 mod call;
 mod media;
 mod page;
 mod rooms;
-#[path = "../support/mod.rs"]
+#[path = "../../../examples/support/mod.rs"]
 mod support;
 
 use std::collections::HashMap;

@@ -6,12 +6,12 @@ use ortc::{Kind, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCCodecPara
 
 use crate::support::{Result, ivf::Ivf};
 
-const CLOCK: &[u8] = include_bytes!("../media/clock.ivf");
-const VP9: &[u8] = include_bytes!("../media/video.vp9.ivf");
-const AV1: &[u8] = include_bytes!("../media/video.av1.ivf");
-const H264: &[u8] = include_bytes!("../media/video.h264");
-const OPUS: &[u8] = include_bytes!("../media/audio.ogg");
-const G722: &[u8] = include_bytes!("../media/tone.g722");
+const CLOCK: &[u8] = include_bytes!("../../../examples/media/clock.ivf");
+const VP9: &[u8] = include_bytes!("../../../examples/media/video.vp9.ivf");
+const AV1: &[u8] = include_bytes!("../../../examples/media/video.av1.ivf");
+const H264: &[u8] = include_bytes!("../../../examples/media/video.h264");
+const OPUS: &[u8] = include_bytes!("../../../examples/media/audio.ogg");
+const G722: &[u8] = include_bytes!("../../../examples/media/tone.g722");
 
 const AUDIO_PACKET: Duration = Duration::from_millis(20);
 
