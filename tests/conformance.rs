@@ -4,7 +4,7 @@
 //! `spec/rows.tsv` numbers the rows, `spec/items.tsv` maps them to items. A test names its rows at
 //! the front of its own name (`a017_…`, or `a019_a020_…` for two), and a row is done once it has
 //! one that uses each item of the row, by itself or through its helpers; `spec/exceptions.tsv` has
-//! those that need not, with the reason. `ORTC_UPDATE=1 cargo test --test conformance` writes the table anew.
+//! those that need not, with the reason. `ORTC_UPDATE=1 cargo test -p ortc-tests --test conformance` writes the table anew.
 #![allow(clippy::unwrap_used)]
 
 mod conformance {

@@ -4,7 +4,7 @@
 //! `spec/features.tsv` is the source. A row is `yes` with at least one test, `no` with a sentence,
 //! else `open`; there is no "partly". A test in Rust has the row at the front of its name
 //! (`c010_…` or `c10_…`); one of a browser or a shell names the row in its text.
-//! `ORTC_UPDATE=1 cargo test --test features` writes the page anew.
+//! `ORTC_UPDATE=1 cargo test -p ortc-tests --test features` writes the page anew.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ const SEEDS: [(char, usize, &str); 3] = [
 ];
 const HEADER: &str = "# Features
 
-What people build on the API, by the documents that describe it, row by row. Made by `ORTC_UPDATE=1 cargo test --test features` from [features.tsv](features.tsv); `cargo test` fails when it is out of date. `yes`: the item is there and the test shows it. `no`: not built, and the note says why. `open`: not built yet.
+What people build on the API, by the documents that describe it, row by row. Made by `ORTC_UPDATE=1 cargo test -p ortc-tests --test features` from [features.tsv](features.tsv); `cargo test` fails when it is out of date. `yes`: the item is there and the test shows it. `no`: not built, and the note says why. `open`: not built yet.
 
 ";
 
@@ -239,7 +239,7 @@ fn the_page_is_what_the_rows_say() {
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == page,
-        "{PAGE} is out of date, run: ORTC_UPDATE=1 cargo test --test features"
+        "{PAGE} is out of date, run: ORTC_UPDATE=1 cargo test -p ortc-tests --test features"
     );
 }
 

@@ -19,7 +19,7 @@ const SEEDS: [(char, usize, &str); 4] = [
 ];
 const HEADER: &str = "# Conformance
 
-Made by `ORTC_UPDATE=1 cargo test --test conformance` from [rows.tsv](rows.tsv), [items.tsv](items.tsv) and the names of the tests; `cargo test` fails when it is out of date. A row is done when at least one test with an assertion carries its number, and the items named for it are public. The settlements are in rows.tsv, the reasons in [decisions.md](decisions.md).
+Made by `ORTC_UPDATE=1 cargo test -p ortc-tests --test conformance` from [rows.tsv](rows.tsv), [items.tsv](items.tsv) and the names of the tests; `cargo test` fails when it is out of date. A row is done when at least one test with an assertion carries its number, and the items named for it are public. The settlements are in rows.tsv, the reasons in [decisions.md](decisions.md).
 
 In the rules, [N13] is the November 2013 revision of the draft, [FIN] the final ORTC specification, [IETF] the authors' companion internet-draft, [ABS] their reference model and [F0] the parent revision of 002; an arrow points at the row that settles the question.
 ";
@@ -75,7 +75,7 @@ fn the_table_is_what_the_tests_say() {
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == table,
-        "{TABLE} is out of date, run: ORTC_UPDATE=1 cargo test --test conformance"
+        "{TABLE} is out of date, run: ORTC_UPDATE=1 cargo test -p ortc-tests --test conformance"
     );
 }
 
