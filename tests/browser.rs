@@ -103,6 +103,12 @@ async fn the_readmes_module_calls_rust() {
     assert!(script("readme.mjs").await);
 }
 
+/// Sessions of several tabs, without a server: streams, words, mute, eject, an owner that goes, calls.
+#[tokio::test]
+async fn c83_tabs_keep_a_room_among_themselves() {
+    assert!(script("rooms_api.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {

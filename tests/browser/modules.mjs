@@ -71,6 +71,9 @@ for (const name of names) {
   assert.ok(text.split("\n").length <= 330, `${name} has ${text.split("\n").length} lines`);
   // The API knows nothing of the demo page.
   if (name.startsWith("ortc")) assert.ok(found.every((path) => path.startsWith("ortc/")), `${name} imports ${found}`);
+  // Nor do rooms of their page.
+  const ofRooms = name.startsWith("rooms") && !name.startsWith("rooms/page/");
+  if (ofRooms) assert.ok(found.every((path) => /^(ortc|rooms)\b/.test(path) && !path.startsWith("rooms/page/")), `${name} imports ${found}`);
 }
 const circle = (name, path = []) => {
   assert.ok(!path.includes(name), `imports go in a circle: ${[...path, name].join(" → ")}`);
@@ -81,7 +84,11 @@ const api = await import(join(web, "ortc.js"));
 assert.deepEqual(Object.keys(api).sort(), [
   "DTMFMediaStreamTrack", "RTCConnection", "RTCIceCandidateDescription", "RTCSocket", "RTCTrack", "RTCTrackDescription", "getRTCCapabilities", "getRTCCodec", "install",
 ]);
-const typings = await readFile(join(web, "ortc.d.ts"), "utf8");
-for (const name of Object.keys(api)) assert.match(typings, new RegExp(`export (class|function) ${name}\\b`));
+const rooms = await import(join(web, "rooms.js"));
+assert.deepEqual(Object.keys(rooms).sort(), ["BroadcastHub", "RoomsError", "Session", "WebSocketSignaller"]);
+for (const [file, names] of [["ortc.d.ts", api], ["rooms.d.ts", rooms]]) {
+  const typings = await readFile(join(web, file), "utf8");
+  for (const name of Object.keys(names)) assert.match(typings, new RegExp(`export (class|function) ${name}\\b`));
+}
 
 console.log(`${names.length} modules`);

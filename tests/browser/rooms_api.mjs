@@ -1,0 +1,123 @@
+// The session API between tabs of one browser, without a server: who comes late, what is said, who goes.
+import { assert, run } from "./harness.mjs";
+
+/** Before the others: a session whose events are kept. */
+async function enter({ name, room, options = {}, way = "openOrJoin" }) {
+  const { Session, BroadcastHub } = await import("/rooms.js");
+  const { EVENTS } = await import("/rooms/session_events.js");
+  const session = await Session.with(new BroadcastHub("test", { userid: name, extra: { name } }), { extra: { name } });
+  Object.assign(window, { session, events: [], videos: new Map() });
+  for (const type of EVENTS) {
+    session.addEventListener(type, (event) => {
+      const { userid, reason, data, kinds, path, latency, body, status, streamid, origin, error } = event;
+      if (type !== "signal") window.events.push({ type, userid, reason, data: data instanceof ArrayBuffer ? data.byteLength : data, kinds, path: path?.kind, latency, body, status, streamid, origin, error: error?.message });
+    });
+  }
+  session.onstream = ({ stream, origin, userid }) => {
+    if (origin !== "remote") return;
+    const video = Object.assign(document.createElement("video"), { muted: true, autoplay: true, playsInline: true, srcObject: stream.stream });
+    document.body.append(video);
+    window.videos.set(stream.id, video);
+    video.title = userid;
+  };
+  session.onstreamEnded = ({ streamid }) => {
+    window.videos.get(streamid)?.remove();
+    window.videos.delete(streamid);
+  };
+  window.own = await media();
+  session.addStream(window.own);
+  await session[way](room, options);
+}
+
+const seen = (page, count) => page.evaluate(async (count) => {
+  const shown = () => [...window.videos.values()].filter((video) => video.videoWidth > 0);
+  await until(() => shown().length === count && window.videos.size === count, `${count} pictures, not ${window.videos.size}: ${JSON.stringify(window.events)}`);
+  for (const video of shown()) await moves(video);
+}, count);
+const event = (page, wanted) => page.evaluate((wanted) => until(
+  () => window.events.find((one) => Object.entries(wanted).every(([name, value]) => JSON.stringify(one[name]) === JSON.stringify(value))),
+  `${JSON.stringify(wanted)} in ${JSON.stringify(window.events)}`,
+), wanted);
+
+await run("rooms_api", 150, async (test) => {
+  const a = await test.page();
+  await a.evaluate(enter, { name: "a", room: "tea", way: "open", options: { password: "earl grey" } });
+  const b = await test.beside(a);
+  await b.evaluate(enter, { name: "b", room: "tea", way: "join", options: { password: "earl grey" } });
+  await Promise.all([seen(a, 1), seen(b, 1)]);
+  const c = await test.beside(a);
+  const refused = await c.evaluate(enter, { name: "c", room: "tea", way: "join", options: { password: "mint" } }).then(() => null, (error) => error.message);
+  assert(/wants a password/.test(refused), refused);
+  await c.evaluate(() => session.join("tea", { password: "earl grey" }));
+  await Promise.all([a, b, c].map((page) => seen(page, 2)));
+  console.log("three, each sees two");
+
+  // Words of each kind and size, to all and to one.
+  await a.evaluate(() => {
+    session.send("hello");
+    session.send({ a: [1, 2] });
+    session.send(new Uint8Array(100_000));
+    session.send("x".repeat(40_000), { to: "c" });
+  });
+  for (const page of [b, c]) {
+    await event(page, { type: "message", userid: "a", data: "hello" });
+    await event(page, { type: "message", userid: "a", data: { a: [1, 2] } });
+    await event(page, { type: "message", userid: "a", data: 100_000 });
+  }
+  await event(c, { type: "message", userid: "a", data: "x".repeat(40_000) });
+  assert(!(await b.evaluate(() => window.events.some(({ data }) => data?.length > 1000))), "what was said to one came to another");
+  await b.evaluate(() => session.handle("add", ({ body }) => body[0] + body[1]));
+  assert((await a.evaluate(() => session.action("add", [2, 3], { to: "b", answer: true }))) === 5, "no answer");
+
+  // Muted for all; dropped by one.
+  await a.evaluate(() => session.streams.get(own.id).mute({ video: true }));
+  await event(b, { type: "mute", userid: "a", kinds: ["video"] });
+  await b.evaluate(() => until(() => isBlack([...videos.values()].find(({ title }) => title === "a")), "black"));
+  await a.evaluate(() => session.streams.get(own.id).unmute());
+  await event(b, { type: "unmute", userid: "a", kinds: ["audio", "video"] });
+  await seen(b, 2);
+  await c.evaluate(() => session.streams.all.find(({ userid }) => userid === "a").mute({ video: true }));
+  await a.evaluate(() => until(() => session.peer("c").connection.tracks({ kind: "video" })[0].started === false, "the sender pauses"));
+  await seen(b, 2);
+  await c.evaluate(() => session.streams.mute({ type: "remote" }));
+  await c.evaluate(() => session.streams.unmute({ type: "remote" }));
+  await seen(c, 2);
+  console.log("words, actions, mute");
+
+  // A second stream comes and goes.
+  await b.evaluate(() => {
+    window.second = drawing(320, 180);
+    session.addStream(second, { session: { screen: true } });
+  });
+  await seen(a, 3);
+  assert(await a.evaluate(() => session.streams.all.some(({ session }) => session.screen)), "nobody knows it for a screen");
+  await b.evaluate(() => session.removeStream(second.id));
+  await Promise.all([seen(a, 2), seen(c, 2)]);
+  // Path, eject and come back, the owner goes (and with it the tab that keeps the rooms).
+  await event(a, { type: "path", userid: "b", path: "direct" });
+  await a.evaluate(() => session.eject("c"));
+  await event(c, { type: "closed", reason: "ejected" });
+  await seen(a, 1);
+  await c.evaluate(() => session.rejoin("tea"));
+  await Promise.all([seen(a, 2), seen(b, 2)]);
+  await c.evaluate(() => session.eject("b")).catch(() => {});
+  await event(c, { type: "error", error: "only the owner of a room and its admins may do this" });
+  await a.close();
+  await event(b, { type: "left", userid: "a", reason: "lost" });
+  await event(c, { type: "owner", userid: "b" });
+  await Promise.all([seen(b, 1), seen(c, 1)]);
+  const d = await test.beside(b);
+  await d.evaluate(enter, { name: "d", room: "tea", way: "join", options: { password: "earl grey" } });
+  await Promise.all([seen(b, 2), seen(c, 2), seen(d, 2)]);
+  await d.evaluate(() => session.leave());
+  await Promise.all([seen(b, 1), seen(c, 1), seen(d, 0)]);
+  console.log("eject, owner gone, a late one");
+
+  // A call.
+  await b.evaluate(() => { session.oncallRequest = ({ call }) => setTimeout(() => call.accept(), 200); });
+  const status = await d.evaluate(async () => {
+    const call = session.call("b");
+    return call.settled;
+  });
+  assert(status === "accepted", status);
+});

@@ -1,0 +1,55 @@
+// How each user is reached, and how well: direct or relayed, round-trip time, rates, loudness.
+
+const LOOKS = 2_000; // ms
+
+const sum = (rows, name) => rows.reduce((total, row) => total + (row[name] ?? 0), 0);
+
+/** What statistics say of the way, with the figures of the time before. */
+function pathOf({ transport, inboundRtp, outboundRtp }, now, last) {
+  const { path, currentRoundTripTime } = transport;
+  const bytes = { in: sum(inboundRtp, "bytesReceived"), out: sum(outboundRtp, "bytesSent"), now };
+  const rate = (way) => (last && now > last.now ? Math.max(0, (bytes[way] - last[way]) * 8) / (now - last.now) : 0);
+  return {
+    kind: path ? (path.local === "relay" || path.remote === "relay" ? "relayed" : "direct") : null,
+    local: path?.local ?? null, remote: path?.remote ?? null, protocol: path?.protocol ?? null,
+    /** ms */
+    roundTrip: currentRoundTripTime === null ? null : Math.round(currentRoundTripTime * 1000),
+    /** kbit/s */
+    rateIn: Math.round(rate("in")), rateOut: Math.round(rate("out")),
+    lost: sum(inboundRtp, "packetsLost"), received: sum(inboundRtp, "packetsReceived"),
+    rows: inboundRtp, sent: outboundRtp, bytes,
+  };
+}
+
+export class Paths {
+  #peers;
+  #tell;
+  #known = new Map(); // connection → path
+  #timer;
+
+  constructor(peers, tell) {
+    this.#peers = peers;
+    this.#tell = tell;
+    this.#timer = setInterval(() => this.look(), LOOKS);
+  }
+
+  of(peer) { return this.#known.get(peer.connection) ?? null; }
+
+  async look() {
+    const peers = this.#peers();
+    for (const peer of peers) {
+      const { connection } = peer;
+      if (connection?.state !== "connected") continue;
+      const path = pathOf(await connection.stats(), performance.now(), this.#known.get(connection)?.bytes);
+      if (peer.connection !== connection) continue;
+      const before = this.#known.get(connection);
+      this.#known.set(connection, path);
+      const changed = ["kind", "local", "remote", "protocol"].some((name) => before?.[name] !== path[name]);
+      if (changed && path.kind) this.#tell({ userid: peer.userid, room: peer.room, path });
+    }
+    const there = new Set(this.#peers().map(({ connection }) => connection));
+    for (const connection of this.#known.keys()) if (!there.has(connection)) this.#known.delete(connection);
+  }
+
+  end() { clearInterval(this.#timer); }
+}

@@ -1,0 +1,289 @@
+// One other user of a room, and the connection to it. Of two users the one with the lesser id calls.
+import { RTCConnection } from "../ortc.js";
+import { before } from "./kind.js";
+import { RemoteStream } from "./streams.js";
+import { Talk } from "./talk.js";
+
+const PATIENCE = 15_000; // ms until a connection that does not come about is made anew
+const ASK = 20_000; // ms until the one who is called asks for a new connection
+const MENDING = 8_000; // ms for a restart
+const RESTARTS = 3; // before a new connection
+const MOST = 10_000; // ms between tries
+const MEANWHILE = 3_000; // ms in which nobody can have tried a new connection in vain
+
+export class Peer {
+  #host;
+  #connection = null;
+  #instance = 0;
+  #introduced = null;
+  #told = new Map(); // what the other side says of its streams
+  #streams = new Map();
+  #toldStreams = "";
+  #paused = new Map(); // stream id → kinds that the other side does not want
+  #tries = 0;
+  #timer = 0;
+  #ended = false;
+
+  /**
+   * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `streams(userid)`, which are
+   * to be sent, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, wanted)`.
+   */
+  constructor(host, user) {
+    this.#host = host;
+    this.user = user;
+    this.caller = before(host.me, user.userid);
+    this.talk = new Talk({
+      message: (data) => this.#emit("message", { data, latency: this.latency }),
+      action: (name, body, wanted) => host.act(name, body, this, wanted),
+      opened: () => this.#emit("open"),
+      closed: () => this.#emit("close"),
+      create: (label, init) => this.#connection.createDataChannel(label, init),
+    });
+  }
+
+  get userid() { return this.user.userid; }
+  get room() { return this.#host.room; }
+  get connection() { return this.#connection; }
+  get streams() { return [...this.#streams.values()]; }
+  /** ms that a message takes, as far as it is known. */
+  get latency() { return this.talk.roundTrip === null ? null : this.talk.roundTrip / 2; }
+  get state() { return this.#connection?.state ?? "new"; }
+
+  begin() {
+    if (this.caller) this.#call();
+    else this.#later(ASK);
+  }
+
+  #call() { this.#make(Math.max(Date.now(), this.#instance + 1)); }
+
+  #make(instance) {
+    this.#drop();
+    this.#instance = instance;
+    const connection = new RTCConnection(this.#host.configuration());
+    this.#connection = connection;
+    const mine = () => this.#connection === connection;
+    connection.onlocalchange = ({ local }) => this.#say(connection, { iceInfo: local });
+    connection.onaddstream = ({ stream }) => mine() && this.#show(stream);
+    connection.onremovestream = ({ stream }) => mine() && this.#unshow(stream.id, "removed");
+    connection.onstatechange = () => mine() && this.#tend();
+    connection.ondatachannel = ({ channel }) => mine() && this.talk.take(channel);
+    connection.onerror = ({ error }) => mine() && this.#failed(error);
+    if (this.caller) this.talk.create();
+    this.#introduced = connection.ready.then(() => {
+      if (!mine()) return;
+      this.#toldStreams = "";
+      this.#tellStreams();
+      this.#say(connection, { iceInfo: connection.local });
+      connection.oncandidate = ({ candidate }) => this.#say(connection, { candidate });
+      connection.onendofcandidates = () => this.#say(connection, { endOfCandidates: true });
+    });
+    this.sync();
+    this.#tend();
+  }
+
+  #drop() {
+    const connection = this.#connection;
+    this.#connection = null;
+    this.#paused.clear();
+    this.talk.drop();
+    connection?.close();
+    for (const id of [...this.#streams.keys()]) this.#unshow(id, "connection");
+  }
+
+  /** The user left, or this side did. */
+  end() {
+    this.#ended = true;
+    clearTimeout(this.#timer);
+    this.#drop();
+    this.talk.end();
+  }
+
+  #say(connection, body) {
+    if (this.#connection === connection) this.#host.say(this.userid, { instance: this.#instance, ...JSON.parse(JSON.stringify(body)) });
+  }
+
+  #emit(name, fields) {
+    if (this.#ended && name !== "streamEnded") return;
+    this.#host.emit(name, { userid: this.userid, extra: this.user.extra, ...fields });
+  }
+
+  #failed(error) { if (!this.#ended && error.name !== "AbortError") this.#emit("error", { error }); }
+
+  // -- What is sent
+
+  /** Brings what is sent in line with the streams that there are. */
+  sync() {
+    const connection = this.#connection;
+    if (!connection || connection.state === "closed") return;
+    const wanted = this.#host.streams(this.userid);
+    this.#tellStreams();
+    for (const sending of connection.tracks()) {
+      const tracks = wanted.find(({ id }) => sending.msid.includes(id))?.stream.getTracks() ?? [];
+      if (tracks.includes(sending.source)) continue;
+      const next = tracks.find((track) => track.kind === sending.kind && !connection.track(track));
+      if (next) sending.replaceSource(next).catch((error) => this.#failed(error)); // the peer need not know
+      else this.#take(connection, sending);
+    }
+    for (const local of wanted) {
+      for (const added of connection.addStream(local.stream)) {
+        this.#host.limit(added, local);
+        this.#describe(connection, added);
+      }
+    }
+  }
+
+  /** Other limits for what is sent already. */
+  limit() {
+    const wanted = this.#host.streams(this.userid);
+    for (const sending of this.#connection?.tracks() ?? []) {
+      const local = wanted.find(({ id }) => sending.msid.includes(id));
+      if (!local) continue;
+      this.#host.limit(sending, local);
+      this.#describe(this.#connection, sending);
+    }
+  }
+
+  #take(connection, sending) {
+    const { ssrc } = sending;
+    sending.remove();
+    if (ssrc) this.#say(connection, { gone: ssrc });
+  }
+
+  async #describe(connection, track) {
+    try {
+      await this.#introduced;
+      await track.ready;
+      if (this.#connection === connection && connection.tracks().includes(track)) this.#say(connection, { track: track.getDescription() });
+    } catch (error) {
+      if (this.#connection === connection) this.#failed(error);
+    }
+  }
+
+  #tellStreams() {
+    const wanted = this.#host.streams(this.userid);
+    const told = JSON.stringify(wanted);
+    if (told === this.#toldStreams || (!this.#toldStreams && !wanted.length)) return;
+    this.#toldStreams = told;
+    this.#host.say(this.userid, { streams: JSON.parse(told) });
+    for (const local of wanted) if (local.muted.length) this.tellMute(local, local.muted, true);
+  }
+
+  tellMute({ id }, kinds, on) { this.#host.say(this.userid, { mute: { stream: id, kinds, on } }); }
+
+  // -- What is heard
+
+  /** False where the body is none of these. */
+  hear(body) {
+    if (body === null || typeof body !== "object") return false;
+    try {
+      if (body.streams) return this.#hearStreams(body.streams), true;
+      if (body.mute) return this.#hearMute(body.mute), true;
+      if (body.pause) return this.#hearPause(body.pause), true;
+      if (body.again) return this.#hearAgain(), true;
+      if (!Number.isSafeInteger(body.instance)) return false;
+      this.#hearInstance(body);
+    } catch (error) {
+      this.#failed(error);
+    }
+    return true;
+  }
+
+  #hearInstance({ instance, iceInfo, candidate, endOfCandidates, track, gone, bye, wrongSecret }) {
+    if (iceInfo && !this.caller && instance > this.#instance) this.#make(instance);
+    const connection = this.#connection;
+    if (instance !== this.#instance || !connection || connection.state === "closed") return;
+    if (iceInfo) {
+      connection.setRemote(iceInfo);
+      connection.connect();
+    }
+    if (candidate) connection.setRemoteCandidate(candidate);
+    if (endOfCandidates) connection.endOfRemoteCandidates();
+    if (track) connection.receiveTrack(track).catch((error) => this.#failed(error));
+    if (gone) connection.stopReceiving(gone);
+    if (bye) this.#drop();
+    if (wrongSecret) this.#emit("impostor");
+  }
+
+  #hearAgain() {
+    // Asked twice in a row it is the same want.
+    if (this.caller && Date.now() > this.#instance + MEANWHILE) this.#call();
+  }
+
+  #hearStreams(streams) {
+    this.#told = new Map(streams.map((one) => [String(one.id), one]));
+    for (const [id, remote] of this.#streams) {
+      const told = this.#told.get(id);
+      if (told) remote.told = told;
+      else for (const ssrc of this.#connection.sources(remote.stream)) this.#connection.stopReceiving(ssrc);
+    }
+  }
+
+  #hearMute({ stream, kinds, on }) {
+    const told = this.#told.get(String(stream));
+    if (!told || !Array.isArray(kinds)) return;
+    told.muted = (told.muted ?? []).filter((kind) => !kinds.includes(kind)).concat(on ? kinds : []);
+    const remote = this.#streams.get(stream);
+    if (!remote) return;
+    remote.mutedBySender = new Set(told.muted);
+    this.#emit(on ? "mute" : "unmute", { stream: remote, kinds, by: "sender" });
+  }
+
+  #hearPause({ stream, kinds, on }) {
+    if (!Array.isArray(kinds)) return;
+    for (const sending of this.#connection?.tracks({ mediaStream: String(stream) }) ?? []) {
+      if (kinds.includes(sending.kind) && sending.started === Boolean(on)) on ? sending.stop() : sending.start();
+    }
+  }
+
+  #show(stream) {
+    const remote = new RemoteStream({
+      pause: (id, kinds, on) => {
+        this.#host.say(this.userid, { pause: { stream: id, kinds, on } });
+        this.#emit(on ? "mute" : "unmute", { stream: remote, kinds, by: "receiver" });
+      },
+    }, stream, this.userid, this.room);
+    remote.told = this.#told.get(stream.id) ?? {};
+    remote.mutedBySender = new Set(remote.told.muted ?? []);
+    this.#streams.set(stream.id, remote);
+    this.#emit("stream", { stream: remote, streamid: stream.id, origin: "remote", session: remote.session });
+  }
+
+  #unshow(id, reason) {
+    const stream = this.#streams.get(id);
+    if (!stream) return;
+    this.#streams.delete(id);
+    this.#emit("streamEnded", { stream, streamid: id, origin: "remote", reason: this.#ended ? "left" : reason });
+  }
+
+  // -- Whether it goes
+
+  #later(ms) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#mend(), ms);
+  }
+
+  #tend() {
+    const { state } = this;
+    clearTimeout(this.#timer);
+    if (state === "connected") this.#tries = 0;
+    else if (!this.caller) this.#later(ASK);
+    else if (state === "halted") this.#later(this.#tries ? Math.random() * Math.min(MOST, 500 * 2 ** this.#tries) : 500);
+    else this.#later(state === "closed" ? 500 + Math.random() * Math.min(MOST, 500 * 2 ** this.#tries) : PATIENCE);
+    this.#emit("peerState", { state, reason: this.#connection?.reason ?? null });
+  }
+
+  #mend() {
+    // Nothing can be agreed while the server is away.
+    if (!this.#host.online) return this.#later(1000);
+    const { state } = this;
+    this.#tries++;
+    if (state === "searching") this.#emit("unreached");
+    if (!this.caller) {
+      this.#host.say(this.userid, { again: true });
+      this.#later(ASK);
+    } else if (state === "halted" && this.#tries <= RESTARTS) {
+      this.#connection.restart().catch((error) => this.#failed(error));
+      this.#later(MENDING);
+    } else this.#call();
+  }
+}

@@ -1,0 +1,148 @@
+// A room that this side is in: who else is there, and a connection to each who is sent to or heard.
+import { directionOf, sends } from "./kind.js";
+import { Peer } from "./peer.js";
+
+export class Room {
+  #host;
+  #peers = new Map();
+  #warned = false;
+
+  /** `host` is the session's side: see `#roomHost` there. */
+  constructor(host, state) {
+    this.#host = host;
+    this.name = state.room;
+    this.users = new Map();
+    this.#take(state);
+  }
+
+  get me() { return this.#host.me; }
+  get owned() { return this.owner === this.me; }
+  /** Whether this user may eject, close and set the rules. */
+  get governed() { return this.owned || this.users.get(this.me)?.role === "admin"; }
+  get peers() { return [...this.#peers.values()]; }
+  get others() { return [...this.users.values()].filter(({ userid }) => userid !== this.me); }
+  get places() { return this.policy.maxParticipantsAllowed + 1; }
+  peer(userid) { return this.#peers.get(userid) ?? null; }
+
+  #take({ epoch, users, owner, session, policy, presenter }) {
+    this.users = new Map(users.map((user) => [user.userid, user]));
+    Object.assign(this, { epoch, owner, session, policy, presenter: presenter ?? null });
+    this.direction = directionOf(session);
+  }
+
+  begin() { this.#reconcile(); }
+
+  /** The state as it is now, after this side did not hear everything. */
+  update(state) {
+    const before = this.users;
+    const { owner, presenter, epoch } = this;
+    // Another life of the room: nobody there knows the connections of before.
+    if (epoch !== state.epoch) this.#endAll();
+    this.#take(state);
+    for (const [userid, user] of before) if (!this.users.has(userid)) this.#gone(user, "lost");
+    for (const [userid, user] of this.users) if (!before.has(userid)) this.#emit("joined", { userid, user, extra: user.extra });
+    if (owner !== this.owner) this.#emit("owner", { userid: this.owner });
+    if (presenter !== this.presenter) this.#emit("presenter", { userid: this.presenter });
+    this.#reconcile();
+  }
+
+  hear(message) {
+    const { joined, left, owner, policy, presenter, said } = message;
+    if (joined) {
+      const { user } = joined;
+      this.users.set(user.userid, user);
+      this.#reconcile();
+      this.#emit("joined", { userid: user.userid, user, extra: user.extra });
+    } else if (left) {
+      const user = this.users.get(left.userid);
+      this.users.delete(left.userid);
+      if (user) this.#gone(user, left.reason);
+    } else if (owner) {
+      this.owner = owner.userid;
+      this.#reconcile();
+      this.#emit("owner", { userid: owner.userid });
+    } else if (policy) {
+      this.policy = policy.policy;
+      this.#emit("policy", { policy: policy.policy });
+    } else if (presenter) {
+      this.presenter = presenter.userid ?? null;
+      this.#emit("presenter", { userid: this.presenter });
+    } else if (said) this.#said(said);
+  }
+
+  setExtra(userid, extra) {
+    const user = this.users.get(userid);
+    if (user) user.extra = extra;
+    return Boolean(user);
+  }
+
+  #said({ from, direct, body }) {
+    if (this.#peers.get(from)?.hear(body)) return;
+    const user = this.users.get(from);
+    if (user) this.#emit("said", { userid: from, extra: user.extra, direct: Boolean(direct), body });
+  }
+
+  #gone(user, reason) {
+    this.#peers.get(user.userid)?.end();
+    this.#peers.delete(user.userid);
+    this.#emit("left", { userid: user.userid, user, extra: user.extra, reason });
+  }
+
+  /** Whether media go from one to the other. */
+  #sends(from, to) {
+    return from.role !== "inspector" && sends(this.direction, from.userid === this.owner, to.userid === this.owner);
+  }
+
+  #reconcile() {
+    const me = this.users.get(this.me);
+    if (!me) return;
+    if (this.policy.secret) return this.#refuseSecret();
+    for (const user of this.others) {
+      const wanted = this.#sends(me, user) || this.#sends(user, me);
+      const peer = this.#peers.get(user.userid);
+      if (wanted && !peer) this.#meet(user);
+      else if (!wanted && peer) {
+        peer.end();
+        this.#peers.delete(user.userid);
+      } else peer?.sync();
+    }
+  }
+
+  #refuseSecret() {
+    if (this.#warned) return;
+    this.#warned = true;
+    this.#emit("error", { error: new Error("This room has a secret, which pages cannot prove yet: nobody is connected to.") });
+  }
+
+  #meet(user) {
+    const host = this.#host;
+    const peer = new Peer({
+      me: this.me,
+      room: this.name,
+      get online() { return host.online; },
+      say: (to, body) => host.say(this.name, to, body),
+      configuration: () => host.configuration(),
+      streams: (userid) => this.#streamsFor(userid),
+      limit: (track, local) => host.limit(track, local),
+      emit: (name, fields) => this.#emit(name, fields),
+      act: (name, body, from, wanted) => host.act(this.name, name, body, from, wanted),
+    }, user);
+    this.#peers.set(user.userid, peer);
+    peer.begin();
+  }
+
+  #streamsFor(userid) {
+    const [me, user] = [this.users.get(this.me), this.users.get(userid)];
+    if (!me || !user || !this.#sends(me, user)) return [];
+    return this.#host.streams().filter(({ to }) => to === null || to === userid);
+  }
+
+  #emit(name, fields) { this.#host.emit(name, { room: this.name, ...fields }); }
+
+  #endAll() {
+    for (const peer of this.#peers.values()) peer.end();
+    this.#peers.clear();
+  }
+
+  end() { this.#endAll(); }
+}

@@ -1,0 +1,324 @@
+// The session: one way to a server, the rooms that this side is in, and what it sends to whom.
+import { Target } from "../ortc/events.js";
+import { Asked } from "./asked.js";
+import { Calls } from "./calls.js";
+import { fail } from "./errors.js";
+import { directionOf } from "./kind.js";
+import { BANDWIDTH, limit } from "./limits.js";
+import { Paths } from "./paths.js";
+import { Room } from "./room.js";
+import { EVENTS } from "./session_events.js";
+import { Streams } from "./streams.js";
+import { WebSocketSignaller } from "./websocket.js";
+
+export class Session extends Target {
+  #signaller;
+  #options;
+  #rooms = new Map();
+  #entries = new Map(); // room → how it was entered
+  #asked = new Asked();
+  #handlers = new Map();
+  #welcome = null;
+  #online = false;
+  #ended = null;
+
+  /** Connects to the server at this address. */
+  static connect(url, options = {}) {
+    const { extra, userid, token, role, resume } = options;
+    return Session.with(new WebSocketSignaller(url, JSON.parse(JSON.stringify({ extra, userid, token, role, resume }))), options);
+  }
+
+  /** The same over a signaller: see websocket.js for what one is. */
+  static with(signaller, options = {}) {
+    const session = new Session(signaller, options);
+    return new Promise((resolve, reject) => {
+      signaller.listen((event) => {
+        session.#heard(event);
+        if (session.#welcome) resolve(session);
+        if (event.ended) reject(event.ended);
+      });
+    });
+  }
+
+  constructor(signaller, options) {
+    super(EVENTS);
+    this.#signaller = signaller;
+    this.#options = { bandwidth: BANDWIDTH, ...options };
+    this.extra = options.extra;
+    const send = (message) => this.#send(message);
+    const emit = (name, fields) => this._emit(name, fields);
+    /** Rooms that are there, by name, while they are watched. */
+    this.lobby = new Map();
+    this.streams = new Streams({
+      changed: () => this.#everyPeer((peer) => peer.sync()),
+      muted: (local, kinds, on) => {
+        this.#everyPeer((peer) => (local.to ?? peer.userid) === peer.userid && peer.tellMute(local, kinds, on));
+        emit(on ? "mute" : "unmute", { stream: local, kinds, by: "sender", userid: this.userid });
+      },
+      remote: () => [...this.#rooms.values()].flatMap(({ peers }) => peers.flatMap((peer) => peer.streams)),
+    });
+    this.paths = new Paths(() => this.peers, (fields) => emit("path", fields));
+    this.calls = new Calls({ send, emit, enter: (call) => this.#enterCall(call) });
+  }
+
+  get userid() { return this.#welcome?.userid; }
+  get role() { return this.#welcome?.role; }
+  get limits() { return this.#welcome?.limits ?? {}; }
+  /** What a later session comes back with, as `options.resume`. */
+  get resume() { return this.#options.resume; }
+  /** Whether the server hears at once. */
+  get online() { return this.#online; }
+  get rooms() { return [...this.#rooms.values()]; }
+  get peers() { return this.rooms.flatMap(({ peers }) => peers); }
+
+  /** A room by its name; without one, the only one. */
+  room(name) {
+    if (name !== undefined) return this.#rooms.get(typeof name === "string" ? name : name.name ?? name.sessionid) ?? null;
+    if (this.#rooms.size > 1) throw fail("badRoom", "this session is in several rooms: name one");
+    return this.rooms[0] ?? null;
+  }
+
+  #in(name) {
+    const room = this.room(name);
+    if (!room) throw fail("notInRoom", "this session is in no such room");
+    return room;
+  }
+
+  peer(userid, room) { return this.#in(room).peer(userid); }
+
+  // -- Rooms
+
+  /** Each resolves with the room; `options` are `password`, and for who opens it `session` and `policy`. */
+  open(room, options) { return this.#enter("open", room, options); }
+  join(room, options) { return this.#enter("join", room, options); }
+  openOrJoin(room, options) { return this.#enter("openOrJoin", room, options); }
+
+  async #enter(way, wanted, { password, session = { audio: true, video: true, data: true, screen: true }, policy } = {}) {
+    const room = typeof wanted === "string" ? wanted : wanted.sessionid;
+    directionOf(session);
+    const entry = { room, ...(password && { password }), session, ...(policy && { policy }) };
+    const entered = await this.#ask({ [way]: entry }, room);
+    this.#entries.set(room, { password, session, policy });
+    return entered;
+  }
+
+  async leave(name) {
+    const room = this.#in(name);
+    await this.#ask({ leave: { room: room.name } }, room.name);
+  }
+
+  /** Into a room that this session was in, in the same way. */
+  rejoin(name) { return this.openOrJoin(name, this.#entries.get(name)); }
+
+  async close(name) {
+    const room = this.#in(name);
+    await this.#ask({ close: { room: room.name } }, room.name);
+  }
+
+  eject(userid, { ban = false, room } = {}) { this.#send({ eject: { room: this.#in(room).name, userid, ban } }); }
+  handOver(userid, room) { this.#send({ owner: { room: this.#in(room).name, userid } }); }
+  setPolicy(policy, room) {
+    const { name, policy: now } = this.#in(room);
+    this.#send({ policy: { room: name, policy: { ...now, ...policy } } });
+  }
+
+  present(on, room) { this.#send({ present: { room: this.#in(room).name, on } }); }
+
+  setExtra(extra) {
+    this.extra = extra;
+    this.#signaller.extra = extra;
+    for (const room of this.rooms) room.setExtra(this.userid, extra);
+    this.#send({ extra: { extra } });
+  }
+
+  /** Keeps `lobby`, with the event `rooms` at each change. */
+  watchRooms(channel) { this.#send({ rooms: { watch: true, ...(channel !== undefined && { channel }) } }); }
+  unwatchRooms() {
+    this.lobby.clear();
+    this.#send({ rooms: { watch: false } });
+  }
+
+  call(userid, session = { audio: true, video: true, data: true, direction: "one-to-one" }) { return this.calls.ask(userid, session); }
+
+  /** Both of an accepted call meet in a room that nobody else sees. */
+  #enterCall({ id, userid, session, mine }) {
+    const caller = mine ? this.userid : userid;
+    return this.openOrJoin(`call/${caller}/${id}`, { session, policy: { maxParticipantsAllowed: 1, hidden: true } });
+  }
+
+  // -- Media and words
+
+  /** To all, and to who comes later; `{ to }` names one user, `{ session: { screen: true } }` says what it is. */
+  addStream(stream, options) {
+    const local = this.streams.add(stream, options);
+    this._emit("stream", { stream: local, streamid: local.id, origin: "local", session: local.session, userid: this.userid, extra: this.extra });
+    return local;
+  }
+
+  removeStream(which) {
+    const local = this.streams.remove(which);
+    if (local) this._emit("streamEnded", { stream: local, streamid: local.id, origin: "local", userid: this.userid, reason: "removed" });
+  }
+
+  /** kbit/s for each kind; null is no limit. */
+  setBandwidth(bandwidth) {
+    this.#options.bandwidth = { ...this.#options.bandwidth, ...bandwidth };
+    this.#everyPeer((peer) => peer.limit());
+  }
+
+  /** Text, JSON or bytes, to all in the room or to one. */
+  send(data, { to, room } = {}) {
+    const { session, peers } = this.#in(room);
+    if (!session.data) throw fail("noData", "this session has no data");
+    for (const peer of this.#chosen(peers, to)) peer.talk.send(data);
+  }
+
+  /** An action by its name. To one user with `answer`, it resolves with the answer. */
+  action(name, body, { to, answer = false, room } = {}) {
+    const peers = this.#chosen(this.#in(room).peers, to);
+    if (answer) return peers[0].talk.action(name, body, true);
+    for (const peer of peers) peer.talk.action(name, body);
+    return undefined;
+  }
+
+  /** What answers the actions of this name: it is given `{ body, userid, room }`. */
+  handle(name, handler) { this.#handlers.set(name, handler); }
+
+  #chosen(peers, to) {
+    if (to === undefined) return peers;
+    const found = peers.filter(({ userid }) => userid === to);
+    if (!found.length) throw fail("noSuchUser", `${to} is not connected to`);
+    return found;
+  }
+
+  /** Ends it: all rooms are left. */
+  end() {
+    if (this.#ended) return;
+    this.#signaller.close();
+    this.#finish(fail("ended", "the session has ended"));
+  }
+
+  // -- What comes
+
+  #send(message) {
+    if (this.#ended) throw this.#ended;
+    this._emit("signal", { way: "out", message });
+    return this.#signaller.send(message);
+  }
+
+  /** Resolves with the room that is entered, or with nothing when it is left. */
+  #ask(message, room) { return this.#asked.add(this.#send(message), room, !("leave" in message || "close" in message)); }
+
+  #heard({ message, lost, ended }) {
+    if (ended) return this.#finish(ended);
+    if (lost) {
+      this.#online = false;
+      return this._emit("lost", { reason: lost });
+    }
+    this._emit("signal", { way: "in", message });
+    const [[name, content]] = Object.entries(message);
+    if (Object.hasOwn(this.#hears, name)) this.#hears[name](content);
+    else if (content?.room) this.#rooms.get(content.room)?.hear(message);
+    return undefined;
+  }
+
+  #hears = {
+    welcome: (welcome) => this.#welcomed(welcome),
+    resume: ({ resume }) => { this.#options.resume = resume; },
+    room: (state) => this.#entered(state),
+    closed: ({ room, reason }) => this.#closed(room, reason),
+    extra: ({ userid, extra }) => {
+      for (const room of this.rooms) if (room.setExtra(userid, extra)) this._emit("extra", { room: room.name, userid, extra });
+    },
+    call: (call) => this.calls.came(call),
+    callStatus: (status) => this.calls.status(status),
+    rooms: ({ all, rooms, gone = [] }) => {
+      if (all) this.lobby.clear();
+      for (const info of rooms) this.lobby.set(info.sessionid, info);
+      for (const name of gone) this.lobby.delete(name);
+      this._emit("rooms", { rooms: [...this.lobby.values()] });
+    },
+    goodbye: ({ message }) => this._emit("goodbye", { message }),
+    error: (error) => this.#refused(error),
+  };
+
+  #welcomed(welcome) {
+    const again = this.#welcome !== null;
+    this.#welcome = welcome;
+    this.#options.resume = welcome.resume;
+    this.#online = true;
+    if (!again) return;
+    // The server knows nothing of before: this side comes as a new one, in the same rooms.
+    if (!welcome.resumed) {
+      const rooms = this.rooms.map(({ name }) => name);
+      for (const room of this.rooms) room.end();
+      this.#rooms.clear();
+      this.#asked.fail(fail("lost", "the server forgot what was asked; ask again"));
+      for (const name of rooms) this.rejoin(name).catch((error) => this._emit("closed", { room: name, reason: error.code ?? "lost", message: error.message }));
+    }
+    this._emit("resumed", { resumed: welcome.resumed });
+  }
+
+  #entered(state) {
+    const known = this.#rooms.get(state.room);
+    const room = known ?? new Room(this.#roomHost, state);
+    if (known) known.update(state);
+    else {
+      this.#rooms.set(state.room, room);
+      this._emit("entered", { room: state.room });
+    }
+    this.#asked.entered(state.room, state.about, room);
+    if (!known) room.begin();
+  }
+
+  #closed(name, reason) {
+    const room = this.#rooms.get(name);
+    this.#rooms.delete(name);
+    room?.end();
+    this.#asked.left(name);
+    if (room) this._emit("closed", { room: name, reason });
+  }
+
+  #refused({ code, message, about, room }) {
+    const error = fail(code, message);
+    if (!this.#asked.refused(about, error)) this._emit("error", { error, room });
+  }
+
+  #finish(error) {
+    this.#ended = error;
+    this.#online = false;
+    this.paths.end();
+    this.#asked.fail(error);
+    for (const room of this.rooms) room.end();
+    this.#rooms.clear();
+    this._emit("ended", { error });
+  }
+
+  #everyPeer(work) { for (const peer of this.peers) work(peer); }
+
+  // What a room needs of its session.
+  get #roomHost() {
+    const session = this;
+    return {
+      me: this.userid,
+      get online() { return session.#online; },
+      say: (room, to, body) => this.#ended || this.#send({ say: { room, to, body } }),
+      configuration: () => this.#configuration(),
+      streams: () => this.streams.own,
+      limit: (track, { session: what }) => limit(track, what, this.#options.bandwidth),
+      emit: (name, fields) => this._emit(name, fields),
+      act: async (room, name, body, peer) => {
+        const action = { room, userid: peer.userid, extra: peer.user.extra, name, body, latency: peer.latency };
+        this._emit("action", action);
+        return this.#handlers.get(name)?.(action);
+      },
+    };
+  }
+
+  #configuration() {
+    const { iceServers = [], candidates = {} } = this.#options;
+    const options = { iceServers: [...(this.#welcome?.iceServers ?? []), ...iceServers] };
+    if (candidates.host === false && candidates.reflexive === false) options.iceTransportPolicy = "relay";
+    return options;
+  }
+}

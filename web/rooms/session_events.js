@@ -1,0 +1,7 @@
+// What a session tells.
+
+export const EVENTS = [
+  "lost", "resumed", "ended", "goodbye", "rooms", "entered", "joined", "left", "owner", "extra", "policy", "presenter", "closed",
+  "said", "callRequest", "callStatus", "stream", "streamEnded", "mute", "unmute", "open", "close", "message",
+  "action", "peerState", "unreached", "path", "impostor", "error", "signal",
+];
