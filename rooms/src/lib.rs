@@ -5,5 +5,6 @@
 //! which a server in one process and a cluster share.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod desk;
 pub mod room;
 pub mod signalling;

@@ -75,6 +75,7 @@ impl RoomRecord {
             verifier: opening.verifier,
             presenter: None,
             banned: BTreeSet::new(),
+            rebuilt: None,
         };
         let state = ServerMessage::Room(record.state(opener.about));
         let notices = vec![Notice::one(&record.owner, state)];
@@ -159,6 +160,16 @@ impl RoomRecord {
                 "the owner of a room cannot be put out of it",
             ));
         }
+        self.put_out(userid, ban)
+    }
+
+    /// Who runs the server puts somebody out.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] if it is not in the room.
+    pub fn put_out(&mut self, userid: &UserId, ban: bool) -> Notices {
+        self.wants_user(userid)?;
         let reason = if ban {
             ClosedReason::Banned
         } else {
@@ -180,6 +191,11 @@ impl RoomRecord {
     pub fn close(&mut self, by: &UserId) -> Notices {
         self.wants_governor(by)?;
         Ok(self.end(ClosedReason::Closed))
+    }
+
+    /// Who runs the server ends the room for all.
+    pub fn shut(&mut self) -> Vec<Notice> {
+        self.end(ClosedReason::Closed)
     }
 
     /// The room's time is up: its rules ended it.

@@ -7,11 +7,16 @@
 //! nobody wrote meanwhile, so that all of them go by the same rules.
 
 mod change;
+mod decide;
+mod difference;
 mod notice;
 mod record;
+mod restore;
 #[cfg(test)]
 mod tests;
 
 pub use change::{Entrant, Opening};
+pub use decide::{Change, Decided, Restoring};
+pub use difference::difference;
 pub use notice::{Notice, Refusal, To};
 pub use record::{Member, RoomRecord};

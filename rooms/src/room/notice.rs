@@ -1,9 +1,11 @@
 //! What follows from a change of a room.
 
+use serde::{Deserialize, Serialize};
+
 use crate::signalling::{ErrorCode, ServerMessage, UserId};
 
 /// A message that follows from a change.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Notice {
     /// Who gets it.
@@ -13,7 +15,8 @@ pub struct Notice {
 }
 
 /// Who gets a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub enum To {
     /// One user.

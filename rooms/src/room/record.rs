@@ -35,6 +35,10 @@ pub struct RoomRecord {
     /// Who may not come back.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub banned: BTreeSet<UserId>,
+    /// Until when those who were in it may come back after its server was lost, in milliseconds
+    /// since 1970; absent: no server was lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebuilt: Option<u64>,
 }
 
 /// One who is in a room.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::name::{CallId, RoomName, UserId};
 use super::policy::RoomPolicy;
 use super::session::SessionKind;
-use super::user::Extra;
+use super::user::{Extra, Role};
 
 /// What a client says to the server. `room` is needed by a client that is in several.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -129,6 +129,9 @@ pub struct Hello {
     /// A wish for a user id; absent: the server gives one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userid: Option<UserId>,
+    /// A wish for a role, which a server that is open about roles fulfils.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
     /// What the user tells of itself.
     #[serde(skip_serializing_if = "Extra::is_null")]
     pub extra: Extra,
@@ -153,6 +156,7 @@ impl fmt::Debug for Hello {
             .field("resume", &self.resume.as_ref().map(|_| "…"))
             .field("seen", &self.seen)
             .field("userid", &self.userid)
+            .field("role", &self.role)
             .field("extra", &self.extra)
             .finish()
     }

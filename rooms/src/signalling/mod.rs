@@ -12,6 +12,7 @@
 mod bounds;
 mod client;
 mod envelope;
+pub mod memory;
 mod name;
 mod policy;
 mod server;

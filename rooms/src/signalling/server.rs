@@ -352,6 +352,8 @@ pub enum ClosedReason {
     TimeUp,
     /// The same user id came back by another connection.
     Replaced,
+    /// Its connection was lost, and it did not come back in time.
+    Lost,
 }
 
 /// What became of a call.
