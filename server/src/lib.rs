@@ -1,1 +1,28 @@
-//! A signalling server for rooms on the Object RTC API.
+//! A signalling server for rooms on the Object RTC API: page, WebSocket, long-poll, REST, metrics.
+//!
+//! [`ServerConfig`] says what it does, by the same names in a file, in the environment and as flags
+//! of the command `ortc serve`; [`Server::bind`] starts it.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::field_reassign_with_default))]
+#![allow(dead_code)]
+
+mod accept;
+mod admit;
+mod config;
+mod counts;
+mod files;
+mod held;
+mod ice;
+mod metrics;
+mod origin;
+mod page;
+mod routes;
+mod server;
+mod site;
+mod socket;
+mod stun;
+mod tls;
+mod tokens;
+
+pub use config::{ConfigError, Kind, SETTINGS, ServerConfig, Setting, Settings};
+pub use server::{Running, Server, ServerError};
+pub use tls::TlsError;

@@ -1,0 +1,294 @@
+//! A server: bound, running, ended.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ortc_rooms::desk::{Desk, DeskOptions, SealKey};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{interval, sleep, timeout};
+use tracing::{info, warn};
+
+use crate::accept::{Door, accept};
+use crate::config::{ConfigError, ServerConfig};
+use crate::counts::Counts;
+use crate::ice::IceServers;
+use crate::metrics::Metrics;
+use crate::page::Pages;
+use crate::site::Site;
+use crate::tls::{self, Tls, TlsError};
+use crate::tokens::Tokens;
+use crate::{routes, stun};
+
+/// How long clients have to hear the goodbye.
+const GOODBYE: Duration = Duration::from_secs(3);
+/// How often what is no longer needed is forgotten.
+const TIDY: Duration = Duration::from_secs(30);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Certificate or key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// An address cannot be had: the first is the setting that names it.
+    #[error("{setting}: {address}: {words}", words = bind_words(.error))]
+    Bind {
+        /// The setting.
+        setting: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        error: io::Error,
+    },
+    /// The folder `state_dir` cannot be used.
+    #[error("state_dir: {0}")]
+    State(io::Error),
+    /// Something of the machine is missing.
+    #[error("{0}")]
+    Other(String),
+}
+
+fn bind_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "the port is in use by another program (`ss -lntup` names it); take another".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has the address; behind a NAT listen on the inner one, \
+             or on 0.0.0.0, and name the outer one in `external_ip`"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// A signalling server.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server that runs. Dropped, it ends at once, without a goodbye.
+#[derive(Debug)]
+pub struct Running {
+    page: SocketAddr,
+    rest: Option<SocketAddr>,
+    stun: Option<SocketAddr>,
+    fingerprint: Option<String>,
+    url: String,
+    desk: Desk,
+    return_after_ms: u32,
+    shutdown: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Server {
+    /// Binds the addresses and starts. Within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`ServerError`] with what is wrong and what to do.
+    pub async fn bind(config: ServerConfig) -> Result<Running, ServerError> {
+        config.check()?;
+        let tls = config.tls().then(|| tls::of(&config)).transpose()?;
+        let tokens = Tokens::new(&config)?;
+        let setting = if config.https_port.is_some() {
+            "https_port"
+        } else {
+            "listen"
+        };
+        let (listener, page) = tcp(setting, config.address()).await?;
+        let rest = match config.rest_port {
+            Some(port) => Some(tcp("rest_port", SocketAddr::new(config.listen.ip(), port)).await?),
+            None => None,
+        };
+        let udp = stun_socket(&config, page).await?;
+        let own_stun = udp.as_ref().map(|(_, address)| address.port());
+        let metrics = Metrics::new().map_err(|error| ServerError::Other(error.to_string()))?;
+        let (shutdown, ends) = watch::channel(false);
+        let site = Arc::new(Site {
+            desk: Desk::new(desk_options(&config, own_stun)?),
+            tokens,
+            counts: Counts::new(&config),
+            metrics: Arc::new(metrics),
+            pages: Pages::new(config.web_dir.clone()),
+            trusted_proxies: config.trusted_proxies.clone().into(),
+            shutdown: ends.clone(),
+            stun_port: own_stun,
+            config,
+        });
+        let mut tasks = JoinSet::new();
+        let acceptor = tls.as_ref().map(|tls| tls.acceptor.clone());
+        let door = |router| Door {
+            router,
+            tls: acceptor.clone(),
+            counts: site.counts.clone(),
+            trusted_proxies: site.trusted_proxies.clone(),
+        };
+        tasks.spawn(accept(listener, door(routes::page(&site)), ends.clone()));
+        let rest = rest.map(|(listener, address)| {
+            tasks.spawn(accept(listener, door(routes::rest(&site)), ends.clone()));
+            address
+        });
+        let stun = udp.map(|(socket, address)| {
+            tasks.spawn(stun::answer(socket, site.metrics.clone(), ends.clone()));
+            address
+        });
+        tasks.spawn(tidy(site.counts.clone(), ends));
+        info!(port = page.port(), tls = tls.is_some(), "serving");
+        Ok(Running {
+            url: url(&site.config, page, tls.is_some()),
+            page,
+            rest,
+            stun,
+            fingerprint: tls.map(|tls: Tls| tls.fingerprint),
+            desk: site.desk.clone(),
+            return_after_ms: site.config.return_after_seconds.saturating_mul(1_000),
+            shutdown,
+            tasks,
+        })
+    }
+}
+
+async fn tcp(
+    setting: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let wrong = |error| ServerError::Bind {
+        setting,
+        address,
+        error,
+    };
+    let listener = TcpListener::bind(address).await.map_err(wrong)?;
+    let bound = listener.local_addr().map_err(wrong)?;
+    Ok((listener, bound))
+}
+
+/// The socket of the STUN answers. Where no port is named it takes the number of the page's, if it
+/// can be had.
+async fn stun_socket(
+    config: &ServerConfig,
+    page: SocketAddr,
+) -> Result<Option<(UdpSocket, SocketAddr)>, ServerError> {
+    let port = config.stun_port.unwrap_or(page.port());
+    if config.stun_port == Some(0) {
+        return Ok(None);
+    }
+    let address = SocketAddr::new(page.ip(), port);
+    let bound = async {
+        let socket = UdpSocket::bind(address).await?;
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    };
+    match bound.await {
+        Ok(bound) => Ok(Some(bound)),
+        Err(error) if config.stun_port.is_none() => {
+            warn!(%error, port, "STUN is not answered: the UDP port cannot be had");
+            Ok(None)
+        }
+        Err(error) => Err(ServerError::Bind {
+            setting: "stun_port",
+            address,
+            error,
+        }),
+    }
+}
+
+fn desk_options(config: &ServerConfig, own_stun: Option<u16>) -> Result<DeskOptions, ServerError> {
+    let ice = IceServers::new(config, own_stun);
+    let mut options = DeskOptions::default();
+    options.grace = Duration::from_secs(config.grace_seconds.into());
+    options.limits.messages_per_second = config.messages_per_second;
+    options.limits.rooms = config.max_rooms;
+    options.limits.users = config.max_connections.saturating_mul(2);
+    options.ice_servers = Arc::new(move |user| ice.of(user));
+    if let Some(folder) = &config.state_dir {
+        std::fs::create_dir_all(folder).map_err(ServerError::State)?;
+        options.key = SealKey::from_file(&folder.join("seal.key")).map_err(ServerError::State)?;
+    }
+    if let Some(node) = &config.node {
+        options.node = node.clone();
+    }
+    Ok(options)
+}
+
+/// What a browser of this machine opens.
+fn url(config: &ServerConfig, page: SocketAddr, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
+    let host = match config.host() {
+        Some(host) if !page.ip().is_loopback() => host,
+        _ => "localhost".to_owned(),
+    };
+    let port = page.port();
+    let usual = if tls { 443 } else { 80 };
+    if port == usual {
+        format!("{scheme}://{host}/")
+    } else {
+        format!("{scheme}://{host}:{port}/")
+    }
+}
+
+async fn tidy(counts: Arc<Counts>, mut shutdown: watch::Receiver<bool>) {
+    let mut times = interval(TIDY);
+    loop {
+        tokio::select! {
+            _ = times.tick() => counts.tidy(),
+            _ = shutdown.wait_for(|ends| *ends) => return,
+        }
+    }
+}
+
+impl Running {
+    /// Where the page is, as a browser is told it.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The address of page and WebSocket.
+    pub fn address(&self) -> SocketAddr {
+        self.page
+    }
+
+    /// The address of REST, where it has its own.
+    pub fn rest_address(&self) -> Option<SocketAddr> {
+        self.rest
+    }
+
+    /// The address that answers STUN.
+    pub fn stun_address(&self) -> Option<SocketAddr> {
+        self.stun
+    }
+
+    /// SHA-256 of the certificate, with TLS.
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.fingerprint.as_deref()
+    }
+
+    /// The server's logic.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Tells the clients to come back later, and ends. Takes at most some seconds.
+    pub async fn shut_down(mut self) {
+        self.desk.say_goodbye(Some(self.return_after_ms));
+        let heard = async {
+            while self.desk.connected() > 0 {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let _ = timeout(GOODBYE, heard).await;
+        let _ = self.shutdown.send(true);
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = timeout(GOODBYE, ended).await;
+    }
+}

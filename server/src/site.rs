@@ -1,0 +1,35 @@
+//! What all parts of a running server share.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ortc_rooms::desk::Desk;
+use tokio::sync::watch;
+
+use crate::config::ServerConfig;
+use crate::counts::Counts;
+use crate::metrics::Metrics;
+use crate::page::Pages;
+use crate::tokens::Tokens;
+
+/// What all parts of a running server share.
+pub(crate) struct Site {
+    pub(crate) config: ServerConfig,
+    pub(crate) desk: Desk,
+    pub(crate) tokens: Tokens,
+    pub(crate) counts: Arc<Counts>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) pages: Pages,
+    pub(crate) trusted_proxies: Arc<[IpAddr]>,
+    /// Turns true when the server ends.
+    pub(crate) shutdown: watch::Receiver<bool>,
+    /// The port of the STUN answers, for the page.
+    pub(crate) stun_port: Option<u16>,
+}
+
+impl Site {
+    /// Counts somebody who is not let in.
+    pub(crate) fn refused(&self, reason: &str) {
+        self.metrics.refused.with_label_values(&[reason]).inc();
+    }
+}
