@@ -9,20 +9,26 @@
 //! Members that are unknown are ignored, so that both sides may be of different ages;
 //! [`VERSION`] changes when that does not do.
 
+mod backoff;
 mod bounds;
 mod client;
 mod envelope;
+mod line;
+mod link;
 pub mod memory;
 mod name;
 mod policy;
+mod reconnect;
 mod server;
 mod session;
 mod signaller;
 mod user;
+pub mod websocket;
 
 pub use bounds::{MAX_EXTRA, MAX_MESSAGE, VERSION};
 pub use client::{Answer, ClientMessage, Enter, Hello};
 pub use envelope::{BadMessage, Envelope};
+pub use link::Link;
 pub use name::{BadName, CallId, RoomName, UserId};
 pub use policy::{RoomPolicy, Topology};
 pub use server::{

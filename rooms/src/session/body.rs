@@ -1,0 +1,108 @@
+//! What two peers of a room say to each other by the server.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::kinds::Kinds;
+use crate::signalling::{Extra, SessionKind};
+
+/// What a peer says. One that has none of these members is the application's.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct Body {
+    /// Which connection of the pair; greater than all before.
+    pub(super) instance: Option<u64>,
+    pub(super) pake: Option<String>,
+    pub(super) ice_info: Option<Value>,
+    pub(super) mac: Option<String>,
+    pub(super) wrong_secret: bool,
+    pub(super) candidate: Option<Value>,
+    pub(super) end_of_candidates: bool,
+    pub(super) track: Option<Value>,
+    /// An SSRC: a string or a number.
+    pub(super) gone: Option<Value>,
+    pub(super) bye: bool,
+    pub(super) again: bool,
+    pub(super) streams: Option<Vec<StreamInfo>>,
+    pub(super) mute: Option<Mute>,
+    pub(super) pause: Option<Mute>,
+}
+
+/// A stream as its sender tells of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct StreamInfo {
+    /// The `msid` of its tracks.
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) session: SessionKind,
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub(super) extra: Extra,
+}
+
+/// A stream or a part of it is silent, or is to be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Mute {
+    pub(super) stream: String,
+    pub(super) kinds: Kinds,
+    pub(super) on: bool,
+}
+
+impl Mute {
+    pub(super) fn new(stream: &str, kinds: Kinds, on: bool) -> Self {
+        Self {
+            stream: stream.to_owned(),
+            kinds,
+            on,
+        }
+    }
+}
+
+/// Streams of one peer that are listened to.
+pub(super) const MAX_STREAMS: usize = 64;
+
+impl Body {
+    /// `None` if it is the application's.
+    pub(super) fn read(text: &str) -> Option<Self> {
+        let body: Self = serde_json::from_str(text).ok()?;
+        body.is_ours().then_some(body)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.pake.is_some()
+            || self.ice_info.is_some()
+            || self.wrong_secret
+            || self.candidate.is_some()
+            || self.end_of_candidates
+            || self.track.is_some()
+            || self.gone.is_some()
+            || self.bye
+            || self.again
+            || self.streams.is_some()
+            || self.mute.is_some()
+            || self.pause.is_some()
+    }
+
+    /// The SSRC of what is gone.
+    pub(super) fn gone_ssrc(&self) -> Option<u32> {
+        match self.gone.as_ref()? {
+            Value::String(text) => text.parse().ok(),
+            other => u32::try_from(other.as_u64()?).ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_of_the_application_are_left_to_it() {
+        for other in ["1", "null", "{}", "{\"chat\":\"hi\"}", "{\"instance\":3}"] {
+            assert!(Body::read(other).is_none(), "{other}");
+        }
+        let body = Body::read("{\"instance\":3,\"gone\":\"77\"}").unwrap();
+        assert_eq!((body.instance, body.gone_ssrc()), (Some(3), Some(77)));
+        let mute = r#"{"mute":{"stream":"s","kinds":["audio"],"on":true}}"#;
+        assert_eq!(Body::read(mute).unwrap().mute.unwrap().kinds, Kinds::AUDIO);
+    }
+}

@@ -1,0 +1,152 @@
+//! The connection to one peer of a room, as it stands.
+//!
+//! Of two users the one with the smaller id calls. Each connection has an instance, which the
+//! caller chooses, greater than all before; what is said of another one is passed over.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ortc::{RTCConnection, RTCDataChannel};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+use super::body::StreamInfo;
+use super::clock::Clock;
+use super::error::Result;
+use super::event::Path;
+use super::outbox::Outbox;
+use super::secret::{Exchange, Key, Pair, Side};
+use super::stream::{LocalStream, ReceivedTrack, SentStream};
+use crate::signalling::UserId;
+
+/// How long the first attempt to connect may take.
+const FIRST: Duration = Duration::from_secs(20);
+
+/// The way to one peer of a room.
+pub(super) struct PeerLink {
+    pub(super) caller: bool,
+    /// Of the present connection; 0 before the first.
+    pub(super) instance: u64,
+    pub(super) connection: Option<RTCConnection>,
+    /// This side of the connection was told to the peer.
+    pub(super) announced: bool,
+    /// What is told once that was.
+    pub(super) held: VecDeque<Value>,
+    /// The peer's side is known, and proven where that is wanted.
+    pub(super) accepted: bool,
+    pub(super) exchange: Option<Exchange>,
+    pub(super) key: Option<Key>,
+    /// The secret was found wrong: no further attempt with this instance.
+    pub(super) distrusted: bool,
+    /// Sent to this peer alone.
+    pub(super) own: Vec<LocalStream>,
+    pub(super) sent: Vec<SentStream>,
+    /// What the peer told of its streams.
+    pub(super) infos: BTreeMap<String, StreamInfo>,
+    pub(super) received: Vec<ReceivedTrack>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) channel: Option<RTCDataChannel>,
+    /// Held by each task that reads a channel.
+    pub(super) readers: Arc<()>,
+    /// Actions that wait for their answers, by id.
+    pub(super) asked: HashMap<String, oneshot::Sender<Result<Value>>>,
+    pub(super) clock: Clock,
+    pub(super) connected: bool,
+    pub(super) was_connected: bool,
+    /// Since when nothing has worked, and what was tried.
+    pub(super) trouble: Option<Trouble>,
+    pub(super) path: Option<Path>,
+    pub(super) bytes: (u64, u64),
+}
+
+/// A connection that does not work at the moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Trouble {
+    pub(super) attempts: u32,
+    pub(super) next: Instant,
+}
+
+impl Trouble {
+    /// Of a connection that is being made.
+    pub(super) fn first() -> Self {
+        Self {
+            attempts: 0,
+            next: Instant::now() + FIRST,
+        }
+    }
+}
+
+impl PeerLink {
+    pub(super) fn new(me: &UserId, peer: &UserId) -> Self {
+        Self {
+            caller: me < peer,
+            instance: 0,
+            connection: None,
+            announced: false,
+            held: VecDeque::new(),
+            accepted: false,
+            exchange: None,
+            key: None,
+            distrusted: false,
+            own: Vec::new(),
+            sent: Vec::new(),
+            infos: BTreeMap::new(),
+            received: Vec::new(),
+            outbox: Arc::default(),
+            channel: None,
+            readers: Arc::default(),
+            asked: HashMap::new(),
+            clock: Clock::default(),
+            connected: false,
+            was_connected: false,
+            trouble: Some(Trouble::first()),
+            path: None,
+            bytes: (0, 0),
+        }
+    }
+
+    pub(super) fn side(&self) -> Side {
+        match self.caller {
+            true => Side::Caller,
+            false => Side::Callee,
+        }
+    }
+
+    /// What was said meanwhile may be lost: the next attempt is soon.
+    pub(super) fn hurry(&mut self) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.next = trouble.next.min(Instant::now() + Duration::from_secs(1));
+        }
+    }
+
+    /// What proofs of this connection are about.
+    pub(super) fn pair<'a>(&self, me: &'a UserId, peer: &'a UserId) -> Pair<'a> {
+        let (caller, callee) = match self.caller {
+            true => (me, peer),
+            false => (peer, me),
+        };
+        Pair {
+            instance: self.instance,
+            caller,
+            callee,
+        }
+    }
+}
+
+impl PeerLink {
+    /// Another attempt after a pause that grows from one to thirty seconds.
+    pub(super) fn retry_later(&mut self) {
+        let attempts = self.trouble.map_or(0, |trouble| trouble.attempts);
+        let seconds = 1_u64 << attempts.min(5);
+        // The caller first: two that restart at once are one too many.
+        let turn = match self.caller {
+            true => Duration::ZERO,
+            false => Duration::from_secs(3),
+        };
+        self.trouble = Some(Trouble {
+            attempts: attempts.saturating_add(1),
+            next: Instant::now() + Duration::from_secs(seconds.min(30)) + turn,
+        });
+    }
+}

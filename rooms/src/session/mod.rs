@@ -1,0 +1,54 @@
+//! One user's part in rooms: connections to all who are there, their streams and messages.
+//!
+//! A [`Session`] is one connection to a signalling server; [`Events`] tells what happens. It may
+//! be in several [`Room`]s at once; what it does to all of them is on the session, to one on the
+//! room, to one user on the [`Peer`].
+
+mod action;
+mod body;
+mod call;
+mod clock;
+mod connect;
+mod data;
+mod error;
+mod event;
+mod frame;
+mod handle;
+mod kinds;
+mod link;
+mod lobby;
+mod media;
+mod negotiate;
+mod options;
+mod outbox;
+mod payload;
+mod peer;
+mod ports;
+mod queue;
+mod request;
+mod room;
+mod rooms;
+mod scope;
+mod secret;
+mod signal;
+mod state;
+mod stream;
+mod tracks;
+mod watch;
+
+pub use action::{Action, ActionEvent, Chat, Hand, Reply, Timer};
+pub use call::Call;
+pub use error::{Error, Result};
+pub use event::{CallRequest, Event, Message, MuteEvent, Origin, Path, StreamEvent};
+pub use handle::Session;
+pub use kinds::Kinds;
+pub use lobby::Lobby;
+pub use options::{
+    AudioFrames, Bandwidth, CandidatePolicy, Incoming, MediaLimits, Secret, SessionOptions,
+};
+pub use payload::{MAX_PAYLOAD, Payload};
+pub use peer::Peer;
+pub use queue::Events;
+pub use request::RoomRequest;
+pub use room::Room;
+pub use stream::{OneWay, Screen, StreamOptions};

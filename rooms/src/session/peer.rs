@@ -1,0 +1,247 @@
+//! One peer of a room.
+
+use std::time::Duration;
+
+use ortc::stats::RTCStats;
+use ortc::{MediaStream, RTCConnection};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::action::{Action, action_frame};
+use super::clock::clock;
+use super::error::{Error, Result};
+use super::event::Path;
+use super::frame::{self, Frame};
+use super::handle::Session;
+use super::kinds::Kinds;
+use super::link::PeerLink;
+use super::payload::Payload;
+use super::scope::{Scope, local};
+use super::stream::StreamOptions;
+use crate::signalling::{RoomName, User, UserId};
+
+/// Actions of one peer that wait for answers.
+const MAX_ASKED: usize = 256;
+/// How long a room that is left waits for what is to be sent.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// One peer of a room: what goes to it alone.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    session: Session,
+    room: RoomName,
+    userid: UserId,
+}
+
+impl Peer {
+    pub(super) fn new(session: Session, room: RoomName, userid: UserId) -> Self {
+        Self {
+            session,
+            room,
+            userid,
+        }
+    }
+
+    /// Who it is.
+    pub fn userid(&self) -> &UserId {
+        &self.userid
+    }
+
+    /// In which room.
+    pub fn room(&self) -> &RoomName {
+        &self.room
+    }
+
+    /// Who it is, with what it tells of itself.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPeer`]; [`Error::NotInRoom`].
+    pub fn user(&self) -> Result<User> {
+        let state = self.session.shared().lock();
+        let user = state.room(&self.room)?.user(&self.userid).cloned();
+        user.ok_or_else(|| Error::NoSuchPeer(self.userid.clone()))
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut PeerLink) -> T) -> Result<T> {
+        let mut state = self.session.shared().lock();
+        let link = state.room_mut(&self.room)?.peers.get_mut(&self.userid);
+        let link = link.ok_or_else(|| Error::NoSuchPeer(self.userid.clone()))?;
+        Ok(f(link))
+    }
+
+    /// Whether it is connected at the moment.
+    pub fn is_connected(&self) -> bool {
+        self.with(|link| link.connected).unwrap_or(false)
+    }
+
+    /// The connection: absent before there is one; another after it was made anew.
+    pub fn connection(&self) -> Option<RTCConnection> {
+        self.with(|link| link.connection.clone()).ok().flatten()
+    }
+
+    /// The statistics of the connection.
+    pub fn stats(&self) -> Option<RTCStats> {
+        self.connection().map(|connection| connection.stats())
+    }
+
+    /// In words, how the connection came about or why it did not.
+    pub fn explain(&self) -> Option<String> {
+        self.connection().map(|connection| connection.explain())
+    }
+
+    /// The way that the connection goes.
+    pub fn path(&self) -> Option<Path> {
+        self.with(|link| link.path.clone()).ok().flatten()
+    }
+
+    /// How long a message takes to this peer and back, as measured with pings.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.with(|link| link.clock.round_trip()).ok().flatten()
+    }
+
+    /// Bytes of messages that wait to be sent to it.
+    pub fn waiting(&self) -> usize {
+        self.with(|link| link.outbox.waiting()).unwrap_or(0)
+    }
+
+    /// Sends text, JSON or bytes to this peer alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::send`](super::Room::send); [`Error::NoSuchPeer`].
+    pub fn send(&self, payload: impl Into<Payload>) -> Result<()> {
+        let frame = Frame::Payload(payload.into());
+        let to = Some(&self.userid);
+        self.session.shared().post(&self.room, to, &frame, true)
+    }
+
+    /// Sends a message with a name to this peer alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::act`](super::Room::act); [`Error::NoSuchPeer`].
+    pub fn act<A: Action>(&self, action: &A) -> Result<()> {
+        let frame = action_frame(action)?;
+        let to = Some(&self.userid);
+        self.session.shared().post(&self.room, to, &frame, false)
+    }
+
+    /// Sends a message with a name, and waits for the peer's answer. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`]; [`Error::Answer`] if the peer answers with an error; [`Error::Form`] if
+    /// the answer is of another form; [`Error::QueueFull`]; [`Error::NoSuchPeer`].
+    pub async fn request<A: Action, R: DeserializeOwned>(
+        &self,
+        action: &A,
+        patience: Duration,
+    ) -> Result<R> {
+        let answer = self.request_named(A::NAME, action, patience).await?;
+        serde_json::from_value(answer).map_err(|error| Error::Form(error.to_string()))
+    }
+
+    /// The same for a name and a body of the application's.
+    ///
+    /// # Errors
+    ///
+    /// As [`request`](Self::request).
+    pub async fn request_named(
+        &self,
+        name: &str,
+        body: impl Serialize,
+        patience: Duration,
+    ) -> Result<Value> {
+        let body = serde_json::to_value(body).map_err(|error| Error::Form(error.to_string()))?;
+        let id = crate::random::id();
+        let (sender, answer) = oneshot::channel();
+        self.with(|link| {
+            link.asked.retain(|_, waiting| !waiting.is_closed());
+            if link.asked.len() >= MAX_ASKED {
+                return Err(Error::QueueFull(self.userid.clone()));
+            }
+            let frame = Frame::Action(frame::Action {
+                name: name.to_owned(),
+                body,
+                id: Some(id.clone()),
+            });
+            let written = frame.write(clock())?;
+            if !link.outbox.push(written) {
+                return Err(Error::QueueFull(self.userid.clone()));
+            }
+            link.asked.insert(id, sender);
+            Ok(())
+        })??;
+        match timeout(patience, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Error::NoSuchPeer(self.userid.clone())),
+            Err(_) => Err(Error::Timeout),
+        }
+    }
+
+    /// Sends a stream to this peer alone, also after the connection was made anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPeer`]; [`Error::Inspector`]; [`Error::NotInRoom`].
+    pub fn add_stream(
+        &self,
+        stream: &MediaStream,
+        options: impl Into<StreamOptions>,
+    ) -> Result<()> {
+        let stream = local(stream, options.into());
+        self.session.shared().add_stream(self.scope(), stream)
+    }
+
+    /// Sends a stream of this peer's no longer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchStream`]; [`Error::NoSuchPeer`]; [`Error::NotInRoom`].
+    pub fn remove_stream(&self, id: &str) -> Result<()> {
+        self.session.shared().remove_streams(self.scope(), &[id])
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope::Peer(&self.room, &self.userid)
+    }
+
+    /// Has the peer pause part of one of its streams towards this side: nothing of it is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchStream`]; [`Error::NoSuchPeer`]; [`Error::NotInRoom`].
+    pub fn mute(&self, stream_id: &str, kinds: Kinds) -> Result<()> {
+        let shared = self.session.shared();
+        shared.pause(&self.room, &self.userid, stream_id, kinds, true)
+    }
+
+    /// Has it go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`mute`](Self::mute).
+    pub fn unmute(&self, stream_id: &str, kinds: Kinds) -> Result<()> {
+        let shared = self.session.shared();
+        shared.pause(&self.room, &self.userid, stream_id, kinds, false)
+    }
+
+    /// Waits until what is to be sent has gone out, at most a second.
+    pub(super) async fn settle(&self) {
+        let channel = self.with(|link| link.channel.clone()).ok().flatten();
+        let Some(channel) = channel.filter(|_| self.is_connected()) else {
+            return;
+        };
+        let settled = async {
+            while self.waiting() > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let _ = channel.flush().await;
+        };
+        let _ = timeout(SETTLE, settled).await;
+    }
+}

@@ -1,0 +1,383 @@
+//! What the server says.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::error::Error;
+use super::event::{CallRequest, Event};
+use super::state::{Asked, Pending, RoomEntry, Shared, State};
+use crate::signalling::{
+    CallId, CallStatus, ClientMessage, ClosedReason, Enter, ErrorCode, LeftReason, RoomInfo,
+    RoomName, RoomState, ServerMessage, User, UserId, Welcome,
+};
+
+impl Shared {
+    /// Takes a message of the server.
+    pub(super) fn signalled(self: &Arc<Self>, message: ServerMessage) {
+        match message {
+            ServerMessage::CallStatus { call, with, status } => {
+                self.call_status(&call, status);
+                self.event(Event::CallStatus { call, with, status });
+                return;
+            }
+            ServerMessage::Call {
+                call,
+                from,
+                session,
+            } => {
+                self.event(Event::CallRequest(CallRequest {
+                    call,
+                    from,
+                    session,
+                }));
+                return;
+            }
+            _ => {}
+        }
+        let state = &mut *self.lock();
+        match message {
+            ServerMessage::Welcome(welcome) => self.welcomed(state, welcome),
+            ServerMessage::Room(room) => self.entered(state, room),
+            ServerMessage::Joined { room, user } => self.joined(state, &room, user),
+            ServerMessage::Left {
+                room,
+                userid,
+                reason,
+            } => self.left(state, &room, &userid, reason),
+            ServerMessage::Owner { room, userid } => self.owned(state, &room, userid),
+            ServerMessage::Extra { userid, extra } => {
+                let users = state.rooms.values_mut();
+                let users = users.flat_map(|entry| entry.state.users.iter_mut());
+                let mut told = None;
+                for user in users.filter(|user| user.userid == userid) {
+                    user.extra.clone_from(&extra);
+                    told = Some(user.clone());
+                }
+                if let Some(user) = told {
+                    self.event(Event::Extra { user });
+                }
+            }
+            ServerMessage::Policy { room, policy } => {
+                state.answer(&room, |asked| *asked == Asked::Policy, Ok(()));
+                if let Ok(entry) = state.room_mut(&room) {
+                    entry.state.policy = policy.clone();
+                    self.event(Event::Policy { room, policy });
+                }
+            }
+            ServerMessage::Presenter { room, userid } => self.presents(state, room, userid),
+            ServerMessage::Said {
+                room,
+                from,
+                direct,
+                body,
+            } => self.said(state, &room, &from, direct, body.get()),
+            ServerMessage::Rooms { all, rooms, gone } => self.lobby(state, all, rooms, &gone),
+            ServerMessage::Closed { room, reason } => self.closed(state, &room, reason),
+            ServerMessage::Error {
+                code,
+                message,
+                room,
+                ..
+            } => self.refused(state, code, message, room),
+            _ => {}
+        }
+    }
+
+    fn welcomed(self: &Arc<Self>, state: &mut State, welcome: Welcome) {
+        let resumed = welcome.resumed;
+        let changed = state.me != welcome.userid;
+        state.me = welcome.userid;
+        state.role = welcome.role;
+        state.away = false;
+        if state.ice_servers != welcome.ice_servers {
+            state.ice_servers = welcome.ice_servers;
+            state.ports = None;
+        }
+        self.event(Event::LocalConnected {
+            userid: state.me.clone(),
+            role: state.role,
+            resumed,
+        });
+        if resumed {
+            return;
+        }
+        // The place in the rooms is lost: they are entered again, and all begins anew there.
+        for (name, entry) in &mut state.rooms {
+            let peers: Vec<UserId> = entry.peers.keys().cloned().collect();
+            for peer in peers {
+                self.end_link(entry, name, &peer, false);
+            }
+            entry.peers.clear();
+            entry.state.users.clear();
+            self.tell(ClientMessage::OpenOrJoin(entry.enter.clone()));
+        }
+        if let Some(channel) = &state.watching {
+            self.tell(ClientMessage::Rooms {
+                watch: true,
+                channel: channel.clone(),
+            });
+        }
+        if changed {
+            tracing::info!(target: "ortc_rooms::session", "another user id after the return");
+        }
+    }
+
+    /// This user is in a room: just now, or still, after a return.
+    fn entered(self: &Arc<Self>, state: &mut State, room: RoomState) {
+        let name = room.room.clone();
+        let answered = state.answer(&name, |asked| *asked == Asked::Enter, Ok(()));
+        match state.rooms.get_mut(&name) {
+            Some(entry) => {
+                let before = std::mem::replace(&mut entry.state, room.clone());
+                let has = |users: &[User], of: &User| users.iter().any(|u| u.userid == of.userid);
+                for user in before.users.iter().filter(|user| !has(&room.users, user)) {
+                    self.event(Event::Left {
+                        room: name.clone(),
+                        user: user.clone(),
+                        reason: LeftReason::Lost,
+                    });
+                }
+                let mut fresh = before.users.clone();
+                fresh.retain(|user| user.userid == state.me);
+                if before.users.is_empty() {
+                    self.event(Event::SessionConnected { room: room.clone() });
+                } else {
+                    for user in room.users.iter().filter(|user| !has(&before.users, user)) {
+                        self.event(Event::Joined {
+                            room: name.clone(),
+                            user: user.clone(),
+                        });
+                    }
+                }
+                if before.owner != room.owner {
+                    self.event(Event::Owner {
+                        room: name.clone(),
+                        userid: room.owner.clone(),
+                    });
+                }
+                // What was said meanwhile may be lost: those that do not work begin anew.
+                let me = state.me.clone();
+                for link in entry.peers.values_mut().filter(|link| !link.connected) {
+                    link.hurry();
+                }
+                for (peer, link) in &mut entry.peers {
+                    if link.connected && me != *peer {
+                        self.tell_again(&name, peer, link);
+                    }
+                }
+            }
+            None => {
+                let Some(enter) = answered.and_then(|pending| pending.enter) else {
+                    // Nobody waits for it any more.
+                    self.tell(ClientMessage::Leave { room: name });
+                    return;
+                };
+                state.rooms.insert(
+                    name.clone(),
+                    RoomEntry {
+                        state: room.clone(),
+                        enter,
+                        peers: Default::default(),
+                        streams: Vec::new(),
+                        warned: false,
+                    },
+                );
+                self.event(Event::SessionConnected { room });
+            }
+        }
+        self.align(state, &name);
+    }
+
+    fn joined(self: &Arc<Self>, state: &mut State, room: &RoomName, user: User) {
+        let Some(entry) = state.rooms.get_mut(room) else {
+            return;
+        };
+        // One that comes again has nothing left of before.
+        let known = entry.state.users.iter();
+        if let Some(at) = known.clone().position(|one| one.userid == user.userid) {
+            entry.state.users.remove(at);
+            self.end_link(entry, room, &user.userid, false);
+            entry.peers.remove(&user.userid);
+        }
+        entry.state.users.push(user.clone());
+        self.event(Event::Joined {
+            room: room.clone(),
+            user,
+        });
+        self.align(state, room);
+    }
+
+    fn left(
+        self: &Arc<Self>,
+        state: &mut State,
+        room: &RoomName,
+        userid: &UserId,
+        reason: LeftReason,
+    ) {
+        if reason == LeftReason::Ejected {
+            let is = |asked: &Asked| *asked == Asked::Eject(userid.clone());
+            state.answer(room, is, Ok(()));
+        }
+        let Some(entry) = state.rooms.get_mut(room) else {
+            return;
+        };
+        self.end_link(entry, room, userid, false);
+        entry.peers.remove(userid);
+        let user = entry.user_or_bare(userid);
+        entry.state.users.retain(|user| user.userid != *userid);
+        self.event(Event::Left {
+            room: room.clone(),
+            user,
+            reason,
+        });
+    }
+
+    fn owned(self: &Arc<Self>, state: &mut State, room: &RoomName, userid: UserId) {
+        let is = |asked: &Asked| *asked == Asked::Owner(userid.clone());
+        state.answer(room, is, Ok(()));
+        let Some(entry) = state.rooms.get_mut(room) else {
+            return;
+        };
+        entry.state.owner = userid.clone();
+        self.event(Event::Owner {
+            room: room.clone(),
+            userid,
+        });
+        // Who sends to whom depends on the owner.
+        self.align(state, room);
+    }
+
+    fn presents(&self, state: &mut State, room: RoomName, userid: Option<UserId>) {
+        let mine = userid.as_ref() == Some(&state.me);
+        state.answer(&room, |asked| *asked == Asked::Present(mine), Ok(()));
+        let Ok(entry) = state.room_mut(&room) else {
+            return;
+        };
+        entry.state.presenter.clone_from(&userid);
+        self.event(match userid {
+            Some(userid) => Event::ScreenShareStarted { room, userid },
+            None => Event::ScreenShareEnded { room },
+        });
+    }
+
+    fn lobby(&self, state: &mut State, all: bool, rooms: Vec<RoomInfo>, gone: &[RoomName]) {
+        state.lobby.send_modify(|known| {
+            if all {
+                known.clear();
+            }
+            known.retain(|one| {
+                let same = |other: &RoomInfo| other.sessionid == one.sessionid;
+                !gone.contains(&one.sessionid) && !rooms.iter().any(same)
+            });
+            known.extend(rooms);
+            known.sort_by(|one, other| one.sessionid.cmp(&other.sessionid));
+        });
+        let rooms = state.lobby.borrow().clone();
+        self.search(state, &rooms);
+        self.event(Event::Rooms { rooms });
+    }
+
+    /// Joins the first room that is there, if that is wanted and none is joined yet.
+    fn search(&self, state: &mut State, rooms: &[RoomInfo]) {
+        let Some(channel) = &state.searching else {
+            return;
+        };
+        if !state.rooms.is_empty() {
+            state.searching = None;
+            return;
+        }
+        let fits = |info: &&RoomInfo| {
+            let name = channel.as_deref();
+            name.is_none_or(|name| info.sessionid.channel() == name) && info.users < info.places
+        };
+        let Some(info) = rooms.iter().find(fits) else {
+            return;
+        };
+        let mut enter = Enter::new(info.sessionid.clone());
+        enter.session = info.session;
+        let (answer, _) = oneshot::channel();
+        state.pending.push(Pending {
+            room: enter.room.clone(),
+            what: Asked::Enter,
+            enter: Some(enter.clone()),
+            answer,
+        });
+        self.tell(ClientMessage::Join(enter));
+    }
+
+    fn closed(&self, state: &mut State, room: &RoomName, reason: ClosedReason) {
+        let is = |asked: &Asked| matches!(asked, Asked::Leave | Asked::Close);
+        state.answer(room, is, Ok(()));
+        let Some(mut entry) = state.rooms.remove(room) else {
+            return;
+        };
+        let peers: Vec<UserId> = entry.peers.keys().cloned().collect();
+        for peer in peers {
+            self.end_link(&mut entry, room, &peer, false);
+        }
+        self.event(Event::Closed {
+            room: room.clone(),
+            reason,
+        });
+    }
+
+    fn refused(&self, state: &mut State, code: ErrorCode, message: String, room: Option<RoomName>) {
+        let refused = Error::Refused {
+            code,
+            message: message.clone(),
+        };
+        if let Some(name) = &room {
+            // A refused return: the room is lost.
+            if state
+                .rooms
+                .get(name)
+                .is_some_and(|entry| entry.state.users.is_empty())
+            {
+                state.rooms.remove(name);
+                self.event(Event::Closed {
+                    room: name.clone(),
+                    reason: ClosedReason::Closed,
+                });
+            }
+            let about = |asked: &Asked| match code {
+                ErrorCode::RoomExists
+                | ErrorCode::NoSuchRoom
+                | ErrorCode::RoomFull
+                | ErrorCode::TooManyRooms
+                | ErrorCode::BadPassword
+                | ErrorCode::Banned
+                | ErrorCode::AlreadyInRoom
+                | ErrorCode::BadSession => *asked == Asked::Enter,
+                ErrorCode::PresenterTaken => matches!(asked, Asked::Present(_)),
+                _ => true,
+            };
+            if state.answer(name, about, Err(refused)).is_some() {
+                return;
+            }
+        } else if state.pending.len() == 1
+            && let Some(only) = state.pending.first().map(|pending| pending.room.clone())
+        {
+            state.answer(&only, |_| true, Err(refused));
+            return;
+        }
+        self.event(Event::Refused {
+            room,
+            code,
+            message,
+        });
+    }
+}
+
+impl Shared {
+    /// What became of a call of this session.
+    pub(super) fn call_status(&self, call: &CallId, status: CallStatus) {
+        let mut state = self.lock();
+        if let Some(entry) = state.calls.get(call.as_str()) {
+            entry.status.send_replace(Some(status));
+        }
+        if status != CallStatus::Ringing {
+            state.calls.remove(call.as_str());
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! What a session knows: who it is, in which rooms, with whom, what it sends.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tokio::runtime;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+
+use super::error::{Error, Result};
+use super::event::Event;
+use super::link::PeerLink;
+use super::options::SessionOptions;
+use super::ports::Ports;
+use super::queue::EventQueue;
+use super::stream::LocalStream;
+use crate::signalling::{
+    CallStatus, ClientMessage, Direction, Enter, Extra, IceServer, Role, RoomInfo, RoomName,
+    RoomState, User, UserId,
+};
+
+/// How long requests wait for the server's answer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a session's handles and tasks share.
+pub(super) struct Shared {
+    pub(super) state: Mutex<State>,
+    pub(super) out: mpsc::UnboundedSender<ClientMessage>,
+    pub(super) events: Arc<EventQueue>,
+    pub(super) options: SessionOptions,
+    pub(super) runtime: runtime::Handle,
+    /// The session is to end.
+    pub(super) end: Notify,
+}
+
+/// What changes.
+pub(super) struct State {
+    pub(super) me: UserId,
+    pub(super) role: Role,
+    pub(super) extra: Extra,
+    pub(super) ice_servers: Vec<IceServer>,
+    pub(super) rooms: BTreeMap<RoomName, RoomEntry>,
+    /// Sent to all peers of all rooms.
+    pub(super) streams: Vec<LocalStream>,
+    pub(super) pending: Vec<Pending>,
+    pub(super) calls: HashMap<String, CallEntry>,
+    pub(super) lobby: watch::Sender<Vec<RoomInfo>>,
+    pub(super) watching: Option<Option<String>>,
+    /// The first room of a channel is to be joined.
+    pub(super) searching: Option<Option<String>>,
+    pub(super) ports: Option<Arc<Ports>>,
+    /// The port that calls begin on.
+    pub(super) home: usize,
+    pub(super) over: bool,
+    /// No server at the moment.
+    pub(super) away: bool,
+}
+
+/// A call of this session that is not over.
+pub(super) struct CallEntry {
+    pub(super) status: watch::Sender<Option<CallStatus>>,
+}
+
+/// A room that this user is in.
+pub(super) struct RoomEntry {
+    pub(super) state: RoomState,
+    /// How it was entered, to enter it again.
+    pub(super) enter: Enter,
+    pub(super) peers: BTreeMap<UserId, PeerLink>,
+    /// Sent to all peers of this room.
+    pub(super) streams: Vec<LocalStream>,
+    /// The application was told that the mesh is large.
+    pub(super) warned: bool,
+}
+
+/// What waits for the server's answer about a room.
+pub(super) struct Pending {
+    pub(super) room: RoomName,
+    pub(super) what: Asked,
+    pub(super) enter: Option<Enter>,
+    pub(super) answer: oneshot::Sender<Result<()>>,
+}
+
+/// What the server was asked.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Asked {
+    Enter,
+    Leave,
+    Close,
+    Eject(UserId),
+    Owner(UserId),
+    Policy,
+    Present(bool),
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tell(&self, message: ClientMessage) {
+        let _ = self.out.send(message);
+    }
+
+    pub(super) fn event(&self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Says something to one user of a room.
+    pub(super) fn say(&self, room: &RoomName, to: Option<&UserId>, body: &impl Serialize) {
+        let text = serde_json::to_string(body).and_then(RawValue::from_string);
+        let Ok(body) = text else {
+            tracing::warn!(target: "ortc_rooms::session", "a body without a JSON form");
+            return;
+        };
+        self.tell(ClientMessage::Say {
+            room: room.clone(),
+            to: to.cloned(),
+            body,
+        });
+    }
+
+    /// Tells a peer something of its connection, once it knows of the connection.
+    pub(super) fn tell_peer(
+        &self,
+        room: &RoomName,
+        peer: &UserId,
+        link: &mut PeerLink,
+        body: Value,
+    ) {
+        if link.announced {
+            self.say(room, Some(peer), &body);
+        } else {
+            link.held.push_back(body);
+        }
+    }
+
+    /// Asks the server, and waits for what it says.
+    pub(super) async fn ask(
+        &self,
+        message: ClientMessage,
+        room: RoomName,
+        what: Asked,
+        enter: Option<Enter>,
+    ) -> Result<()> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut state = self.lock();
+            if state.over {
+                return Err(Error::Ended);
+            }
+            state.pending.retain(|pending| !pending.answer.is_closed());
+            state.pending.push(Pending {
+                room,
+                what,
+                enter,
+                answer,
+            });
+            // Under the lock: answers come in the order of questions.
+            self.tell(message);
+        }
+        let patience = self.options.patience.unwrap_or(PATIENCE);
+        match tokio::time::timeout(patience, answered).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Error::Ended),
+            Err(_) => Err(Error::Timeout),
+        }
+    }
+}
+
+impl State {
+    /// The answer to what was asked about a room, the oldest first; false if nobody waits.
+    pub(super) fn answer(
+        &mut self,
+        room: &RoomName,
+        is: impl Fn(&Asked) -> bool,
+        result: Result<()>,
+    ) -> Option<Pending> {
+        let at = self
+            .pending
+            .iter()
+            .position(|pending| pending.room == *room && is(&pending.what))?;
+        let mut pending = self.pending.remove(at);
+        let (unused, _) = oneshot::channel();
+        let answer = std::mem::replace(&mut pending.answer, unused);
+        let _ = answer.send(result);
+        Some(pending)
+    }
+
+    pub(super) fn room(&self, name: &RoomName) -> Result<&RoomEntry> {
+        let room = self.rooms.get(name);
+        room.ok_or_else(|| Error::NotInRoom(name.clone()))
+    }
+
+    pub(super) fn room_mut(&mut self, name: &RoomName) -> Result<&mut RoomEntry> {
+        let room = self.rooms.get_mut(name);
+        room.ok_or_else(|| Error::NotInRoom(name.clone()))
+    }
+}
+
+impl RoomEntry {
+    pub(super) fn user(&self, userid: &UserId) -> Option<&User> {
+        self.state.users.iter().find(|user| user.userid == *userid)
+    }
+
+    /// A user of the room, as events have it.
+    pub(super) fn user_or_bare(&self, userid: &UserId) -> User {
+        let user = self.user(userid).cloned();
+        user.unwrap_or_else(|| User::new(userid.clone(), Role::default()))
+    }
+
+    /// Whether media goes from one to the other.
+    pub(super) fn sends(&self, from: &UserId, to: &UserId) -> bool {
+        let inspects = self
+            .user(from)
+            .is_none_or(|user| user.role == Role::Inspector);
+        let direction = self
+            .state
+            .session
+            .direction()
+            .unwrap_or(Direction::ManyToMany);
+        !inspects && direction.sends(self.state.owner == *from, self.state.owner == *to)
+    }
+
+    /// Whether the two are connected at all.
+    pub(super) fn connects(&self, one: &UserId, other: &UserId) -> bool {
+        self.sends(one, other) || self.sends(other, one)
+    }
+}
+
+/// JSON of what is said, e.g. `{"instance":1,"bye":true}`.
+pub(super) fn about(instance: u64, name: &str, value: impl Serialize) -> Value {
+    let mut body = serde_json::Map::new();
+    body.insert("instance".to_owned(), instance.into());
+    let value = serde_json::to_value(value).unwrap_or_default();
+    body.insert(name.to_owned(), value);
+    Value::Object(body)
+}

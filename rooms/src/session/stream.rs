@@ -1,0 +1,119 @@
+//! Streams: of this side, as they are sent to one peer, and received.
+
+use std::collections::BTreeMap;
+
+use ortc::{Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCTrackDescription};
+
+use super::kinds::Kinds;
+use crate::signalling::{Extra, SessionKind};
+
+/// How a stream is sent.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct StreamOptions {
+    /// It shows a screen.
+    pub screen: bool,
+    /// Nothing is expected in return.
+    pub oneway: bool,
+    /// What the receivers are told of it.
+    pub extra: Extra,
+    /// The codecs of its tracks, in order of preference; of a kind that is not listed the usual.
+    pub codecs: Vec<RTCCodec>,
+}
+
+/// Sent one way: nothing is expected in return.
+#[derive(Debug, Clone, Copy)]
+pub struct OneWay;
+
+/// A screen.
+#[derive(Debug, Clone, Copy)]
+pub struct Screen;
+
+impl From<()> for StreamOptions {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl From<OneWay> for StreamOptions {
+    fn from(_: OneWay) -> Self {
+        Self {
+            oneway: true,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<Screen> for StreamOptions {
+    fn from(_: Screen) -> Self {
+        Self {
+            screen: true,
+            ..Self::default()
+        }
+    }
+}
+
+impl StreamOptions {
+    /// With these codecs.
+    pub fn codecs(codecs: impl IntoIterator<Item = RTCCodec>) -> Self {
+        Self {
+            codecs: codecs.into_iter().collect(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A stream of this side.
+#[derive(Debug, Clone)]
+pub(super) struct LocalStream {
+    pub(super) stream: MediaStream,
+    pub(super) options: StreamOptions,
+    pub(super) muted: Kinds,
+}
+
+impl LocalStream {
+    pub(super) fn new(stream: &MediaStream, options: StreamOptions) -> Self {
+        Self {
+            stream: stream.clone(),
+            options,
+            muted: Kinds::NONE,
+        }
+    }
+
+    pub(super) fn is(&self, id: &str) -> bool {
+        self.stream.id() == id
+    }
+
+    /// What it carries.
+    pub(super) fn session(&self) -> SessionKind {
+        let tracks = self.stream.tracks();
+        let has = |kind| tracks.iter().any(|track| track.kind() == kind);
+        let options = &self.options;
+        SessionKind {
+            audio: has(Kind::Audio),
+            video: has(Kind::Video) && !options.screen,
+            screen: options.screen,
+            oneway: options.oneway,
+            ..SessionKind::default()
+        }
+    }
+}
+
+/// Tracks of one peer that are received.
+pub(super) const MAX_TRACKS: usize = 64;
+
+/// A stream as it is sent to one peer.
+pub(super) struct SentStream {
+    pub(super) local: LocalStream,
+    /// The peer does not want these at the moment.
+    pub(super) paused: Kinds,
+    /// What was told of its tracks, by the track's id.
+    pub(super) told: BTreeMap<String, RTCTrackDescription>,
+}
+
+/// A track of a peer.
+pub(super) struct ReceivedTrack {
+    pub(super) stream: String,
+    pub(super) ssrc: Option<u32>,
+    pub(super) track: MediaStreamTrack,
+}
