@@ -109,6 +109,12 @@ async fn c83_tabs_keep_a_room_among_themselves() {
     assert!(script("rooms_api.mjs").await);
 }
 
+/// The page of rooms, among tabs: lobby, password, mute, chat, screen, timer, hand, put out, calls.
+#[tokio::test]
+async fn c84_d19_the_page_of_rooms() {
+    assert!(script("rooms_page.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {

@@ -65,6 +65,8 @@ export interface SessionOptions {
   role?: Role;
   /** What an earlier session's `resume` was. */
   resume?: string;
+  /** With `resume`: rooms that the earlier session was in, to be left. */
+  leave?: string[];
   /** Besides the server's. */
   iceServers?: RTCIceServer[];
   /** With both false only relayed candidates are used. */
@@ -168,6 +170,8 @@ export interface Path {
   /** kbit/s */
   rateIn: number;
   rateOut: number;
+  /** How loud the user was of late, 0 to 1. */
+  level: number;
   lost: number;
   received: number;
   rows: RTCStats["inboundRtp"];
@@ -203,7 +207,7 @@ export interface Room {
   peer(userid: string): Peer | null;
 }
 
-export type CallStatus = "new" | "ringing" | "accepted" | "rejected" | "busy" | "cancelled" | "timeout" | "gone";
+export type CallStatus = "new" | "ringing" | "accepted" | "rejected" | "busy" | "cancelled" | "timeout" | "gone" | "refused";
 
 export interface Call {
   readonly id: string;
@@ -213,10 +217,15 @@ export interface Call {
   /** Whether this side asked. */
   readonly mine: boolean;
   readonly status: CallStatus;
+  /** Why the server refused it. */
+  readonly reason: string | null;
+  readonly room: string;
+  /** Resolves with the status that ends the ringing. */
   readonly settled: Promise<CallStatus>;
   accept(): void;
   reject(): void;
   busy(): void;
+  /** Asks no longer, or ends a call that was accepted. */
   cancel(): void;
   /** The room of an accepted call, where both meet. */
   enter(): Promise<Room>;

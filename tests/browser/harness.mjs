@@ -24,6 +24,7 @@ const FLAGS = [
   "--autoplay-policy=no-user-gesture-required",
   "--use-fake-device-for-media-stream",
   "--use-fake-ui-for-media-stream",
+  "--auto-select-desktop-capture-source=Entire screen",
   "--allow-loopback-in-peer-connection",
 ];
 

@@ -1,5 +1,6 @@
 // The modules of the page without a browser: what reads and composes session descriptions, and how they hang together.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -84,6 +85,14 @@ const api = await import(join(web, "ortc.js"));
 assert.deepEqual(Object.keys(api).sort(), [
   "DTMFMediaStreamTrack", "RTCConnection", "RTCIceCandidateDescription", "RTCSocket", "RTCTrack", "RTCTrackDescription", "getRTCCapabilities", "getRTCCodec", "install",
 ]);
+// -- QR codes: the modules of two texts, as other encoders have them and readers read them.
+
+const { qr } = await import(join(web, "rooms/page/qr.js"));
+const digest = (text) => createHash("sha256").update(qr(text).map((row) => row.map(Number).join("")).join("\n")).digest("hex").slice(0, 16);
+assert.equal(digest("https"), "3ed3dfe24378585c");
+assert.equal(digest(`https://example.org/#${"room".repeat(30)}`), "748db3743cf6606f");
+assert.equal(qr("x".repeat(214)), null);
+
 const rooms = await import(join(web, "rooms.js"));
 assert.deepEqual(Object.keys(rooms).sort(), ["BroadcastHub", "RoomsError", "Session", "WebSocketSignaller"]);
 for (const [file, names] of [["ortc.d.ts", api], ["rooms.d.ts", rooms]]) {

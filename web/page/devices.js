@@ -14,6 +14,8 @@ class Device {
   asking = false;
   error = null;
   track = null;
+  id = ""; // of the device that was chosen
+  stale = false; // another was chosen since
 }
 
 class Devices extends EventTarget {
@@ -46,6 +48,14 @@ class Devices extends EventTarget {
 
   want(kind, wanted = true) {
     Object.assign(this.#devices[kind], { wanted, error: null });
+    this.#run();
+  }
+
+  chosen(kind) { return this.#devices[kind].id || this.#devices[kind].track?.getSettings().deviceId || ""; }
+
+  /** Takes this device from now on. */
+  choose(kind, id) {
+    Object.assign(this.#devices[kind], { id, stale: true, wanted: true, error: null });
     this.#run();
   }
 
@@ -83,9 +93,9 @@ class Devices extends EventTarget {
       for (const kind of KINDS) if (!this.#devices[kind].wanted) this.#take(kind, null);
       const missing = KINDS.filter((kind) => this.#missing(this.#devices[kind]));
       if (!missing.length) break;
-      for (const kind of missing) this.#devices[kind].asking = true;
+      for (const kind of missing) Object.assign(this.#devices[kind], { asking: true, stale: false });
       this.#changed();
-      const got = await ask(missing);
+      const got = await ask(missing, Object.fromEntries(missing.map((kind) => [kind, this.#devices[kind].id])));
       for (const kind of missing) {
         this.#devices[kind].asking = false;
         if (got[kind] instanceof MediaStreamTrack) this.#take(kind, got[kind]);
@@ -100,7 +110,7 @@ class Devices extends EventTarget {
     this.#changed();
   }
 
-  #missing({ wanted, error, track }) { return wanted && !error && track?.readyState !== "live"; }
+  #missing({ wanted, error, track, stale }) { return wanted && !error && (stale || track?.readyState !== "live"); }
 
   #take(kind, track) {
     const device = this.#devices[kind];
@@ -121,7 +131,8 @@ class Devices extends EventTarget {
     const there = (await navigator.mediaDevices.enumerateDevices().catch(() => [])).filter((one) => one.kind === `${kind}input`);
     if (device.track !== track) return;
     const unplugged = there.length > 0 && !there.some((one) => one.deviceId === track.getSettings().deviceId);
-    if (!unplugged) {
+    if (unplugged) device.id = "";
+    else {
       this.#take(kind, null);
       device.error = failure("Ended");
     }
@@ -130,19 +141,20 @@ class Devices extends EventTarget {
 }
 
 /** A track or an error for each kind. */
-async function ask(kinds) {
+async function ask(kinds, ids = {}) {
+  const constraint = (kind) => (ids[kind] ? { ...(kind === "video" && ASKED.video), deviceId: { exact: ids[kind] } } : ASKED[kind]);
   const each = (value) => Object.fromEntries(kinds.map((kind) => [kind, value(kind)]));
   if (!window.isSecureContext) return each(() => failure("InsecureContext"));
   if (!navigator.mediaDevices?.getUserMedia) return each(() => failure("NotSupported"));
   try {
-    const stream = await navigator.mediaDevices.getUserMedia(each((kind) => ASKED[kind]));
+    const stream = await navigator.mediaDevices.getUserMedia(each(constraint));
     const tracks = stream.getTracks();
     return each((kind) => tracks.find((track) => track.kind === kind) ?? failure("NotFoundError"));
   } catch (error) {
     const found = each(() => error);
     // One that is missing must not take the other along, and who has said no is not asked again.
     for (const kind of kinds.length > 1 ? kinds : []) {
-      if (error.name !== "NotAllowedError" || (await allowed(kind))) Object.assign(found, await ask([kind]));
+      if (error.name !== "NotAllowedError" || (await allowed(kind))) Object.assign(found, await ask([kind], ids));
     }
     return found;
   }

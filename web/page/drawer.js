@@ -1,28 +1,31 @@
-// The drawer beside the call: chat, keypad, wires. Whoever opens it is taken into it, and back to
-// the button that opened it when it is shut.
+// The drawer beside the call. Whoever opens it is taken into it, to what the panel names in
+// `data-first`, and back to the button that opened it when it is shut.
 import { $, all } from "./dom.js";
 
-const FIRST = { chat: "#say input", keypad: ".keys button", wires: '[data-tab="wires"]' };
-let tab = "chat";
+let tab = all("[data-tab]")[0]?.dataset.tab;
+let from = null; // the button that opened it last
 
-const opener = () => $(`[data-open="${tab}"]`);
+const opener = () => $(`[data-open="${tab}"]`) ?? from ?? $("[data-open]");
+const first = (name) => $(`[data-panel="${name}"]`).dataset.first ?? `[data-tab="${name}"]`;
 
 export const drawer = {
   get open() { return !$("#drawer").hidden; },
   shows: (name) => drawer.open && tab === name,
 
-  show(name, focus = FIRST[name]) {
+  show(name, focus = first(name)) {
     tab = name;
     $("#drawer").hidden = false;
     for (const button of all("[data-tab]")) {
       const chosen = button.dataset.tab === name;
       button.setAttribute("aria-selected", String(chosen));
       button.tabIndex = chosen ? 0 : -1;
+      if (chosen) button.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
     for (const panel of all("[data-panel]")) panel.hidden = panel.dataset.panel !== name;
     for (const button of all("[data-open]")) button.setAttribute("aria-expanded", String(button.dataset.open === name));
-    if (name === "chat") opener().classList.remove("dot");
-    $(focus).focus();
+    $(`[data-open="${name}"]`)?.classList.remove("dot");
+    $("#drawer").dispatchEvent(new CustomEvent("shown", { detail: name }));
+    ($(focus) ?? $(`[data-tab="${name}"]`)).focus();
   },
 
   shut() {
@@ -35,7 +38,10 @@ export const drawer = {
 };
 
 for (const button of all("[data-open]")) {
-  button.onclick = () => (drawer.shows(button.dataset.open) ? drawer.shut() : drawer.show(button.dataset.open));
+  button.onclick = () => {
+    from = button;
+    return drawer.shows(button.dataset.open) ? drawer.shut() : drawer.show(button.dataset.open);
+  };
 }
 const tabs = all("[data-tab]");
 for (const [at, button] of tabs.entries()) {

@@ -13,7 +13,12 @@ function gist(name, value) {
       return `${value?.kind} · ${codecs.map((codec) => codec?.name).filter((name) => name !== "rtx").join(", ")}`;
     }
     case "iceInfo": return value?.ice?.usernameFrag ?? "";
-    default: return String(value);
+    case "say": case "said": {
+      const { instance: _, ...body } = value?.body ?? {};
+      const [inner = "nothing"] = Object.keys(body);
+      return `${inner} · ${gist(inner, body[inner])}`;
+    }
+    default: return typeof value === "object" ? JSON.stringify(value) : String(value);
   }
 }
 

@@ -1,45 +1,71 @@
 // Calls: one user asks another, who accepts, rejects or is busy. Who accepted meets the caller in a
-// room of the call.
+// room of the call, and leaving that ends it.
 import { randomId } from "./ids.js";
+
+const OPEN = ["new", "ringing", "accepted"];
 
 export class Call {
   #host;
+  /** new, ringing, accepted, or why it is over: rejected, busy, cancelled, timeout, gone, or refused by the server. */
   status = "new";
+  /** In words, where the server refused it. */
+  reason = null;
+  /** Whether this side ended it. */
+  byMe = false;
 
-  /** `host` has `send(message)` and `enter(call)`. */
   constructor(host, { id = randomId(16), userid, user = null, session = {}, mine }) {
     this.#host = host;
     Object.assign(this, { id, userid, user, session, mine });
-    /** Resolves with the status that ends the ringing: accepted, rejected, busy, cancelled, timeout or gone. */
+    /** Resolves with the status that ends the ringing. */
     this.settled = new Promise((resolve) => { this.settle = resolve; });
   }
 
-  get over() { return !["new", "ringing"].includes(this.status); }
+  get over() { return !OPEN.includes(this.status); }
+  /** Where both meet. */
+  get room() { return `call/${this.mine ? this.#host.me() : this.userid}/${this.id}`; }
   #answer(answer) { this.#host.send({ answer: { call: this.id, to: this.userid, answer } }); }
 
-  accept() { this.#answer("accept"); }
-  reject() { this.#answer("reject"); }
-  busy() { this.#answer("busy"); }
-  cancel() { this.#answer("cancel"); }
+  accept() {
+    this.#answer("accept");
+    this.#host.move(this, "accepted");
+  }
 
-  /** The room of an accepted call. */
+  reject() {
+    this.#answer("reject");
+    this.#host.move(this, "rejected");
+  }
+
+  busy() {
+    this.#answer("busy");
+    this.#host.move(this, "busy");
+  }
+
+  /** Asks no longer, or ends a call that was accepted. */
+  cancel() {
+    if (this.over) return;
+    this.byMe = true;
+    this.#answer("cancel");
+    this.#host.move(this, "cancelled");
+  }
+
   enter() { return this.#host.enter(this); }
 }
 
-/** All calls of a session that are not over. */
+/** The calls of a session that are not over. */
 export class Calls {
   #host;
   #all = new Map();
+  #entries = new Map(); // Call → what the server's answer names
 
-  /** `host` has `send`, `me`, `emit(name, fields)` and `enter(call)`. */
-  constructor(host) { this.#host = host; }
+  /** `host` has `me`, `send`, `emit(name, fields)` and `enter(call)`. */
+  constructor(host) { this.#host = { ...host, move: (call, status) => this.#move(call, status) }; }
 
   get all() { return [...this.#all.values()]; }
 
   ask(userid, session) {
     const call = new Call(this.#host, { userid, session, mine: true });
     this.#all.set(key(call), call);
-    this.#host.send({ call: { call: call.id, to: userid, session } });
+    this.#entries.set(call, this.#host.send({ call: { call: call.id, to: userid, session } }));
     return call;
   }
 
@@ -52,19 +78,29 @@ export class Calls {
 
   status({ call: id, with: userid, status }) {
     const call = this.#all.get(key({ id, userid, mine: true })) ?? this.#all.get(key({ id, userid, mine: false }));
-    if (!call) return;
-    this.#move(call, status);
+    if (call) this.#move(call, status);
   }
 
-  /** The server refused what was asked for it. */
-  refused(call) { this.#move(call, "gone"); }
+  /** Whether the server refused a call. */
+  refused(about, { message }) {
+    const [call] = [...this.#entries].find(([, { seq }]) => about !== undefined && seq === about) ?? [];
+    if (!call) return false;
+    call.reason = message;
+    this.#move(call, "refused");
+    return true;
+  }
+
+  /** This side has left a room. */
+  left(room) { for (const call of this.all) if (call.status === "accepted" && call.room === room) call.cancel(); }
 
   #move(call, status) {
+    if (call.status === status || call.over) return;
     call.status = status;
     if (call.over) {
       this.#all.delete(key(call));
-      call.settle(status);
+      this.#entries.delete(call);
     }
+    if (status !== "ringing") call.settle(status);
     this.#host.emit("callStatus", { call, userid: call.userid, status });
   }
 }

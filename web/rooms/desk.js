@@ -134,9 +134,13 @@ export class Desk {
   #answer(user, { call, to, answer }) {
     const mine = answer === "cancel";
     const key = `${mine ? user.userid : to} ${call}`;
-    const entry = this.#calls.get(key);
-    if (!entry || (mine ? entry.callee : entry.caller) !== to) throw fail("noSuchCall", "this call has ended");
-    this.#endCall(key, entry, { accept: "accepted", reject: "rejected", busy: "busy", cancel: "cancelled" }[answer]);
+    // Once it was accepted each of the two may end it.
+    const found = this.#calls.has(key) || !mine ? key : `${to} ${call}`;
+    const entry = this.#calls.get(found);
+    if (!entry || ![entry.caller, entry.callee].includes(to)) throw fail("noSuchCall", "this call has ended");
+    if (answer !== "accept") return this.#endCall(found, entry, { reject: "rejected", busy: "busy", cancel: "cancelled" }[answer], user.userid);
+    clearTimeout(entry.timer);
+    return this.#say(to, { callStatus: { call, with: user.userid, status: "accepted" } });
   }
 
   #endCall(key, { call, caller, callee, timer }, status, but) {

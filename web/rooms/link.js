@@ -43,9 +43,9 @@ export class Link {
   take({ seq, seen, message }) {
     if (Number.isSafeInteger(seen)) this.#see(seen);
     if (!Number.isSafeInteger(seq)) return message ?? null;
-    // Another server, or one that was started again, counts from 1.
-    if (this.#fresh && seq === 1) this.#heard = this.#told = 0;
-    if (this.#heard === null) this.#heard = this.#told = seq - 1;
+    // After a welcome the other side says again only what was not heard: a lower number is of one
+    // that counts anew, a higher one of a numbering that this side joins late.
+    if (this.#fresh && (this.#heard === null || seq !== this.#heard + 1)) this.#heard = this.#told = seq - 1;
     this.#fresh = false;
     if (seq <= this.#heard) return null;
     if (seq > this.#heard + 1) throw fail("unavailable", "a message of the signalling server was lost");

@@ -1,13 +1,14 @@
 // How each user is reached, and how well: direct or relayed, round-trip time, rates, loudness.
 
-const LOOKS = 2_000; // ms
+const LOOKS = 1_000; // ms
 
 const sum = (rows, name) => rows.reduce((total, row) => total + (row[name] ?? 0), 0);
 
 /** What statistics say of the way, with the figures of the time before. */
 function pathOf({ transport, inboundRtp, outboundRtp }, now, last) {
   const { path, currentRoundTripTime } = transport;
-  const bytes = { in: sum(inboundRtp, "bytesReceived"), out: sum(outboundRtp, "bytesSent"), now };
+  const energy = sum(inboundRtp.filter(({ kind }) => kind === "audio"), "totalAudioEnergy");
+  const bytes = { energy, in: sum(inboundRtp, "bytesReceived"), out: sum(outboundRtp, "bytesSent"), now };
   const rate = (way) => (last && now > last.now ? Math.max(0, (bytes[way] - last[way]) * 8) / (now - last.now) : 0);
   return {
     kind: path ? (path.local === "relay" || path.remote === "relay" ? "relayed" : "direct") : null,
@@ -16,6 +17,8 @@ function pathOf({ transport, inboundRtp, outboundRtp }, now, last) {
     roundTrip: currentRoundTripTime === null ? null : Math.round(currentRoundTripTime * 1000),
     /** kbit/s */
     rateIn: Math.round(rate("in")), rateOut: Math.round(rate("out")),
+    /** Of what was heard since, 0 to 1. */
+    level: last && now > last.now ? Math.sqrt(Math.max(0, energy - last.energy) / ((now - last.now) / 1000)) : 0,
     lost: sum(inboundRtp, "packetsLost"), received: sum(inboundRtp, "packetsReceived"),
     rows: inboundRtp, sent: outboundRtp, bytes,
   };

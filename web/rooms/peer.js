@@ -26,15 +26,15 @@ export class Peer {
 
   /**
    * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `streams(userid)`, which are
-   * to be sent, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, wanted)`.
+   * to be sent, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
    */
   constructor(host, user) {
     this.#host = host;
     this.user = user;
     this.caller = before(host.me, user.userid);
     this.talk = new Talk({
-      message: (data) => this.#emit("message", { data, latency: this.latency }),
-      action: (name, body, wanted) => host.act(name, body, this, wanted),
+      message: (data, latency) => this.#emit("message", { data, latency }),
+      action: (name, body, latency) => host.act(name, body, this, latency),
       opened: () => this.#emit("open"),
       closed: () => this.#emit("close"),
       create: (label, init) => this.#connection.createDataChannel(label, init),
@@ -45,7 +45,7 @@ export class Peer {
   get room() { return this.#host.room; }
   get connection() { return this.#connection; }
   get streams() { return [...this.#streams.values()]; }
-  /** ms that a message takes, as far as it is known. */
+  /** ms that a message takes; null until measured. */
   get latency() { return this.talk.roundTrip === null ? null : this.talk.roundTrip / 2; }
   get state() { return this.#connection?.state ?? "new"; }
 

@@ -125,7 +125,7 @@ export class Room {
       streams: (userid) => this.#streamsFor(userid),
       limit: (track, local) => host.limit(track, local),
       emit: (name, fields) => this.#emit(name, fields),
-      act: (name, body, from, wanted) => host.act(this.name, name, body, from, wanted),
+      act: (name, body, from, latency) => host.act(this.name, name, body, from, latency),
     }, user);
     this.#peers.set(user.userid, peer);
     peer.begin();

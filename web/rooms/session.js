@@ -58,7 +58,7 @@ export class Session extends Target {
       remote: () => [...this.#rooms.values()].flatMap(({ peers }) => peers.flatMap((peer) => peer.streams)),
     });
     this.paths = new Paths(() => this.peers, (fields) => emit("path", fields));
-    this.calls = new Calls({ send, emit, enter: (call) => this.#enterCall(call) });
+    this.calls = new Calls({ send, emit, me: () => this.userid, enter: (call) => this.#enterCall(call) });
   }
 
   get userid() { return this.#welcome?.userid; }
@@ -140,10 +140,12 @@ export class Session extends Target {
 
   call(userid, session = { audio: true, video: true, data: true, direction: "one-to-one" }) { return this.calls.ask(userid, session); }
 
-  /** Both of an accepted call meet in a room that nobody else sees. */
-  #enterCall({ id, userid, session, mine }) {
-    const caller = mine ? this.userid : userid;
-    return this.openOrJoin(`call/${caller}/${id}`, { session, policy: { maxParticipantsAllowed: 1, hidden: true } });
+  /** Both of an accepted call meet in a room that nobody else sees: two, unless it was asked for otherwise. */
+  #enterCall({ room, session }) {
+    const said = session.oneway || session.broadcast || session["many-to-many"] || session.direction;
+    const kind = said ? session : { ...session, direction: "one-to-one" };
+    const two = directionOf(kind) === "one-to-one" && { maxParticipantsAllowed: 1 };
+    return this.openOrJoin(room, { session: kind, policy: { hidden: true, ...two } });
   }
 
   // -- Media and words
@@ -247,6 +249,8 @@ export class Session extends Target {
     this.#welcome = welcome;
     this.#options.resume = welcome.resume;
     this.#online = true;
+    // Rooms of a life of this user that ended without a word.
+    if (!again && welcome.resumed) for (const room of this.#options.leave ?? []) this.#send({ leave: { room } });
     if (!again) return;
     // The server knows nothing of before: this side comes as a new one, in the same rooms.
     if (!welcome.resumed) {
@@ -276,12 +280,13 @@ export class Session extends Target {
     this.#rooms.delete(name);
     room?.end();
     this.#asked.left(name);
+    this.calls.left(name);
     if (room) this._emit("closed", { room: name, reason });
   }
 
   #refused({ code, message, about, room }) {
     const error = fail(code, message);
-    if (!this.#asked.refused(about, error)) this._emit("error", { error, room });
+    if (!this.#asked.refused(about, error) && !this.calls.refused(about, error)) this._emit("error", { error, room });
   }
 
   #finish(error) {
@@ -307,8 +312,8 @@ export class Session extends Target {
       streams: () => this.streams.own,
       limit: (track, { session: what }) => limit(track, what, this.#options.bandwidth),
       emit: (name, fields) => this._emit(name, fields),
-      act: async (room, name, body, peer) => {
-        const action = { room, userid: peer.userid, extra: peer.user.extra, name, body, latency: peer.latency };
+      act: async (room, name, body, peer, latency) => {
+        const action = { room, userid: peer.userid, extra: peer.user.extra, name, body, latency };
         this._emit("action", action);
         return this.#handlers.get(name)?.(action);
       },

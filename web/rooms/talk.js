@@ -15,14 +15,17 @@ const PING = 10_000; // ms
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
+/** With the time at which it was said, by this side's clock. */
+const stamped = (message) => JSON.stringify({ ...message, at: Date.now() });
+
 /** What crosses for this data: a text, and bytes that follow it. */
 function pack(data) {
   const binary = data instanceof ArrayBuffer || ArrayBuffer.isView(data);
   const kind = binary ? "bytes" : typeof data === "string" ? "text" : "json";
   const bytes = binary ? new Uint8Array(data.buffer ?? data, data.byteOffset ?? 0, data.byteLength) : encoder.encode(kind === "text" ? data : JSON.stringify(data));
   if (bytes.length > MOST) throw fail("tooLarge", `${bytes.length} bytes are too many for a message; a file may have more`);
-  if (!binary && bytes.length <= INLINE) return { text: JSON.stringify({ [kind]: data }) };
-  return { text: JSON.stringify({ part: { kind, size: bytes.length, id: crypto.randomUUID() } }), bytes: bytes.slice() };
+  if (!binary && bytes.length <= INLINE) return { text: stamped({ [kind]: data }) };
+  return { text: stamped({ part: { kind, size: bytes.length, id: crypto.randomUUID() } }), bytes: bytes.slice() };
 }
 
 function unpack(kind, bytes) {
@@ -42,7 +45,7 @@ export class Talk {
   /** What to add to this side's clock for the other's, in ms. */
   offset = 0;
 
-  /** `host` has `message(data)`, `action(name, body)`, which may give an answer, `opened`, `closed`, and `create(label, init)`. */
+  /** `host` has `message(data, latency)`, `action(name, body, latency)`, which may give an answer, `opened`, `closed`, and `create(label, init)`. */
   constructor(host) { this.#host = host; }
 
   get open() { return this.#channel?.readyState === "open"; }
@@ -116,7 +119,7 @@ export class Talk {
     for (let at = 0; at < bytes.length; at += INLINE) this.#channel.send(bytes.slice(at, at + INLINE));
   }
 
-  #say(message) { this.#put({ text: JSON.stringify(message) }); }
+  #say(message) { this.#put({ text: stamped(message) }); }
 
   #sendAlone({ text, bytes }) {
     const channel = this.#host.create(LARGE, { protocol: PROTOCOL });
@@ -156,17 +159,17 @@ export class Talk {
     const message = JSON.parse(data);
     const [name] = Object.keys(message);
     switch (name) {
-      case "text": return this.#host.message(String(message.text));
-      case "json": return this.#host.message(message.json);
+      case "text": return this.#host.message(String(message.text), this.#latency(message));
+      case "json": return this.#host.message(message.json, this.#latency(message));
       case "part": {
         const { kind, size } = message.part;
         if (!Number.isSafeInteger(size) || size < 0 || size > MOST) throw fail("tooLarge", "a message is too large");
-        heard.part = { kind };
+        heard.part = { kind, at: message.at };
         heard.bytes = new Uint8Array(size);
         heard.at = 0;
         return this.#whole(channel, heard);
       }
-      case "action": return this.#act(message.action);
+      case "action": return this.#act(message.action, this.#latency(message));
       case "reply": return this.#replied(message.reply);
       case "ping": return this.#say({ pong: { at: message.ping.at, here: Date.now() } });
       case "pong": return this.#measured(message.pong);
@@ -183,15 +186,20 @@ export class Talk {
 
   #whole(channel, heard) {
     if (heard.at < heard.bytes.length) return;
-    const { part: { kind }, bytes } = heard;
+    const { part: { kind, at }, bytes } = heard;
     heard.part = heard.bytes = null;
     if (channel.label === LARGE) channel.close();
-    this.#host.message(unpack(kind, bytes));
+    this.#host.message(unpack(kind, bytes), this.#latency({ at }));
   }
 
-  async #act({ name, body, id }) {
+  /** How long a message took, in ms; null until the clocks are compared. */
+  #latency({ at }) {
+    return this.roundTrip === null || !Number.isFinite(at) ? null : Math.max(0, Date.now() - (at - this.offset));
+  }
+
+  async #act({ name, body, id }, latency) {
     try {
-      const answer = await this.#host.action(String(name), body, id !== undefined);
+      const answer = await this.#host.action(String(name), body, latency);
       if (id !== undefined) this.#say({ reply: { id, body: answer ?? null } });
     } catch (error) {
       if (id !== undefined) this.#say({ reply: { id, error: error.message } });

@@ -1,11 +1,6 @@
 //! A server as clients, browsers and attackers see it.
-#![allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
+#![allow(clippy::unwrap_used)]
 
 mod client;
-mod compat;
 mod door;
-mod http;
-mod poll;
-mod reports;
-mod rest;
 mod talk;

@@ -1,0 +1,30 @@
+// The link to a room, as text and as a QR code.
+import { $ } from "../../page/dom.js";
+import { drawer } from "../../page/drawer.js";
+import { qrPicture } from "./qr.js";
+
+export function linkTo(room) {
+  const url = new URL(location.href);
+  for (const name of ["token", "resume"]) url.searchParams.delete(name);
+  url.hash = encodeURIComponent(room).replaceAll("%2F", "/");
+  return url.href;
+}
+
+export function invite(room) {
+  const link = linkTo(room);
+  $("#link").value = link;
+  const picture = qrPicture(link);
+  $("#qr").replaceChildren(...(picture ? [picture] : []));
+  $("#qr").hidden = !picture;
+}
+
+async function copy(button) {
+  const label = button.textContent;
+  $("#link").select();
+  await navigator.clipboard?.writeText($("#link").value).catch(() => {});
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = label; }, 1500);
+}
+
+for (const id of ["#copy", "#copy-alone"]) $(id).onclick = ({ currentTarget }) => currentTarget.textContent === "Copied" || copy(currentTarget);
+$("#show-invitation").onclick = () => drawer.show("people", "#copy");

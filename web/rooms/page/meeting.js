@@ -1,0 +1,258 @@
+// One stay in a room: its streams, its people, and what each part of the page does with them.
+import { devices, KINDS } from "../../page/devices.js";
+import { $ } from "../../page/dom.js";
+import { drawer } from "../../page/drawer.js";
+import { clearWires } from "../../page/wires.js";
+import * as chat from "./chat.js";
+import * as figures from "./figures.js";
+import * as hands from "./hands.js";
+import { invite } from "./invitation.js";
+import { announce, tell } from "./notices.js";
+import { nameOf } from "./people.js";
+import * as people from "./people_list.js";
+import * as rings from "./rings.js";
+import * as screens from "./screen.js";
+import * as settings from "./settings.js";
+import * as sounds from "./sounds.js";
+import { status } from "./state.js";
+import { Tile } from "./tile.js";
+import * as timer from "./timer.js";
+import { Wall } from "./wall.js";
+import { LEFT, refused } from "./words.js";
+
+const LOOKS = 1000; // ms
+
+export class Meeting {
+  #session;
+  #room;
+  #wall = new Wall((tile, on) => this.#want(tile, on));
+  #own = new MediaStream();
+  #local = null;
+  #muted = { audio: false, video: false };
+  #over = new AbortController();
+  #follow = () => this.#send();
+  #timer;
+
+  constructor(session, room) {
+    this.#session = session;
+    this.#room = room;
+    const { userid } = session;
+    $("#place b").textContent = room.name;
+    $("#place").hidden = false;
+    chat.begin(session, () => this.#wall.get(`user ${userid}`)?.video);
+    timer.begin(session);
+    hands.begin(session, () => this.#look());
+    screens.begin(session);
+    settings.begin(session);
+    invite(room.name);
+    this.#listen();
+    for (const user of room.users.values()) this.#arrive(user);
+    devices.addEventListener("change", this.#follow);
+    this.#send();
+    this.#timer = setInterval(() => this.#look(), LOOKS);
+    this.#look();
+  }
+
+  get room() { return this.#room; }
+  get #me() { return this.#room.users.get(this.#session.userid); }
+
+  #listen() {
+    const on = (name, hear) => this.#session.addEventListener(name, (event) => (event.room ?? this.#room.name) === this.#room.name && hear(event), { signal: this.#over.signal });
+    on("joined", ({ user }) => {
+      this.#arrive(user);
+      this.#happened(`${nameOf(user)} has come`);
+    });
+    on("left", ({ user, reason }) => {
+      this.#wall.remove(`user ${user.userid}`);
+      hands.gone(user.userid);
+      timer.adopt(user.userid, this.#room.owned);
+      this.#happened(`${nameOf(user)} ${LEFT[reason] ?? "has left"}`);
+    });
+    on("owner", ({ userid }) => {
+      const mine = userid === this.#session.userid;
+      this.#happened(mine ? "You own the room now" : `${nameOf(this.#room.users.get(userid))} owns the room now`);
+      settings.showPolicy();
+      screens.show();
+    });
+    on("extra", ({ userid }) => this.#wall.tiles.filter(({ user }) => user.userid === userid).forEach((tile) => tile.name(this.#room.users.get(userid))));
+    on("policy", () => {
+      settings.showPolicy();
+      screens.show();
+    });
+    on("presenter", ({ userid }) => screens.presenterIs(userid));
+    on("stream", (event) => event.origin === "remote" ? this.#show(event.stream) : this.#showOwn(event.stream));
+    on("streamEnded", ({ stream }) => this.#unshow(stream));
+    for (const name of ["mute", "unmute"]) on(name, () => this.#look());
+    on("open", ({ userid }) => {
+      hands.tellTo(userid);
+      timer.tellTo(userid);
+    });
+    on("unreached", ({ userid }) => this.#happened(`No way to ${nameOf(this.#room.users.get(userid))} yet: a network in between lets nothing through. The page goes on trying.`));
+    on("error", ({ error, userid }) => {
+      if (userid) return console.warn(error);
+      return error.code === "notInRoom" || tell("That was not done", error.code ? refused(error) : error.message);
+    });
+  }
+
+  #happened(text) {
+    chat.note(`${text}.`);
+    announce(text);
+    this.#look();
+  }
+
+  // -- Tiles
+
+  #arrive(user) {
+    const mine = user.userid === this.#session.userid;
+    const key = `user ${user.userid}`;
+    if (user.role === "inspector" || this.#wall.get(key)) return;
+    this.#wall.add(new Tile(key, user, this.#does(mine)));
+    if (mine) this.#wall.get(key).show(this.#own);
+    for (const stream of this.#room.peer(user.userid)?.streams ?? []) this.#show(stream);
+  }
+
+  #does(mine, screen = false) {
+    return {
+      mine, screen,
+      aside: (tile) => this.#wall.aside(tile.key),
+      silence: mine ? null : (tile) => this.#silence(tile),
+    };
+  }
+
+  /** A user's first stream that is no screen is its picture; each other has a tile of its own. */
+  #show(remote) {
+    const user = this.#room.users.get(remote.userid);
+    if (!user) return;
+    const { screen = false } = remote.session;
+    const person = this.#wall.get(`user ${remote.userid}`);
+    const tile = !screen && person && !person.remote ? person : this.#wall.get(remote.id) ?? this.#wall.add(new Tile(remote.id, user, this.#does(false, screen)));
+    tile.remote = remote;
+    tile.show(remote.stream);
+    if (remote.stream.getAudioTracks().length) sounds.play(remote.stream);
+    for (const event of ["addtrack", "removetrack"]) {
+      remote.stream.addEventListener(event, () => {
+        if (remote.stream.getAudioTracks().length) sounds.play(remote.stream);
+        tile.follow();
+      });
+    }
+    if (screen) this.#happened(`${nameOf(user)} shares a screen`);
+    this.#look();
+  }
+
+  #showOwn(local) {
+    if (local.id === this.#own.id) return;
+    const tile = this.#wall.add(new Tile(local.id, this.#me, this.#does(true, true)));
+    tile.show(local.stream);
+  }
+
+  #unshow({ id, origin }) {
+    if (origin === "remote") sounds.stop(id);
+    const person = this.#wall.tiles.find(({ remote, key }) => remote?.id === id && key.startsWith("user "));
+    if (!person) return this.#wall.remove(id);
+    person.remote = null;
+    person.show(null);
+    return this.#look();
+  }
+
+  #want({ remote }, on) {
+    if (!remote || remote.dropped.includes("video") === !on) return;
+    if (on) remote.unmute({ video: true });
+    else remote.mute({ video: true });
+  }
+
+  #silence(tile) {
+    if (!tile.remote) return;
+    const on = !tile.remote.dropped.includes("audio");
+    if (on) tile.remote.mute({ audio: true });
+    else tile.remote.unmute({ audio: true });
+    tile.silenced(on);
+  }
+
+  // -- What is sent
+
+  /** Brings the own stream in line with the devices. */
+  #send() {
+    const { session } = this.#room;
+    const states = KINDS.map((kind) => [kind, devices.state(kind) === "muted"]);
+    const tracks = this.#me?.role === "inspector" ? [] : devices.tracks.filter(({ kind }) => session[kind]);
+    for (const track of this.#own.getTracks()) if (!tracks.includes(track)) this.#own.removeTrack(track);
+    for (const track of tracks) this.#own.addTrack(track);
+    const added = !this.#local && tracks.length > 0;
+    if (added) this.#local = this.#session.addStream(this.#own);
+    // Before the stream is followed, which mutes tracks as the stream is.
+    for (const [kind, muted] of states) {
+      if (!this.#local || muted === this.#muted[kind]) continue;
+      this.#muted[kind] = muted;
+      if (muted) this.#local.mute({ [kind]: true });
+      else this.#local.unmute({ [kind]: true });
+    }
+    if (this.#local && !added) this.#session.streams.follow(this.#own);
+    const tile = this.#wall.get(`user ${this.#session.userid}`);
+    tile?.show(this.#own);
+    tile?.follow(this.#local?.muted ?? []);
+  }
+
+  // -- Each second
+
+  #mutedOf(userid) {
+    if (userid === this.#session.userid) return ["audio", "video"].filter((kind) => devices.state(kind) !== "live");
+    const { remote } = this.#wall.get(`user ${userid}`) ?? {};
+    if (!remote) return [];
+    return remote.stream.getAudioTracks().length ? remote.muted : [...remote.muted, "audio"];
+  }
+
+  #look() {
+    const { userid } = this.#session;
+    for (const peer of this.#room.peers) this.#wall.hear(peer.userid, this.#session.paths.of(peer)?.level ?? 0);
+    for (const tile of this.#wall.tiles) {
+      const of = tile.user.userid;
+      const muted = tile.remote?.muted ?? (tile.screen ? [] : this.#mutedOf(of));
+      const peer = this.#room.peer(of);
+      tile.follow(tile.mine && !tile.screen ? this.#local?.muted ?? [] : muted);
+      if (tile.screen) continue;
+      tile.signs({
+        owner: of === this.#room.owner, hand: hands.isUp(of), away: Boolean(peer) && peer.state !== "connected",
+        mic: !this.#room.session.audio || (!tile.remote && of !== userid) ? undefined : !this.#mutedOf(of).includes("audio"),
+      });
+    }
+    this.#wall.place();
+    people.showPeople({
+      session: this.#session, room: this.#room, mutedOf: (of) => this.#mutedOf(of), hand: hands.isUp,
+      call: (of) => rings.call(of, this.#room.users.get(of)),
+    });
+    figures.showFigures(this.#session, this.#room);
+    this.#sayState();
+  }
+
+  #sayState() {
+    const { users, peers, places } = this.#room;
+    $("#alone").hidden = users.size > 1;
+    $("#place span").textContent = `${users.size} of ${places}`;
+    if (!this.#session.online) return status("halted", "reconnecting");
+    if (!peers.length) return status("searching", users.size > 1 ? "in the room" : "nobody else here yet");
+    const reached = peers.filter(({ state }) => state === "connected").length;
+    const relayed = peers.filter((peer) => this.#session.paths.of(peer)?.kind === "relayed").length;
+    if (reached < peers.length) return status("searching", `connecting ${reached}/${peers.length}`);
+    return status("connected", relayed ? `connected · ${relayed} relayed` : "connected");
+  }
+
+  end() {
+    clearInterval(this.#timer);
+    this.#over.abort();
+    devices.removeEventListener("change", this.#follow);
+    screens.end();
+    if (this.#local) this.#session.removeStream(this.#local.id);
+    for (const tile of this.#wall.tiles) if (tile.remote) sounds.stop(tile.remote.id);
+    this.#wall.end();
+    timer.end();
+    hands.end();
+    settings.end();
+    chat.end();
+    people.clear();
+    figures.clear();
+    clearWires();
+    drawer.shut();
+    $("#place").hidden = true;
+    if (document.fullscreenElement) document.exitFullscreen();
+  }
+}

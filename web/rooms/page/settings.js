@@ -1,0 +1,72 @@
+// Devices, how much of the line is used, and the rules of the room.
+import { devices } from "../../page/devices.js";
+import { $, element } from "../../page/dom.js";
+import { tell } from "./notices.js";
+import * as sounds from "./sounds.js";
+
+const VIDEO = [64, 128, 256, 600, 1200, 2500, null]; // kbit/s
+const AUDIO = [16, 32, 50, 96, null];
+const inWords = (rate) => (rate === null ? "no limit" : rate >= 1000 ? `${rate / 1000} Mb/s` : `${rate} kb/s`);
+const SELECTS = { audioinput: "#choose-audio", videoinput: "#choose-video", audiooutput: "#choose-speaker" };
+const KINDS = { audioinput: "audio", videoinput: "video" };
+const NAMES = { audioinput: "Microphone", videoinput: "Camera", audiooutput: "Loudspeaker" };
+
+let session = null;
+
+/** What the sliders say, in kbit/s. */
+export const bandwidth = () => ({ video: VIDEO[$("#rate-video").value], audio: AUDIO[$("#rate-audio").value] });
+
+export function begin(of) {
+  session = of;
+  session.setBandwidth(bandwidth());
+  showPolicy();
+}
+
+export function end() { session = null; }
+
+/** The rules of the room, for who may change them. */
+export function showPolicy() {
+  const room = session?.rooms[0];
+  $("#policy").hidden = !room?.governed;
+  if (!room) return;
+  const { policy } = room;
+  if (document.activeElement !== $("#policy-places")) $("#policy-places").value = policy.maxParticipantsAllowed + 1;
+  $("#policy-presenter").checked = policy.onePresenter;
+  $("#policy-close").checked = policy.closeWhenOwnerLeaves;
+}
+
+async function listDevices() {
+  const there = await navigator.mediaDevices?.enumerateDevices().catch(() => []) ?? [];
+  for (const [kind, selector] of Object.entries(SELECTS)) {
+    const found = there.filter((one) => one.kind === kind);
+    const select = $(selector);
+    const options = found.map(({ deviceId, label }, at) => element("option", { value: deviceId, textContent: label || `${NAMES[kind]} ${at + 1}` }));
+    if (!options.length) options.push(element("option", { value: "", textContent: kind === "audiooutput" ? "as the system has it" : "none found" }));
+    select.replaceChildren(...options);
+    select.value = (kind in KINDS ? devices.chosen(KINDS[kind]) : sounds.chosen()) || select.options[0].value;
+    select.disabled = options.length < 2;
+  }
+  $("#speaker-field").hidden = !("setSinkId" in HTMLMediaElement.prototype);
+}
+
+for (const [kind, device] of Object.entries(KINDS)) $(SELECTS[kind]).onchange = ({ target }) => devices.choose(device, target.value);
+$("#choose-speaker").onchange = ({ target }) => sounds.choose(target.value).catch((error) => tell("The loudspeaker cannot be used", `The browser says: ${error.message}. Choose another.`));
+navigator.mediaDevices?.addEventListener?.("devicechange", listDevices);
+devices.addEventListener("change", listDevices);
+
+function sayRates() {
+  const { video, audio } = bandwidth();
+  $("#rate-video-shown").textContent = inWords(video);
+  $("#rate-audio-shown").textContent = inWords(audio);
+  for (const [id, rate] of [["#rate-video", video], ["#rate-audio", audio]]) $(id).setAttribute("aria-valuetext", inWords(rate));
+}
+for (const id of ["#rate-video", "#rate-audio"]) {
+  $(id).oninput = sayRates;
+  $(id).onchange = () => session?.setBandwidth(bandwidth());
+}
+sayRates();
+
+$("#policy-places").onchange = ({ target }) => session?.setPolicy({ maxParticipantsAllowed: Math.max(1, Math.round(target.value) - 1) });
+$("#policy-presenter").onchange = ({ target }) => session?.setPolicy({ onePresenter: target.checked });
+$("#policy-close").onchange = ({ target }) => session?.setPolicy({ closeWhenOwnerLeaves: target.checked });
+$("#close-room").onclick = () => tell("End the room for all?", "Everybody is put out, and the room is gone.", ["End it", () => session?.close().catch(() => {}), "bad"], ["Keep it", () => {}]);

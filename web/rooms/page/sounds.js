@@ -1,0 +1,45 @@
+// What is heard: each stream by an element of its own, whether or not its picture is shown.
+import { element } from "../../page/dom.js";
+import { tell, untell } from "./notices.js";
+
+const all = new Map(); // stream id → element
+let sink = "";
+let blocked = false;
+
+export function play(stream) {
+  if (all.has(stream.id)) return;
+  const audio = element("audio", { autoplay: true, srcObject: stream });
+  all.set(stream.id, audio);
+  if (sink) audio.setSinkId?.(sink).catch(() => {});
+  start(audio);
+}
+
+/** Without a gesture a browser may keep silent. */
+function start(audio) {
+  audio.play().catch(({ name }) => {
+    if (name !== "NotAllowedError" || blocked) return;
+    blocked = true;
+    const sound = () => {
+      if (!blocked) return;
+      blocked = false;
+      untell();
+      for (const one of all.values()) one.play().catch(() => {});
+    };
+    tell("The browser keeps silent", "It wants a click before it plays sound.", ["Play sound", sound]);
+    for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, sound, { once: true });
+  });
+}
+
+export function stop(id) {
+  const audio = all.get(id);
+  if (audio) audio.srcObject = null;
+  all.delete(id);
+}
+
+/** By this loudspeaker from now on. */
+export function choose(id) {
+  sink = id;
+  return Promise.all([...all.values()].map((audio) => audio.setSinkId?.(id)));
+}
+
+export const chosen = () => sink;

@@ -1,0 +1,116 @@
+// One stream, or one user without any: picture, name, and what can be done with it.
+import { element } from "../../page/dom.js";
+import { face, icon, nameOf, signButton } from "./people.js";
+
+export class Tile {
+  #video = null;
+  #label;
+  #signs;
+  #user;
+  #stream = null;
+
+  /** `host` has `aside(tile)`, `silence(tile)` for others' tiles, and says `screen` and `mine`. */
+  constructor(key, user, { mine = false, screen = false, aside, silence }) {
+    Object.assign(this, { key, mine, screen });
+    this.#user = user;
+    this.#label = element("span", { className: "name" });
+    this.#signs = element("span", { className: "signs" });
+    this.root = element("div", { className: `tile${mine ? " own" : ""}${screen ? " screen" : " person"}` });
+    this.root.dataset.userid = user.userid;
+    const buttons = element("div", { className: "do" });
+    if (!mine && silence) {
+      this.silencer = signButton("sound", "", () => silence(this));
+      buttons.append(this.silencer);
+    }
+    if (document.fullscreenEnabled) buttons.append(signButton("full", "", () => this.#fullscreen(), { className: "fill" }));
+    if (aside) buttons.append(signButton("small", "", () => aside(this), { className: "aside" }));
+    this.root.append(face(user), element("div", { className: "label" }, this.#label, this.#signs), buttons);
+    this.name(user);
+  }
+
+  get user() { return this.#user; }
+  get video() { return this.#video; }
+  get stream() { return this.#stream; }
+
+  name(user) {
+    this.#user = user;
+    const name = nameOf(user);
+    const shown = this.mine ? (this.screen ? "Your screen" : `${name} (you)`) : this.screen ? `${name}'s screen` : name;
+    this.#label.textContent = shown;
+    const was = this.root.querySelector(":scope > .face");
+    was.replaceWith(face(user));
+    for (const [selector, words] of [[".fill", "full screen"], [".aside", "put aside"]]) {
+      const button = this.root.querySelector(selector);
+      if (button) button.title = button.ariaLabel = `${shown}: ${words}`;
+    }
+    this.#sayMuted();
+  }
+
+  /** Shows this stream, or none. */
+  show(stream) {
+    this.#stream = stream;
+    if (!stream) {
+      if (this.#video) this.#video.srcObject = null;
+      this.#video?.remove();
+      this.#video = null;
+      return this.follow();
+    }
+    if (!this.#video) {
+      this.#video = element("video", { autoplay: true, playsInline: true, muted: true });
+      this.#video.setAttribute("aria-label", this.#label.textContent);
+      for (const event of ["resize", "loadeddata", "playing"]) this.#video.addEventListener(event, () => this.follow());
+      this.root.prepend(this.#video);
+    }
+    if (this.#video.srcObject !== stream) this.#video.srcObject = stream;
+    return this.play();
+  }
+
+  /** A picture where there is one that is not muted. */
+  follow(muted = this.muted ?? []) {
+    this.muted = muted;
+    const tracks = this.#stream?.getVideoTracks() ?? [];
+    const filmed = tracks.some((track) => track.readyState === "live" && (this.mine ? track.enabled : true));
+    this.root.classList.toggle("picture", filmed && !muted.includes("video") && (this.#video?.videoWidth ?? 0) > 0);
+  }
+
+  /** One that was moved has stopped. */
+  play() { this.#video?.play().catch(() => {}); }
+
+  /** What the signs beside the name say. */
+  signs({ owner, mic, hand, away }) {
+    const wanted = [
+      away && ["ring", "is being reached"], owner && ["crown", "owner"], hand && ["hand", "hand is raised"],
+      mic === false && ["mic-off", "microphone is off"],
+    ].filter(Boolean);
+    const told = JSON.stringify(wanted);
+    if (this.#signs.dataset.told === told) return;
+    this.#signs.dataset.told = told;
+    this.#signs.replaceChildren(...wanted.map(([name, words]) => element("span", { className: name, title: words }, icon(name), element("span", { className: "unseen", textContent: words }))));
+    this.root.classList.toggle("hand", Boolean(hand));
+    this.root.classList.toggle("away", Boolean(away));
+  }
+
+  /** Whether this side has silenced it. */
+  silenced(on) {
+    if (!this.silencer) return;
+    this.silencer.setAttribute("aria-pressed", String(on));
+    this.silencer.replaceChildren(icon(on ? "sound-off" : "sound"));
+    this.#sayMuted();
+  }
+
+  #sayMuted() {
+    if (!this.silencer) return;
+    const on = this.silencer.getAttribute("aria-pressed") === "true";
+    this.silencer.title = this.silencer.ariaLabel = `${this.#label.textContent}: ${on ? "hear again" : "silence for you"}`;
+  }
+
+  #fullscreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else this.root.requestFullscreen().catch(() => {});
+  }
+
+  remove() {
+    this.show(null);
+    this.root.remove();
+  }
+}
