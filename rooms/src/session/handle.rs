@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::error::{Error, Result};
 use super::event::Event;
 use super::options::SessionOptions;
+use super::pace::Pace;
 use super::queue::{EventQueue, Events};
 use super::state::{PATIENCE, Shared, State};
 use crate::signalling::websocket::WebSocket;
@@ -99,7 +100,8 @@ impl Session {
             role: welcome.role,
             resumed: false,
         });
-        tokio::spawn(run(shared.clone(), signaller, outgoing));
+        let rate = welcome.limits.messages_per_second;
+        tokio::spawn(run(shared.clone(), signaller, outgoing, rate));
         let handle = Arc::new(Handle { shared });
         let session = Self { handle };
         if let Some(channel) = channel {
@@ -210,11 +212,15 @@ async fn run(
     shared: Arc<Shared>,
     mut signaller: impl Signaller,
     mut outgoing: mpsc::UnboundedReceiver<ClientMessage>,
+    rate: u32,
 ) {
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pace = Pace::new(rate, Instant::now());
     let reason = loop {
+        let wait = pace.wait(Instant::now());
         tokio::select! {
+            () = sleep(wait), if !wait.is_zero() => {}
             event = signaller.next() => match event {
                 Some(SignalEvent::Message(ServerMessage::Goodbye { message, .. })) => break message,
                 Some(SignalEvent::Message(message)) => shared.signalled(message),
@@ -224,7 +230,8 @@ async fn run(
                 }
                 None => break "the signalling server is gone".to_owned(),
             },
-            message = outgoing.recv() => {
+            message = outgoing.recv(), if wait.is_zero() => {
+                pace.sent();
                 let Some(message) = message else {
                     break "ended".to_owned();
                 };

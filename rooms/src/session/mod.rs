@@ -21,6 +21,7 @@ mod media;
 mod negotiate;
 mod options;
 mod outbox;
+mod pace;
 mod payload;
 mod peer;
 mod ports;

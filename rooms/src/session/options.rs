@@ -8,7 +8,7 @@ use ortc::{RTCCertificate, RTCIceServer, RTCSocket};
 
 use super::error::{Error, Result};
 use crate::signalling::websocket::WebSocketOptions;
-use crate::signalling::{Extra, Hello, UserId};
+use crate::signalling::{Extra, Hello, Role, UserId};
 
 /// How a session is made. The default has no servers but those that the signalling server names,
 /// one UDP port for all sessions of the process, and no secret.
@@ -19,6 +19,8 @@ pub struct SessionOptions {
     pub userid: Option<UserId>,
     /// A signed token of the server's operator, or an invitation.
     pub token: Option<String>,
+    /// A wish for a role, where the server is open about roles.
+    pub role: Option<Role>,
     /// What the user tells of itself.
     pub extra: Extra,
     /// What others are asked to keep to, and data keeps to.
@@ -84,6 +86,13 @@ impl SessionOptions {
         self
     }
 
+    /// The same with this wish for a role.
+    #[must_use]
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.role = Some(role);
+        self
+    }
+
     /// The same, telling this of the user.
     #[must_use]
     pub fn with_extra(mut self, extra: Extra) -> Self {
@@ -118,6 +127,7 @@ impl SessionOptions {
         let mut hello = Hello::new();
         hello.token.clone_from(&self.token);
         hello.userid.clone_from(&self.userid);
+        hello.role = self.role;
         hello.extra = self.extra.clone();
         hello
     }

@@ -325,7 +325,6 @@ impl Shared {
         for id in ids {
             self.stream_ended(room, from, link, id);
         }
-        link.infos.clear();
     }
 
     fn stream_ended(&self, room: &RoomName, from: &UserId, link: &PeerLink, stream_id: String) {

@@ -4,4 +4,6 @@
 mod data;
 mod media;
 mod rooms;
+mod secret;
 mod support;
+mod ways;
