@@ -40,15 +40,19 @@ impl Session {
             return Err(Error::Ended);
         }
         state.calls.retain(|_, entry| !entry.status.is_closed());
-        state
-            .calls
-            .insert(id.as_str().to_owned(), CallEntry { status: sender });
-        drop(state);
+        state.calls_asked = state.calls_asked.saturating_add(1);
+        let entry = CallEntry {
+            order: state.calls_asked,
+            status: sender,
+        };
+        state.calls.insert(id.as_str().to_owned(), entry);
+        // Under the lock: refusals come in the order of questions.
         self.shared().tell(ClientMessage::Call {
             call: id.clone(),
             to: to.clone(),
             session,
         });
+        drop(state);
         Ok(Call {
             session: self.clone(),
             id,
@@ -91,6 +95,10 @@ impl Call {
             to: self.to.clone(),
             answer: Answer::Cancel,
         });
+        // The server tells the other alone.
+        self.session
+            .shared()
+            .call_status(&self.id, CallStatus::Cancelled);
     }
 
     /// Enters the room of the call, once it was accepted.

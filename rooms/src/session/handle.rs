@@ -81,6 +81,7 @@ impl Session {
                 streams: Vec::new(),
                 pending: Vec::new(),
                 calls: HashMap::new(),
+                calls_asked: 0,
                 lobby: watch::channel(Vec::new()).0,
                 watching: None,
                 searching: None,

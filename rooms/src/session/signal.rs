@@ -355,6 +355,8 @@ impl Shared {
             if state.answer(name, about, Err(refused)).is_some() {
                 return;
             }
+        } else if self.call_refused(state, code) {
+            return;
         } else if state.pending.len() == 1
             && let Some(only) = state.pending.first().map(|pending| pending.room.clone())
         {
@@ -370,6 +372,30 @@ impl Shared {
 }
 
 impl Shared {
+    /// The server does not pass a call on: the oldest that it said nothing of yet.
+    fn call_refused(&self, state: &mut State, code: ErrorCode) -> bool {
+        let codes = [
+            ErrorCode::NoSuchUser,
+            ErrorCode::NoSuchCall,
+            ErrorCode::NotAllowed,
+        ];
+        let unheard = state
+            .calls
+            .iter()
+            .filter(|(_, entry)| entry.status.borrow().is_none());
+        let oldest = unheard.min_by_key(|(_, entry)| entry.order);
+        let Some(id) = oldest
+            .filter(|_| codes.contains(&code))
+            .map(|(id, _)| id.clone())
+        else {
+            return false;
+        };
+        if let Some(entry) = state.calls.remove(&id) {
+            entry.status.send_replace(Some(CallStatus::Gone));
+        }
+        true
+    }
+
     /// What became of a call of this session.
     pub(super) fn call_status(&self, call: &CallId, status: CallStatus) {
         let mut state = self.lock();

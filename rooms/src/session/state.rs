@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) streams: Vec<LocalStream>,
     pub(super) pending: Vec<Pending>,
     pub(super) calls: HashMap<String, CallEntry>,
+    /// Calls asked for up to now.
+    pub(super) calls_asked: u64,
     pub(super) lobby: watch::Sender<Vec<RoomInfo>>,
     pub(super) watching: Option<Option<String>>,
     /// The first room of a channel is to be joined.
@@ -61,6 +63,8 @@ pub(super) struct State {
 
 /// A call of this session that is not over.
 pub(super) struct CallEntry {
+    /// When it was asked for, among others.
+    pub(super) order: u64,
     pub(super) status: watch::Sender<Option<CallStatus>>,
 }
 
