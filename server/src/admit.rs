@@ -1,5 +1,7 @@
 //! Who may come, and as what.
 
+use std::net::IpAddr;
+
 use ortc_rooms::desk::Admission;
 use ortc_rooms::room::Refusal;
 use ortc_rooms::signalling::{ErrorCode, Hello, Role};
@@ -12,7 +14,9 @@ use crate::tokens::Claims;
 /// # Errors
 ///
 /// [`Refusal`] if the token is not good, or one is wanted.
-pub(crate) fn admit(site: &Site, hello: &Hello) -> Result<Admission, Refusal> {
+pub(crate) fn admit(site: &Site, hello: &Hello, from: IpAddr) -> Result<Admission, Refusal> {
+    let hooked = site.hooks.on_connect(hello, from);
+    hooked.map_err(|words| Refusal::new(ErrorCode::NotAllowed, words))?;
     // Who was let in once comes back by what `welcome` gave, whatever became of the token.
     match &hello.token {
         Some(token) => match site.tokens.check(token) {

@@ -3,18 +3,23 @@
 //! [`ServerConfig`] says what it does, by the same names in a file, in the environment and as flags
 //! of the command `ortc serve`; [`Server::bind`] starts it.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::field_reassign_with_default))]
-#![allow(dead_code)]
-
 mod accept;
 mod admit;
+mod compat;
 mod config;
 mod counts;
 mod files;
+mod frames;
 mod held;
+mod hooks;
 mod ice;
 mod metrics;
 mod origin;
 mod page;
+mod poll;
+mod polls;
+mod reports;
+mod rest;
 mod routes;
 mod server;
 mod site;
@@ -24,5 +29,6 @@ mod tls;
 mod tokens;
 
 pub use config::{ConfigError, Kind, SETTINGS, ServerConfig, Setting, Settings};
+pub use hooks::Hooks;
 pub use server::{Running, Server, ServerError};
 pub use tls::TlsError;

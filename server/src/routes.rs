@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::page;
 use crate::site::Site;
 use crate::socket;
+use crate::{compat, poll, rest};
 
 /// A request is answered by then: longer than a long-poll waits.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -25,20 +26,22 @@ const BODY: usize = 256 * 1024;
 pub(crate) fn page(site: &Arc<Site>) -> Router {
     let mut router = Router::new()
         .route("/ws", any(socket::upgrade))
+        .route("/compat", any(compat::upgrade))
+        .merge(poll::routes())
         .route("/config.json", get(config));
     if site.config.rest_port.is_none() {
-        router = router.merge(own());
+        router = router.merge(own(site));
     }
     finished(router.fallback(file), site)
 }
 
 /// What REST's own port has.
-pub(crate) fn rest(site: &Arc<Site>) -> Router {
-    finished(own(), site)
+pub(crate) fn aside(site: &Arc<Site>) -> Router {
+    finished(own(site), site)
 }
 
-fn own() -> Router<Arc<Site>> {
-    Router::new()
+fn own(site: &Arc<Site>) -> Router<Arc<Site>> {
+    rest::routes(site)
         .route("/healthz", get(async || "ok\n"))
         .route("/metrics", get(metrics))
 }

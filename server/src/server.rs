@@ -15,13 +15,16 @@ use tracing::{info, warn};
 use crate::accept::{Door, accept};
 use crate::config::{ConfigError, ServerConfig};
 use crate::counts::Counts;
+use crate::hooks::{Hooks, NoHooks};
 use crate::ice::IceServers;
 use crate::metrics::Metrics;
 use crate::page::Pages;
+use crate::polls::Polls;
+use crate::reports::Reports;
 use crate::site::Site;
 use crate::tls::{self, Tls, TlsError};
 use crate::tokens::Tokens;
-use crate::{routes, stun};
+use crate::{poll, routes, stun};
 
 /// How long clients have to hear the goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -98,6 +101,18 @@ impl Server {
     ///
     /// [`ServerError`] with what is wrong and what to do.
     pub async fn bind(config: ServerConfig) -> Result<Running, ServerError> {
+        Self::bind_with(config, Arc::new(NoHooks)).await
+    }
+
+    /// The same with hooks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`].
+    pub async fn bind_with(
+        config: ServerConfig,
+        hooks: Arc<dyn Hooks>,
+    ) -> Result<Running, ServerError> {
         config.check()?;
         let tls = config.tls().then(|| tls::of(&config)).transpose()?;
         let tokens = Tokens::new(&config)?;
@@ -114,12 +129,18 @@ impl Server {
         let udp = stun_socket(&config, page).await?;
         let own_stun = udp.as_ref().map(|(_, address)| address.port());
         let metrics = Metrics::new().map_err(|error| ServerError::Other(error.to_string()))?;
+        let metrics = Arc::new(metrics);
+        let reports = Reports::new(&config, hooks.clone(), metrics.clone());
+        let reports = reports.map_err(ServerError::Other)?;
         let (shutdown, ends) = watch::channel(false);
         let site = Arc::new(Site {
             desk: Desk::new(desk_options(&config, own_stun)?),
             tokens,
             counts: Counts::new(&config),
-            metrics: Arc::new(metrics),
+            hooks,
+            polls: Polls::default(),
+            metrics,
+            url: url(&config, page, tls.is_some()),
             pages: Pages::new(config.web_dir.clone()),
             trusted_proxies: config.trusted_proxies.clone().into(),
             shutdown: ends.clone(),
@@ -136,17 +157,19 @@ impl Server {
         };
         tasks.spawn(accept(listener, door(routes::page(&site)), ends.clone()));
         let rest = rest.map(|(listener, address)| {
-            tasks.spawn(accept(listener, door(routes::rest(&site)), ends.clone()));
+            tasks.spawn(accept(listener, door(routes::aside(&site)), ends.clone()));
             address
         });
         let stun = udp.map(|(socket, address)| {
             tasks.spawn(stun::answer(socket, site.metrics.clone(), ends.clone()));
             address
         });
+        tasks.spawn(reports.run(site.desk.events(), ends.clone()));
+        tasks.spawn(poll::watch(site.clone()));
         tasks.spawn(tidy(site.counts.clone(), ends));
         info!(port = page.port(), tls = tls.is_some(), "serving");
         Ok(Running {
-            url: url(&site.config, page, tls.is_some()),
+            url: site.url.clone(),
             page,
             rest,
             stun,

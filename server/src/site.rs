@@ -8,8 +8,10 @@ use tokio::sync::watch;
 
 use crate::config::ServerConfig;
 use crate::counts::Counts;
+use crate::hooks::Hooks;
 use crate::metrics::Metrics;
 use crate::page::Pages;
+use crate::polls::Polls;
 use crate::tokens::Tokens;
 
 /// What all parts of a running server share.
@@ -17,10 +19,14 @@ pub(crate) struct Site {
     pub(crate) config: ServerConfig,
     pub(crate) desk: Desk,
     pub(crate) tokens: Tokens,
+    pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) counts: Arc<Counts>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) pages: Pages,
+    pub(crate) polls: Polls,
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
+    /// Where the page is.
+    pub(crate) url: String,
     /// Turns true when the server ends.
     pub(crate) shutdown: watch::Receiver<bool>,
     /// The port of the STUN answers, for the page.

@@ -1,6 +1,11 @@
 //! A server as clients, browsers and attackers see it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
 
 mod client;
+mod compat;
 mod door;
+mod http;
+mod poll;
+mod reports;
+mod rest;
 mod talk;
