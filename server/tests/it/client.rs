@@ -123,6 +123,9 @@ impl Client {
                         assert_eq!(seq, self.seen + 1, "{envelope}");
                         self.seen = seq;
                     }
+                    if let Some(resume) = envelope["message"]["resume"]["resume"].as_str() {
+                        self.resume = resume.to_owned();
+                    }
                     if !envelope["message"].is_null() {
                         return Ok(envelope["message"].take());
                     }

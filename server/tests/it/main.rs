@@ -1,10 +1,13 @@
 //! A server as clients, browsers and attackers see it.
 #![allow(clippy::unwrap_used, clippy::field_reassign_with_default)]
 
+mod child;
 mod client;
 mod compat;
 mod door;
+mod flood;
 mod http;
+mod lost;
 mod poll;
 mod reports;
 mod rest;
