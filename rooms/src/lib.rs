@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod desk;
+pub mod files;
 mod random;
 pub mod room;
 pub mod session;

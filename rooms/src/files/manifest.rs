@@ -1,0 +1,107 @@
+//! What is offered, as the receiver knows it.
+
+use super::error::{Code, Error, Result};
+use super::hash::Hash;
+use super::id::TransferId;
+use super::message::{Entry, Offer, VERSION};
+use super::options::{MAX_DEPTH, MAX_ENTRIES};
+
+/// The longest key and the longest path that are taken, in bytes.
+const MAX_KEY: usize = 256;
+const MAX_PATH: usize = 32 * 1024;
+/// All paths together: what an offer has this side hold.
+const MAX_PATHS: usize = 8 * 1024 * 1024;
+
+/// What is offered.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    pub(super) id: TransferId,
+    key: String,
+    declared: usize,
+    pub(super) bytes: u64,
+    entries: Vec<Entry>,
+    /// What the paths take, and the files so far.
+    paths: usize,
+    sizes: u64,
+}
+
+impl Manifest {
+    /// # Errors
+    ///
+    /// `Malformed`, `TooMany`.
+    pub(super) fn new(offer: Offer) -> Result<Self> {
+        if offer.version != VERSION || offer.key.len() > MAX_KEY {
+            return Err(Error::malformed("an offer of another version"));
+        }
+        let declared = offer.entries as usize;
+        if declared > MAX_ENTRIES {
+            return Err(Error::new(Code::TooMany, "too many files in one offer"));
+        }
+        Ok(Self {
+            id: offer.id,
+            key: offer.key,
+            declared,
+            bytes: offer.bytes,
+            entries: Vec::new(),
+            paths: 0,
+            sizes: 0,
+        })
+    }
+
+    /// # Errors
+    ///
+    /// `Malformed`, `TooMany`.
+    pub(super) fn add(&mut self, entries: Vec<Entry>) -> Result<()> {
+        for entry in entries {
+            let length: usize = entry.path.iter().map(String::len).sum();
+            self.paths = self.paths.saturating_add(length);
+            if self.entries.len() >= self.declared {
+                return Err(Error::malformed("more files than offered"));
+            }
+            if entry.path.len() > MAX_DEPTH || self.paths > MAX_PATHS {
+                return Err(Error::new(Code::TooMany, "too many or too deep folders"));
+            }
+            if entry.path.is_empty() || length > MAX_PATH || (entry.folder && entry.size > 0) {
+                return Err(Error::malformed("no name of a file"));
+            }
+            let sizes = self.sizes.checked_add(entry.size);
+            let sizes = sizes.filter(|sizes| *sizes <= self.bytes);
+            self.sizes = sizes.ok_or_else(|| Error::malformed("more bytes than offered"))?;
+            self.entries.push(entry);
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// `Malformed` if something is missing.
+    pub(super) fn complete(&self) -> Result<()> {
+        match self.entries.len() == self.declared && self.sizes == self.bytes {
+            true => Ok(()),
+            false => Err(Error::malformed("fewer files than offered")),
+        }
+    }
+
+    /// Stands for the key where others may see it.
+    pub(super) fn key_hash(&self) -> Hash {
+        super::hash::hash_block(0, 0, self.key.as_bytes())
+    }
+
+    pub(super) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// # Errors
+    ///
+    /// `Malformed` if there is none.
+    pub(super) fn file(&self, file: u32) -> Result<&Entry> {
+        let entry = self.entries.get(file as usize);
+        let entry = entry.filter(|entry| !entry.folder);
+        entry.ok_or_else(|| Error::malformed("no such file"))
+    }
+
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Vec<String>> {
+        let folders = self.entries.iter().filter(|entry| entry.folder);
+        folders.map(|entry| &entry.path)
+    }
+}

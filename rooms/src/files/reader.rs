@@ -1,0 +1,167 @@
+//! The sender's side of the disk: a thread that reads files block by block, ahead of what is sent.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+use super::error::{Code, Error, Result};
+use super::hash::{BLOCK, Hash, Tree, block_size, blocks, hash_block};
+use super::source::{Item, Source, of};
+
+/// A file is wanted from a block on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted {
+    pub(super) file: u32,
+    pub(super) from: u64,
+    pub(super) hash: Option<Hash>,
+    /// Those of an earlier epoch are wanted no more.
+    pub(super) epoch: u64,
+}
+
+/// What was read.
+#[derive(Debug)]
+pub(super) enum Output {
+    Begin { file: u32, from: u64 },
+    Block { index: u64, hash: Hash, data: Bytes },
+    End { file: u32, hash: Hash },
+    Failed { file: u32, error: Error },
+}
+
+/// Blocks that wait to be sent, beside the one that is read and the one that is sent.
+const AHEAD: usize = 1;
+
+/// What is read, and for which epoch.
+pub(super) type Outputs = mpsc::Receiver<(u64, Output)>;
+
+/// Starts the thread; it ends with either end of its channels.
+pub(super) fn start(
+    source: Arc<Source>,
+    epoch: Arc<AtomicU64>,
+) -> (std::sync::mpsc::Sender<Wanted>, Outputs) {
+    let (wanted, asked) = std::sync::mpsc::channel::<Wanted>();
+    let (output, read) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        while let Ok(wanted) = asked.recv() {
+            let reading = Reading {
+                wanted,
+                epoch: &epoch,
+                output: &output,
+            };
+            if reading.run(&source) == Sent::Closed {
+                break;
+            }
+        }
+    });
+    (wanted, read)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Sent {
+    Yes,
+    /// Nobody wants this file any more.
+    Stale,
+    Closed,
+}
+
+struct Reading<'a> {
+    wanted: Wanted,
+    epoch: &'a AtomicU64,
+    output: &'a mpsc::Sender<(u64, Output)>,
+}
+
+impl Reading<'_> {
+    fn is_stale(&self) -> bool {
+        self.epoch.load(Ordering::Acquire) != self.wanted.epoch || self.output.is_closed()
+    }
+
+    fn send(&self, what: Output) -> Sent {
+        if self.epoch.load(Ordering::Acquire) != self.wanted.epoch {
+            return Sent::Stale;
+        }
+        match self.output.blocking_send((self.wanted.epoch, what)) {
+            Ok(()) => Sent::Yes,
+            Err(_) => Sent::Closed,
+        }
+    }
+
+    fn run(&self, source: &Source) -> Sent {
+        let file = self.wanted.file;
+        let item = source.items.get(file as usize);
+        let Some(item) = item.filter(|item| !item.entry.folder) else {
+            let error = Error::new(Code::NotFound, "no such file in the offer");
+            return self.send(Output::Failed { file, error });
+        };
+        match self.read(item) {
+            Ok(sent) => sent,
+            Err(error) => self.send(Output::Failed { file, error }),
+        }
+    }
+
+    fn read(&self, item: &Item) -> Result<Sent> {
+        let mut opened = item.open()?;
+        let (tree, from) = self.begin(item, &mut opened)?;
+        let sent = self.send(Output::Begin {
+            file: self.wanted.file,
+            from,
+        });
+        if sent != Sent::Yes {
+            return Ok(sent);
+        }
+        self.go_on(item, opened, tree, from)
+    }
+
+    /// What the receiver has already, if it is the same.
+    fn begin(&self, item: &Item, file: &mut File) -> Result<(Tree, u64)> {
+        let mut tree = Tree::default();
+        let from = self.wanted.from;
+        let Some(hash) = self.wanted.hash.filter(|_| from > 0) else {
+            return Ok((tree, 0));
+        };
+        if from <= blocks(item.entry.size) {
+            while tree.count() < from && !self.is_stale() {
+                let data = read_block(file, item, tree.count())?;
+                tree.push(hash_block(item.entry.size, tree.count(), &data));
+            }
+            if tree.prefix() == hash {
+                return Ok((tree, from));
+            }
+        }
+        let start = file.seek(SeekFrom::Start(0));
+        start.map_err(|error| of(&error, &item.path))?;
+        Ok((Tree::default(), 0))
+    }
+
+    fn go_on(&self, item: &Item, mut opened: File, mut tree: Tree, from: u64) -> Result<Sent> {
+        let size = item.entry.size;
+        for index in from..blocks(size) {
+            let data = read_block(&mut opened, item, index)?;
+            let hash = hash_block(size, index, &data);
+            tree.push(hash);
+            let data = data.into();
+            let sent = self.send(Output::Block { index, hash, data });
+            if sent != Sent::Yes {
+                return Ok(sent);
+            }
+        }
+        // One that grew, or was written to meanwhile, is a mixture.
+        item.check(&opened)?;
+        Ok(self.send(Output::End {
+            file: self.wanted.file,
+            hash: tree.root(),
+        }))
+    }
+}
+
+fn read_block(file: &mut File, item: &Item, index: u64) -> Result<Vec<u8>> {
+    let size = block_size(item.entry.size, index).min(BLOCK);
+    let mut data = vec![0; usize::try_from(size).unwrap_or_default()];
+    match file.read_exact(&mut data) {
+        Ok(()) => Ok(data),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(item.changed()),
+        Err(error) => Err(of(&error, &item.path)),
+    }
+}

@@ -1,0 +1,403 @@
+//! The sender's side of a transfer.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ortc::RTCDataChannelMessage;
+use tokio::time::{sleep_until, timeout};
+
+use super::channel::FileChannel;
+use super::error::{Code, Error, Result};
+use super::hash::Hash;
+use super::id::TransferId;
+use super::message::{Message, Offer, PIECE, VERSION};
+use super::name::shown;
+use super::options::SendOptions;
+use super::progress::{Meter, Progress, TransferState};
+use super::reader::{self, Output, Outputs, Wanted};
+use super::source::Source;
+use super::transfer::{Control, FileDone, Run, Transfer};
+
+/// Files that may be asked for and are not sent yet.
+const MAX_ASKED: usize = 64;
+/// How long the last words may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+impl Transfer {
+    /// Offers a source over a channel, and sends what the peer wants of it.
+    ///
+    /// Wants a tokio runtime. After [`Code::Lost`] the same source can be offered over another
+    /// channel.
+    pub fn send<C: FileChannel>(channel: C, source: Arc<Source>, options: SendOptions) -> Self {
+        let id = TransferId::random();
+        let progress = Progress {
+            total: source.bytes,
+            files: u32::try_from(source.files()).unwrap_or(u32::MAX),
+            ..Progress::default()
+        };
+        Self::spawn(id.clone(), progress, move |run| async move {
+            let mut sending = Sending::new(channel, source, options, run);
+            let outcome = sending.run(id).await;
+            if let Err(error) = &outcome
+                && !error.is_remote()
+            {
+                let last = match error.code() {
+                    Code::Cancelled => Message::Cancel {},
+                    _ => Message::failed(None, error),
+                };
+                let _ = timeout(FAREWELL, sending.channel.send(last.write())).await;
+            }
+            sending.channel.close();
+            outcome
+        })
+    }
+}
+
+struct Sending<C> {
+    channel: C,
+    source: Arc<Source>,
+    limit: Option<u64>,
+    run: Run,
+    /// Sent before what waits in `outbox`.
+    urgent: VecDeque<Message>,
+    outbox: VecDeque<RTCDataChannelMessage>,
+    wanted: Option<std::sync::mpsc::Sender<Wanted>>,
+    read: Option<Outputs>,
+    epoch: Arc<AtomicU64>,
+    asked: usize,
+    sent: u64,
+    took: u64,
+    window: u64,
+    paused: [bool; 2],
+    /// When the next piece may go, under a limit.
+    next: Instant,
+    meter: Meter,
+    hashes: BTreeMap<u32, Hash>,
+    done: BTreeMap<u32, FileDone>,
+}
+
+impl<C: FileChannel> Sending<C> {
+    fn new(channel: C, source: Arc<Source>, options: SendOptions, run: Run) -> Self {
+        let now = Instant::now();
+        Self {
+            channel,
+            source,
+            limit: options.limit,
+            run,
+            urgent: VecDeque::new(),
+            outbox: VecDeque::new(),
+            wanted: None,
+            read: None,
+            epoch: Arc::default(),
+            asked: 0,
+            sent: 0,
+            took: 0,
+            window: 0,
+            paused: [false; 2],
+            next: now,
+            meter: Meter::new(now),
+            hashes: BTreeMap::new(),
+            done: BTreeMap::new(),
+        }
+    }
+
+    async fn run(&mut self, id: TransferId) -> Result<Vec<FileDone>> {
+        self.offer(id).await?;
+        loop {
+            let paused = self.paused.contains(&true);
+            let next = self.next_message(paused);
+            let sends = next.is_some();
+            let next = next.unwrap_or_else(|| RTCDataChannelMessage::Text(String::new()));
+            let early = !paused && !self.outbox.is_empty() && self.next > Instant::now();
+            let read = self
+                .read
+                .as_mut()
+                .filter(|_| !paused && self.outbox.is_empty());
+            let reads = read.is_some();
+            let reading = async {
+                match read {
+                    Some(read) => read.recv().await,
+                    None => None,
+                }
+            };
+            tokio::select! {
+                biased;
+                control = self.run.control() => self.control(control)?,
+                message = self.channel.recv() => {
+                    let message = message.ok_or_else(Error::lost)?;
+                    if self.take(message)? {
+                        return Ok(std::mem::take(&mut self.done).into_values().collect());
+                    }
+                }
+                sent = self.channel.send(next), if sends => {
+                    if !sent {
+                        return Err(self.last_word().await);
+                    }
+                    self.has_sent();
+                }
+                output = reading, if reads => self.read(output)?,
+                () = sleep_until(self.next.into()), if early => {}
+            }
+        }
+    }
+
+    /// The channel is over: the peer may have said why.
+    async fn last_word(&mut self) -> Error {
+        while let Some(message) = self.channel.recv().await {
+            if let Err(error) = self.take(message) {
+                return error;
+            }
+        }
+        Error::lost()
+    }
+
+    async fn offer(&mut self, id: TransferId) -> Result<()> {
+        let offer = Message::Offer(Offer {
+            version: VERSION,
+            id,
+            key: self.source.key.clone(),
+            entries: u32::try_from(self.source.items.len()).unwrap_or(u32::MAX),
+            bytes: self.source.bytes,
+        });
+        self.say(&offer).await?;
+        let mut told = 0_usize;
+        loop {
+            let page = self.source.page(told);
+            if page.is_empty() {
+                break;
+            }
+            told = told.saturating_add(page.len());
+            self.say(&Message::Entries(page)).await?;
+        }
+        self.say(&Message::Offered {}).await
+    }
+
+    /// Sends at once, before there is an answer.
+    async fn say(&mut self, message: &Message) -> Result<()> {
+        loop {
+            tokio::select! {
+                biased;
+                control = self.run.control() => self.control(control)?,
+                sent = self.channel.send(message.write()) => {
+                    return match sent {
+                        true => Ok(()),
+                        false => Err(self.last_word().await),
+                    };
+                }
+            }
+        }
+    }
+
+    fn next_message(&self, paused: bool) -> Option<RTCDataChannelMessage> {
+        if let Some(message) = self.urgent.front() {
+            return Some(message.write());
+        }
+        let next = self.outbox.front().filter(|_| !paused)?;
+        let cost = cost(next);
+        let ahead = self.sent.saturating_sub(self.took).saturating_add(cost);
+        let may = ahead <= self.window && (cost == 0 || self.next <= Instant::now());
+        may.then(|| next.clone())
+    }
+
+    fn has_sent(&mut self) {
+        if self.urgent.pop_front().is_some() {
+            return;
+        }
+        let cost = self.outbox.pop_front().as_ref().map_or(0, cost);
+        self.sent = self.sent.saturating_add(cost);
+        if let Some(limit) = self.limit {
+            let takes = Duration::from_secs_f64(cost as f64 / limit as f64);
+            self.next = self.next.max(Instant::now()) + takes;
+        }
+    }
+
+    fn control(&mut self, control: Control) -> Result<()> {
+        match control {
+            Control::Cancel => return Err(Error::new(Code::Cancelled, "cancelled")),
+            Control::Pause(on) => {
+                let [here, _] = &mut self.paused;
+                if std::mem::replace(here, on) != on {
+                    self.urgent.push_back(Message::Pause { on });
+                }
+                self.show_state();
+            }
+        }
+        Ok(())
+    }
+
+    fn show_state(&self) {
+        let state = match (self.read.is_some(), self.paused.contains(&true)) {
+            (false, _) => TransferState::Offered,
+            (true, true) => TransferState::Paused,
+            (true, false) => TransferState::Running,
+        };
+        self.run.progress.send_modify(|progress| {
+            progress.state = state;
+            if state == TransferState::Paused {
+                progress.rate = 0.0;
+            }
+        });
+    }
+
+    /// What the receiver says; true when it has all.
+    fn take(&mut self, message: RTCDataChannelMessage) -> Result<bool> {
+        let RTCDataChannelMessage::Text(text) = message else {
+            return Err(Error::malformed("bytes to the sender"));
+        };
+        match Message::read(&text)? {
+            Message::Accept {
+                version,
+                window,
+                files,
+                bytes,
+            } => self.accepted(version, window, files, bytes)?,
+            Message::Reject { code, message } => return Err(Error::said(code, &message)),
+            Message::Get { file, from, hash } => self.wants(file, from, hash)?,
+            Message::Took { bytes, done } => self.took(bytes, done)?,
+            Message::Reset {} => {
+                self.epoch.fetch_add(1, Ordering::AcqRel);
+                self.outbox.clear();
+                self.asked = 0;
+                self.urgent.push_back(Message::Reset {});
+            }
+            Message::Done { file } => self.arrived(file)?,
+            Message::Failed { code, message, .. } => return Err(Error::said(code, &message)),
+            Message::Pause { on } => {
+                let [_, there] = &mut self.paused;
+                *there = on;
+                self.show_state();
+            }
+            Message::Cancel {} => return Err(Error::said(Code::Cancelled, "cancelled")),
+            Message::Finished {} => return Ok(true),
+            _ => return Err(Error::malformed("what only senders say")),
+        }
+        Ok(false)
+    }
+
+    fn accepted(&mut self, version: u32, window: u64, files: u32, bytes: u64) -> Result<()> {
+        if self.read.is_some() || version != VERSION || window < PIECE as u64 {
+            return Err(Error::malformed("accepted twice, or by another version"));
+        }
+        self.window = window;
+        let (wanted, read) = reader::start(self.source.clone(), self.epoch.clone());
+        (self.wanted, self.read) = (Some(wanted), Some(read));
+        let most = self.source.bytes;
+        self.run.progress.send_modify(|progress| {
+            progress.total = bytes.min(most);
+            progress.files = files.min(progress.files);
+        });
+        self.meter = Meter::new(Instant::now());
+        self.show_state();
+        Ok(())
+    }
+
+    fn wants(&mut self, file: u32, from: u64, hash: Option<Hash>) -> Result<()> {
+        let Some(wanted) = &self.wanted else {
+            return Err(Error::malformed(
+                "a file is wanted of what was not accepted",
+            ));
+        };
+        self.asked = self.asked.saturating_add(1);
+        if self.asked > MAX_ASKED {
+            return Err(Error::malformed("too many files are wanted at once"));
+        }
+        let epoch = self.epoch.load(Ordering::Acquire);
+        let _ = wanted.send(Wanted {
+            file,
+            from,
+            hash,
+            epoch,
+        });
+        Ok(())
+    }
+
+    fn took(&mut self, bytes: u64, done: u64) -> Result<()> {
+        if bytes < self.took || bytes > self.sent {
+            return Err(Error::malformed("more was taken than sent"));
+        }
+        let rate = self.meter.count(Instant::now(), bytes - self.took);
+        self.took = bytes;
+        self.run.progress.send_modify(|progress| {
+            progress.bytes = done.min(progress.total);
+            progress.rate = rate.unwrap_or(progress.rate);
+        });
+        Ok(())
+    }
+
+    fn arrived(&mut self, file: u32) -> Result<()> {
+        let hash = self.hashes.remove(&file);
+        let hash = hash.ok_or_else(|| Error::malformed("a file arrived that was not sent"))?;
+        self.finish_file(file, Ok(hash));
+        self.run.progress.send_modify(|progress| {
+            progress.files_done = progress.files_done.saturating_add(1);
+        });
+        Ok(())
+    }
+
+    fn finish_file(&mut self, file: u32, hash: Result<Hash>) {
+        let Some(item) = self.source.items.get(file as usize) else {
+            return;
+        };
+        let done = FileDone {
+            file,
+            name: shown(&item.entry.path.join("/")),
+            path: item.path.clone(),
+            size: item.entry.size,
+            hash,
+        };
+        self.done.insert(file, done);
+    }
+
+    /// What was read goes to the peer.
+    fn read(&mut self, output: Option<(u64, Output)>) -> Result<()> {
+        let output = output.ok_or_else(|| Error::new(Code::Io, "the reader ended"))?;
+        let (epoch, output) = output;
+        if epoch != self.epoch.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let message = match output {
+            Output::Begin { file, from } => {
+                let item = self.source.items.get(file as usize);
+                let name = item.map(|item| shown(&item.entry.path.join("/")));
+                self.run.progress.send_modify(|progress| {
+                    progress.file = name.unwrap_or_default();
+                });
+                Message::Begin { file, from }
+            }
+            Output::Block { index, hash, data } => {
+                let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
+                let block = Message::Block { index, size, hash };
+                self.outbox.push_back(block.write());
+                let mut rest = data;
+                while !rest.is_empty() {
+                    let piece = rest.split_to(rest.len().min(PIECE));
+                    self.outbox.push_back(RTCDataChannelMessage::Binary(piece));
+                }
+                return Ok(());
+            }
+            Output::End { file, hash } => {
+                self.asked = self.asked.saturating_sub(1);
+                self.hashes.insert(file, hash);
+                Message::End { hash }
+            }
+            Output::Failed { file, error } => {
+                self.asked = self.asked.saturating_sub(1);
+                let message = Message::failed(Some(file), &error);
+                self.finish_file(file, Err(error));
+                message
+            }
+        };
+        self.outbox.push_back(message.write());
+        Ok(())
+    }
+}
+
+/// What a message takes of the window.
+fn cost(message: &RTCDataChannelMessage) -> u64 {
+    match message {
+        RTCDataChannelMessage::Text(_) => 0,
+        RTCDataChannelMessage::Binary(data) => data.len() as u64,
+    }
+}

@@ -1,0 +1,141 @@
+//! A transfer as the application has it.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use tokio::sync::{mpsc, watch};
+
+use super::error::{Error, Result};
+use super::hash::Hash;
+use super::id::TransferId;
+use super::progress::{Progress, TransferState};
+
+/// What the application wants of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Control {
+    Pause(bool),
+    Cancel,
+}
+
+/// A file that went or came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FileDone {
+    /// Its place in the offer.
+    pub file: u32,
+    /// The name that it was offered under, its components joined by `/`; safe to show.
+    pub name: String,
+    /// Where it is: the receiver's file, or the sender's.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// The hash of all of it; why it did not arrive, if it did not.
+    pub hash: Result<Hash>,
+}
+
+/// A transfer that goes on by itself; it does not end with its handles.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    id: TransferId,
+    controls: mpsc::UnboundedSender<Control>,
+    progress: watch::Receiver<Progress>,
+    end: watch::Receiver<Option<Result<Vec<FileDone>>>>,
+}
+
+/// The other end of a transfer's handles.
+pub(super) struct Run {
+    pub(super) controls: mpsc::UnboundedReceiver<Control>,
+    pub(super) progress: watch::Sender<Progress>,
+    /// Without handles nobody controls it any more.
+    pub(super) held: bool,
+}
+
+impl Run {
+    /// The next wish of the application; for ever, once nobody can have one.
+    pub(super) async fn control(&mut self) -> Control {
+        if self.held {
+            match self.controls.recv().await {
+                Some(control) => return control,
+                None => self.held = false,
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl Transfer {
+    /// Has `run` do it in a task of its own.
+    pub(super) fn spawn<F>(id: TransferId, progress: Progress, run: impl FnOnce(Run) -> F) -> Self
+    where
+        F: Future<Output = Result<Vec<FileDone>>> + Send + 'static,
+    {
+        let (controls, wishes) = mpsc::unbounded_channel();
+        let (shown, progress) = watch::channel(progress);
+        let (ended, end) = watch::channel(None);
+        let running = run(Run {
+            controls: wishes,
+            progress: shown.clone(),
+            held: true,
+        });
+        tokio::spawn(async move {
+            let outcome = running.await;
+            let state = match &outcome {
+                Ok(_) => TransferState::Done,
+                Err(_) => TransferState::Failed,
+            };
+            ended.send_replace(Some(outcome));
+            shown.send_modify(|progress| progress.state = state);
+        });
+        Self {
+            id,
+            controls,
+            progress,
+            end,
+        }
+    }
+
+    /// Its name, the same at both ends.
+    pub fn id(&self) -> &TransferId {
+        &self.id
+    }
+
+    /// Sends or receives no more bytes for now; what is on its way still arrives.
+    pub fn pause(&self) {
+        let _ = self.controls.send(Control::Pause(true));
+    }
+
+    /// Goes on, unless the other side has paused it as well.
+    pub fn resume(&self) {
+        let _ = self.controls.send(Control::Pause(false));
+    }
+
+    /// Ends it at both sides. What is not complete is thrown away.
+    pub fn cancel(&self) {
+        let _ = self.controls.send(Control::Cancel);
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Waits until it is further, and tells how far; `None` once it is over. Cancel-safe.
+    pub async fn progressed(&mut self) -> Option<Progress> {
+        self.progress.changed().await.ok()?;
+        Some(self.progress.borrow_and_update().clone())
+    }
+
+    /// Waits for its end: the files, in the order of the offer. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// Why it ended; after `Lost` the same source can be offered again, and goes on.
+    pub async fn finished(&self) -> Result<Vec<FileDone>> {
+        let mut end = self.end.clone();
+        match end.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().unwrap_or_else(|| Err(Error::lost())),
+            // The runtime is going down.
+            Err(_) => Err(Error::lost()),
+        }
+    }
+}
