@@ -115,6 +115,18 @@ async fn c84_d19_the_page_of_rooms() {
     assert!(script("rooms_page.mjs").await);
 }
 
+/// By `ortc serve`: who leaves, who comes back, a server that is killed, roles, rooms that end.
+#[tokio::test]
+async fn c10_d35_the_page_of_rooms_and_its_server() {
+    assert!(script("rooms_server.mjs").await);
+}
+
+/// Nine people and eleven, on any screen, light and dark; the keyboard; axe.
+#[tokio::test]
+async fn c89_d33_the_page_of_rooms_on_any_screen() {
+    assert!(script("rooms_reach.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {
@@ -141,7 +153,8 @@ async fn script(name: &str) -> bool {
     let begin = Instant::now();
     let output = Command::new("node")
         .arg(script)
-        .env("ORTC_BROWSER_CALL", browser_call())
+        .env("ORTC_BROWSER_CALL", built("examples/browser_call"))
+        .env("ORTC_PROGRAM", built("ortc"))
         // Firefox is spoken to by WebSocket, which Node has of itself from 22 on.
         .env("NODE_OPTIONS", "--experimental-websocket")
         .stdin(Stdio::null())
@@ -154,11 +167,11 @@ async fn script(name: &str) -> bool {
     output.status.success()
 }
 
-/// The example that cargo built beside this test.
-fn browser_call() -> PathBuf {
+/// What cargo built beside this test.
+fn built(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.parent().and_then(Path::parent).unwrap();
-    present(profile.join("examples/browser_call"))
+    present(profile.join(name))
 }
 
 fn setting(name: &str, default: PathBuf) -> PathBuf {
@@ -169,7 +182,7 @@ fn present(path: PathBuf) -> PathBuf {
     assert!(
         path.exists(),
         "{} is missing: tests/run installs the browser and its driver, \
-         `cargo build --examples --all-features` makes browser_call",
+         `cargo build --workspace --bins --examples --all-features` makes the programs",
         path.display()
     );
     path

@@ -1,10 +1,18 @@
 // What the tests of the page of rooms share.
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { assert, pause } from "./harness.mjs";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 
 /** Until it holds in the page. */
 export async function happens(page, look, what, ms = 30_000) {
   await page.waitForFunction(look, null, { timeout: ms, polling: 100 }).catch(async () => {
-    const state = await page.evaluate(() => ({ status: document.querySelector("#status").textContent, news: document.querySelector("#news").textContent, tiles: [...document.querySelectorAll(".tile")].map((one) => `${one.className}: ${one.textContent}`), people: document.querySelector("#people").textContent }));
+    const state = await page.evaluate(() => ({ status: document.querySelector("#status").textContent, news: document.querySelector("#news").textContent, chat: document.querySelector("#messages").textContent, tiles: [...document.querySelectorAll(".tile")].map((one) => `${one.className}: ${one.textContent}`), people: document.querySelector("#people").textContent }));
     throw new Error(`never: ${what}: ${JSON.stringify(state)}`);
   });
 }
@@ -54,3 +62,53 @@ export async function seesAll(page, count, ms = 40_000) {
 }
 
 export const said = (page, text) => page.waitForFunction((text) => document.querySelector("#messages").textContent.includes(text), text, { timeout: 30_000 });
+
+/** `ortc serve`, as cargo built it; `kill` takes it down as a power cut would, and `again` starts it on the same port. */
+export async function serve(test, ...more) {
+  const program = process.env.ORTC_PROGRAM ?? join(root, "target/debug/ortc");
+  const folder = await mkdtemp(join(tmpdir(), "ortc-serve-"));
+  test.cleanup.push(() => rm(folder, { recursive: true, force: true }));
+  const start = async (listen) => {
+    const child = spawn(program, ["serve", "--listen", listen, "--state-dir", folder, "--web-dir", join(root, "web"), ...more], { stdio: ["ignore", "pipe", "inherit"] });
+    test.cleanup.push(() => child.kill("SIGKILL"));
+    const ended = new Promise((resolve) => child.once("exit", resolve));
+    const url = await new Promise((resolve, reject) => {
+      child.once("error", reject);
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        const found = /^open (https?:\S+?)\/$/.exec(line);
+        if (found) resolve(found[1]);
+      });
+      ended.then((code) => reject(new Error(`ortc serve ended with ${code}`)));
+    });
+    return { child, ended, url };
+  };
+  let running = await start("127.0.0.1:0");
+  const { url } = running;
+  return {
+    url,
+    program,
+    kill() {
+      running.child.kill("SIGKILL");
+      return running.ended;
+    },
+    async again() { running = await start(`127.0.0.1:${new URL(url).port}`); },
+  };
+}
+
+/** Counts the frames of a user's picture, and how long none came at most (ms). */
+export async function watchGaps(page, name) {
+  await page.evaluate((name) => {
+    const tile = [...document.querySelectorAll("#tiles .tile")].find((one) => one.textContent.includes(name));
+    const video = tile.querySelector("video");
+    window.gaps = { longest: 0, frames: 0, last: performance.now() };
+    const frame = () => {
+      const now = performance.now();
+      window.gaps.longest = Math.max(window.gaps.longest, now - window.gaps.last);
+      window.gaps.last = now;
+      window.gaps.frames++;
+      video.requestVideoFrameCallback(frame);
+    };
+    video.requestVideoFrameCallback(frame);
+  }, name);
+  return () => page.evaluate(() => ({ frames: window.gaps.frames, longest: Math.max(window.gaps.longest, performance.now() - window.gaps.last) }));
+}

@@ -39,6 +39,8 @@ export class Room {
     // Another life of the room: nobody there knows the connections of before.
     if (epoch !== state.epoch) this.#endAll();
     this.#take(state);
+    // A server that was started again knows what somebody tells of itself when that one is back.
+    for (const [userid, user] of this.users) user.extra ??= before.get(userid)?.extra;
     for (const [userid, user] of before) if (!this.users.has(userid)) this.#gone(user, "lost");
     for (const [userid, user] of this.users) if (!before.has(userid)) this.#emit("joined", { userid, user, extra: user.extra });
     if (owner !== this.owner) this.#emit("owner", { userid: this.owner });
@@ -85,6 +87,7 @@ export class Room {
   #gone(user, reason) {
     this.#peers.get(user.userid)?.end();
     this.#peers.delete(user.userid);
+    this.#host.crowd();
     this.#emit("left", { userid: user.userid, user, extra: user.extra, reason });
   }
 
@@ -106,6 +109,7 @@ export class Room {
         this.#peers.delete(user.userid);
       } else peer?.sync();
     }
+    this.#host.crowd();
   }
 
   #refuseSecret() {

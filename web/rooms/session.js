@@ -4,7 +4,7 @@ import { Asked } from "./asked.js";
 import { Calls } from "./calls.js";
 import { fail } from "./errors.js";
 import { directionOf } from "./kind.js";
-import { BANDWIDTH, limit } from "./limits.js";
+import { configurationOf, Limits } from "./limits.js";
 import { Paths } from "./paths.js";
 import { Room } from "./room.js";
 import { EVENTS } from "./session_events.js";
@@ -14,6 +14,7 @@ import { WebSocketSignaller } from "./websocket.js";
 export class Session extends Target {
   #signaller;
   #options;
+  #limits;
   #rooms = new Map();
   #entries = new Map(); // room → how it was entered
   #asked = new Asked();
@@ -43,7 +44,8 @@ export class Session extends Target {
   constructor(signaller, options) {
     super(EVENTS);
     this.#signaller = signaller;
-    this.#options = { bandwidth: BANDWIDTH, ...options };
+    this.#options = { ...options };
+    this.#limits = new Limits(options.bandwidth);
     this.extra = options.extra;
     const send = (message) => this.#send(message);
     const emit = (name, fields) => this._emit(name, fields);
@@ -164,7 +166,7 @@ export class Session extends Target {
 
   /** kbit/s for each kind; null is no limit. */
   setBandwidth(bandwidth) {
-    this.#options.bandwidth = { ...this.#options.bandwidth, ...bandwidth };
+    Object.assign(this.#limits.bandwidth, bandwidth);
     this.#everyPeer((peer) => peer.limit());
   }
 
@@ -308,9 +310,10 @@ export class Session extends Target {
       me: this.userid,
       get online() { return session.#online; },
       say: (room, to, body) => this.#ended || this.#send({ say: { room, to, body } }),
-      configuration: () => this.#configuration(),
+      configuration: () => configurationOf(this.#options, this.#welcome?.iceServers),
       streams: () => this.streams.own,
-      limit: (track, { session: what }) => limit(track, what, this.#options.bandwidth),
+      limit: (track, { session: what }) => this.#limits.apply(track, what),
+      crowd: () => this.#limits.among(this.peers.length) && this.#everyPeer((peer) => peer.limit()),
       emit: (name, fields) => this._emit(name, fields),
       act: async (room, name, body, peer, latency) => {
         const action = { room, userid: peer.userid, extra: peer.user.extra, name, body, latency };
@@ -318,12 +321,5 @@ export class Session extends Target {
         return this.#handlers.get(name)?.(action);
       },
     };
-  }
-
-  #configuration() {
-    const { iceServers = [], candidates = {} } = this.#options;
-    const options = { iceServers: [...(this.#welcome?.iceServers ?? []), ...iceServers] };
-    if (candidates.host === false && candidates.reflexive === false) options.iceTransportPolicy = "relay";
-    return options;
   }
 }

@@ -135,6 +135,7 @@ export class Meeting {
         tile.follow();
       });
     }
+    this.#want(tile, this.#wall.shows(tile.key));
     if (screen) this.#happened(`${nameOf(user)} shares a screen`);
     this.#look();
   }

@@ -62,10 +62,16 @@ class Row {
   }
 }
 
+function count(number) {
+  const button = $('[data-open="people"]');
+  button.dataset.count = number > 1 ? number : "";
+  button.ariaLabel = button.title = number > 1 ? `people and invitation, ${number} are here` : "people and invitation";
+}
+
 /** `mutedOf` and `hand` tell of a user id; `call` calls one. */
 export function showPeople({ session, room, mutedOf, hand, call }) {
   const users = [...room.users.values()];
-  $(".count").textContent = users.length > 1 ? String(users.length) : "";
+  count(users.length);
   for (const [userid, row] of rows) {
     if (room.users.has(userid)) continue;
     row.root.remove();
@@ -90,5 +96,5 @@ export function showPeople({ session, room, mutedOf, hand, call }) {
 export function clear() {
   rows.clear();
   $("#people").replaceChildren();
-  $(".count").textContent = "";
+  count(1);
 }

@@ -60,6 +60,7 @@ export class Wall {
   /** Who is heard how loud, of 1. */
   hear(userid, level) { if (level > LOUD) this.#heard.set(userid, performance.now()); }
 
+  shows(key) { return this.#shown.has(key); }
   speaks(userid) { return performance.now() - (this.#heard.get(userid) ?? -Infinity) < SPEAKS; }
 
   place() {
