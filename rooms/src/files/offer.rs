@@ -40,6 +40,8 @@ pub struct OfferedFile {
 pub struct FileOffer<C: FileChannel> {
     channel: Option<C>,
     manifest: Arc<Manifest>,
+    /// Held until it is answered.
+    held: Option<Arc<()>>,
 }
 
 impl<C: FileChannel> FileOffer<C> {
@@ -55,6 +57,7 @@ impl<C: FileChannel> FileOffer<C> {
             Ok(manifest) => Ok(Self {
                 channel: Some(channel),
                 manifest: Arc::new(manifest),
+                held: None,
             }),
             Err(error) => {
                 let message = Message::failed(None, &error).write();
@@ -63,6 +66,22 @@ impl<C: FileChannel> FileOffer<C> {
                 Err(error)
             }
         }
+    }
+
+    /// Ends a channel that offers something, without looking at it.
+    pub async fn refuse(channel: C, code: Code, why: &str) {
+        let reject = Message::Reject {
+            code,
+            message: why.to_owned(),
+        };
+        let _ = timeout(Duration::from_secs(1), channel.send(reject.write())).await;
+        channel.close();
+    }
+
+    /// Holds something until it is answered.
+    pub(crate) fn holding(mut self, held: Arc<()>) -> Self {
+        self.held = Some(held);
+        self
     }
 
     /// Its name, the same at both ends.
@@ -119,19 +138,9 @@ impl<C: FileChannel> FileOffer<C> {
     /// Does not take it; the peer is told why.
     pub async fn reject(mut self, why: &str) {
         if let Some(channel) = self.channel.take() {
-            refuse(&channel, Code::Rejected, why).await;
+            Self::refuse(channel, Code::Rejected, why).await;
         }
     }
-}
-
-/// Ends a channel that offers something.
-pub(super) async fn refuse<C: FileChannel>(channel: &C, code: Code, why: &str) {
-    let reject = Message::Reject {
-        code,
-        message: why.to_owned(),
-    };
-    let _ = timeout(Duration::from_secs(1), channel.send(reject.write())).await;
-    channel.close();
 }
 
 impl<C: FileChannel> Drop for FileOffer<C> {

@@ -74,6 +74,9 @@ pub enum Error {
     /// A candidate policy that leaves no way to connect.
     #[error("of host, reflexive and relay candidates at least one kind must be allowed")]
     NoCandidates,
+    /// A file cannot be sent.
+    #[error(transparent)]
+    File(#[from] crate::files::Error),
     /// What the core says.
     #[error(transparent)]
     Core(#[from] ortc::Error),

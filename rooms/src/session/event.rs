@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use ortc::{DisconnectReason, MediaStream, MediaStreamTrack};
+use ortc::{DisconnectReason, MediaStream, MediaStreamTrack, RTCDataChannel};
 use serde_json::Value;
 
 use super::action::ActionEvent;
 use super::kinds::Kinds;
 use super::payload::Payload;
+use crate::files::FileOffer;
 use crate::signalling::{
     CallId, CallStatus, ClosedReason, ErrorCode, Extra, LeftReason, Role, RoomInfo, RoomName,
     RoomPolicy, RoomState, SessionKind, User, UserId,
@@ -202,6 +203,15 @@ pub enum Event {
         direct: bool,
         /// What.
         body: Value,
+    },
+    /// A peer offers files. Dropping it refuses them.
+    FileOffer {
+        /// Which room.
+        room: RoomName,
+        /// Who.
+        user: User,
+        /// What; [`accept`](FileOffer::accept) takes it.
+        offer: FileOffer<RTCDataChannel>,
     },
     /// Somebody asks for a call.
     CallRequest(CallRequest),

@@ -94,6 +94,7 @@ impl Session {
             events: events.clone(),
             options,
             runtime: tokio::runtime::Handle::current(),
+            offers: Arc::default(),
             end: Notify::new(),
         });
         shared.event(Event::LocalConnected {

@@ -12,6 +12,7 @@ mod connect;
 mod data;
 mod error;
 mod event;
+mod files;
 mod frame;
 mod handle;
 mod kinds;

@@ -45,6 +45,10 @@ impl Peer {
         }
     }
 
+    pub(super) fn session(&self) -> &Session {
+        &self.session
+    }
+
     /// Who it is.
     pub fn userid(&self) -> &UserId {
         &self.userid

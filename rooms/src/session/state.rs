@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) events: Arc<EventQueue>,
     pub(super) options: SessionOptions,
     pub(super) runtime: runtime::Handle,
+    /// Held by each offer of files that waits for an answer.
+    pub(super) offers: Arc<()>,
     /// The session is to end.
     pub(super) end: Notify,
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::clock::clock;
 use super::data::{is_ours, send};
 use super::event::{Event, Path};
+use super::files::is_transfer;
 use super::frame::{self, Frame, Ping};
 use super::link::PeerLink;
 use super::state::{RoomEntry, Shared, State, about};
@@ -97,6 +98,11 @@ impl Shared {
                 } else if !main {
                     self.read_channel(room, peer, link, channel, false);
                 }
+            }
+            RTCConnectionEvent::DataChannel(channel)
+                if is_transfer(&channel) && Arc::strong_count(&link.readers) <= MAX_CHANNELS =>
+            {
+                self.read_offer(room, peer, link, channel);
             }
             RTCConnectionEvent::SsrcConflict { .. } => {
                 if let Some(connection) = link.connection.clone() {

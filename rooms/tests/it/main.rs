@@ -4,6 +4,7 @@
 mod calls;
 mod churn;
 mod data;
+mod files;
 mod lost;
 mod media;
 mod rooms;
