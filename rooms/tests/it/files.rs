@@ -91,13 +91,13 @@ async fn e01_c44_a_file_goes_to_all_of_a_room() {
     let bob = to_bob.accept(&bobs.0, ReceiveOptions::default());
     let to_carol = offer(&mut members[2]).await;
     let carol = to_carol.accept(&carols.0, ReceiveOptions::default());
+    let _unanswered = offer(&mut members[3]).await;
     members[0].session.send("meanwhile").unwrap();
-    members[3]
-        .until(|event| match event {
-            Event::Message(message) => Some(assert_eq!(message.data, Payload::from("meanwhile"))),
-            _ => None,
-        })
-        .await;
+    let message = members[3].until(|event| match event {
+        Event::Message(message) => Some(message.data.clone()),
+        _ => None,
+    });
+    assert_eq!(message.await, Payload::from("meanwhile"));
     limited(bob.finished()).await.unwrap();
     limited(carol.finished()).await.unwrap();
     assert!(same(&bobs.0.join("film.bin"), &data) && same(&carols.0.join("film.bin"), &data));
