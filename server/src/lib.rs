@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::field_reassign_with_default))]
 mod accept;
 mod admit;
+pub mod cluster;
 mod compat;
 mod config;
 mod counts;

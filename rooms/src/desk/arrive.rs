@@ -85,7 +85,7 @@ impl House {
             admission.rooms,
             self.options.limits.queue_bytes,
         ));
-        self.settle(&client, None, proven).await?;
+        self.settle(&client, None, proven, None).await?;
         self.event(DeskEvent::Arrived {
             userid: client.userid.clone(),
             role: client.role,
@@ -100,6 +100,7 @@ impl House {
         client: &Arc<Client>,
         ticket: Option<u64>,
         proven: bool,
+        seen: Option<u64>,
     ) -> Result<(), Refusal> {
         let taken = || {
             let words = format!("somebody has the user id {}; choose another", client.userid);
@@ -123,6 +124,7 @@ impl House {
             session: client.session.clone(),
             ticket,
             proven,
+            seen,
         };
         if let Err(refusal) = self.store.claim(claim).await {
             self.forget(client);
@@ -195,6 +197,14 @@ impl House {
             (rooms, whole, state.heard, state.connect())
         };
         let arrived = self.welcome(client.clone(), line, true, heard);
+        let used = Claim {
+            userid: client.userid.clone(),
+            session: client.session.clone(),
+            ticket: Some(number),
+            proven: false,
+            seen: None,
+        };
+        self.store.used(used).await;
         for room in &rooms {
             let returned = Change::Returned(client.userid.clone(), self.options.node.clone());
             // Those it is no longer in have told it so.
@@ -205,6 +215,10 @@ impl House {
         }
         if !whole {
             self.watch_again(client);
+        }
+        let changed = !hello.extra.is_null() && client.lock().extra != hello.extra;
+        if changed && let Err(refusal) = self.set_extra(client, hello.extra.clone()).await {
+            client.error(refusal.code, refusal.message, None, None);
         }
         self.counters.count_resumed(1);
         self.event(DeskEvent::Resumed {
@@ -230,7 +244,7 @@ impl House {
             only,
             rooms,
         } = ticket;
-        let user = User::new(userid, role).with_extra(hello.extra);
+        let user = User::new(userid, role).with_extra(hello.extra.clone());
         let queue_bytes = self.options.limits.queue_bytes;
         let client = Arc::new(Client::new(user, session, only, queue_bytes));
         {
@@ -238,9 +252,10 @@ impl House {
             state.tickets.given = number;
             state.tickets.shown = number;
         }
-        self.settle(&client, Some(number), proven).await?;
+        self.settle(&client, Some(number), proven, hello.seen)
+            .await?;
         let make = life != self.store.life();
-        for known in rooms {
+        for known in self.with_those_that_know(&client, rooms) {
             match self.restore(&client, known, make).await {
                 Err(refusal) if refusal.code == ErrorCode::Unavailable => {
                     self.forget(&client);
@@ -257,6 +272,19 @@ impl House {
         });
         let line = client.lock().connect();
         Ok(self.welcome(client, line, true, 0))
+    }
+
+    /// The rooms of a token, and those that know of the client though its token is older.
+    fn with_those_that_know(&self, client: &Client, mut rooms: Vec<RoomRecord>) -> Vec<RoomRecord> {
+        let halls: Vec<_> = read(&self.halls).values().cloned().collect();
+        for hall in halls {
+            if let Some(known) = lock(&hall).known_to(&client.userid)
+                && rooms.iter().all(|room| room.room != known.room)
+            {
+                rooms.push(known);
+            }
+        }
+        rooms
     }
 
     /// Brings a client back into a room, and the room with it. It is told how it is, or that it has
@@ -308,7 +336,7 @@ impl House {
         resumed: bool,
         seen: u64,
     ) -> Arrived {
-        let resume = self.ticket(&client).unwrap_or_default();
+        let resume = self.ticket(&client, None).unwrap_or_default();
         let mut welcome = Welcome::new(client.userid.clone(), client.role, resume);
         welcome.resumed = resumed;
         welcome.seen = seen;

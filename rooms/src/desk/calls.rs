@@ -1,6 +1,8 @@
 //! Calls between users: ringing, answering, ending.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+
+use tokio::sync::mpsc;
 
 use super::client::Client;
 use super::event::DeskEvent;
@@ -12,6 +14,9 @@ use crate::room::Refusal;
 use crate::signalling::{
     Answer, CallId, CallStatus, ErrorCode, Role, ServerMessage, SessionKind, User, UserId,
 };
+
+/// So many answers wait to go to other servers.
+const REPLIES: usize = 4096;
 
 impl House {
     /// Somebody asks for a call.
@@ -35,13 +40,25 @@ impl House {
             accepted: None,
             session,
         };
-        let dialled = lock(&self.lines).dial(&client.userid, line.clone(), self.store.now());
+        let dialled = {
+            let mut lines = lock(&self.lines);
+            let dialled = lines.dial(&client.userid, line.clone(), self.store.now());
+            // Told before anything else becomes of the line.
+            match &dialled {
+                Dialled::Rings(Some(other)) => {
+                    client.tell(&call_status(other, CallStatus::Cancelled));
+                }
+                Dialled::Accepts(other) => {
+                    client.tell(&call_status(&line, CallStatus::Cancelled));
+                    client.tell(&call_status(other, CallStatus::Accepted));
+                }
+                Dialled::Rings(None) | Dialled::Busy => {}
+            }
+            dialled
+        };
         match dialled {
-            Dialled::Rings(None) => {}
-            Dialled::Rings(Some(other)) => client.tell(&call_status(&other, CallStatus::Cancelled)),
+            Dialled::Rings(_) => {}
             Dialled::Accepts(other) => {
-                client.tell(&call_status(&line, CallStatus::Cancelled));
-                client.tell(&call_status(&other, CallStatus::Accepted));
                 let post = Post::CallStatus {
                     call: other.call,
                     with: client.userid.clone(),
@@ -150,6 +167,11 @@ impl House {
             Post::CallStatus { call, with, status } => {
                 self.hear_of_call(to, &call, &with, status);
             }
+            Post::Missed(said) => {
+                for said in said {
+                    client.push(said.get().into());
+                }
+            }
             Post::CallRefused {
                 call,
                 with,
@@ -176,30 +198,34 @@ impl House {
             };
             return self.reply(&caller, refused);
         }
-        let rung = lock(&self.lines).ring(me, &caller, &call, session, self.store.now());
-        let (status, own) = match rung {
-            Rung::Rings => (CallStatus::Ringing, None),
-            Rung::Busy => (CallStatus::Busy, None),
-            Rung::Yields => return,
-            Rung::Both(own) => (CallStatus::Accepted, Some(own)),
+        let status = {
+            let mut lines = lock(&self.lines);
+            let (status, own) = match lines.ring(me, &caller, &call, session, self.store.now()) {
+                Rung::Rings => (CallStatus::Ringing, None),
+                Rung::Busy => (CallStatus::Busy, None),
+                Rung::Yields => return,
+                Rung::Both(own) => (CallStatus::Accepted, Some(own)),
+            };
+            // Told before anything else becomes of the line.
+            if let Some(own) = &own {
+                callee.tell(&call_status(own, CallStatus::Cancelled));
+            }
+            if status != CallStatus::Busy {
+                callee.tell(&ServerMessage::Call {
+                    call: call.clone(),
+                    from,
+                    session,
+                });
+            }
+            if own.is_some() {
+                callee.tell(&ServerMessage::CallStatus {
+                    call: call.clone(),
+                    with: caller.clone(),
+                    status,
+                });
+            }
+            status
         };
-        if let Some(own) = &own {
-            callee.tell(&call_status(own, CallStatus::Cancelled));
-        }
-        if status != CallStatus::Busy {
-            callee.tell(&ServerMessage::Call {
-                call: call.clone(),
-                from,
-                session,
-            });
-        }
-        if own.is_some() {
-            callee.tell(&ServerMessage::CallStatus {
-                call: call.clone(),
-                with: caller.clone(),
-                status,
-            });
-        }
         let with = me.clone();
         self.reply(&caller, Post::CallStatus { call, with, status });
     }
@@ -210,27 +236,29 @@ impl House {
             self.receive_post(to, post);
             return;
         }
-        let (house, to) = (self.me.clone(), to.clone());
-        tokio::spawn(async move {
-            if let Some(house) = house.upgrade() {
-                house.store.post(to, post).await;
-            }
+        let replies = self.replies.get_or_init(|| {
+            let (replies, due) = mpsc::channel(REPLIES);
+            tokio::spawn(send_replies(self.me.clone(), due));
+            replies
         });
+        if replies.try_send((to.clone(), post)).is_err() {
+            self.counters.count_dropped(1);
+        }
     }
 
     /// What became of a call reaches one of its two.
     fn hear_of_call(&self, userid: &UserId, call: &CallId, with: &UserId, status: CallStatus) {
         let now = self.store.now();
-        let Some(line) = lock(&self.lines).hear(userid, call, with, status, now) else {
-            return;
+        let line = {
+            let mut lines = lock(&self.lines);
+            let Some(line) = lines.hear(userid, call, with, status, now) else {
+                return;
+            };
+            if let Some(client) = self.client(userid) {
+                client.tell(&call_status(&line, status));
+            }
+            line
         };
-        if let Some(client) = self.client(userid) {
-            client.tell(&ServerMessage::CallStatus {
-                call: call.clone(),
-                with: with.clone(),
-                status,
-            });
-        }
         self.note_call(userid, &line, status);
     }
 
@@ -269,6 +297,14 @@ impl House {
             };
             house.send_post(&with, post).await;
         });
+    }
+}
+
+/// One after the other, in the order in which they became due.
+async fn send_replies(house: Weak<House>, mut due: mpsc::Receiver<(UserId, Post)>) {
+    while let Some((to, post)) = due.recv().await {
+        let Some(house) = house.upgrade() else { return };
+        house.store.post(to, post).await;
     }
 }
 

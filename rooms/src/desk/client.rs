@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
 
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::locks::lock;
@@ -248,6 +249,17 @@ impl State {
         if let Some(line) = &mut self.line {
             line.waker = Some(waker.clone());
         }
+    }
+
+    /// Takes what was said to it and it has not seen: its end here.
+    pub(crate) fn take_said(&mut self, seen: u64) -> Vec<Box<RawValue>> {
+        self.outbox.rewind(seen);
+        self.gone = true;
+        let said = |text: Arc<str>| RawValue::from_string(text.as_ref().to_owned()).ok();
+        std::iter::from_fn(|| self.outbox.next())
+            .filter(|(_, text)| text.starts_with(r#"{"said":"#))
+            .filter_map(|(_, text)| said(text))
+            .collect()
     }
 
     /// Numbers start anew, and nothing waits.

@@ -1,16 +1,16 @@
 //! What becomes of rooms reaches the clients.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use super::client::{CLOSE_REPLACED, Client, text};
 use super::hall::Hall;
 use super::house::House;
 use super::locks::{lock, write};
-use super::store::{Post, Said, StoreListener, Update};
+use super::store::{Changed, Moved, Post, Said, StoreListener, Update};
 use crate::room::{Change, RoomRecord, difference};
-use crate::signalling::{RoomName, ServerMessage, UserId};
+use crate::signalling::{LeftReason, RoomName, ServerMessage, UserId};
 
 /// A room's rules are looked at after so long at the latest.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
@@ -30,18 +30,33 @@ impl StoreListener for House {
             notices.unwrap_or_else(|| difference(before.as_deref(), record.as_deref()).into());
         hall.record.clone_from(&record);
         let (entered, left) = self.enter_and_leave(&room, &mut hall);
+        // Before the answer: who has heard that it is in the room can come back to it.
+        for client in &entered {
+            self.give_ticket(client, Some(&hall));
+        }
         hall.tell(&notices, &left);
         let all = !same_rules(before.as_deref(), record.as_deref());
-        let stale: Vec<_> = if all {
-            hall.present.values().cloned().collect()
-        } else {
-            entered
-        };
-        drop(hall);
-        for client in stale.iter().chain(left.values()) {
-            self.give_ticket(client);
+        let mut stale: Vec<_> = left.into_values().collect();
+        if all {
+            let here = hall.present.values();
+            let new = |client: &&Arc<Client>| entered.iter().any(|new| Arc::ptr_eq(new, client));
+            stale.extend(here.filter(|client| !new(client)).cloned());
         }
-        self.note_for_lobby(room.clone());
+        let found = self.found(&hall);
+        drop(hall);
+        for client in found {
+            let returned = Change::Returned(client.userid.clone(), self.options.node.clone());
+            self.soon(room.clone(), returned);
+        }
+        for client in &stale {
+            self.give_ticket(client, None);
+        }
+        let shown = |record: &Option<Arc<RoomRecord>>| {
+            record.as_ref().is_some_and(|record| !record.policy.hidden)
+        };
+        if shown(&before) || shown(&record) {
+            self.note_for_lobby(room.clone());
+        }
         if let Some(record) = record {
             self.watch_time(before.as_deref(), &record);
         } else {
@@ -69,15 +84,30 @@ impl StoreListener for House {
         }
     }
 
-    fn moved(&self, userid: &UserId, session: &str) {
-        let Some(client) = self.client(userid) else {
+    fn moved(&self, moved: Moved) {
+        let Some(client) = self.client(&moved.userid) else {
             return;
         };
-        if client.session != session {
+        if client.session != moved.session {
             return;
         }
-        client.close(CLOSE_REPLACED, "this user came back at another server");
-        self.forget(&client);
+        client.close(CLOSE_REPLACED, "this user came to another server");
+        let house = self.me.clone();
+        if moved.replaced {
+            tokio::spawn(async move {
+                if let Some(house) = house.upgrade() {
+                    house.depart(&client, LeftReason::Left).await;
+                }
+            });
+        } else {
+            self.unwatch(&client);
+            self.vacate(&client);
+            tokio::spawn(send_after(house, client, moved.seen));
+        }
+    }
+
+    fn made(&self, room: &RoomName, change: &Change, changed: &Changed) {
+        self.tell_events(room, change, changed);
     }
 }
 
@@ -118,6 +148,17 @@ impl House {
             client.lock().rooms.remove(room);
         }
         (entered, left)
+    }
+
+    /// Those who are held to be lost by others, and are connected here.
+    fn found(&self, hall: &Hall) -> Vec<Arc<Client>> {
+        let members = hall.record.iter().flat_map(|record| &record.members);
+        members
+            .filter(|member| member.lost.is_some())
+            .filter_map(|member| hall.present.get(&member.user.userid))
+            .filter(|client| client.lock().connected())
+            .cloned()
+            .collect()
     }
 
     /// Hands out what is said to those of the room who are here.
@@ -195,5 +236,21 @@ fn same_rules(before: Option<&RoomRecord>, after: Option<&RoomRecord>) -> bool {
                 && before.verifier == after.verifier
         }
         _ => false,
+    }
+}
+
+/// What was said to a client that is at another server by now, and which it has not seen, goes there:
+/// as soon as this server has heard that it has left its rooms here, and nothing more is said to it.
+async fn send_after(house: Weak<House>, client: Arc<Client>, seen: u64) {
+    for wait in 1..40 {
+        if client.lock().rooms.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(wait)).await;
+    }
+    let said = client.lock().take_said(seen);
+    if let (false, Some(house)) = (said.is_empty(), house.upgrade()) {
+        let to = client.userid.clone();
+        house.store.post(to, Post::Missed(said)).await;
     }
 }

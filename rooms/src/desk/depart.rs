@@ -22,6 +22,11 @@ impl House {
         if !client.lock().disconnect(connection) {
             return;
         }
+        let here = self.client(&client.userid);
+        if !here.is_some_and(|here| Arc::ptr_eq(&here, client)) {
+            // It is at another server.
+            return;
+        }
         if client.lock().gap {
             self.counters.count_overflowed(1);
         }
@@ -98,6 +103,11 @@ impl House {
     /// A client has no place here any longer, whatever becomes of its rooms.
     pub(crate) fn forget(&self, client: &Arc<Client>) {
         client.lock().gone = true;
+        self.vacate(client);
+    }
+
+    /// A client is not to be found here any longer.
+    pub(crate) fn vacate(&self, client: &Arc<Client>) {
         let mut clients = write(&self.clients);
         if clients
             .get(&client.userid)
@@ -122,6 +132,17 @@ impl House {
                     }) => pause = pause.saturating_mul(2).min(AGAIN_AT_MOST),
                     _ => return,
                 }
+            }
+        });
+    }
+
+    /// Makes a change from where nobody can wait.
+    pub(crate) fn soon(&self, room: RoomName, change: Change) {
+        let house = self.me.clone();
+        tokio::spawn(async move {
+            if let Some(house) = house.upgrade() {
+                // Refused, there is nothing to change any longer.
+                let _ = house.change(&room, change).await;
             }
         });
     }

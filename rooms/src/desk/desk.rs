@@ -48,7 +48,12 @@ impl Desk {
     }
 
     /// One whose rooms are in a store, perhaps with those of other servers.
-    pub fn with_store(options: DeskOptions, store: Arc<dyn RoomStore>) -> Self {
+    /// Its name, and the key that resume tokens are sealed with, are the store's where it has some.
+    pub fn with_store(mut options: DeskOptions, store: Arc<dyn RoomStore>) -> Self {
+        if !store.node().is_empty() {
+            store.node().clone_into(&mut options.node);
+        }
+        options.key = store.key().unwrap_or(options.key);
         let house = House::new(options, store);
         let listener: Arc<dyn StoreListener> = house.clone();
         house.store.listen(Arc::downgrade(&listener));

@@ -37,7 +37,10 @@ impl House {
     ) -> Result<(), Refusal> {
         self.check_enter(client, &enter)?;
         for _ in 0..TRIES {
-            let there = self.record(&enter.room);
+            let there = match self.record(&enter.room) {
+                None if how != How::Open => self.store.look(enter.room.clone()).await?,
+                there => there,
+            };
             let result = match (how, there) {
                 (How::Open, _) | (How::OpenOrJoin, None) => self.open(client, &enter, about).await,
                 (_, there) => self.join(client, &enter, about, there).await,

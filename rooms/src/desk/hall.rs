@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::client::{Client, text};
 use crate::room::{Notice, RoomRecord, To};
-use crate::signalling::{Extra, MAX_MESSAGE, RoomState, ServerMessage, UserId};
+use crate::signalling::{Extra, MAX_MESSAGE, RoomName, RoomState, ServerMessage, UserId};
 
 /// The most who are banned whom a token names.
 const BANNED_IN_TOKEN: usize = 16;
@@ -49,6 +49,13 @@ impl Hall {
         if let Some(record) = &self.record {
             tell_one(client, &ServerMessage::Room(record.state(None)));
         }
+    }
+
+    /// Whether it is this room's.
+    pub(crate) fn is(&self, room: &RoomName) -> bool {
+        self.record
+            .as_ref()
+            .is_some_and(|record| record.room == *room)
     }
 
     /// What a member knows of the room for the time when its server knows nothing of it.

@@ -1,9 +1,9 @@
 //! What a desk keeps: its clients, its view of the rooms, and what it needs for them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, RwLock, Weak};
 
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 
 use super::client::{Client, text};
 use super::event::{Counters, DeskEvent, events};
@@ -13,7 +13,7 @@ use super::locks::{lock, read};
 use super::options::DeskOptions;
 use super::password::Passwords;
 use super::seal::Ticket;
-use super::store::{Changed, RoomStore};
+use super::store::{Changed, Post, RoomStore};
 use super::watchers::Lobby;
 use crate::room::{Change, Refusal};
 use crate::signalling::{ErrorCode, RoomName, ServerMessage, UserId};
@@ -29,6 +29,8 @@ pub(crate) struct House {
     pub(crate) halls: RwLock<HashMap<RoomName, Arc<Mutex<Hall>>>>,
     pub(crate) lobby: Mutex<Lobby>,
     pub(crate) lines: Mutex<Lines>,
+    /// Answers that go to users of other servers.
+    pub(crate) replies: OnceLock<mpsc::Sender<(UserId, Post)>>,
     pub(crate) passwords: Passwords,
     pub(crate) events: broadcast::Sender<DeskEvent>,
     pub(crate) counters: Counters,
@@ -46,6 +48,7 @@ impl House {
             halls: RwLock::default(),
             lobby: Mutex::default(),
             lines: Mutex::default(),
+            replies: OnceLock::new(),
             passwords: Passwords::default(),
             events: broadcast::channel(EVENTS).0,
             counters: Counters::default(),
@@ -70,11 +73,7 @@ impl House {
     pub(crate) async fn change(&self, room: &RoomName, change: Change) -> Result<Changed, Refusal> {
         let result = self.store.change(room.clone(), change.clone()).await;
         match &result {
-            Ok(changed) => {
-                for event in events(room, &change, changed) {
-                    self.event(event);
-                }
-            }
+            Ok(changed) => self.tell_events(room, &change, changed),
             Err(refusal) if refusal.code == ErrorCode::RoomFull => {
                 if let Change::Join(entrant) = &change {
                     let (room, userid) = (room.clone(), entrant.user.userid.clone());
@@ -86,16 +85,26 @@ impl House {
         result
     }
 
+    pub(crate) fn tell_events(&self, room: &RoomName, change: &Change, changed: &Changed) {
+        for event in events(room, change, changed) {
+            self.event(event);
+        }
+    }
+
     /// The next resume token of a client, with what is known of its rooms now; absent if a later
-    /// one was given meanwhile.
-    pub(crate) fn ticket(&self, client: &Client) -> Option<String> {
+    /// one was given meanwhile. `held` is a hall that the caller has locked.
+    pub(crate) fn ticket(&self, client: &Client, held: Option<&Hall>) -> Option<String> {
         let (number, rooms) = {
             let mut state = client.lock();
             state.tickets.given = state.tickets.given.saturating_add(1);
             let rooms: Vec<_> = state.rooms.iter().cloned().collect();
             (state.tickets.given, rooms)
         };
-        let known = |room: &RoomName| lock(&*self.hall(room)?).known_to(&client.userid);
+        let known = |room: &RoomName| match held {
+            Some(hall) if hall.is(room) => hall.known_to(&client.userid),
+            // Locked under another only from where changes are heard of, one after the other.
+            _ => lock(&*self.hall(room)?).known_to(&client.userid),
+        };
         let ticket = Ticket {
             userid: client.userid.clone(),
             session: client.session.clone(),
@@ -109,8 +118,8 @@ impl House {
     }
 
     /// Gives a client its next resume token.
-    pub(crate) fn give_ticket(&self, client: &Client) {
-        if let Some(resume) = self.ticket(client) {
+    pub(crate) fn give_ticket(&self, client: &Client, held: Option<&Hall>) {
+        if let Some(resume) = self.ticket(client, held) {
             client.push(text(&ServerMessage::Resume { resume }));
         }
     }

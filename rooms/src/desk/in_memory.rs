@@ -77,6 +77,10 @@ impl RoomStore for InMemory {
         Box::pin(async move { self.decide(room, change) })
     }
 
+    fn look(&self, room: RoomName) -> Later<'_, Result<Option<Arc<RoomRecord>>, Refusal>> {
+        Box::pin(async move { Ok(lock(&self.rooms).get(&room).cloned()) })
+    }
+
     fn now(&self) -> u64 {
         self.clock.now()
     }

@@ -102,6 +102,12 @@ impl Lines {
                     Rung::Yields
                 }
             }
+            // The same, and this call is the one that goes on already.
+            Some(own)
+                if own.with == *caller && own.caller && (&own.call, callee) < (call, caller) =>
+            {
+                Rung::Yields
+            }
             Some(_) => Rung::Busy,
         }
     }

@@ -43,4 +43,4 @@ pub use options::{Admission, DeskLimits, DeskOptions};
 pub use outgoing::{Ending, Out, Outgoing};
 pub use seal::SealKey;
 pub use seat::{Seat, Violation};
-pub use store::{Changed, Claim, Later, Post, RoomStore, Said, StoreListener, Update};
+pub use store::{Changed, Claim, Later, Moved, Post, RoomStore, Said, StoreListener, Update};

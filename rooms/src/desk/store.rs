@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::seal::SealKey;
 use crate::room::{Change, Notice, Refusal, RoomRecord};
 use crate::signalling::{CallId, CallStatus, ErrorCode, RoomName, SessionKind, User, UserId};
 
@@ -22,8 +23,21 @@ pub trait RoomStore: Send + Sync + fmt::Debug {
     /// Who is told of what happens: once, before anything else is asked.
     fn listen(&self, listener: Weak<dyn StoreListener>);
 
+    /// The name of this server among those that share the store; empty where it is alone.
+    fn node(&self) -> &str {
+        ""
+    }
+
+    /// What those who share the store seal resume tokens with.
+    fn key(&self) -> Option<SealKey> {
+        None
+    }
+
     /// Changes a room. When it is done, the listener has been told.
     fn change(&self, room: RoomName, change: Change) -> Later<'_, Result<Changed, Refusal>>;
+
+    /// A room as it is now, even if the listener has not heard of it yet.
+    fn look(&self, room: RoomName) -> Later<'_, Result<Option<Arc<RoomRecord>>, Refusal>>;
 
     /// The time that changes go by: milliseconds since 1970.
     fn now(&self) -> u64;
@@ -35,6 +49,12 @@ pub trait RoomStore: Send + Sync + fmt::Debug {
     /// Claims a user id for a client of this server. What was claimed for the same session
     /// elsewhere ends there.
     fn claim(&self, claim: Claim) -> Later<'_, Result<(), Refusal>>;
+
+    /// A client came back to this server by a resume token of this number, which does not do at
+    /// another any longer.
+    fn used(&self, _claim: Claim) -> Later<'_, ()> {
+        Box::pin(async {})
+    }
 
     /// Gives a user id free, if it is still this session's here.
     fn release(&self, userid: UserId, session: String) -> Later<'_, ()>;
@@ -54,8 +74,10 @@ pub trait StoreListener: Send + Sync {
     fn posted(&self, to: &UserId, post: Post) -> bool;
     /// Something is said in a room, by somebody at another server.
     fn said(&self, said: Said);
-    /// The session of a user goes on at another server.
-    fn moved(&self, userid: &UserId, session: &str);
+    /// The session of a user goes on at another server, or has ended.
+    fn moved(&self, moved: Moved);
+    /// The store itself changed a room, which nobody asked for.
+    fn made(&self, room: &RoomName, change: &Change, changed: &Changed);
 }
 
 /// A change of a room that was made.
@@ -91,6 +113,21 @@ pub struct Claim {
     pub ticket: Option<u64>,
     /// The user is proven to be this one: what another session has ends.
     pub proven: bool,
+    /// The number of the last message that it has seen, of those before it came to this server.
+    pub seen: Option<u64>,
+}
+
+/// A user who was at this server is at another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// Who.
+    pub userid: UserId,
+    /// Its session here.
+    pub session: String,
+    /// That has ended: the user has come to the other server anew.
+    pub replaced: bool,
+    /// The number of the last message from here that it has seen.
+    pub seen: u64,
 }
 
 /// What one user is told by another's server, beside what is said in rooms.
@@ -116,6 +153,8 @@ pub enum Post {
         /// What.
         status: CallStatus,
     },
+    /// What was said to somebody who is at another server by now.
+    Missed(Vec<Box<RawValue>>),
     /// A call that is not allowed.
     CallRefused {
         /// The call.

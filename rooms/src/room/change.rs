@@ -78,7 +78,7 @@ impl RoomRecord {
             rebuilt: None,
         };
         let state = ServerMessage::Room(record.state(opener.about));
-        let notices = vec![Notice::one(&record.owner, state)];
+        let notices = vec![Notice::to_one(&record.owner, state)];
         Ok((record, notices))
     }
 
@@ -126,7 +126,7 @@ impl RoomRecord {
             user,
         };
         Ok(vec![
-            Notice::one(&userid, ServerMessage::Room(self.state(entrant.about))),
+            Notice::to_one(&userid, ServerMessage::Room(self.state(entrant.about))),
             Notice::others(&userid, joined),
         ])
     }
@@ -371,7 +371,7 @@ impl RoomRecord {
     }
 
     fn closed_for(&self, userid: &UserId, reason: ClosedReason) -> Notice {
-        Notice::one(
+        Notice::to_one(
             userid,
             ServerMessage::Closed {
                 room: self.room.clone(),

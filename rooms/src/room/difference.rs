@@ -27,7 +27,7 @@ fn ended(before: &RoomRecord) -> Vec<Notice> {
     before
         .members
         .iter()
-        .map(|member| Notice::one(&member.user.userid, closed(ClosedReason::Closed)))
+        .map(|member| Notice::to_one(&member.user.userid, closed(ClosedReason::Closed)))
         .collect()
 }
 
@@ -36,7 +36,7 @@ fn entered(after: &RoomRecord) -> Vec<Notice> {
     after
         .members
         .iter()
-        .map(|member| Notice::one(&member.user.userid, state()))
+        .map(|member| Notice::to_one(&member.user.userid, state()))
         .collect()
 }
 
@@ -60,13 +60,13 @@ fn changed(before: &RoomRecord, after: &RoomRecord) -> Vec<Notice> {
                     let reason = if after.banned.contains(userid) {
                         ClosedReason::Banned
                     } else {
-                        ClosedReason::Left
+                        ClosedReason::Lost
                     };
                     let closed = ServerMessage::Closed {
                         room: room(),
                         reason,
                     };
-                    notices.push(Notice::one(userid, closed));
+                    notices.push(Notice::to_one(userid, closed));
                 }
                 let left = ServerMessage::Left {
                     room: room(),
@@ -87,7 +87,10 @@ fn changed(before: &RoomRecord, after: &RoomRecord) -> Vec<Notice> {
                 room: room(),
                 user: member.user.clone(),
             };
-            notices.push(Notice::one(userid, ServerMessage::Room(after.state(None))));
+            notices.push(Notice::to_one(
+                userid,
+                ServerMessage::Room(after.state(None)),
+            ));
             notices.push(Notice::others(userid, joined));
         }
     }

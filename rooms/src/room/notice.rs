@@ -28,7 +28,8 @@ pub enum To {
 }
 
 impl Notice {
-    pub(crate) fn one(userid: &UserId, message: ServerMessage) -> Self {
+    /// A message to one user.
+    pub fn to_one(userid: &UserId, message: ServerMessage) -> Self {
         Self {
             to: To::One(userid.clone()),
             message,

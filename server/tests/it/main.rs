@@ -6,6 +6,7 @@ mod client;
 mod compat;
 mod door;
 mod flood;
+mod house;
 mod http;
 mod lost;
 mod poll;
