@@ -18,6 +18,15 @@ pub(crate) struct Metrics {
     pub(crate) hooks: IntCounterVec,
 }
 
+/// One that is counted for as long as this is there.
+pub(crate) struct Counted(IntGauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Metrics {
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
@@ -61,6 +70,12 @@ impl Metrics {
             )?,
             registry,
         })
+    }
+
+    /// One client more, until what is returned is dropped.
+    pub(crate) fn client(&self) -> Counted {
+        self.clients.inc();
+        Counted(self.clients.clone())
     }
 
     /// The text format.

@@ -43,7 +43,6 @@ pub(crate) async fn watch(site: Arc<Site>) {
         }
         for client in site.polls.quiet() {
             drop(client.seat.lock().await.take());
-            site.metrics.clients.dec();
         }
     }
 }
@@ -114,9 +113,8 @@ async fn arrive(
             "the server cannot do it now",
         );
     };
-    let client = Client::new(seat, outgoing, pace(&site));
+    let client = Client::new(seat, outgoing, pace(&site), site.metrics.client());
     site.polls.put(id.clone(), client);
-    site.metrics.clients.inc();
     let body = json!({ "id": id, "messages": [welcome] });
     ([(header::CACHE_CONTROL, "no-store")], Json(body)).into_response()
 }
@@ -182,9 +180,7 @@ async fn say(
         }
         if let Err(Closing { code, reason }) = done {
             drop(seat.take());
-            if site.polls.end(&id).is_some() {
-                site.metrics.clients.dec();
-            }
+            site.polls.end(&id);
             let status = match code {
                 CLOSE_POLICY => StatusCode::TOO_MANY_REQUESTS,
                 _ => StatusCode::BAD_REQUEST,
@@ -227,9 +223,7 @@ async fn hear(
         Ok(messages) => answer(&messages),
         Err(Closing { code, reason }) => {
             drop(client.seat.lock().await.take());
-            if site.polls.end(&id).is_some() {
-                site.metrics.clients.dec();
-            }
+            site.polls.end(&id);
             (
                 StatusCode::GONE,
                 Json(json!({ "error": reason, "code": code })),
@@ -243,7 +237,6 @@ async fn leave(State(site): State<Arc<Site>>, Path(id): Path<String>) -> Respons
     let Some(client) = site.polls.end(&id) else {
         return unknown();
     };
-    site.metrics.clients.dec();
     if let Some(seat) = client.seat.lock().await.take() {
         seat.gone().await;
     }

@@ -12,6 +12,8 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout};
 
+use crate::metrics::Counted;
+
 /// A request waits so long for something to tell.
 const WAIT: Duration = Duration::from_secs(25);
 /// A client that asks for nothing for so long is lost.
@@ -30,6 +32,7 @@ pub(crate) struct Client {
     pub(crate) out: tokio::sync::Mutex<Waiting>,
     pub(crate) pace: DefaultDirectRateLimiter,
     asked: Mutex<Asked>,
+    _counted: Counted,
 }
 
 /// When it asked last, and whether it is waiting for an answer.
@@ -46,7 +49,12 @@ pub(crate) struct Waiting {
 }
 
 impl Client {
-    pub(crate) fn new(seat: Seat, outgoing: Outgoing, pace: DefaultDirectRateLimiter) -> Self {
+    pub(crate) fn new(
+        seat: Seat,
+        outgoing: Outgoing,
+        pace: DefaultDirectRateLimiter,
+        counted: Counted,
+    ) -> Self {
         Self {
             seat: Some(seat).into(),
             out: tokio::sync::Mutex::new(Waiting {
@@ -55,6 +63,7 @@ impl Client {
                 ended: None,
             }),
             pace,
+            _counted: counted,
             asked: Mutex::new(Asked {
                 at: Instant::now(),
                 waits: 0,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ortc_rooms::desk::{Desk, DeskOptions, SealKey};
+use ortc_rooms::desk::Desk;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -16,7 +16,6 @@ use crate::accept::{Door, accept};
 use crate::config::{ConfigError, ServerConfig};
 use crate::counts::Counts;
 use crate::hooks::{Hooks, NoHooks};
-use crate::ice::IceServers;
 use crate::metrics::Metrics;
 use crate::page::Pages;
 use crate::polls::Polls;
@@ -24,7 +23,7 @@ use crate::reports::Reports;
 use crate::site::Site;
 use crate::tls::{self, Tls, TlsError};
 use crate::tokens::Tokens;
-use crate::{poll, routes, stun};
+use crate::{desk, listener, poll, routes, stun};
 
 /// How long clients have to hear the goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -42,7 +41,7 @@ pub enum ServerError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     /// An address cannot be had: the first is the setting that names it.
-    #[error("{setting}: {address}: {words}", words = bind_words(.error))]
+    #[error("{setting}: {address}: {words}", words = bind_words(*.address, .error))]
     Bind {
         /// The setting.
         setting: &'static str,
@@ -59,11 +58,14 @@ pub enum ServerError {
     Other(String),
 }
 
-fn bind_words(error: &io::Error) -> String {
+fn bind_words(address: SocketAddr, error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "the port is in use by another program (`ss -lntup` names it); take another".to_owned()
-        }
+        io::ErrorKind::AddrInUse => match listener::of_port(address.port()) {
+            Some((process, name)) => {
+                format!("the port is in use, by {name} (process {process}); take another")
+            }
+            None => "the port is in use (`ss -lntup` names who has it); take another".to_owned(),
+        },
         io::ErrorKind::PermissionDenied => {
             "not permitted; ports below 1024 need CAP_NET_BIND_SERVICE".to_owned()
         }
@@ -132,9 +134,10 @@ impl Server {
         let metrics = Arc::new(metrics);
         let reports = Reports::new(&config, hooks.clone(), metrics.clone());
         let reports = reports.map_err(ServerError::Other)?;
+        let desk = Desk::new(desk::options(&config, own_stun).map_err(ServerError::State)?);
         let (shutdown, ends) = watch::channel(false);
         let site = Arc::new(Site {
-            desk: Desk::new(desk_options(&config, own_stun)?),
+            desk,
             tokens,
             counts: Counts::new(&config),
             hooks,
@@ -224,24 +227,6 @@ async fn stun_socket(
             error,
         }),
     }
-}
-
-fn desk_options(config: &ServerConfig, own_stun: Option<u16>) -> Result<DeskOptions, ServerError> {
-    let ice = IceServers::new(config, own_stun);
-    let mut options = DeskOptions::default();
-    options.grace = Duration::from_secs(config.grace_seconds.into());
-    options.limits.messages_per_second = config.messages_per_second;
-    options.limits.rooms = config.max_rooms;
-    options.limits.users = config.max_connections.saturating_mul(2);
-    options.ice_servers = Arc::new(move |user| ice.of(user));
-    if let Some(folder) = &config.state_dir {
-        std::fs::create_dir_all(folder).map_err(ServerError::State)?;
-        options.key = SealKey::from_file(&folder.join("seal.key")).map_err(ServerError::State)?;
-    }
-    if let Some(node) = &config.node {
-        options.node = node.clone();
-    }
-    Ok(options)
 }
 
 /// What a browser of this machine opens.

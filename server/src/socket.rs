@@ -39,7 +39,7 @@ pub(crate) async fn upgrade(
 }
 
 async fn run(socket: WebSocket, site: Arc<Site>, caller: Caller) {
-    site.metrics.clients.inc();
+    let _counted = site.metrics.client();
     let mut frames = Frames::new(socket, &site);
     let end = match timeout(HELLO, hello(&mut frames)).await {
         Err(_) => closing(CLOSE_POLICY, "no hello within 5 s"),
@@ -47,7 +47,6 @@ async fn run(socket: WebSocket, site: Arc<Site>, caller: Caller) {
         Ok(Ok(hello)) => serve(&mut frames, &site, hello, caller).await,
     };
     frames.end(end).await;
-    site.metrics.clients.dec();
 }
 
 async fn hello(frames: &mut Frames<'_>) -> Result<Hello, End> {

@@ -39,7 +39,7 @@ pub(crate) async fn upgrade(
 }
 
 async fn run(socket: WebSocket, site: Arc<Site>, caller: Caller, token: Option<String>) {
-    site.metrics.clients.inc();
+    let _counted = site.metrics.client();
     let mut frames = Frames::new(socket, &site);
     let mut guest = Guest {
         site: &site,
@@ -56,7 +56,6 @@ async fn run(socket: WebSocket, site: Arc<Site>, caller: Caller, token: Option<S
         place.seat.gone().await;
     }
     frames.end(end).await;
-    site.metrics.clients.dec();
 }
 
 struct Guest<'a> {

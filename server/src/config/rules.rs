@@ -70,6 +70,11 @@ impl ServerConfig {
                 "`token_secret` has less than 32 characters; `openssl rand -hex 32` makes one",
             );
         }
+        if short(&self.resume_secret) {
+            return wrong(
+                "`resume_secret` has less than 32 characters; `openssl rand -hex 32` makes one",
+            );
+        }
         if self
             .api_token
             .as_ref()

@@ -71,6 +71,7 @@ pub const SETTINGS: &[Setting] = &[
     of("token_public_key", Text, "The public key of signed tokens (EdDSA), a PEM file"),
     of("token_required", Switch, "Nobody comes without a token"),
     of("roles_free", Switch, "Whoever comes without a token has the role that it asks for, admin too"),
+    secret("resume_secret", "What lets clients come back is sealed with this, at least 32 characters: the same at all servers of a cluster [default: a file in `state_dir`, or chosen at each start]"),
     secret("api_token", "What REST wants as `Authorization: Bearer …`; without it there is no REST"),
     of("stun_port", Number, "The UDP port that answers STUN; 0: none [default: the number of the page's port]"),
     of("stun", List, "Other STUN servers that clients are told of, such as stun:example.org:3478"),
@@ -167,6 +168,19 @@ mod tests {
             };
             let line = format!("{} = {value}", setting.name);
             toml::from_str::<ServerConfig>(&line).unwrap();
+        }
+    }
+
+    #[test]
+    fn d6_the_readme_has_all_settings_with_their_sentences() {
+        let readme = include_str!("../../README.md");
+        for setting in SETTINGS {
+            assert!(
+                readme.contains(&format!("| `{}` |", setting.name)),
+                "{}",
+                setting.name
+            );
+            assert!(readme.contains(setting.help), "{}", setting.help);
         }
     }
 

@@ -5,6 +5,7 @@ mod lines;
 mod records;
 mod webhook;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,7 +14,7 @@ use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::config::ServerConfig;
 use crate::hooks::Hooks;
@@ -82,7 +83,11 @@ impl Reports {
     }
 
     fn tell(&mut self, event: &DeskEvent) {
-        self.hooks.on_event(event);
+        // A hook that panics ends nothing.
+        let hook = AssertUnwindSafe(|| self.hooks.on_event(event));
+        if catch_unwind(hook).is_err() {
+            error!("a hook panicked");
+        }
         let at = now();
         let Ok(value) = serde_json::to_value(event) else {
             return;

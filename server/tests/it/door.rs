@@ -265,6 +265,10 @@ async fn d57_a_port_that_is_in_use_is_named() {
     let words = error.to_string();
     let port = server.address().to_string();
     assert!(
+        words.contains(&format!("process {}", std::process::id())),
+        "{words}"
+    );
+    assert!(
         words.starts_with("listen: ") && words.contains(&port) && words.contains("in use"),
         "{words}"
     );

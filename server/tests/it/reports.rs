@@ -29,6 +29,7 @@ impl Hooks for Noted {
     }
 
     fn on_message(&self, userid: &UserId, text: &str) -> Result<(), String> {
+        assert!(!text.contains("panic"), "as it was told to");
         self.seen.lock().unwrap().push(format!("{userid} says"));
         if text.contains("forbidden") {
             Err("not that".to_owned())
@@ -38,6 +39,9 @@ impl Hooks for Noted {
     }
 
     fn on_event(&self, event: &DeskEvent) {
+        if let DeskEvent::Arrived { userid, .. } = event {
+            assert_ne!(userid.as_str(), "bert", "a hook that panics");
+        }
         if let DeskEvent::RoomOpened { room, userid } = event {
             self.seen
                 .lock()
@@ -68,6 +72,36 @@ async fn c65_a_program_sees_who_comes_and_what_is_said_and_may_refuse_it() {
     let seen = noted.seen.lock().unwrap().clone();
     assert!(seen.contains(&"anna says".to_owned()), "{seen:?}");
     assert!(seen.contains(&"anna opened demo".to_owned()), "{seen:?}");
+}
+
+#[tokio::test]
+async fn d8_a_panic_ends_the_connection_in_which_it_happens_and_nothing_else() {
+    let noted = Arc::new(Noted::default());
+    let server = Server::bind_with(config(), noted.clone()).await.unwrap();
+    let at = server.address();
+    let mut anna = Client::hello(at, json!({ "userid": "anna" }))
+        .await
+        .unwrap();
+    anna.enter("demo").await;
+    let mut bert = Client::hello(at, json!({ "userid": "bert" }))
+        .await
+        .unwrap();
+    bert.enter("demo").await;
+    bert.say(json!({ "say": { "room": "demo", "body": "panic" } }))
+        .await;
+    assert_eq!(bert.end().await, None);
+    // It may come back to its place.
+    let hello = json!({ "resume": bert.resume, "seen": bert.seen });
+    let mut bert = Client::hello(at, hello).await.unwrap();
+    bert.say(json!({ "say": { "room": "demo", "body": "well" } }))
+        .await;
+    assert_eq!(anna.hear_of("said").await["body"], "well");
+    bert.enter("next").await;
+    let metrics = ask(at, "GET /metrics", "", "").await.body;
+    assert!(metrics.contains("ortc_clients 2"), "{metrics}");
+    server.shut_down().await;
+    let seen = noted.seen.lock().unwrap().clone();
+    assert!(seen.contains(&"bert opened next".to_owned()), "{seen:?}");
 }
 
 #[tokio::test]
