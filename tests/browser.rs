@@ -127,6 +127,12 @@ async fn c89_d33_the_page_of_rooms_on_any_screen() {
     assert!(script("rooms_reach.mjs").await);
 }
 
+/// Devices, screens, servers and invitations that fail, each with a sentence; in without a camera.
+#[tokio::test]
+async fn d55_c90_the_page_of_rooms_says_what_went_wrong() {
+    assert!(script("rooms_words.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {

@@ -24,7 +24,7 @@ export interface RoomPolicy {
   hidden: boolean;
   topology: "auto" | "mesh" | "hub";
   meshUpTo: number;
-  /** Pages cannot prove a secret yet: they connect to nobody in such a room. */
+  /** The members prove to each other that they know a secret which the server does not. */
   secret: boolean;
   /** Milliseconds since 1970. */
   closeAt?: number;
@@ -65,6 +65,8 @@ export interface SessionOptions {
   role?: Role;
   /** What an earlier session's `resume` was. */
   resume?: string;
+  /** For all rooms that have none of their own. */
+  secret?: string;
   /** With `resume`: rooms that the earlier session was in, to be left. */
   leave?: string[];
   /** Besides the server's. */
@@ -77,6 +79,8 @@ export interface SessionOptions {
 
 export interface EnterOptions {
   password?: string;
+  /** Which the server does not know: proven to each peer before anything of a connection is told. */
+  secret?: string;
   /** Of who opens the room. */
   session?: SessionKind;
   policy?: Partial<RoomPolicy>;
@@ -267,7 +271,8 @@ export interface SessionEventMap {
   peerState: InRoom<{ state: string; reason: string | null }>;
   unreached: InRoom;
   path: Of<{ room: string; userid: string; path: Path }>;
-  impostor: InRoom;
+  /** No connection: one of the two does not know the secret, or the server has altered what they say. */
+  impostor: InRoom<{ reason: string }>;
   error: Of<{ error: Error; room?: string; userid?: string }>;
   /** Each message that crosses to the server and from it. */
   signal: Of<{ way: "in" | "out"; message: object }>;

@@ -93,6 +93,24 @@ assert.equal(digest("https"), "3ed3dfe24378585c");
 assert.equal(digest(`https://example.org/#${"room".repeat(30)}`), "748db3743cf6606f");
 assert.equal(qr("x".repeat(214)), null);
 
+// -- A secret is proven to who knows it and has the certificate that it speaks of, to nobody else.
+
+const { Exchange } = await import(join(web, "rooms/secret.js"));
+const { encode, M, N, times, BASE, ORDER } = await import(join(web, "rooms/ed25519.js"));
+assert.equal(Buffer.from(encode(times(BASE, ORDER - 1n))).toString("hex").slice(-2), "e6"); // -B: the base point with the sign of x
+assert.ok(M && N);
+const pair = { instance: 5, caller: "a", callee: "b" };
+const [ours, theirs, wrong] = await Promise.all([["caller", "tea"], ["callee", "tea"], ["callee", "mint"]].map(([side, secret]) => Exchange.begin(secret, side, pair)));
+const certificate = (value) => ({ dtls: { fingerprint: { "sha-256": value } } });
+const [A, B] = [certificate("AA:01"), certificate(["BB:02"])];
+assert.ok((await ours.finish(theirs.message)) && (await theirs.finish(ours.message)) && (await wrong.finish(ours.message)));
+assert.ok(!(await ours.finish(theirs.message)), "one answer is one guess");
+assert.ok((await theirs.verify(await ours.prove(A), B, A)) && (await ours.verify(await theirs.prove(B, A), A, B)));
+assert.ok(!(await wrong.verify(await ours.prove(A), B, A)), "another secret");
+assert.ok(!(await theirs.verify(await ours.prove(A), B, B)), "another certificate");
+assert.ok(!(await ours.verify(await ours.prove(A), A, B)), "its own proof sent back");
+assert.ok(!(await theirs.verify(await ours.prove(A), B, {})), "no certificate");
+
 const rooms = await import(join(web, "rooms.js"));
 assert.deepEqual(Object.keys(rooms).sort(), ["BroadcastHub", "RoomsError", "Session", "WebSocketSignaller"]);
 for (const [file, names] of [["ortc.d.ts", api], ["rooms.d.ts", rooms]]) {

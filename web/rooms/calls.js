@@ -1,6 +1,7 @@
 // Calls: one user asks another, who accepts, rejects or is busy. Who accepted meets the caller in a
 // room of the call, and leaving that ends it.
 import { randomId } from "./ids.js";
+import { directionOf } from "./kind.js";
 
 const OPEN = ["new", "ringing", "accepted"];
 
@@ -48,7 +49,14 @@ export class Call {
     this.#host.move(this, "cancelled");
   }
 
-  enter() { return this.#host.enter(this); }
+  /** Two, unless it was asked for otherwise, in a room that nobody else is told of. */
+  enter() {
+    const { session } = this;
+    const said = session.oneway || session.broadcast || session["many-to-many"] || session.direction;
+    const kind = said ? session : { ...session, direction: "one-to-one" };
+    const two = directionOf(kind) === "one-to-one" && { maxParticipantsAllowed: 1 };
+    return this.#host.enter(this.room, { session: kind, policy: { hidden: true, ...two } });
+  }
 }
 
 /** The calls of a session that are not over. */
@@ -57,7 +65,7 @@ export class Calls {
   #all = new Map();
   #entries = new Map(); // Call → what the server's answer names
 
-  /** `host` has `me`, `send`, `emit(name, fields)` and `enter(call)`. */
+  /** `host` has `me`, `send`, `emit(name, fields)` and `enter(room, options)`. */
   constructor(host) { this.#host = { ...host, move: (call, status) => this.#move(call, status) }; }
 
   get all() { return [...this.#all.values()]; }

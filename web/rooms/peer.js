@@ -1,6 +1,7 @@
 // One other user of a room, and the connection to it. Of two users the one with the lesser id calls.
 import { RTCConnection } from "../ortc.js";
 import { before } from "./kind.js";
+import { Proof } from "./proof.js";
 import { RemoteStream } from "./streams.js";
 import { Talk } from "./talk.js";
 
@@ -9,6 +10,7 @@ const ASK = 20_000; // ms until the one who is called asks for a new connection
 const MENDING = 8_000; // ms for a restart
 const RESTARTS = 3; // before a new connection
 const MOST = 10_000; // ms between tries
+const KNOWN = ["instance", "streams", "mute", "pause", "again"];
 const MEANWHILE = 3_000; // ms in which nobody can have tried a new connection in vain
 
 export class Peer {
@@ -23,10 +25,13 @@ export class Peer {
   #tries = 0;
   #timer = 0;
   #ended = false;
+  #proof = null; // where there is a secret
+  #distrusted = false;
+  #heard = Promise.resolve(); // what came is taken in its order
 
   /**
-   * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `streams(userid)`, which are
-   * to be sent, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
+   * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `streams(userid)`,
+   * which are to be sent, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
    */
   constructor(host, user) {
     this.#host = host;
@@ -62,23 +67,44 @@ export class Peer {
     const connection = new RTCConnection(this.#host.configuration());
     this.#connection = connection;
     const mine = () => this.#connection === connection;
-    connection.onlocalchange = ({ local }) => this.#say(connection, { iceInfo: local });
+    connection.onlocalchange = () => this.#tellSide(connection);
     connection.onaddstream = ({ stream }) => mine() && this.#show(stream);
     connection.onremovestream = ({ stream }) => mine() && this.#unshow(stream.id, "removed");
     connection.onstatechange = () => mine() && this.#tend();
     connection.ondatachannel = ({ channel }) => mine() && this.talk.take(channel);
     connection.onerror = ({ error }) => mine() && this.#failed(error);
     if (this.caller) this.talk.create();
-    this.#introduced = connection.ready.then(() => {
+    const proven = this.#beginProof(connection);
+    this.#introduced = Promise.all([connection.ready, proven]).then(async () => {
       if (!mine()) return;
       this.#toldStreams = "";
       this.#tellStreams();
-      this.#say(connection, { iceInfo: connection.local });
+      await this.#tellSide(connection);
       connection.oncandidate = ({ candidate }) => this.#say(connection, { candidate });
       connection.onendofcandidates = () => this.#say(connection, { endOfCandidates: true });
     });
     this.sync();
     this.#tend();
+  }
+
+  #beginProof(connection) {
+    const { secret, me } = this.#host;
+    const [caller, callee] = this.caller ? [me, this.userid] : [this.userid, me];
+    this.#proof = secret ? new Proof(secret, this.caller, { instance: this.#instance, caller, callee }, (body) => this.#say(connection, body)) : null;
+    return this.#proof?.passed;
+  }
+
+  async #tellSide(connection) {
+    this.#say(connection, this.#proof ? await this.#proof.side(connection) : { iceInfo: connection.local });
+  }
+
+  /** One of the two does not know the secret, or somebody between them has altered what they say. */
+  #distrust(reason, tell) {
+    if (tell) this.#host.say(this.userid, { instance: this.#instance, wrongSecret: true });
+    this.#distrusted = true;
+    clearTimeout(this.#timer);
+    this.#drop();
+    this.#emit("impostor", { reason });
   }
 
   #drop() {
@@ -122,7 +148,7 @@ export class Peer {
       if (tracks.includes(sending.source)) continue;
       const next = tracks.find((track) => track.kind === sending.kind && !connection.track(track));
       if (next) sending.replaceSource(next).catch((error) => this.#failed(error)); // the peer need not know
-      else this.#take(connection, sending);
+      else this.#withdraw(connection, sending);
     }
     for (const local of wanted) {
       for (const added of connection.addStream(local.stream)) {
@@ -143,7 +169,7 @@ export class Peer {
     }
   }
 
-  #take(connection, sending) {
+  #withdraw(connection, sending) {
     const { ssrc } = sending;
     sending.remove();
     if (ssrc) this.#say(connection, { gone: ssrc });
@@ -174,24 +200,32 @@ export class Peer {
 
   /** False where the body is none of these. */
   hear(body) {
-    if (body === null || typeof body !== "object") return false;
-    try {
-      if (body.streams) return this.#hearStreams(body.streams), true;
-      if (body.mute) return this.#hearMute(body.mute), true;
-      if (body.pause) return this.#hearPause(body.pause), true;
-      if (body.again) return this.#hearAgain(), true;
-      if (!Number.isSafeInteger(body.instance)) return false;
-      this.#hearInstance(body);
-    } catch (error) {
-      this.#failed(error);
-    }
+    if (body === null || typeof body !== "object" || !KNOWN.some((name) => name in body)) return false;
+    this.#heard = this.#heard.then(() => this.#take(body)).catch((error) => this.#failed(error));
     return true;
   }
 
-  #hearInstance({ instance, iceInfo, candidate, endOfCandidates, track, gone, bye, wrongSecret }) {
-    if (iceInfo && !this.caller && instance > this.#instance) this.#make(instance);
+  #take(body) {
+    if (this.#ended) return undefined;
+    if (body.streams) return this.#hearStreams(body.streams);
+    if (body.mute) return this.#hearMute(body.mute);
+    if (body.pause) return this.#hearPause(body.pause);
+    if (body.again) return this.#hearAgain();
+    return Number.isSafeInteger(body.instance) ? this.#hearInstance(body) : undefined;
+  }
+
+  async #hearInstance({ instance, pake, iceInfo, mac, candidate, endOfCandidates, track, gone, bye, wrongSecret }) {
+    if ((iceInfo || pake) && !this.caller && instance > this.#instance) {
+      this.#distrusted = false;
+      this.#make(instance);
+    }
     const connection = this.#connection;
-    if (instance !== this.#instance || !connection || connection.state === "closed") return;
+    if (instance !== this.#instance || !connection || connection.state === "closed" || this.#distrusted) return;
+    if (wrongSecret) return this.#distrust("the other side did not find the secret proven", false);
+    if (pake && !this.#proof) return this.#distrust("the other side wants a secret proven, and none is given here", true);
+    const wrong = pake ? await this.#proof.hear(pake) : iceInfo ? await this.#proof?.check(connection, iceInfo, mac) : null;
+    if (this.#connection !== connection) return;
+    if (wrong) return this.#distrust(wrong, true);
     if (iceInfo) {
       connection.setRemote(iceInfo);
       connection.connect();
@@ -201,12 +235,11 @@ export class Peer {
     if (track) connection.receiveTrack(track).catch((error) => this.#failed(error));
     if (gone) connection.stopReceiving(gone);
     if (bye) this.#drop();
-    if (wrongSecret) this.#emit("impostor");
   }
 
   #hearAgain() {
     // Asked twice in a row it is the same want.
-    if (this.caller && Date.now() > this.#instance + MEANWHILE) this.#call();
+    if (this.caller && !this.#distrusted && Date.now() > this.#instance + MEANWHILE) this.#call();
   }
 
   #hearStreams(streams) {

@@ -1,4 +1,5 @@
 // A room that this side is in: who else is there, and a connection to each who is sent to or heard.
+import { fail } from "./errors.js";
 import { directionOf, sends } from "./kind.js";
 import { Peer } from "./peer.js";
 
@@ -8,8 +9,9 @@ export class Room {
   #warned = false;
 
   /** `host` is the session's side: see `#roomHost` there. */
-  constructor(host, state) {
+  constructor(host, state, secret = null) {
     this.#host = host;
+    this.secret = secret;
     this.name = state.room;
     this.users = new Map();
     this.#take(state);
@@ -99,7 +101,7 @@ export class Room {
   #reconcile() {
     const me = this.users.get(this.me);
     if (!me) return;
-    if (this.policy.secret) return this.#refuseSecret();
+    if (this.policy.secret && !this.secret) return this.#wantSecret();
     for (const user of this.others) {
       const wanted = this.#sends(me, user) || this.#sends(user, me);
       const peer = this.#peers.get(user.userid);
@@ -112,10 +114,10 @@ export class Room {
     this.#host.crowd();
   }
 
-  #refuseSecret() {
+  #wantSecret() {
     if (this.#warned) return;
     this.#warned = true;
-    this.#emit("error", { error: new Error("This room has a secret, which pages cannot prove yet: nobody is connected to.") });
+    this.#emit("error", { error: fail("noSecret", "the members of this room prove a secret to each other, and none is given: nobody is connected to") });
   }
 
   #meet(user) {
@@ -125,6 +127,7 @@ export class Room {
       room: this.name,
       get online() { return host.online; },
       say: (to, body) => host.say(this.name, to, body),
+      secret: this.secret,
       configuration: () => host.configuration(),
       streams: (userid) => this.#streamsFor(userid),
       limit: (track, local) => host.limit(track, local),

@@ -60,7 +60,7 @@ export class Session extends Target {
       remote: () => [...this.#rooms.values()].flatMap(({ peers }) => peers.flatMap((peer) => peer.streams)),
     });
     this.paths = new Paths(() => this.peers, (fields) => emit("path", fields));
-    this.calls = new Calls({ send, emit, me: () => this.userid, enter: (call) => this.#enterCall(call) });
+    this.calls = new Calls({ send, emit, me: () => this.userid, enter: (room, options) => this.openOrJoin(room, options) });
   }
 
   get userid() { return this.#welcome?.userid; }
@@ -95,13 +95,20 @@ export class Session extends Target {
   join(room, options) { return this.#enter("join", room, options); }
   openOrJoin(room, options) { return this.#enter("openOrJoin", room, options); }
 
-  async #enter(way, wanted, { password, session = { audio: true, video: true, data: true, screen: true }, policy } = {}) {
+  async #enter(way, wanted, { password, session = { audio: true, video: true, data: true, screen: true }, policy, secret } = {}) {
     const room = typeof wanted === "string" ? wanted : wanted.sessionid;
     directionOf(session);
-    const entry = { room, ...(password && { password }), session, ...(policy && { policy }) };
-    const entered = await this.#ask({ [way]: entry }, room);
-    this.#entries.set(room, { password, session, policy });
-    return entered;
+    const rules = (policy || secret) && { policy: { ...policy, ...(secret && { secret: true }) } };
+    const entry = { room, ...(password && { password }), session, ...rules };
+    const before = this.#entries.get(room);
+    this.#entries.set(room, { password, session, policy, secret });
+    try {
+      return await this.#ask({ [way]: entry }, room);
+    } catch (error) {
+      if (before) this.#entries.set(room, before);
+      else this.#entries.delete(room);
+      throw error;
+    }
   }
 
   async leave(name) {
@@ -141,14 +148,6 @@ export class Session extends Target {
   }
 
   call(userid, session = { audio: true, video: true, data: true, direction: "one-to-one" }) { return this.calls.ask(userid, session); }
-
-  /** Both of an accepted call meet in a room that nobody else sees: two, unless it was asked for otherwise. */
-  #enterCall({ room, session }) {
-    const said = session.oneway || session.broadcast || session["many-to-many"] || session.direction;
-    const kind = said ? session : { ...session, direction: "one-to-one" };
-    const two = directionOf(kind) === "one-to-one" && { maxParticipantsAllowed: 1 };
-    return this.openOrJoin(room, { session: kind, policy: { hidden: true, ...two } });
-  }
 
   // -- Media and words
 
@@ -267,7 +266,7 @@ export class Session extends Target {
 
   #entered(state) {
     const known = this.#rooms.get(state.room);
-    const room = known ?? new Room(this.#roomHost, state);
+    const room = known ?? new Room(this.#roomHost, state, this.#entries.get(state.room)?.secret ?? this.#options.secret ?? null);
     if (known) known.update(state);
     else {
       this.#rooms.set(state.room, room);

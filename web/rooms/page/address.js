@@ -13,7 +13,8 @@ export function placeOf(hash) {
   } catch {
     // As it stands, then.
   }
-  return { room: room.trim().slice(0, 128), name: told.get("name"), email: told.get("email"), color: told.get("color") };
+  // Browsers do not send what stands behind the hash: a secret stays between those who have the link.
+  return { room: room.trim().slice(0, 128), name: told.get("name"), email: told.get("email"), color: told.get("color"), secret: told.get("secret") };
 }
 
 export const place = () => placeOf(location.hash);

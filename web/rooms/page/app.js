@@ -146,8 +146,7 @@ function stay(room) {
   $("#lobby").hidden = true;
   $("#call").hidden = $("#bar").hidden = false;
   $("#call").focus();
-  const hash = `#${encodeURIComponent(room.name).replaceAll("%2F", "/")}`;
-  if (place().room !== room.name) history.replaceState(null, "", hash);
+  if (place().room !== room.name) history.replaceState(null, "", `#${encodeURIComponent(room.name).replaceAll("%2F", "/")}`);
   document.title = `${room.name} · ortc`;
   log("entered", room.name);
 }

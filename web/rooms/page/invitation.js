@@ -3,10 +3,10 @@ import { $ } from "../../page/dom.js";
 import { drawer } from "../../page/drawer.js";
 import { qrPicture } from "./qr.js";
 
-export function linkTo(room) {
+function linkTo({ name, secret }) {
   const url = new URL(location.href);
   for (const name of ["token", "resume"]) url.searchParams.delete(name);
-  url.hash = encodeURIComponent(room).replaceAll("%2F", "/");
+  url.hash = encodeURIComponent(name).replaceAll("%2F", "/") + (secret ? `?secret=${encodeURIComponent(secret)}` : "");
   return url.href;
 }
 

@@ -30,7 +30,8 @@ export function extra() {
 
 /** Fills in what the address says; true where it says who comes, so that nothing is left to ask. */
 export function readAddress() {
-  const { room, name } = place();
+  const { room, name, secret } = place();
+  $("#secret").value = secret ?? $("#secret").value;
   $("#room").value = room || $("#room").value || freshRoom();
   $("#name").value = name ?? $("#name").value ?? "";
   if (!$("#name").value) $("#name").value = localStorage.getItem(KEY) ?? "";
@@ -48,7 +49,7 @@ const rules = () => ({
 export function enter(room = $("#room").value.trim(), password = $("#password").value) {
   if (!room) return $("#room").focus();
   localStorage.setItem(KEY, $("#name").value.trim());
-  return host.enter(room, { ...(password && { password }), ...rules() });
+  return host.enter(room, { ...(password && { password }), ...($("#secret").value && { secret: $("#secret").value }), ...rules() });
 }
 
 /** The room wants a password that is not there yet. */

@@ -44,7 +44,7 @@ export class Meeting {
     hands.begin(session, () => this.#look());
     screens.begin(session);
     settings.begin(session);
-    invite(room.name);
+    invite(room);
     this.#listen();
     for (const user of room.users.values()) this.#arrive(user);
     devices.addEventListener("change", this.#follow);
@@ -88,6 +88,11 @@ export class Meeting {
       timer.tellTo(userid);
     });
     on("unreached", ({ userid }) => this.#happened(`No way to ${nameOf(this.#room.users.get(userid))} yet: a network in between lets nothing through. The page goes on trying.`));
+    on("impostor", ({ userid, reason }) => {
+      const name = nameOf(this.#room.users.get(userid));
+      this.#happened(`No connection to ${name}: ${reason}`);
+      tell(`${name} is not connected to`, "One of you two has another secret, or the server has altered what you say to each other. Compare the secret by another way.");
+    });
     on("error", ({ error, userid }) => {
       if (userid) return console.warn(error);
       return error.code === "notInRoom" || tell("That was not done", error.code ? refused(error) : error.message);

@@ -12,6 +12,7 @@ const CLOSED = {
 const REFUSED = {
   roomFull: "All places are taken. Wait until somebody leaves, or open a room of your own.",
   badPassword: "This room wants a password. Type it above, and enter again.",
+  noSecret: "This room has a secret, and you are connected to nobody without it. Leave, write it under the rules, and enter again; or ask for a link that has it.",
   banned: "You were put out of this room, and may not come back as long as it is there.",
   noSuchRoom: "The room is gone. Enter it to open it anew.",
   roomExists: "There is a room of this name already. Enter it, or take another name.",
