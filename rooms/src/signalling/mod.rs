@@ -11,17 +11,21 @@
 
 mod backoff;
 mod bounds;
+pub mod broadcast;
 mod client;
 mod envelope;
 mod line;
 mod link;
+mod members;
 pub mod memory;
 mod name;
 mod policy;
+pub mod poll;
 mod reconnect;
 mod server;
 mod session;
 mod signaller;
+pub mod stdio;
 mod user;
 pub mod websocket;
 

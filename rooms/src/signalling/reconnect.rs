@@ -25,8 +25,9 @@ use crate::random;
 const MAX_WAITING: usize = 4096;
 /// How long a server may take to say `welcome`.
 const WELCOME: Duration = Duration::from_secs(10);
-/// A server that is silent for so long is gone: it pings when there is nothing to say.
-const SILENCE: Duration = Duration::from_secs(20);
+/// A server that is silent for so long is gone: it pings when there is nothing to say, and answers
+/// one that polls within 25 s.
+const SILENCE: Duration = Duration::from_secs(30);
 /// What came is acknowledged after so long at the latest.
 const ACKNOWLEDGE: Duration = Duration::from_secs(10);
 

@@ -25,6 +25,7 @@ async fn c44_c45_c47_messages_to_all_and_to_one() {
     for member in [&alice, &bob, &carol] {
         member.session.open_or_join("demo").await.unwrap();
     }
+    alice.connected("carol").await;
     alice.session.send("hello").unwrap();
     let hello = ("alice".to_owned(), Payload::from("hello"));
     assert_eq!(bob.until(message).await, hello);

@@ -1,14 +1,21 @@
 //! Sessions over a desk in memory, and real UDP over loopback.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::duplicate_mod,
+    missing_docs
+)]
 
 mod calls;
 mod churn;
 mod data;
+mod examples;
 mod files;
 mod lost;
 mod media;
 mod rooms;
 mod secret;
 mod server;
+mod serverless;
 mod support;
 mod ways;

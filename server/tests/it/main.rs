@@ -12,4 +12,5 @@ mod lost;
 mod poll;
 mod reports;
 mod rest;
+mod sessions;
 mod talk;
