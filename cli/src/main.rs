@@ -1,13 +1,20 @@
 //! The command `ortc`.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod call;
 mod failed;
 mod log;
+mod media;
+mod pin;
+mod reach;
+mod report;
+mod room;
 mod serve;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use failed::Failed;
 
 /// WebRTC in rooms, without SDP: a server, and what calls it.
 #[derive(Debug, Parser)]
@@ -21,6 +28,8 @@ struct Arguments {
 enum Command {
     /// Serves page, signalling, REST and metrics
     Serve(serve::Serve),
+    Call(call::Call),
+    Room(room::RoomCommand),
     /// Prints what a shell completes the command by
     Completions {
         /// For which shell
@@ -33,6 +42,8 @@ fn main() -> ExitCode {
     log::install();
     let done = match arguments.command {
         Command::Serve(serve) => serve.run(),
+        Command::Call(call) => wait_for(call.run()),
+        Command::Room(room) => wait_for(room.run()),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "ortc", &mut std::io::stdout());
@@ -43,7 +54,31 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("ortc: {error}");
-            ExitCode::FAILURE
+            code(&error)
         }
+    }
+}
+
+fn wait_for(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(command);
+    // Standard input may be read for ever.
+    runtime.shutdown_background();
+    done
+}
+
+/// 1, but 3 if the server refused, and 4 if it was not reached; 2 is clap's, of wrong usage.
+fn code(error: &Failed) -> ExitCode {
+    use ortc_rooms::session::Error;
+    use ortc_rooms::signalling::SignalError;
+    match error.downcast_ref::<Error>() {
+        Some(Error::Refused { .. } | Error::Signal(SignalError::Refused(_))) => ExitCode::from(3),
+        Some(Error::Signal(_)) => {
+            eprintln!("ortc: is `ortc serve` running? --server, or ORTC_SERVER, names another");
+            ExitCode::from(4)
+        }
+        _ => ExitCode::FAILURE,
     }
 }

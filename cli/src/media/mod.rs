@@ -1,0 +1,9 @@
+//! Media from files and into files, as they are: nothing is encoded or decoded.
+
+mod ivf;
+mod opus;
+mod player;
+mod recorder;
+
+pub(crate) use player::{Player, Source};
+pub(crate) use recorder::{Recorded, record};

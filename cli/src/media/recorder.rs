@@ -1,0 +1,197 @@
+//! What arrives, into files: one a track, as it came.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ortc::{Kind, MediaSample, MediaStreamTrack};
+
+use super::ivf::{IvfWriter, vp8_size};
+use super::opus::OpusWriter;
+
+/// What became of a track.
+#[derive(Debug)]
+pub(crate) struct Recorded {
+    /// Absent if nothing came that a player could begin with.
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) kind: Kind,
+    /// Frames of video or packets of audio.
+    pub(crate) samples: u64,
+    /// Width and height of VP8, where a key frame came.
+    pub(crate) size: (u16, u16),
+}
+
+enum Writer {
+    Ivf(IvfWriter),
+    AnnexB(File),
+    Opus(OpusWriter),
+}
+
+/// Writes the track into a new file of the folder, `WHO-1.ivf` or the like, until it ends.
+pub(crate) async fn record(
+    track: MediaStreamTrack,
+    folder: PathBuf,
+    who: String,
+) -> io::Result<Recorded> {
+    let mut recorded = Recorded {
+        path: None,
+        kind: track.kind(),
+        samples: 0,
+        size: (0, 0),
+    };
+    let mut begun = false;
+    let mut writer = None;
+    let mut clock = Clock::default();
+    while let Some(sample) = track.recv_sample().await {
+        if !begun {
+            // A decoder begins at a key frame; one is asked for until it comes.
+            if sample.keyframe == Some(false) {
+                track.request_keyframe();
+                continue;
+            }
+            begun = true;
+            recorded.size = vp8_size(&sample.data).unwrap_or_default();
+            if let Some(folder) = &folder {
+                let (path, new) = begin(folder, &who, track.kind(), &sample)?;
+                recorded.path = Some(path);
+                writer = Some(new);
+            }
+        }
+        recorded.samples = recorded.samples.saturating_add(1);
+        if let Some(writer) = &mut writer {
+            writer.write(&sample, &mut clock)?;
+        }
+    }
+    match writer {
+        Some(Writer::Ivf(writer)) => writer.finish()?,
+        Some(Writer::Opus(writer)) => writer.finish()?,
+        Some(Writer::AnnexB(mut file)) => file.flush()?,
+        None => {}
+    }
+    Ok(recorded)
+}
+
+fn begin(
+    folder: &Path,
+    who: &str,
+    kind: Kind,
+    sample: &MediaSample,
+) -> io::Result<(PathBuf, Writer)> {
+    let ending = match kind {
+        Kind::Video if is_h264(&sample.data) => "h264",
+        Kind::Video => "ivf",
+        _ => "ogg",
+    };
+    // Nothing is overwritten: the first number that is free.
+    let mut number = 1_u32;
+    loop {
+        let path = folder.join(format!("{}-{number}.{ending}", file_name(who)));
+        let opened = match ending {
+            "h264" => File::create_new(&path).map(Writer::AnnexB),
+            "ivf" => {
+                let size = vp8_size(&sample.data).unwrap_or_default();
+                let codec = codec_of(&sample.data);
+                IvfWriter::create(&path, codec, size, sample.clock_rate).map(Writer::Ivf)
+            }
+            _ => OpusWriter::create(&path).map(Writer::Opus),
+        };
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 10_000 => {
+                number += 1;
+            }
+            opened => return Ok((path, opened?)),
+        }
+    }
+}
+
+impl Writer {
+    fn write(&mut self, sample: &MediaSample, clock: &mut Clock) -> io::Result<()> {
+        let (time, step) = clock.at(sample.timestamp);
+        match self {
+            Writer::Ivf(writer) => writer.frame(time, &sample.data),
+            Writer::AnnexB(file) => file.write_all(&sample.data),
+            Writer::Opus(writer) => {
+                if sample.lost_before > 0 {
+                    let seconds = f64::from(step) / f64::from(sample.clock_rate.max(1));
+                    let passed = Duration::from_secs_f64(seconds);
+                    writer.gap(passed.saturating_sub(super::opus::duration(&sample.data)));
+                }
+                writer.packet(&sample.data)
+            }
+        }
+    }
+}
+
+/// RTP timestamps, which wrap, from 0 on.
+#[derive(Default)]
+struct Clock {
+    last: Option<u32>,
+    time: u64,
+}
+
+impl Clock {
+    /// The time, and how much passed since the last.
+    fn at(&mut self, timestamp: u32) -> (u64, u32) {
+        let step = self.last.map_or(0, |last| timestamp.wrapping_sub(last));
+        // Back, because of reordering: the time stands still.
+        let step = if step > u32::MAX / 2 { 0 } else { step };
+        self.last = Some(timestamp);
+        self.time = self.time.saturating_add(u64::from(step));
+        (self.time, step)
+    }
+}
+
+fn is_h264(frame: &[u8]) -> bool {
+    frame.starts_with(&[0, 0, 0, 1]) || frame.starts_with(&[0, 0, 1])
+}
+
+/// By how a key frame begins: RFC 6386 section 9.1; VP9 bitstream section 6.2 (`frame_marker`); AV1
+/// section 5.3.2 (an OBU's header, of a sequence header).
+fn codec_of(key: &[u8]) -> &'static str {
+    match key.first() {
+        _ if key.get(3..6) == Some(&[0x9d, 0x01, 0x2a]) => "vp8",
+        Some(byte) if byte >> 3 & 0x0f == 1 => "av1",
+        Some(byte) if byte >> 6 == 2 => "vp9",
+        _ => "vp8",
+    }
+}
+
+/// A name that is one file in the folder, whatever somebody calls itself.
+fn file_name(who: &str) -> String {
+    let plain = |c: char| {
+        if c.is_alphanumeric() || "-_".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = who.chars().map(plain).take(40).collect();
+    if name.is_empty() {
+        "someone".into()
+    } else {
+        name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stays_in_the_folder() {
+        assert_eq!(file_name("../../etc/passwd"), "______etc_passwd");
+        assert_eq!(file_name("Olga Müller"), "Olga_Müller");
+        assert_eq!(file_name("a\0b\u{202e}c\n"), "a_b_c_");
+        assert_eq!(file_name(""), "someone");
+        assert_eq!(file_name(&"x".repeat(500)).len(), 40);
+    }
+
+    #[test]
+    fn time_goes_on_where_timestamps_wrap() {
+        let mut clock = Clock::default();
+        assert_eq!(clock.at(u32::MAX - 10), (0, 0));
+        assert_eq!(clock.at(20), (31, 31));
+        assert_eq!(clock.at(10), (31, 0));
+    }
+}

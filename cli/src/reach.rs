@@ -1,0 +1,124 @@
+//! How the server is reached: address, trust, identity.
+
+use std::sync::Arc;
+
+use clap::Args;
+use ortc_rooms::session::{Events, Session, SessionOptions};
+use ortc_rooms::signalling::Role;
+use serde_json::json;
+
+use crate::failed::Failed;
+use crate::pin::Pinned;
+
+/// Where the server is, and as who it is met.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reach {
+    /// Address of the server: a host with a port, or http(s):// and ws(s)://
+    #[arg(
+        long,
+        env = "ORTC_SERVER",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS"
+    )]
+    server: String,
+    /// Name that the others see
+    #[arg(long, env = "ORTC_NAME", value_name = "NAME")]
+    name: Option<String>,
+    /// User id, if it is free; otherwise the server gives one
+    #[arg(long, value_name = "ID")]
+    userid: Option<String>,
+    /// Role that is asked for: admin, guest, participant, inspector; where roles are not free, a token has it
+    #[arg(long, value_parser = role, value_name = "ROLE")]
+    role: Option<Role>,
+    /// Signed token or invitation of the server's operator
+    #[arg(long, env = "ORTC_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Secret of the room that the server does not know
+    #[arg(
+        long,
+        env = "ORTC_SECRET",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    secret: Option<String>,
+    /// SHA-256 of the server's own certificate, as `ortc serve` prints it: that one is trusted, and no other
+    #[arg(long, value_name = "SHA-256")]
+    fingerprint: Option<String>,
+}
+
+impl Reach {
+    /// Connects.
+    pub(crate) async fn connect(&self) -> Result<(Session, Events), Failed> {
+        let mut options = SessionOptions::new();
+        options.include_loopback = true;
+        options.role = self.role;
+        options.token.clone_from(&self.token);
+        if let Some(userid) = &self.userid {
+            options = options.with_userid(userid)?;
+        }
+        if let Some(secret) = &self.secret {
+            options = options.with_secret(secret);
+        }
+        if let Some(name) = &self.name {
+            options = options.with_extra(json!({ "name": name }));
+        }
+        let mut url = websocket(&self.server);
+        if let Some(fingerprint) = &self.fingerprint {
+            options.websocket.tls = Some(Arc::new(Pinned::read(fingerprint)?.config()?));
+            // Who names a certificate wants TLS.
+            if let Some(rest) = url.strip_prefix("ws://") {
+                url = format!("wss://{rest}");
+            }
+        }
+        Ok(Session::connect(url, options).await?)
+    }
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    serde_json::from_value(text.into())
+        .map_err(|_| "one of admin, guest, participant, inspector".to_owned())
+}
+
+/// The address of the WebSocket of a server. A host alone is met without TLS if it is this machine,
+/// else with it.
+fn websocket(server: &str) -> String {
+    let (scheme, rest) = match server.split_once("://") {
+        Some(("http" | "ws", rest)) => ("ws", rest),
+        Some((_, rest)) => ("wss", rest),
+        None => {
+            let own = ["127.", "localhost", "[::1]"];
+            let plain = own.iter().any(|prefix| server.starts_with(prefix));
+            (if plain { "ws" } else { "wss" }, server)
+        }
+    };
+    match rest.split_once('/') {
+        None | Some((_, "")) => format!("{scheme}://{}/ws", rest.trim_end_matches('/')),
+        Some(_) => format!("{scheme}://{rest}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_completed() {
+        for (said, meant) in [
+            ("127.0.0.1:8080", "ws://127.0.0.1:8080/ws"),
+            ("localhost", "ws://localhost/ws"),
+            ("[::1]:80", "ws://[::1]:80/ws"),
+            ("example.org", "wss://example.org/ws"),
+            ("http://example.org:81/", "ws://example.org:81/ws"),
+            ("https://example.org", "wss://example.org/ws"),
+            ("wss://example.org/other/ws", "wss://example.org/other/ws"),
+        ] {
+            assert_eq!(websocket(said), meant);
+        }
+    }
+
+    #[test]
+    fn roles_have_names() {
+        assert_eq!(role("admin"), Ok(Role::Admin));
+        assert!(role("king").is_err());
+    }
+}
