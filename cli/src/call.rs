@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::failed::Failed;
 use crate::media::{Player, Recorded, Source, record};
 use crate::reach::Reach;
-use crate::report::{self, Form};
+use crate::report::{Form, Report};
 use crate::room::over;
 
 /// Takes part in a room: sends a test picture with a tone, or files, and writes what arrives
@@ -50,6 +50,7 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) async fn run(self) -> Result<(), Failed> {
         let form = Form::of(self.json);
+        let mut report = Report::new(form);
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder)
                 .map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -75,12 +76,12 @@ impl Call {
             tokio::select! {
                 event = events.next() => {
                     let Some(event) = event else { break Ok(()) };
-                    form.event(&event);
+                    report.event(&event);
                     if let Some(result) = over(&event) {
                         break result;
                     }
                     if let Event::Track { userid, track, .. } = event {
-                        recordings.spawn(self.receive(track, userid.to_string()));
+                        recordings.spawn(self.receive(track, report.name(&userid)));
                     }
                     let users = room.users().len();
                     company |= users > 1;
@@ -148,13 +149,9 @@ fn written(form: Form, ended: Ended) -> Result<(), Failed> {
         Some(path) => format!(" in {}", path.display()),
         None => String::new(),
     };
-    let words = format!(
-        "{kind} of {}: {} {unit}{into}",
-        report::plain(&who),
-        recorded.samples
-    );
+    let words = format!("{kind} of {}: {} {unit}{into}", who, recorded.samples);
     let object = json!({
-        "userid": who, "kind": kind, "samples": recorded.samples,
+        "from": who, "kind": kind, "samples": recorded.samples,
         "path": recorded.path, "width": recorded.size.0, "height": recorded.size.1,
     });
     form.say("received", &words, object);

@@ -1,7 +1,9 @@
 //! What happens, for people or for programs.
 
+use std::collections::BTreeMap;
+
 use ortc_rooms::session::{Chat, Event, Origin, Payload};
-use ortc_rooms::signalling::{RoomInfo, User};
+use ortc_rooms::signalling::{RoomInfo, User, UserId};
 use serde_json::{Value, json};
 
 /// In which form things are said on standard output.
@@ -29,12 +31,218 @@ impl Form {
             println!("{words}");
         }
     }
+}
+
+/// What kind of event, in words, and as an object.
+type Told = (&'static str, String, Value);
+
+/// Tells what happens in a session, by the names of those who are there.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) form: Form,
+    names: BTreeMap<UserId, String>,
+}
+
+impl Report {
+    pub(crate) fn new(form: Form) -> Self {
+        Self {
+            form,
+            names: BTreeMap::new(),
+        }
+    }
 
     /// Says what happened, if it is of interest.
-    pub(crate) fn event(self, event: &Event) {
-        if let Some((kind, words, object)) = told(event) {
-            self.say(kind, &words, object);
+    pub(crate) fn event(&mut self, event: &Event) {
+        match event {
+            Event::SessionConnected { room } => room.users.iter().for_each(|user| self.know(user)),
+            Event::Joined { user, .. } | Event::Extra { user, .. } => self.know(user),
+            _ => {}
         }
+        if let Some((kind, words, object)) = self.told(event) {
+            self.form.say(kind, &words, object);
+        }
+    }
+
+    fn know(&mut self, user: &User) {
+        // Those who left are remembered for their last words, but not without end.
+        if self.names.len() < 10_000 || self.names.contains_key(&user.userid) {
+            self.names.insert(user.userid.clone(), name(user));
+        }
+    }
+
+    /// What somebody calls itself, else its id.
+    pub(crate) fn name(&self, userid: &UserId) -> String {
+        let known = self.names.get(userid).cloned();
+        known.unwrap_or_else(|| plain(userid.as_str()))
+    }
+
+    fn told(&self, event: &Event) -> Option<Told> {
+        let told = self.of_server(event).or_else(|| self.of_people(event));
+        told.or_else(|| self.of_media(event))
+            .or_else(|| of_words(event))
+    }
+
+    fn of_server(&self, event: &Event) -> Option<Told> {
+        Some(match event {
+            Event::LocalConnected {
+                userid, resumed, ..
+            } => (
+                "connected",
+                format!(
+                    "connected as {userid}{}",
+                    if *resumed { " again" } else { "" }
+                ),
+                json!({ "userid": userid, "resumed": resumed }),
+            ),
+            Event::SignallingLost { reason } => (
+                "lost",
+                format!("the server is lost, media go on: {}", plain(reason)),
+                json!({ "reason": reason }),
+            ),
+            Event::SessionConnected { room } => (
+                "room",
+                format!(
+                    "in {} with {}",
+                    plain(room.room.as_str()),
+                    others(room.users.len())
+                ),
+                json!({ "room": room.room, "users": room.users, "owner": room.owner }),
+            ),
+            Event::Closed { reason, .. } => (
+                "closed",
+                format!("out of the room: {}", word(reason)),
+                json!({ "reason": reason }),
+            ),
+            Event::Refused { code, message, .. } => (
+                "refused",
+                plain(message),
+                json!({ "code": code, "message": message }),
+            ),
+            Event::Ended { reason } => (
+                "ended",
+                format!("ended: {}", plain(reason)),
+                json!({ "reason": reason }),
+            ),
+            _ => return None,
+        })
+    }
+
+    fn of_people(&self, event: &Event) -> Option<Told> {
+        Some(match event {
+            Event::Joined { user, .. } => (
+                "joined",
+                format!("{} came", name(user)),
+                json!({ "user": user }),
+            ),
+            Event::Left { user, reason, .. } => (
+                "left",
+                format!("{} left", name(user)),
+                json!({ "user": user, "reason": reason }),
+            ),
+            Event::Owner { userid, .. } => (
+                "owner",
+                format!("{} owns the room now", self.name(userid)),
+                json!({ "userid": userid }),
+            ),
+            Event::Connected { user, .. } => (
+                "peer",
+                format!("connected to {}", name(user)),
+                json!({ "user": user }),
+            ),
+            Event::Disconnected { user, reason, .. } => (
+                "peerLost",
+                format!("{} cannot be reached, trying again: {reason}", name(user)),
+                json!({ "user": user, "reason": reason.to_string() }),
+            ),
+            Event::Impostor { user, reason, .. } => (
+                "impostor",
+                format!("NOT connected to {}: {}", name(user), plain(reason)),
+                json!({ "user": user, "reason": reason }),
+            ),
+            Event::CallRequest(call) => (
+                "call",
+                format!("{} calls", name(&call.from)),
+                json!({ "from": call.from, "call": call.call }),
+            ),
+            _ => return None,
+        })
+    }
+
+    fn of_media(&self, event: &Event) -> Option<Told> {
+        Some(match event {
+            Event::Stream(stream) if stream.origin == Origin::Remote => (
+                "stream",
+                format!(
+                    "{} sends {}",
+                    self.name(&stream.userid),
+                    carried(stream.session)
+                ),
+                json!({
+                    "userid": stream.userid, "streamid": stream.stream_id, "session": stream.session,
+                }),
+            ),
+            Event::StreamEnded {
+                userid, stream_id, ..
+            } => (
+                "streamEnded",
+                format!("{} stopped a stream", self.name(userid)),
+                json!({ "userid": userid, "streamid": stream_id }),
+            ),
+            Event::Mute(mute) | Event::Unmute(mute) => {
+                let (kind, what) = match event {
+                    Event::Mute(_) => ("mute", "is muted"),
+                    _ => ("unmute", "is heard again"),
+                };
+                (
+                    kind,
+                    format!("{} {what}", self.name(&mute.userid)),
+                    json!({
+                        "userid": mute.userid, "streamid": mute.stream_id, "kinds": mute.kinds,
+                    }),
+                )
+            }
+            Event::ScreenShareStarted { userid, .. } => (
+                "presenter",
+                format!("{} presents", self.name(userid)),
+                json!({ "userid": userid }),
+            ),
+            Event::ScreenShareEnded { .. } => (
+                "presenter",
+                "nobody presents".into(),
+                json!({ "userid": null }),
+            ),
+            _ => return None,
+        })
+    }
+}
+
+fn of_words(event: &Event) -> Option<Told> {
+    match event {
+        Event::Message(message) => {
+            let (words, data) = match &message.data {
+                Payload::Text(text) => (plain(text), json!(text)),
+                Payload::Json(value) => (plain(&value.to_string()), value.clone()),
+                Payload::Bytes(bytes) => {
+                    let count = bytes.len();
+                    (format!("({count} bytes)"), json!({ "bytes": count }))
+                }
+                _ => return None,
+            };
+            Some((
+                "message",
+                format!("{}: {words}", name(&message.from)),
+                json!({ "from": message.from, "data": data }),
+            ))
+        }
+        Event::Action(action) => {
+            let chat: Chat = action.read().ok().flatten()?;
+            Some((
+                "chat",
+                format!("{}: {}", name(&action.from), plain(&chat.text)),
+                json!({ "from": action.from, "text": chat.text }),
+            ))
+        }
+        _ => None,
     }
 }
 
@@ -55,144 +263,6 @@ pub(crate) fn plain(text: &str) -> String {
         }
     };
     text.chars().map(escaped).collect()
-}
-
-fn told(event: &Event) -> Option<(&'static str, String, Value)> {
-    Some(match event {
-        Event::LocalConnected {
-            userid, resumed, ..
-        } => (
-            "connected",
-            format!(
-                "connected as {userid}{}",
-                if *resumed { " again" } else { "" }
-            ),
-            json!({ "userid": userid, "resumed": resumed }),
-        ),
-        Event::SignallingLost { reason } => (
-            "lost",
-            format!("the server is lost, media go on: {}", plain(reason)),
-            json!({ "reason": reason }),
-        ),
-        Event::SessionConnected { room } => (
-            "room",
-            format!(
-                "in {} with {}",
-                plain(room.room.as_str()),
-                others(room.users.len())
-            ),
-            json!({ "room": room.room, "users": room.users, "owner": room.owner }),
-        ),
-        Event::Joined { user, .. } => (
-            "joined",
-            format!("{} came", name(user)),
-            json!({ "user": user }),
-        ),
-        Event::Left { user, reason, .. } => (
-            "left",
-            format!("{} left", name(user)),
-            json!({ "user": user, "reason": reason }),
-        ),
-        Event::Owner { userid, .. } => (
-            "owner",
-            format!("{userid} owns the room now"),
-            json!({ "userid": userid }),
-        ),
-        Event::Closed { reason, .. } => (
-            "closed",
-            format!("out of the room: {}", word(reason)),
-            json!({ "reason": reason }),
-        ),
-        Event::Connected { user, .. } => (
-            "peer",
-            format!("connected to {}", name(user)),
-            json!({ "user": user }),
-        ),
-        Event::Disconnected { user, reason, .. } => (
-            "peerLost",
-            format!("{} cannot be reached, trying again: {reason}", name(user)),
-            json!({ "user": user, "reason": reason.to_string() }),
-        ),
-        Event::Impostor { user, reason, .. } => (
-            "impostor",
-            format!("NOT connected to {}: {}", name(user), plain(reason)),
-            json!({ "user": user, "reason": reason }),
-        ),
-        Event::Stream(stream) if stream.origin == Origin::Remote => (
-            "stream",
-            format!("{} sends {}", stream.userid, carried(stream.session)),
-            json!({ "userid": stream.userid, "streamid": stream.stream_id, "session": stream.session }),
-        ),
-        Event::StreamEnded {
-            userid, stream_id, ..
-        } => (
-            "streamEnded",
-            format!("{userid} stopped a stream"),
-            json!({ "userid": userid, "streamid": stream_id }),
-        ),
-        Event::Mute(mute) | Event::Unmute(mute) => {
-            let on = matches!(event, Event::Mute(_));
-            (
-                if on { "mute" } else { "unmute" },
-                format!(
-                    "{} {}",
-                    mute.userid,
-                    if on { "is muted" } else { "is heard again" }
-                ),
-                json!({ "userid": mute.userid, "streamid": mute.stream_id, "kinds": mute.kinds }),
-            )
-        }
-        Event::ScreenShareStarted { userid, .. } => (
-            "presenter",
-            format!("{userid} presents"),
-            json!({ "userid": userid }),
-        ),
-        Event::ScreenShareEnded { .. } => (
-            "presenter",
-            "nobody presents".into(),
-            json!({ "userid": null }),
-        ),
-        Event::Message(message) => {
-            let (words, data) = match &message.data {
-                Payload::Text(text) => (plain(text), json!(text)),
-                Payload::Json(value) => (plain(&value.to_string()), value.clone()),
-                Payload::Bytes(bytes) => (
-                    format!("({} bytes)", bytes.len()),
-                    json!({ "bytes": bytes.len() }),
-                ),
-                _ => return None,
-            };
-            (
-                "message",
-                format!("{}: {words}", name(&message.from)),
-                json!({ "from": message.from, "data": data }),
-            )
-        }
-        Event::Action(action) => {
-            let chat: Chat = action.read().ok().flatten()?;
-            (
-                "chat",
-                format!("{}: {}", name(&action.from), plain(&chat.text)),
-                json!({ "from": action.from, "text": chat.text }),
-            )
-        }
-        Event::CallRequest(call) => (
-            "call",
-            format!("{} calls", name(&call.from)),
-            json!({ "from": call.from, "call": call.call }),
-        ),
-        Event::Refused { code, message, .. } => (
-            "refused",
-            plain(message),
-            json!({ "code": code, "message": message }),
-        ),
-        Event::Ended { reason } => (
-            "ended",
-            format!("ended: {}", plain(reason)),
-            json!({ "reason": reason }),
-        ),
-        _ => return None,
-    })
 }
 
 /// A room in a list.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::failed::Failed;
 use crate::reach::Reach;
-use crate::report::{self, Form};
+use crate::report::{self, Form, Report};
 
 /// Lists, watches and governs rooms, and talks in them
 #[derive(Debug, Args)]
@@ -150,7 +150,7 @@ async fn list(channel: Option<String>, watch: bool, common: &Common) -> Result<(
 }
 
 async fn talk(enter: Enter, chat: bool) -> Result<(), Failed> {
-    let form = enter.form();
+    let mut report = Report::new(enter.form());
     let (session, mut events) = enter.common.reach.connect().await?;
     let room = session.open_or_join(enter.request()).await?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
@@ -159,7 +159,7 @@ async fn talk(enter: Enter, chat: bool) -> Result<(), Failed> {
         tokio::select! {
             event = events.next() => match event {
                 Some(event) => {
-                    form.event(&event);
+                    report.event(&event);
                     if let Some(result) = over(&event) {
                         return result;
                     }

@@ -28,10 +28,11 @@ enum Writer {
     Opus(OpusWriter),
 }
 
-/// Writes the track into a new file of the folder, `WHO-1.ivf` or the like, until it ends.
+/// Writes the track into a new file of the folder, `WHO-1.ivf` or the like, until it ends; without
+/// a folder it is only counted.
 pub(crate) async fn record(
     track: MediaStreamTrack,
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     who: String,
 ) -> io::Result<Recorded> {
     let mut recorded = Recorded {
