@@ -1,0 +1,7 @@
+//! The command, as a person and a program use it: real processes over loopback.
+#![allow(clippy::unwrap_used)]
+
+mod call;
+mod process;
+mod restart;
+mod room;
