@@ -82,3 +82,13 @@ fn code(error: &Failed) -> ExitCode {
         _ => ExitCode::FAILURE,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_arguments_that_fit() {
+        Arguments::command().debug_assert();
+    }
+}

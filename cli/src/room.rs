@@ -39,7 +39,8 @@ enum What {
         #[command(flatten)]
         enter: Enter,
         /// User id of who is put out
-        userid: String,
+        #[arg(value_name = "USERID")]
+        whom: String,
         /// For as long as the room is there
         #[arg(long)]
         ban: bool,
@@ -78,9 +79,9 @@ impl RoomCommand {
             } => list(channel, watch, &common).await,
             What::Join(enter) => talk(enter, false).await,
             What::Chat(enter) => talk(enter, true).await,
-            What::Eject { enter, userid, ban } => {
+            What::Eject { enter, whom, ban } => {
                 let (session, _events, room) = enter.govern().await?;
-                let userid = UserId::new(userid)?;
+                let userid = UserId::new(whom)?;
                 room.eject(&userid, ban).await?;
                 let what = json!({ "userid": userid, "ban": ban });
                 enter
