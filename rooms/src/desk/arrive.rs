@@ -210,7 +210,7 @@ impl House {
             // Those it is no longer in have told it so.
             let _ = self.change(room, returned).await;
             if !whole && let Some(hall) = self.hall(room) {
-                lock(&hall).tell_state(client);
+                lock(&hall).tell_state(client, self.store.now());
             }
         }
         if !whole {
@@ -312,7 +312,7 @@ impl House {
         match restored {
             Ok(changed) => {
                 if let Some(hall) = self.hall(&room) {
-                    lock(&hall).tell_state(client);
+                    lock(&hall).tell_state(client, self.store.now());
                 }
                 if changed.before.is_none() {
                     self.await_owner(&changed);

@@ -45,9 +45,11 @@ impl Hall {
     }
 
     /// Tells a client how the room is.
-    pub(crate) fn tell_state(&self, client: &Client) {
+    pub(crate) fn tell_state(&self, client: &Client, now: u64) {
         if let Some(record) = &self.record {
-            tell_one(client, &ServerMessage::Room(record.state(None)));
+            let mut state = record.state(None);
+            state.returning = record.rebuilt.is_some_and(|until| until > now);
+            tell_one(client, &ServerMessage::Room(state));
         }
     }
 

@@ -94,6 +94,7 @@ impl RoomRecord {
             session: self.session,
             policy: self.policy.clone(),
             presenter: self.presenter.clone(),
+            returning: false,
             hub: None,
             about,
         }

@@ -13,6 +13,7 @@ use super::event::Event;
 use super::options::SessionOptions;
 use super::pace::Pace;
 use super::queue::{EventQueue, Events};
+use super::signal::grace;
 use super::state::{PATIENCE, Shared, State};
 use crate::signalling::websocket::WebSocket;
 use crate::signalling::{
@@ -76,6 +77,7 @@ impl Session {
                 me: welcome.userid.clone(),
                 role: welcome.role,
                 extra: options.extra.clone(),
+                grace: grace(&welcome),
                 ice_servers: welcome.ice_servers,
                 rooms: BTreeMap::new(),
                 streams: Vec::new(),

@@ -1,6 +1,7 @@
 //! What the server says.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
@@ -11,6 +12,11 @@ use crate::signalling::{
     CallId, CallStatus, ClientMessage, ClosedReason, Enter, ErrorCode, LeftReason, RoomInfo,
     RoomName, RoomState, ServerMessage, User, UserId, Welcome,
 };
+
+/// How long the server keeps the place of one who is lost.
+pub(super) fn grace(welcome: &Welcome) -> Duration {
+    Duration::from_millis(welcome.limits.grace_ms.into())
+}
 
 impl Shared {
     /// Takes a message of the server.
@@ -87,6 +93,7 @@ impl Shared {
     fn welcomed(self: &Arc<Self>, state: &mut State, welcome: Welcome) {
         let resumed = welcome.resumed;
         let changed = state.me != welcome.userid;
+        state.grace = grace(&welcome);
         state.me = welcome.userid;
         state.role = welcome.role;
         state.away = false;
@@ -131,15 +138,23 @@ impl Shared {
             Some(entry) => {
                 let before = std::mem::replace(&mut entry.state, room.clone());
                 let has = |users: &[User], of: &User| users.iter().any(|u| u.userid == of.userid);
+                let same = room.epoch == before.epoch;
+                entry.missing.clear();
                 for user in before.users.iter().filter(|user| !has(&room.users, user)) {
+                    // The server has forgotten them: they may be on their way back, and their
+                    // media never stopped.
+                    if same && room.returning {
+                        let until = Instant::now() + state.grace;
+                        entry.missing.insert(user.userid.clone(), until);
+                        entry.state.users.push(user.clone());
+                        continue;
+                    }
                     self.event(Event::Left {
                         room: name.clone(),
                         user: user.clone(),
                         reason: LeftReason::Lost,
                     });
                 }
-                let mut fresh = before.users.clone();
-                fresh.retain(|user| user.userid == state.me);
                 if before.users.is_empty() {
                     self.event(Event::SessionConnected { room: room.clone() });
                 } else {
@@ -148,6 +163,21 @@ impl Shared {
                             room: name.clone(),
                             user: user.clone(),
                         });
+                    }
+                }
+                // Nor does it know what those tell of themselves who are not back.
+                for user in entry
+                    .state
+                    .users
+                    .iter_mut()
+                    .filter(|_| same && room.returning)
+                {
+                    let known = before
+                        .users
+                        .iter()
+                        .find(|known| known.userid == user.userid);
+                    if let Some(known) = known.filter(|_| user.extra.is_null()) {
+                        user.clone_from(known);
                     }
                 }
                 if before.owner != room.owner {
@@ -179,6 +209,7 @@ impl Shared {
                         state: room.clone(),
                         enter,
                         peers: Default::default(),
+                        missing: Default::default(),
                         streams: Vec::new(),
                         warned: false,
                     },
@@ -193,6 +224,11 @@ impl Shared {
         let Some(entry) = state.rooms.get_mut(room) else {
             return;
         };
+        if entry.missing.remove(&user.userid).is_some() {
+            entry.state.users.retain(|one| one.userid != user.userid);
+            entry.state.users.push(user);
+            return;
+        }
         // One that comes again has nothing left of before.
         let known = entry.state.users.iter();
         if let Some(at) = known.clone().position(|one| one.userid == user.userid) {
@@ -206,6 +242,19 @@ impl Shared {
             user,
         });
         self.align(state, room);
+    }
+
+    /// Those who did not come back to a room that was made anew have left.
+    pub(super) fn forget_missing(self: &Arc<Self>, state: &mut State) {
+        let now = Instant::now();
+        let mut gone = Vec::new();
+        for (room, entry) in &state.rooms {
+            let late = entry.missing.iter().filter(|(_, until)| **until <= now);
+            gone.extend(late.map(|(userid, _)| (room.clone(), userid.clone())));
+        }
+        for (room, userid) in gone {
+            self.left(state, &room, &userid, LeftReason::Lost);
+        }
     }
 
     fn left(
@@ -224,6 +273,7 @@ impl Shared {
         };
         self.end_link(entry, room, userid, false);
         entry.peers.remove(userid);
+        entry.missing.remove(userid);
         let user = entry.user_or_bare(userid);
         entry.state.users.retain(|user| user.userid != *userid);
         self.event(Event::Left {

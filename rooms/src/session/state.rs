@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) role: Role,
     pub(super) extra: Extra,
     pub(super) ice_servers: Vec<IceServer>,
+    /// How long the server keeps the place of one who is lost.
+    pub(super) grace: Duration,
     pub(super) rooms: BTreeMap<RoomName, RoomEntry>,
     /// Sent to all peers of all rooms.
     pub(super) streams: Vec<LocalStream>,
@@ -76,6 +78,9 @@ pub(super) struct RoomEntry {
     /// How it was entered, to enter it again.
     pub(super) enter: Enter,
     pub(super) peers: BTreeMap<UserId, PeerLink>,
+    /// Those whom a server that lost the room has not yet seen again, and until when they are
+    /// held to be in it.
+    pub(super) missing: BTreeMap<UserId, Instant>,
     /// Sent to all peers of this room.
     pub(super) streams: Vec<LocalStream>,
     /// The application was told that the mesh is large.

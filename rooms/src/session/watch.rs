@@ -129,6 +129,7 @@ impl Shared {
     /// Once a second.
     pub(super) fn tick(self: &Arc<Self>) {
         let mut state = self.lock();
+        self.forget_missing(&mut state);
         let rooms: Vec<RoomName> = state.rooms.keys().cloned().collect();
         for room in rooms {
             let Some(entry) = state.rooms.get_mut(&room) else {

@@ -289,6 +289,10 @@ pub struct RoomState {
     /// Who presents, where one at a time does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presenter: Option<UserId>,
+    /// The server made the room anew and more of its users may return within the grace: who is
+    /// missing has not left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returning: bool,
     /// The hub's user id, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hub: Option<UserId>,
