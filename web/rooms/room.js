@@ -7,6 +7,8 @@ export class Room {
   #host;
   #peers = new Map();
   #warned = false;
+  /** Those whom a server that lost the room has not seen again, and until when they are held to be in it. */
+  #missing = new Map();
 
   /** `host` is the session's side: see `#roomHost` there. */
   constructor(host, state, secret = null) {
@@ -43,7 +45,13 @@ export class Room {
     this.#take(state);
     // A server that was started again knows what somebody tells of itself when that one is back.
     for (const [userid, user] of this.users) user.extra ??= before.get(userid)?.extra;
-    for (const [userid, user] of before) if (!this.users.has(userid)) this.#gone(user, "lost");
+    this.#missing.clear();
+    for (const [userid, user] of before) {
+      if (this.users.has(userid)) continue;
+      // It has forgotten them: they may be on their way back, and their media never stopped.
+      if (epoch === state.epoch && state.returning) this.#wait(userid, user);
+      else this.#gone(user, "lost");
+    }
     for (const [userid, user] of this.users) if (!before.has(userid)) this.#emit("joined", { userid, user, extra: user.extra });
     if (owner !== this.owner) this.#emit("owner", { userid: this.owner });
     if (presenter !== this.presenter) this.#emit("presenter", { userid: this.presenter });
@@ -54,11 +62,14 @@ export class Room {
     const { joined, left, owner, policy, presenter, said } = message;
     if (joined) {
       const { user } = joined;
+      const missed = this.#missing.delete(user.userid);
       this.users.set(user.userid, user);
+      if (missed) return;
       this.#reconcile();
       this.#emit("joined", { userid: user.userid, user, extra: user.extra });
     } else if (left) {
       const user = this.users.get(left.userid);
+      this.#missing.delete(left.userid);
       this.users.delete(left.userid);
       if (user) this.#gone(user, left.reason);
     } else if (owner) {
@@ -72,6 +83,17 @@ export class Room {
       this.presenter = presenter.userid ?? null;
       this.#emit("presenter", { userid: this.presenter });
     } else if (said) this.#said(said);
+  }
+
+  #wait(userid, user) {
+    this.users.set(userid, user);
+    this.#missing.set(userid, user);
+    setTimeout(() => {
+      if (this.#missing.get(userid) !== user) return;
+      this.#missing.delete(userid);
+      this.users.delete(userid);
+      this.#gone(user, "lost");
+    }, this.#host.graceMs);
   }
 
   setExtra(userid, extra) {

@@ -308,6 +308,7 @@ export class Session extends Target {
     return {
       me: this.userid,
       get online() { return session.#online; },
+      graceMs: this.limits.graceMs ?? 30_000,
       say: (room, to, body) => this.#ended || this.#send({ say: { room, to, body } }),
       configuration: () => configurationOf(this.#options, this.#welcome?.iceServers),
       streams: () => this.streams.own,

@@ -72,7 +72,7 @@ pub(super) struct StoredRoom {
 #[serde(rename_all = "camelCase")]
 pub(super) enum Told {
     State { to: UserId, about: Option<u64> },
-    Notice(Notice),
+    Notice(Box<Notice>),
 }
 
 impl StoredRoom {
@@ -85,7 +85,7 @@ impl StoredRoom {
                     to: to.clone(),
                     about: state.about,
                 },
-                _ => Told::Notice(notice.clone()),
+                _ => Told::Notice(Box::new(notice.clone())),
             });
         Self {
             version,
@@ -100,7 +100,7 @@ impl StoredRoom {
                 let state = self.record.as_ref()?.state(*about);
                 Some(Notice::to_one(to, ServerMessage::Room(state)))
             }
-            Told::Notice(notice) => Some(notice.clone()),
+            Told::Notice(notice) => Some(Notice::clone(notice)),
         };
         self.told.iter().filter_map(notice).collect()
     }

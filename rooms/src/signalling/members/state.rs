@@ -170,6 +170,7 @@ impl Members {
             session: presence.session,
             policy: presence.policy.clone(),
             presenter: None,
+            returning: false,
             hub: None,
             about: None,
         })
