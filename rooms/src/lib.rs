@@ -12,3 +12,8 @@ mod random;
 pub mod room;
 pub mod session;
 pub mod signalling;
+
+/// The read-me's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadMe;

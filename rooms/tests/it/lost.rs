@@ -178,3 +178,38 @@ fn c10_the_owner_is_killed_and_the_others_notice_nothing() {
         alice.connected("bob").await;
     });
 }
+
+#[tokio::test]
+async fn r_h12_a_connection_that_ends_is_made_again_and_only_one() {
+    let desk = desk(Duration::from_secs(30));
+    let mut alice = Member::new(&desk, "alice").await;
+    let mut bob = Member::new(&desk, "bob").await;
+    alice.session.open("demo").await.unwrap();
+    bob.session.join("demo").await.unwrap();
+    let source = Source::new(true, false);
+    alice.session.add_stream(&source.stream).unwrap();
+    let heard = count(bob.track(Kind::Audio).await);
+    more(&heard, 5).await;
+    alice.connected("bob").await;
+    let connection = |member: &Member, other: &str| {
+        let peer = member.session.peer(&id(other)).unwrap();
+        peer.connection()
+    };
+    // Either side's may end: of the one who calls, and of the other.
+    for closes in ["alice", "bob"] {
+        match closes {
+            "alice" => connection(&alice, "bob").unwrap().close(),
+            _ => connection(&bob, "alice").unwrap().close(),
+        }
+        let ended = bob.until(|event| matches!(event, Event::StreamEnded { .. }).then_some(()));
+        ended.await;
+        let heard = count(bob.track(Kind::Audio).await);
+        more(&heard, 5).await;
+        bob.session.send("still here").unwrap();
+        let data = alice.until(|event| match event {
+            Event::Message(message) => Some(message.data.clone()),
+            _ => None,
+        });
+        assert_eq!(data.await, Payload::from("still here"));
+    }
+}

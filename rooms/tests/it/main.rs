@@ -14,6 +14,7 @@ mod files;
 mod lost;
 mod media;
 mod rooms;
+mod rows;
 mod secret;
 mod server;
 mod serverless;
