@@ -7,6 +7,7 @@ use std::time::Duration;
 use ortc_rooms::desk::{DeskOptions, SealKey};
 use ring::hkdf;
 
+use crate::cluster::ClusterOptions;
 use crate::config::ServerConfig;
 use crate::ice::IceServers;
 
@@ -29,6 +30,15 @@ pub(crate) fn options(config: &ServerConfig, own_stun: Option<u16>) -> io::Resul
         options.node = node.clone();
     }
     Ok(options)
+}
+
+/// How the other servers are joined.
+pub(crate) fn cluster(config: &ServerConfig) -> ClusterOptions {
+    ClusterOptions {
+        node: config.node.clone().unwrap_or_default(),
+        grace: Duration::from_secs(config.grace_seconds.into()),
+        ..ClusterOptions::default()
+    }
 }
 
 /// The key of a secret: servers with the same secret have the same key.

@@ -260,6 +260,16 @@ fn encoded(text: &str) -> String {
 
 async fn stats(State(site): State<Arc<Site>>) -> Response {
     let counters = site.desk.counters();
+    let cluster = site.cluster.as_ref().map(|cluster| {
+        json!({
+            "connected": cluster.connected(),
+            "nodes": cluster.nodes(),
+            "users": cluster.users(),
+            "conflicts": cluster.conflicts(),
+            "unavailable": cluster.unavailable(),
+            "dropped": cluster.dropped(),
+        })
+    });
     Json(json!({
         "connections": site.counts.connections(),
         "clients": site.desk.connected(),
@@ -271,6 +281,7 @@ async fn stats(State(site): State<Arc<Site>>) -> Response {
         "errors": counters.errors(),
         "resumed": counters.resumed(),
         "overflowed": counters.overflowed(),
+        "cluster": cluster,
     }))
     .into_response()
 }

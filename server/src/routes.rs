@@ -89,6 +89,11 @@ async fn metrics(State(site): State<Arc<Site>>) -> Response {
     metrics.connections.set(count(site.counts.connections()));
     metrics.rooms.set(count(site.desk.room_count()));
     metrics.users.set(count(site.desk.users()));
+    if let Some(cluster) = &site.cluster {
+        metrics.cluster_connected.set(cluster.connected().into());
+        metrics.cluster_nodes.set(count(cluster.nodes().len()));
+        metrics.cluster_users.set(count(cluster.users()));
+    }
     match metrics.text() {
         Ok(text) => {
             let kind = "text/plain; version=0.0.4; charset=utf-8";

@@ -13,6 +13,7 @@ use tokio::time::{interval, sleep, timeout};
 use tracing::{info, warn};
 
 use crate::accept::{Door, accept};
+use crate::cluster::{Cluster, ClusterError};
 use crate::config::{ConfigError, ServerConfig};
 use crate::counts::Counts;
 use crate::hooks::{Hooks, NoHooks};
@@ -23,7 +24,7 @@ use crate::reports::Reports;
 use crate::site::Site;
 use crate::tls::{self, Tls, TlsError};
 use crate::tokens::Tokens;
-use crate::{desk, listener, poll, routes, stun};
+use crate::{cluster, desk, listener, poll, routes, stun};
 
 /// How long clients have to hear the goodbye.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -53,6 +54,9 @@ pub enum ServerError {
     /// The folder `state_dir` cannot be used.
     #[error("state_dir: {0}")]
     State(io::Error),
+    /// The other servers cannot be joined.
+    #[error("cluster: {0}")]
+    Cluster(#[from] ClusterError),
     /// Something of the machine is missing.
     #[error("{0}")]
     Other(String),
@@ -91,6 +95,7 @@ pub struct Running {
     fingerprint: Option<String>,
     url: String,
     desk: Desk,
+    cluster: Option<Arc<Cluster>>,
     return_after_ms: u32,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
@@ -134,10 +139,11 @@ impl Server {
         let metrics = Arc::new(metrics);
         let reports = Reports::new(&config, hooks.clone(), metrics.clone());
         let reports = reports.map_err(ServerError::Other)?;
-        let desk = Desk::new(desk::options(&config, own_stun).map_err(ServerError::State)?);
+        let (desk, cluster) = desks(&config, own_stun).await?;
         let (shutdown, ends) = watch::channel(false);
         let site = Arc::new(Site {
             desk,
+            cluster: cluster.clone(),
             tokens,
             counts: Counts::new(&config),
             hooks,
@@ -178,10 +184,26 @@ impl Server {
             stun,
             fingerprint: tls.map(|tls: Tls| tls.fingerprint),
             desk: site.desk.clone(),
+            cluster,
             return_after_ms: site.config.return_after_seconds.saturating_mul(1_000),
             shutdown,
             tasks,
         })
+    }
+}
+
+/// The desk, and the cluster that it is in.
+async fn desks(
+    config: &ServerConfig,
+    own_stun: Option<u16>,
+) -> Result<(Desk, Option<Arc<Cluster>>), ServerError> {
+    let options = desk::options(config, own_stun).map_err(ServerError::State)?;
+    match &config.cluster {
+        Some(url) => {
+            let cluster = cluster::connect(url, desk::cluster(config)).await?;
+            Ok((Desk::with_store(options, cluster.clone()), Some(cluster)))
+        }
+        None => Ok((Desk::new(options), None)),
     }
 }
 
@@ -295,6 +317,9 @@ impl Running {
             }
         };
         let _ = timeout(GOODBYE, heard).await;
+        if let Some(cluster) = &self.cluster {
+            let _ = timeout(GOODBYE, cluster.leave()).await;
+        }
         let _ = self.shutdown.send(true);
         let ended = async { while self.tasks.join_next().await.is_some() {} };
         let _ = timeout(GOODBYE, ended).await;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ortc_rooms::desk::Desk;
 use tokio::sync::watch;
 
+use crate::cluster::Cluster;
 use crate::config::ServerConfig;
 use crate::counts::Counts;
 use crate::hooks::Hooks;
@@ -18,6 +19,7 @@ use crate::tokens::Tokens;
 pub(crate) struct Site {
     pub(crate) config: ServerConfig,
     pub(crate) desk: Desk,
+    pub(crate) cluster: Option<Arc<Cluster>>,
     pub(crate) tokens: Tokens,
     pub(crate) hooks: Arc<dyn Hooks>,
     pub(crate) counts: Arc<Counts>,

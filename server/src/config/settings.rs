@@ -71,7 +71,7 @@ pub const SETTINGS: &[Setting] = &[
     of("token_public_key", Text, "The public key of signed tokens (EdDSA), a PEM file"),
     of("token_required", Switch, "Nobody comes without a token"),
     of("roles_free", Switch, "Whoever comes without a token has the role that it asks for, admin too"),
-    secret("resume_secret", "What lets clients come back is sealed with this, at least 32 characters: the same at all servers of a cluster [default: a file in `state_dir`, or chosen at each start]"),
+    secret("resume_secret", "What lets clients come back is sealed with this, at least 32 characters [default: a file in `state_dir`, or chosen at each start; a cluster has one for all]"),
     secret("api_token", "What REST wants as `Authorization: Bearer …`; without it there is no REST"),
     of("stun_port", Number, "The UDP port that answers STUN; 0: none [default: the number of the page's port]"),
     of("stun", List, "Other STUN servers that clients are told of, such as stun:example.org:3478"),

@@ -120,6 +120,10 @@ impl Client {
                 Some(Ok(Message::Text(text))) => {
                     let mut envelope: Value = serde_json::from_str(&text).unwrap();
                     if let Some(seq) = envelope["seq"].as_u64() {
+                        // A server that was restarted begins anew.
+                        if seq == 1 {
+                            self.seen = 0;
+                        }
                         assert_eq!(seq, self.seen + 1, "{envelope}");
                         self.seen = seq;
                     }

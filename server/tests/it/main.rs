@@ -3,6 +3,7 @@
 
 mod child;
 mod client;
+mod cluster;
 mod compat;
 mod door;
 mod flood;

@@ -2,7 +2,7 @@
 
 mod faults;
 mod guest;
-mod nats;
+pub(crate) mod nats;
 mod suite;
 
 use std::sync::Arc;

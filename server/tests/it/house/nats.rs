@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-pub(super) struct Nats {
+pub(crate) struct Nats {
     child: Option<Child>,
     port: u16,
     directory: PathBuf,
 }
 
 impl Nats {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let name = format!("ortc-nats-{:032x}", u128::from_le_bytes(random()));
         let directory = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&directory).unwrap();
@@ -25,7 +25,7 @@ impl Nats {
     }
 
     /// Runs it, the first time on a port that is free.
-    pub(super) async fn run(&mut self) {
+    pub(crate) async fn run(&mut self) {
         let port = if self.port == 0 {
             -1
         } else {
@@ -59,12 +59,12 @@ impl Nats {
         panic!("nats-server does not start");
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
     /// Kills it.
-    pub(super) fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -72,7 +72,7 @@ impl Nats {
     }
 
     /// What was on disk is lost, too.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         let _ = std::fs::remove_dir_all(self.directory.join("jetstream"));
     }
 }
