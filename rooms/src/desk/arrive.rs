@@ -336,7 +336,7 @@ impl House {
         resumed: bool,
         seen: u64,
     ) -> Arrived {
-        let resume = self.ticket(&client, None).unwrap_or_default();
+        let resume = self.ticket(&client, None).unwrap_or_default().1;
         let mut welcome = Welcome::new(client.userid.clone(), client.role, resume);
         welcome.resumed = resumed;
         welcome.seen = seen;

@@ -59,6 +59,9 @@ pub(crate) struct State {
     /// The rooms that it is in.
     pub(crate) rooms: BTreeSet<RoomName>,
     pub(crate) tickets: Tickets,
+    /// The newest resume token, which is yet to go out. It goes without a number: a lost one is not
+    /// missed, since each welcome has a newer one, and an old one is not sent again.
+    pub(crate) token: Option<Arc<str>>,
     line: Option<Line>,
     /// Counts its connections.
     pub(crate) connection: u64,
@@ -110,6 +113,7 @@ impl Client {
                 told: 0,
                 rooms: BTreeSet::new(),
                 tickets: Tickets::default(),
+                token: None,
                 line: None,
                 connection: 0,
                 gone: false,
@@ -131,7 +135,20 @@ impl Client {
         wake(waker);
     }
 
-    /// The same, made into text first.
+    /// Gives it the resume token of this number, unless there is a newer one.
+    pub(crate) fn give(&self, number: u64, token: Arc<str>) {
+        let waker = {
+            let mut state = self.lock();
+            if state.tickets.given != number {
+                return;
+            }
+            state.token = Some(token);
+            state.waker()
+        };
+        wake(waker);
+    }
+
+    /// Says something to it, made into text first.
     pub(crate) fn tell(&self, message: &ServerMessage) {
         self.push(text(message));
     }
@@ -217,6 +234,8 @@ impl State {
             CLOSE_REPLACED,
             "another connection of this user took its place",
         ));
+        // The welcome has a newer one.
+        self.token = None;
         self.connection = self.connection.saturating_add(1);
         let (closing, closed) = watch::channel(None);
         self.line = Some(Line {

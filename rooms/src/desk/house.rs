@@ -93,7 +93,7 @@ impl House {
 
     /// The next resume token of a client, with what is known of its rooms now; absent if a later
     /// one was given meanwhile. `held` is a hall that the caller has locked.
-    pub(crate) fn ticket(&self, client: &Client, held: Option<&Hall>) -> Option<String> {
+    pub(crate) fn ticket(&self, client: &Client, held: Option<&Hall>) -> Option<(u64, String)> {
         let (number, rooms) = {
             let mut state = client.lock();
             state.tickets.given = state.tickets.given.saturating_add(1);
@@ -114,13 +114,14 @@ impl House {
             only: client.only.clone(),
             rooms: rooms.iter().filter_map(known).collect(),
         };
-        (client.lock().tickets.given == number).then(|| ticket.seal(&self.options.key))
+        let newest = client.lock().tickets.given == number;
+        newest.then(|| (number, ticket.seal(&self.options.key)))
     }
 
     /// Gives a client its next resume token.
     pub(crate) fn give_ticket(&self, client: &Client, held: Option<&Hall>) {
-        if let Some(resume) = self.ticket(client, held) {
-            client.push(text(&ServerMessage::Resume { resume }));
+        if let Some((number, resume)) = self.ticket(client, held) {
+            client.give(number, text(&ServerMessage::Resume { resume }));
         }
     }
 }

@@ -102,6 +102,9 @@ impl Stream for Outgoing {
             let closing = this.closing.borrow().clone().unwrap_or_else(ended);
             return Poll::Ready(Some(Out::Close(closing)));
         }
+        if let Some(token) = state.token.take() {
+            return Poll::Ready(Some(Out::Text(format!(r#"{{"message":{token}}}"#))));
+        }
         if let Some((number, message)) = state.outbox.next() {
             state.told = state.heard;
             this.timer = None;

@@ -4,5 +4,7 @@ mod calls;
 mod guest;
 mod resuming;
 mod rooms;
+mod truth;
 
+use crate::desk::Desk;
 use guest::{Guest, arrive, desk};
