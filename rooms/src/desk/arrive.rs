@@ -176,7 +176,7 @@ impl House {
         hello: &Hello,
         number: u64,
     ) -> Result<Arrived, Refusal> {
-        let (rooms, whole, heard, line) = {
+        let (rooms, whole, missed, heard, line) = {
             let mut state = client.lock();
             if number <= state.tickets.used {
                 return refuse(
@@ -188,13 +188,19 @@ impl House {
                 return refuse(ErrorCode::Unavailable, "just gone; try again");
             }
             state.tickets.shown = number;
-            let whole = !state.gap && state.outbox.rewind(hello.seen.unwrap_or(0));
+            let rewound = !state.gap && state.outbox.rewind(hello.seen.unwrap_or(0));
+            // A client that is told that 0 of its messages were seen takes it for a new beginning.
+            let whole = rewound && state.heard > 0;
+            let missed = match (whole, hello.seen) {
+                (false, Some(_)) => state.unseen_said(),
+                _ => Vec::new(),
+            };
             if !whole {
                 state.anew();
             }
             let rooms: Vec<_> = state.rooms.iter().cloned().collect();
             // The old connection ends here: what is told from now on goes out by the new one.
-            (rooms, whole, state.heard, state.connect())
+            (rooms, whole, missed, state.heard, state.connect())
         };
         let arrived = self.welcome(client.clone(), line, true, heard);
         let used = Claim {
@@ -212,6 +218,9 @@ impl House {
             if !whole && let Some(hall) = self.hall(room) {
                 lock(&hall).tell_state(client, self.store.now());
             }
+        }
+        for said in missed {
+            client.push(said);
         }
         if !whole {
             self.watch_again(client);

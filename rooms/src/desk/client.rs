@@ -274,10 +274,15 @@ impl State {
     pub(crate) fn take_said(&mut self, seen: u64) -> Vec<Box<RawValue>> {
         self.outbox.rewind(seen);
         self.gone = true;
-        let said = |text: Arc<str>| RawValue::from_string(text.as_ref().to_owned()).ok();
+        let raw = |text: Arc<str>| RawValue::from_string(text.as_ref().to_owned()).ok();
+        self.unseen_said().into_iter().filter_map(raw).collect()
+    }
+
+    /// What others said, of all that waits to go out, which waits no longer.
+    pub(crate) fn unseen_said(&mut self) -> Vec<Arc<str>> {
         std::iter::from_fn(|| self.outbox.next())
-            .filter(|(_, text)| text.starts_with(r#"{"said":"#))
-            .filter_map(|(_, text)| said(text))
+            .map(|(_, text)| text)
+            .filter(|text| text.starts_with(r#"{"said":"#))
             .collect()
     }
 

@@ -11,6 +11,7 @@ mod churn;
 mod data;
 mod examples;
 mod files;
+mod forms;
 mod lost;
 mod media;
 mod rooms;
