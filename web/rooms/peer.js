@@ -31,7 +31,7 @@ export class Peer {
 
   /**
    * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `streams(userid)`,
-   * which are to be sent, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
+   * which are to be sent, `hears(userid)`, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
    */
   constructor(host, user) {
     this.#host = host;
@@ -116,8 +116,9 @@ export class Peer {
     for (const id of [...this.#streams.keys()]) this.#unshow(id, "connection");
   }
 
-  /** The user left, or this side did. */
-  end() {
+  /** The user left, or this side did; `told` where both stay, and nothing goes between them any longer. */
+  end(told = false) {
+    if (told && this.#connection) this.#say(this.#connection, { bye: true });
     this.#ended = true;
     clearTimeout(this.#timer);
     this.#drop();
@@ -232,7 +233,7 @@ export class Peer {
     }
     if (candidate) connection.setRemoteCandidate(candidate);
     if (endOfCandidates) connection.endOfRemoteCandidates();
-    if (track) connection.receiveTrack(track).catch((error) => this.#failed(error));
+    if (track && this.#host.hears(this.userid)) connection.receiveTrack(track).catch((error) => this.#failed(error));
     if (gone) connection.stopReceiving(gone);
     if (bye) this.#drop();
   }

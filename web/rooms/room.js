@@ -129,7 +129,7 @@ export class Room {
       const peer = this.#peers.get(user.userid);
       if (wanted && !peer) this.#meet(user);
       else if (!wanted && peer) {
-        peer.end();
+        peer.end(true);
         this.#peers.delete(user.userid);
       } else peer?.sync();
     }
@@ -152,12 +152,18 @@ export class Room {
       secret: this.secret,
       configuration: () => host.configuration(),
       streams: (userid) => this.#streamsFor(userid),
+      hears: (userid) => this.#hears(userid),
       limit: (track, local) => host.limit(track, local),
       emit: (name, fields) => this.#emit(name, fields),
       act: (name, body, from, latency) => host.act(this.name, name, body, from, latency),
     }, user);
     this.#peers.set(user.userid, peer);
     peer.begin();
+  }
+
+  #hears(userid) {
+    const [me, user] = [this.users.get(this.me), this.users.get(userid)];
+    return Boolean(me && user && this.#sends(user, me));
   }
 
   #streamsFor(userid) {

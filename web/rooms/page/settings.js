@@ -44,6 +44,7 @@ async function listDevices() {
     if (!options.length) options.push(element("option", { value: "", textContent: kind === "audiooutput" ? "as the system has it" : "none found" }));
     select.replaceChildren(...options);
     select.value = (kind in KINDS ? devices.chosen(KINDS[kind]) : sounds.chosen()) || select.options[0].value;
+    if (select.selectedIndex < 0) select.selectedIndex = 0; // A track may be of no device.
     select.disabled = options.length < 2;
   }
   $("#speaker-field").hidden = !("setSinkId" in HTMLMediaElement.prototype);
