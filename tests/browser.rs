@@ -133,6 +133,19 @@ async fn d55_c90_the_page_of_rooms_says_what_went_wrong() {
     assert!(script("rooms_words.mjs").await);
 }
 
+/// Two pages and `ortc call` prove a secret to each other; who has another is connected to nobody.
+#[tokio::test]
+async fn c66_secrets_of_rooms_in_pages_and_rust() {
+    assert!(script("rooms_secret.mjs").await);
+}
+
+/// Chromium, Firefox and `ortc call` in one room: three pictures at each.
+#[tokio::test]
+async fn c3_c99_two_browsers_and_the_command_in_one_room() {
+    setting("ORTC_FIREFOX", "/usr/bin/firefox-esr".into());
+    assert!(script("rooms_three.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {

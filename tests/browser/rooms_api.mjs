@@ -1,4 +1,4 @@
-// The session API between tabs of one browser, without a server: who comes late, what is said, who goes.
+// The session API between tabs of one browser, without a server (C83), from one module in any page (D9): who comes late, what is said, who goes.
 import { assert, run } from "./harness.mjs";
 
 /** Before the others: a session whose events are kept. */
@@ -13,7 +13,9 @@ async function enter({ name, room, options = {}, way = "openOrJoin" }) {
       if (type !== "signal") window.events.push({ type, userid, reason, data: data instanceof ArrayBuffer ? data.byteLength : data, kinds, path: path?.kind, latency, body, status, streamid, origin, error: error?.message });
     });
   }
-  session.onstream = ({ stream, origin, userid }) => {
+  window.streams = [];
+  session.onstream = ({ stream, streamid, origin, userid, extra, session: kind, room }) => {
+    window.streams.push({ streamid, origin, userid, extra, session: kind, room, media: stream.stream instanceof MediaStream });
     if (origin !== "remote") return;
     const video = Object.assign(document.createElement("video"), { muted: true, autoplay: true, playsInline: true, srcObject: stream.stream });
     document.body.append(video);
@@ -52,7 +54,13 @@ await run("rooms_api", 150, async (test) => {
   await Promise.all([a, b, c].map((page) => seen(page, 2)));
   console.log("three, each sees two");
 
-  // Words of each kind and size, to all and to one.
+  // C17: streams of this side and of others, with what is told of them.
+  const told = await b.evaluate(() => window.streams);
+  assert(told.some(({ origin, userid, streamid }) => origin === "local" && userid === "b" && streamid), JSON.stringify(told));
+  const [remote] = told.filter(({ origin, userid }) => origin === "remote" && userid === "a");
+  assert(remote.extra.name === "a" && remote.session.audio && remote.session.video && remote.room === "tea" && remote.media, JSON.stringify(remote));
+
+  // C45: open, and words of each kind and size, to all and to one.
   await a.evaluate(() => {
     session.send("hello");
     session.send({ a: [1, 2] });
@@ -60,6 +68,7 @@ await run("rooms_api", 150, async (test) => {
     session.send("x".repeat(40_000), { to: "c" });
   });
   for (const page of [b, c]) {
+    await event(page, { type: "open", userid: "a" });
     await event(page, { type: "message", userid: "a", data: "hello" });
     await event(page, { type: "message", userid: "a", data: { a: [1, 2] } });
     await event(page, { type: "message", userid: "a", data: 100_000 });
@@ -84,7 +93,7 @@ await run("rooms_api", 150, async (test) => {
   await seen(c, 2);
   console.log("words, actions, mute");
 
-  // A second stream comes and goes.
+  // C18: a second stream comes and goes.
   await b.evaluate(() => {
     window.second = drawing(320, 180);
     session.addStream(second, { session: { screen: true } });
@@ -92,6 +101,7 @@ await run("rooms_api", 150, async (test) => {
   await seen(a, 3);
   assert(await a.evaluate(() => session.streams.all.some(({ session }) => session.screen)), "nobody knows it for a screen");
   await b.evaluate(() => session.removeStream(second.id));
+  await event(a, { type: "streamEnded", userid: "b", reason: "removed" });
   await Promise.all([seen(a, 2), seen(c, 2)]);
   // Path, eject and come back, the owner goes (and with it the tab that keeps the rooms).
   await event(a, { type: "path", userid: "b", path: "direct" });

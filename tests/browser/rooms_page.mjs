@@ -4,6 +4,7 @@ import { enterRoom, happens, inRoom, lobby, said, seesAll } from "./rooms.mjs";
 
 await run("rooms_page", 200, async (test) => {
   const base = `${test.url}/rooms/index.html`;
+  // C1, C84, C85: one button, and all is there.
   const ada = await lobby(test, base);
   await enterRoom(ada, { name: "Ada", room: "club/tea", password: "earl grey" });
   const grace = await lobby(test, base, ada);

@@ -1,4 +1,4 @@
-// The page of rooms with nine and eleven people, on any screen, light and dark: all in reach, nothing cut off, the keyboard knows where it is, and axe finds nothing.
+// D19, D33: the page of rooms with nine and eleven people, on any screen, light and dark: all in reach, nothing cut off, the keyboard knows where it is, and axe finds nothing.
 import { createRequire } from "node:module";
 import { assert, modules, pause, run, shots } from "./harness.mjs";
 import { enterRoom, happens, lobby } from "./rooms.mjs";

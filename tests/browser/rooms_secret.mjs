@@ -1,4 +1,4 @@
-// A room with a secret that the server does not know: two pages and `ortc call` prove it to each other; who has another is connected to nobody, and both ends are told.
+// C66: a room with a secret that the server does not know: two pages and `ortc call` prove it to each other; who has another is connected to nobody, and both ends are told.
 import { spawn } from "node:child_process";
 import { assert, capture, run } from "./harness.mjs";
 import { enterRoom, happens, lobby, seesAll, serve } from "./rooms.mjs";

@@ -1,4 +1,4 @@
-// The page of rooms by `ortc serve`: who leaves is gone at once, a page that is loaded anew comes back as
+// C10, D35: the page of rooms by `ortc serve`: who leaves is gone at once, a page that is loaded anew comes back as
 // itself, and a server that is killed and started again disturbs no picture.
 import { assert, assertNoSdp, capture, run } from "./harness.mjs";
 import { enterRoom, happens, lobby, said, seesAll, serve, watchGaps } from "./rooms.mjs";

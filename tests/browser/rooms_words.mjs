@@ -1,6 +1,6 @@
 // What the page of rooms says when something fails: each way of getUserMedia with a way out, no server, a wrong address; and its switches in the address.
 import { assert, run } from "./harness.mjs";
-import { enterRoom, happens, lobby, seesAll, serve } from "./rooms.mjs";
+import { enterRoom, happens, lobby, serve } from "./rooms.mjs";
 
 const ERRORS = ["NotAllowedError", "NotFoundError", "NotReadableError", "OverconstrainedError", "SecurityError", "AbortError", "TypeError", "UnheardOfError"];
 
@@ -43,6 +43,22 @@ await run("rooms_words", 120, async (test) => {
   assert(!logs.length, `it logs: ${logs}`);
   assert(await ada.evaluate(() => typeof session === "object"), "?debug shows no session");
   await quiet.close();
+
+  // D13: a name of its own for each new room, or that of the address. C89: a room for voices.
+  const plain = await lobby(test, `${base}#`, ada);
+  const fresh = await plain.inputValue("#room");
+  assert(/^[a-z]+-[a-z0-9]{6}$/.test(fresh), fresh);
+  await plain.click("#rules summary");
+  await plain.selectOption("#media", "audio");
+  await enterRoom(plain, { name: "Plain", room: fresh });
+  await happens(plain, () => session.streams.own.length === 1, "an own stream");
+  assert((await plain.evaluate(() => session.streams.own[0].stream.getTracks().map(({ kind }) => kind).join())) === "audio", "a room for voices carries more");
+  // D10, D54: name, address and colour of who comes.
+  const known = await lobby(test, `${base}#${fresh}?name=Emmy&email=e%40example.org&color=%23c0ffee`, ada);
+  await happens(known, () => document.querySelectorAll("#tiles .tile").length === 2, "two in the room");
+  const extra = await plain.evaluate(() => session.room().others[0].extra);
+  assert(JSON.stringify(extra) === JSON.stringify({ name: "Emmy", email: "e@example.org", color: "#c0ffee" }), JSON.stringify(extra));
+  await Promise.all([plain.close(), known.close()]);
 
   // A server that is gone: the next steps, one of which needs no server.
   const server = await serve(test);

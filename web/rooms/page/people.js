@@ -18,6 +18,8 @@ export const initialsOf = (name) => name.split(/\s+/).slice(0, 2).map((word) => 
 export function face(user) {
   const shown = element("span", { className: "face", textContent: initialsOf(nameOf(user)), ariaHidden: "true" });
   shown.style.setProperty("--hue", hueOf(user.userid));
+  const { color } = user.extra ?? {};
+  if (/^#[0-9a-f]{6}$/i.test(color)) shown.style.setProperty("--ring", color);
   return shown;
 }
 
