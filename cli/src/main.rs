@@ -2,13 +2,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod call;
+mod code;
 mod failed;
 mod log;
 mod media;
+mod meeting;
 mod pin;
+mod progress;
 mod reach;
+mod recv;
 mod report;
 mod room;
+mod send;
 mod serve;
 
 use std::process::ExitCode;
@@ -30,6 +35,10 @@ enum Command {
     Serve(serve::Serve),
     Call(call::Call),
     Room(room::RoomCommand),
+    /// Sends files, folders or text to who types the code, or to a room
+    Send(send::Send),
+    /// Receives what is sent under a code, or in a room
+    Recv(recv::Recv),
     /// Prints what a shell completes the command by
     Completions {
         /// For which shell
@@ -44,6 +53,8 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Call(call) => wait_for(call.run()),
         Command::Room(room) => wait_for(room.run()),
+        Command::Send(send) => wait_for(send.run()),
+        Command::Recv(recv) => wait_for(recv.run()),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "ortc", &mut std::io::stdout());
@@ -69,9 +80,13 @@ fn wait_for(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Fai
     done
 }
 
-/// 1, but 3 if the server refused, and 4 if it was not reached; 2 is clap's, of wrong usage.
+/// 1, but 3 if the server refused, and 4 if it was not reached; 2 is clap's, of wrong usage. Some
+/// failures have a code of their own.
 fn code(error: &Failed) -> ExitCode {
     use ortc_rooms::session::Error;
+    if let Some(exit) = error.downcast_ref::<failed::Exit>() {
+        return exit.code();
+    }
     use ortc_rooms::signalling::SignalError;
     match error.downcast_ref::<Error>() {
         Some(Error::Refused { .. } | Error::Signal(SignalError::Refused(_))) => ExitCode::from(3),

@@ -40,7 +40,7 @@ pub(crate) struct Reach {
         hide_env_values = true,
         value_name = "SECRET"
     )]
-    secret: Option<String>,
+    pub(crate) secret: Option<String>,
     /// SHA-256 of the server's own certificate, as `ortc serve` prints it: that one is trusted, and no other
     #[arg(long, value_name = "SHA-256")]
     fingerprint: Option<String>,
@@ -49,6 +49,14 @@ pub(crate) struct Reach {
 impl Reach {
     /// Connects.
     pub(crate) async fn connect(&self) -> Result<(Session, Events), Failed> {
+        self.connect_knowing(self.secret.as_deref()).await
+    }
+
+    /// Connects with a secret that the members of a room prove to each other to know.
+    pub(crate) async fn connect_knowing(
+        &self,
+        secret: Option<&str>,
+    ) -> Result<(Session, Events), Failed> {
         let mut options = SessionOptions::new();
         options.include_loopback = true;
         options.role = self.role;
@@ -56,7 +64,7 @@ impl Reach {
         if let Some(userid) = &self.userid {
             options = options.with_userid(userid)?;
         }
-        if let Some(secret) = &self.secret {
+        if let Some(secret) = secret {
             options = options.with_secret(secret);
         }
         if let Some(name) = &self.name {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod call;
+mod files;
 mod process;
 mod restart;
 mod room;

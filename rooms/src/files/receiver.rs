@@ -245,6 +245,7 @@ impl<C: FileChannel> Receiving<C> {
     fn control(&mut self, control: Control) -> Result<()> {
         match control {
             Control::Cancel => return Err(Error::new(Code::Cancelled, "cancelled")),
+            Control::Stop => return Err(Error::lost()),
             Control::Pause(on) => {
                 let [here, _] = &mut self.paused;
                 if std::mem::replace(here, on) != on {

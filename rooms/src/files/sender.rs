@@ -42,6 +42,7 @@ impl Transfer {
             let outcome = sending.run(id).await;
             if let Err(error) = &outcome
                 && !error.is_remote()
+                && error.code() != Code::Lost
             {
                 let last = match error.code() {
                     Code::Cancelled => Message::Cancel {},
@@ -216,6 +217,7 @@ impl<C: FileChannel> Sending<C> {
     fn control(&mut self, control: Control) -> Result<()> {
         match control {
             Control::Cancel => return Err(Error::new(Code::Cancelled, "cancelled")),
+            Control::Stop => return Err(Error::lost()),
             Control::Pause(on) => {
                 let [here, _] = &mut self.paused;
                 if std::mem::replace(here, on) != on {

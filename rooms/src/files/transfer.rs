@@ -15,6 +15,7 @@ use super::progress::{Progress, TransferState};
 pub(super) enum Control {
     Pause(bool),
     Cancel,
+    Stop,
 }
 
 /// A file that went or came.
@@ -112,6 +113,12 @@ impl Transfer {
     /// Ends it at both sides. What is not complete is thrown away.
     pub fn cancel(&self) {
         let _ = self.controls.send(Control::Cancel);
+    }
+
+    /// Ends it as if the connection were lost: what came is kept, and gone on with when the same
+    /// source is offered again. What is on its way to the disk still gets there.
+    pub fn stop(&self) {
+        let _ = self.controls.send(Control::Stop);
     }
 
     /// How far it is.
