@@ -289,6 +289,10 @@ fn read(text: &str) -> Result<Envelope<Box<RawValue>>, Violation> {
     if text.len() <= MAX_MESSAGE && too_deep(text) {
         return Err(violation(CLOSE_MALFORMED, "JSON is too deep"));
     }
+    // A struct's reader takes an array of its members, too.
+    if text.len() <= MAX_MESSAGE && !text.trim_start().starts_with('{') {
+        return Err(violation(CLOSE_MALFORMED, "not an object"));
+    }
     Envelope::from_json(text).map_err(|error| {
         let code = match error {
             BadMessage::TooLarge(..) => CLOSE_TOO_BIG,

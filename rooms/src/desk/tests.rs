@@ -4,6 +4,7 @@ mod calls;
 mod guest;
 mod resuming;
 mod rooms;
+mod rules;
 mod truth;
 
 use crate::desk::Desk;
