@@ -17,6 +17,8 @@ use super::shared::{Shared, count};
 use super::stored::{KEY, StoredRoom, StoredUser, changed, room_key, user_key};
 use super::{beat, peers, watch};
 
+/// A user id that could not be given free is tried again after this time.
+const RELEASE_AGAIN: Duration = Duration::from_secs(3);
 /// So often a change is decided anew when others were faster.
 const TRIES: u32 = 40;
 
@@ -269,7 +271,12 @@ impl Shared {
                         "this token was used already; say hello without it",
                     ));
                 }
-                Some(holder) if holder.session != claim.session && !claim.proven => {
+                // One of this server's own is of somebody who is here no longer.
+                Some(holder)
+                    if holder.session != claim.session
+                        && !claim.proven
+                        && holder.node != self.node =>
+                {
                     return Err(Refusal::new(
                         ErrorCode::UserIdTaken,
                         format!("somebody has the user id {}; choose another", claim.userid),
@@ -372,10 +379,14 @@ impl RoomStore for Cluster {
             if shared.release(&userid, &session).await.is_ok() {
                 return;
             }
-            // Or this server's end does it.
+            let shared = Arc::downgrade(&shared);
             let retry = async move {
-                for _ in 0..20_u32 {
-                    tokio::time::sleep(Duration::from_secs(3)).await;
+                loop {
+                    tokio::time::sleep(RELEASE_AGAIN).await;
+                    // With this server's end its user ids are free, too.
+                    let Some(shared) = shared.upgrade() else {
+                        return;
+                    };
                     if shared.release(&userid, &session).await.is_ok() {
                         return;
                     }
