@@ -15,3 +15,4 @@ mod reports;
 mod rest;
 mod sessions;
 mod talk;
+mod turn;
