@@ -60,6 +60,15 @@ await run("rooms_words", 120, async (test) => {
   assert(JSON.stringify(extra) === JSON.stringify({ name: "Emmy", email: "e@example.org", color: "#c0ffee" }), JSON.stringify(extra));
   await Promise.all([plain.close(), known.close()]);
 
+  // C64: who opens a room may be seen in the list.
+  const shown = await lobby(test, `${base}#`, ada);
+  await shown.click("#rules summary");
+  await shown.check("#show-picture");
+  await enterRoom(shown, { name: "Shown", room: "shown" });
+  const looks = await lobby(test, `${base}#`, ada);
+  await looks.waitForSelector('#rooms li[data-room="shown"] img[alt="a picture of Shown"]');
+  await Promise.all([shown.close(), looks.close()]);
+
   // A server that is gone: the next steps, one of which needs no server.
   const server = await serve(test);
   const late = await lobby(test, `${server.url}/`);

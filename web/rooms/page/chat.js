@@ -3,19 +3,17 @@ import { $, element } from "../../page/dom.js";
 import { drawer } from "../../page/drawer.js";
 import { announce } from "./notices.js";
 import { nameOf } from "./people.js";
+import { isSnapshot, snapshot } from "./snapshot.js";
 
 const MOST = 500; // messages kept
 const LETTERS = 4000; // of a message
-const PICTURE = /^data:image\/(?:webp|jpeg|png);base64,[A-Za-z0-9+/=]+$/;
-const PICTURE_LETTERS = 44_000; // 32 kB
-const WIDTH = 160;
 
 let send = null;
 
 /** A message that came, or an own one. Whatever it has is shown as text. */
 function add(name, body, mine) {
   const text = typeof body?.text === "string" ? body.text.slice(0, LETTERS) : "";
-  const picture = typeof body?.snapshot === "string" && body.snapshot.length <= PICTURE_LETTERS && PICTURE.test(body.snapshot) ? body.snapshot : null;
+  const picture = isSnapshot(body?.snapshot) ? body.snapshot : null;
   if (!text && !picture) return;
   const item = element("li", { className: mine ? "mine" : "" });
   if (!mine) item.append(element("b", { textContent: name }));
@@ -44,8 +42,8 @@ export function begin(session, picture) {
   send = (text) => {
     const body = { text };
     if ($("#with-picture").getAttribute("aria-pressed") === "true") {
-      const snapshot = take(picture());
-      if (snapshot) body.snapshot = snapshot;
+      const taken = snapshot(picture());
+      if (taken) body.snapshot = taken;
     }
     session.action("x.chat", body);
     add("", body, true);
@@ -53,15 +51,6 @@ export function begin(session, picture) {
 }
 
 export function end() { send = null; }
-
-/** A small picture of what a video shows. */
-function take(video) {
-  if (!video?.videoWidth) return null;
-  const canvas = element("canvas", { width: WIDTH, height: Math.round((WIDTH * video.videoHeight) / video.videoWidth) });
-  canvas.getContext("2d").drawImage(video, 0, 0, canvas.width, canvas.height);
-  const url = canvas.toDataURL("image/webp", 0.6);
-  return PICTURE.test(url) && url.length < 12_000 ? url : null;
-}
 
 $("#with-picture").onclick = ({ currentTarget }) => currentTarget.setAttribute("aria-pressed", String(currentTarget.getAttribute("aria-pressed") !== "true"));
 $("#say").onsubmit = (event) => {

@@ -2,6 +2,7 @@
 import { $, element } from "../../page/dom.js";
 import { freshRoom, place, settings } from "./address.js";
 import { icon, nameOf, signButton } from "./people.js";
+import { isSnapshot } from "./snapshot.js";
 
 const KEY = "ortc name";
 const MEDIA = {
@@ -88,6 +89,7 @@ function card({ sessionid, userid, extra, session, users, places, password }, me
     element("div", { className: "row" }),
   );
   line.dataset.room = sessionid;
+  if (isSnapshot(extra?.screenshot)) line.prepend(element("img", { src: extra.screenshot, alt: `a picture of ${nameOf(owner)}` }));
   const row = line.lastChild;
   if (userid !== me) row.append(signButton("ring", `call ${nameOf(owner)}`, () => host.call(userid, owner)));
   row.append(Object.assign(element("button", { type: "button", className: full ? "" : "main", textContent: full ? "Full" : "Join", disabled: full, onclick: () => join(sessionid, password) }), { ariaLabel: full ? `${sessionid} is full` : `join ${sessionid}` }));

@@ -13,6 +13,7 @@ import * as people from "./people_list.js";
 import * as rings from "./rings.js";
 import * as screens from "./screen.js";
 import * as settings from "./settings.js";
+import { snapshot } from "./snapshot.js";
 import * as sounds from "./sounds.js";
 import { status } from "./state.js";
 import { Tile } from "./tile.js";
@@ -32,6 +33,7 @@ export class Meeting {
   #over = new AbortController();
   #follow = () => this.#send();
   #timer;
+  #picture = $("#show-picture").checked && !$("#hidden").checked;
 
   constructor(session, room) {
     this.#session = session;
@@ -227,7 +229,16 @@ export class Meeting {
       call: (of) => rings.call(of, this.#room.users.get(of)),
     });
     figures.showFigures(this.#session, this.#room);
+    if (this.#picture) this.#showInLobby();
     this.#sayState();
+  }
+
+  /** For the list of rooms, once: a small picture of the owner, who has asked for it. */
+  #showInLobby() {
+    const screenshot = this.#room.owned && snapshot(this.#wall.get(`user ${this.#session.userid}`)?.video);
+    if (!screenshot) return;
+    this.#picture = false;
+    this.#session.setExtra({ ...this.#session.extra, screenshot });
   }
 
   #sayState() {
