@@ -92,6 +92,26 @@ impl Peer {
         self.connection().map(|connection| connection.stats())
     }
 
+    /// Looks for a path anew (ICE restart): media goes on over the old one until there is another.
+    /// A session does this by itself when a path is lost.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchPeer`], also while there is no connection; [`Error::Core`] if it is closed.
+    pub fn restart(&self) -> Result<()> {
+        let shared = self.session.shared();
+        let mut state = shared.lock();
+        let me = state.me.clone();
+        let link = state.room_mut(&self.room)?.peers.get_mut(&self.userid);
+        let link = link.filter(|link| link.accepted && link.announced);
+        let link = link.ok_or_else(|| Error::NoSuchPeer(self.userid.clone()))?;
+        if let Some(connection) = &link.connection {
+            connection.restart()?;
+        }
+        shared.announce(&me, &self.room, &self.userid, link);
+        Ok(())
+    }
+
     /// In words, how the connection came about or why it did not.
     pub fn explain(&self) -> Option<String> {
         self.connection().map(|connection| connection.explain())

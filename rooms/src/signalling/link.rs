@@ -11,7 +11,7 @@ const ACKNOWLEDGE: u64 = 32;
 /// One side of a connection that may be lost and come back: numbers what it sends and keeps it
 /// until the other side has seen it, drops what comes twice.
 #[derive(Debug)]
-pub struct Link<M> {
+pub(crate) struct Link<M> {
     /// The number of the last message that was sent.
     sent: u64,
     /// The last of them that the other side has seen.
@@ -41,7 +41,7 @@ impl<M> Default for Link<M> {
 
 impl<M: Clone> Link<M> {
     /// Gives a message its number, and keeps it.
-    pub fn send(&mut self, message: M) -> Envelope<M> {
+    pub(crate) fn send(&mut self, message: M) -> Envelope<M> {
         self.sent = self.sent.saturating_add(1);
         self.waiting.push_back((self.sent, message.clone()));
         self.told = self.seen;
@@ -49,7 +49,7 @@ impl<M: Clone> Link<M> {
     }
 
     /// Takes what came: `None` if it came before, or only says what was seen.
-    pub fn take<I>(&mut self, envelope: Envelope<I>) -> Option<I> {
+    pub(crate) fn take<I>(&mut self, envelope: Envelope<I>) -> Option<I> {
         if let Some(seen) = envelope.seen {
             self.forget(seen);
         }
@@ -70,34 +70,34 @@ impl<M: Clone> Link<M> {
     }
 
     /// The number of the last message that came: what `hello` and `welcome` tell.
-    pub fn seen(&self) -> u64 {
+    pub(crate) fn seen(&self) -> u64 {
         self.seen
     }
 
     /// Messages that the other side has not seen as far as is known.
-    pub fn waiting(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
     /// What has come was not told yet.
-    pub fn owes(&self) -> bool {
+    pub(crate) fn owes(&self) -> bool {
         self.seen > self.told
     }
 
     /// So much has come that it must be told.
-    pub fn must_acknowledge(&self) -> bool {
+    pub(crate) fn must_acknowledge(&self) -> bool {
         self.seen.saturating_sub(self.told) >= ACKNOWLEDGE
     }
 
     /// Tells what has come.
-    pub fn acknowledge(&mut self) -> Envelope<M> {
+    pub(crate) fn acknowledge(&mut self) -> Envelope<M> {
         self.told = self.seen;
         Envelope::seen(self.seen)
     }
 
     /// The connection is back, and the other side has seen this: what is to be sent again. One
     /// that has seen less than it said before has forgotten all: the rest gets new numbers.
-    pub fn resume(&mut self, seen: u64) -> Vec<Envelope<M>> {
+    pub(crate) fn resume(&mut self, seen: u64) -> Vec<Envelope<M>> {
         self.resumed = true;
         if seen < self.acknowledged {
             self.sent = seen;
@@ -117,7 +117,7 @@ impl<M: Clone> Link<M> {
     }
 
     /// The other side does not know this one: all numbers begin anew, what waits is lost.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
 

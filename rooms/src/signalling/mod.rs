@@ -32,7 +32,6 @@ pub mod websocket;
 pub use bounds::{MAX_EXTRA, MAX_MESSAGE, VERSION};
 pub use client::{Answer, ClientMessage, Enter, Hello};
 pub use envelope::{BadMessage, Envelope};
-pub use link::Link;
 pub use name::{BadName, CallId, RoomName, UserId};
 pub use policy::{RoomPolicy, Topology};
 pub use server::{

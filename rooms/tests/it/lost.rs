@@ -213,3 +213,34 @@ async fn r_h12_a_connection_that_ends_is_made_again_and_only_one() {
         assert_eq!(data.await, Payload::from("still here"));
     }
 }
+
+#[tokio::test]
+async fn c71_d35_a_restart_finds_a_path_anew_and_media_goes_on() {
+    let desk = desk(Duration::from_secs(30));
+    let with = |name| options(name).with_secret("swordfish");
+    let mut alice = Member::with(&desk, with("alice")).await;
+    let mut bob = Member::with(&desk, with("bob")).await;
+    alice.session.open("demo").await.unwrap();
+    bob.session.join("demo").await.unwrap();
+    let source = Source::new(true, false);
+    alice.session.add_stream(&source.stream).unwrap();
+    let heard = count(bob.track(Kind::Audio).await);
+    more(&heard, 5).await;
+    alice.connected("bob").await;
+    for (member, other) in [(&alice, "bob"), (&bob, "alice")] {
+        let peer = member.session.peer(&id(other)).unwrap();
+        let changes = || {
+            let stats = peer.stats().unwrap();
+            stats.transport.selected_candidate_pair_changes
+        };
+        let before = changes();
+        peer.restart().unwrap();
+        limited(async {
+            while changes() == before {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        more(&heard, 20).await;
+    }
+}
