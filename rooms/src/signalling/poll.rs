@@ -229,9 +229,14 @@ async fn carry(dialler: Dialler, arrived: Arrived, carrier: Carrier) {
         }
         None
     };
+    let mut says = std::pin::pin!(says);
     let end = tokio::select! {
-        end = hears => end,
-        end = says => end,
+        end = hears => match end {
+            // Nobody listens any more; the last words go out all the same.
+            None => says.await,
+            end => end,
+        },
+        end = &mut says => end,
     };
     if let Some(end) = end {
         let _ = incoming.send(end).await;

@@ -187,6 +187,10 @@ async fn carry(mut socket: Socket, mut carrier: Carrier) {
                     None => break Incoming::Broken("the connection is gone".to_owned()),
                 };
                 if carrier.incoming.send(incoming).await.is_err() {
+                    // Nobody listens any more; the last words go out all the same.
+                    while let Ok(text) = carrier.outgoing.try_recv() {
+                        let _ = socket.send(Message::text(text)).await;
+                    }
                     let _ = socket.close(None).await;
                     return;
                 }
