@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{GRACE, Nats, arrive, in_time, join};
+use super::{GRACE, Nats, arrive, in_time, join, join_with};
 
 /// A server dies: its users come back to the other, and those who do not leave once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,14 +41,24 @@ async fn r_h10_a_server_dies() {
     .await;
 }
 
-/// NATS is killed and started again, with nothing of what it had: what is said at one server goes on,
-/// changes are refused for the time, and then all is as it was.
+/// NATS is killed and started again, with nothing of what it had.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats_is_killed_and_started_again() {
+    nats_dies(false).await;
+}
+
+/// The same, with what it had on disk.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats_that_keeps_the_rooms_on_disk_is_killed_and_started_again() {
+    nats_dies(true).await;
+}
+
+/// What is said at one server goes on, changes are refused for the time, and then all is as it was.
+async fn nats_dies(on_disk: bool) {
     in_time(async {
         let mut nats = Nats::start().await;
-        let (one, first) = join(&nats).await;
-        let (two, _second) = join(&nats).await;
+        let (one, first) = join_with(&nats, on_disk).await;
+        let (two, _second) = join_with(&nats, on_disk).await;
         let mut olga = arrive(&one, "olga").await;
         let mut pia = arrive(&one, "pia").await;
         let mut paul = arrive(&two, "paul").await;
@@ -61,7 +71,9 @@ async fn nats_is_killed_and_started_again() {
         paul.hears(&["demo of olga: olga pia paul"]).await;
         for round in 0..2 {
             nats.kill();
-            nats.forget();
+            if !on_disk {
+                nats.forget();
+            }
             while first.connected() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

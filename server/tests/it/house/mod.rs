@@ -31,7 +31,12 @@ fn options() -> DeskOptions {
 }
 
 async fn join(nats: &Nats) -> (Desk, Arc<Cluster>) {
+    join_with(nats, false).await
+}
+
+async fn join_with(nats: &Nats, on_disk: bool) -> (Desk, Arc<Cluster>) {
     let mut of = ClusterOptions::default();
+    of.on_disk = on_disk;
     of.grace = GRACE;
     of.beat = Duration::from_millis(100);
     of.missed = 15;
