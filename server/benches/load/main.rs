@@ -65,6 +65,8 @@ async fn talk(server: Server, count: usize) {
         ROOM
     };
     let clients = Clients::connect(process.at, server.manner(), count, room).await;
+    // What they were told of each other while they came in has been written.
+    tokio::time::sleep(Duration::from_secs(5)).await;
     for rate in [1_000, 5_000] {
         show(server, "to one", clients.talk(rate, HELD, true, 1).await);
     }
