@@ -363,3 +363,96 @@ async fn r_i08_a_sparse_file_is_offered_at_once() {
     assert!(to.all().is_empty(), "{:?}", to.all());
     let _: Arc<Source> = source(&[&path]).await;
 }
+
+/// A small file system of its own, where this process may make one.
+#[cfg(target_os = "linux")]
+struct Disk(Folder);
+
+#[cfg(target_os = "linux")]
+impl Disk {
+    fn mounted(kilobytes: u32) -> Option<Self> {
+        let disk = Self(Folder::new());
+        let size = format!("size={kilobytes}k");
+        let made = disk.mount(&["-t", "tmpfs", "-o", &size, "tmpfs"]);
+        made.then_some(disk)
+    }
+
+    fn mount(&self, arguments: &[&str]) -> bool {
+        let mut mount = std::process::Command::new("mount");
+        let done = mount.args(arguments).arg(self.0.path()).output();
+        done.is_ok_and(|done| done.status.success())
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount")
+            .arg(self.0.path())
+            .output();
+    }
+}
+
+/// Row I7: both ends know why, what was written is away, and other transfers go on.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_i07_a_full_or_locked_disk_is_told_to_both_ends() {
+    let Some(disk) = Disk::mounted(3_000) else {
+        eprintln!("this user may not mount anything: left out");
+        return;
+    };
+    let (from, elsewhere) = (Folder::new(), Folder::new());
+    let path = from.write("film", &noise(6_000_000, 31));
+    let source = source(&[&path]).await;
+    let other = start(source.clone(), elsewhere.path(), ReceiveOptions::default()).await;
+    let begun = std::time::Instant::now();
+    let (sent, received) = carry(source.clone(), disk.0.path(), ReceiveOptions::default()).await;
+    for error in [sent.unwrap_err(), received.unwrap_err()] {
+        assert_eq!(error.code(), Code::DiskFull, "{error}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert!(disk.0.all().is_empty(), "{:?}", disk.0.all());
+    limited(other.1.finished()).await.unwrap();
+
+    assert!(disk.mount(&["-o", "remount,ro"]));
+    let (sent, received) = carry(source, disk.0.path(), ReceiveOptions::default()).await;
+    for error in [sent.unwrap_err(), received.unwrap_err()] {
+        assert_eq!(error.code(), Code::ReadOnly, "{error}");
+    }
+}
+
+/// Row I8: a disk that takes nothing holds the sender, and at most the window is on its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r_i08_no_more_than_the_window_is_on_its_way() {
+    use super::super::message::Message;
+    use super::super::{FileChannel, receiver::WINDOW};
+    let from = Folder::new();
+    let path = from.write("film", &noise(20_000_000, 32));
+    let (a, b) = pair();
+    let _sent = Transfer::send(a, source(&[&path]).await, SendOptions::default());
+    let (files, bytes) = (1, 20_000_000);
+    let (version, window) = (super::super::message::VERSION, WINDOW);
+    b.say(Message::Accept {
+        version,
+        window,
+        files,
+        bytes,
+    })
+    .await;
+    b.say(Message::Get {
+        file: 0,
+        from: 0,
+        hash: None,
+    })
+    .await;
+    let mut came = 0;
+    let read = async {
+        while let Some(message) = b.recv().await {
+            if message.text().is_none() {
+                came += message.len() as u64;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(3), read).await;
+    assert_eq!(came, WINDOW);
+}
