@@ -113,8 +113,7 @@ impl Tree {
             .split('_')
             .map_while(|word| Some((word.get(..1)?, word.get(1..)?.parse::<usize>().ok()?)))
             .any(|named| named == (prefix.as_str(), number));
-        let head = format!("fn {test}(");
-        named && self.rust().any(|text| is_a_test(text, &head))
+        named && self.rust().any(|text| is_a_test(text, test))
     }
 
     fn rust(&self) -> impl Iterator<Item = &String> {
@@ -152,13 +151,18 @@ fn names(text: &str, word: &str) -> bool {
         .any(|(at, _)| !ends_in_word || !goes_on(&text[at + word.len()..]))
 }
 
-/// True if an attribute before the function makes it a test.
-fn is_a_test(text: &str, head: &str) -> bool {
-    let lines: Vec<&str> = text.lines().collect();
-    let Some(at) = lines.iter().position(|line| line.contains(head)) else {
-        return false;
+/// True if an attribute before the function makes it a test, or a macro does that is given its name.
+fn is_a_test(text: &str, name: &str) -> bool {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let given = |line: &&str| {
+        let line = line.strip_prefix("example!(").unwrap_or(line);
+        line.trim_end_matches(',').split(',').next() == Some(name)
     };
-    let before = lines[..at].iter().rev().map(|line| line.trim());
+    let head = format!("fn {name}(");
+    let Some(at) = lines.iter().position(|line| line.contains(&head)) else {
+        return lines.iter().any(given);
+    };
+    let before = lines[..at].iter().rev();
     before
         .take_while(|line| line.starts_with("#[") || line.starts_with("//"))
         .any(|line| line.contains("test]") || line.contains("test("))
@@ -227,6 +231,51 @@ fn the_check_finds_what_is_wrong() {
     assert_eq!(wrong("C7\topens\tyes\t\t\t"), 1);
     assert_eq!(wrong("C7\topens\tno\t\t\tdead"), 1);
     assert_eq!(wrong("C7\topens\topen\tSession::open\t\t"), 1);
+}
+
+/// What a newcomer looks for, and what the picture shows.
+#[test]
+fn c002_c098_c101_d004_d007_d052_d060_d062_documents_are_there_and_true() {
+    let read = |file: &str| std::fs::read_to_string(root().join(file)).unwrap();
+    let readme = read("README.md");
+    for file in [
+        "FAQ.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "spec/features.md",
+        "spec/architecture.svg",
+    ] {
+        assert!(
+            root().join(file).exists() && readme.contains(file),
+            "{file}"
+        );
+    }
+    assert!(readme.contains("tests/run") && root().join("tests/run").exists());
+    assert!(read("CHANGELOG.md").contains("keepachangelog.com"));
+    assert!(read("SECURITY.md").to_lowercase().contains("report"));
+    let picture = read("spec/architecture.svg");
+    for package in ["rooms", "server", "cli"] {
+        let manifest = read(&format!("{package}/Cargo.toml"));
+        assert!(
+            manifest.contains("license = \"MIT OR Apache-2.0\""),
+            "{package}"
+        );
+        // Undocumented items are warnings, and warnings are errors before a change lands.
+        assert!(manifest.contains("[lints]\nworkspace = true"), "{package}");
+        assert!(picture.contains(&format!(">ortc-{package}<")), "{package}");
+        assert!(root().join(package).join("README.md").exists());
+    }
+    assert!(read("Cargo.toml").contains("missing_docs = \"warn\""));
+    // Each box is a module.
+    let boxes = picture
+        .lines()
+        .filter(|line| line.contains("class=\"m\"") && line.contains("middle"));
+    for line in boxes {
+        let name = line.split('>').nth(1).unwrap().split('<').next().unwrap();
+        let source = root().join("src");
+        let there = source.join(name).exists() || source.join(format!("{name}.rs")).exists();
+        assert!(there, "src/{name} is in the picture and not in the crate");
+    }
 }
 
 #[test]

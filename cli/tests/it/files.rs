@@ -117,7 +117,7 @@ fn same(path: &Path, data: &[u8]) -> bool {
 }
 
 #[test]
-fn e01_files_go_by_a_code_and_a_wrong_one_is_told() {
+fn c92_e01_files_go_by_a_code_and_a_wrong_one_is_told() {
     let (_server, url) = server();
     let (from, to) = (Folder::new("from"), Folder::new("to"));
     let (photo, data) = from.write("photo.jpg", 3_000_000);

@@ -14,7 +14,7 @@ fn request(event: &Event) -> Option<CallRequest> {
 }
 
 #[tokio::test]
-async fn c75_c77_c78_a_guest_calls_an_admin() {
+async fn c13_c75_c77_c78_a_guest_calls_an_admin() {
     limited(calls()).await;
 }
 

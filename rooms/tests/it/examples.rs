@@ -22,13 +22,13 @@ example!(
     "../../examples/group_room.rs"
 );
 example!(
-    c63_multi_session_runs,
+    c63_c86_multi_session_runs,
     multi_session,
     "../../examples/multi_session.rs"
 );
 example!(c80_helpdesk_runs, helpdesk, "../../examples/helpdesk.rs");
 example!(
-    e17_own_signalling_runs,
+    c22_c23_e17_own_signalling_runs,
     own_signalling,
     "../../examples/own_signalling.rs"
 );

@@ -32,7 +32,7 @@ async fn c19_the_first_room_of_a_channel_is_joined_by_itself() {
 }
 
 #[tokio::test]
-async fn c27_c28_c60_streams_come_and_go() {
+async fn c05_c24_c27_c28_c60_streams_come_and_go() {
     let desk = Desk::default();
     let alice = Member::new(&desk, "alice").await;
     let mut bob = Member::new(&desk, "bob").await;

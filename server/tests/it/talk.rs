@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use crate::client::{Client, PATIENCE, server};
 
 #[tokio::test]
-async fn c82_two_meet_in_a_room_and_talk() {
+async fn c82_d01_d02_two_meet_in_a_room_and_talk() {
     let server = server(|_| {}).await;
     let at = server.address();
     timeout(PATIENCE, async {

@@ -15,7 +15,7 @@ fn bounded(change: impl FnOnce(&mut DeskOptions)) -> Desk {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c63_one_connection_is_in_many_rooms_up_to_a_bound() {
+async fn c09_c63_one_connection_is_in_many_rooms_up_to_a_bound() {
     let desk = bounded(|options| {
         options.limits.rooms_per_user = 4;
         options.limits.rooms = 5;
@@ -224,7 +224,7 @@ async fn c78_a_call_that_nobody_answers_times_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn c74_roles_are_what_the_server_says() {
+async fn c74_c76_roles_are_what_the_server_says() {
     let desk = desk();
     let mut olga = arrive(&desk, "olga").await;
     olga.say(json!({"open": {"room": "demo"}})).await;

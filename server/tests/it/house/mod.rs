@@ -90,15 +90,15 @@ macro_rules! both {
 }
 
 both! {
-    c20_open_join_and_close
-    c10_the_owner_is_lost
-    c39_eject_and_ban
-    c62_places
+    c20_c40_open_join_and_close
+    c10_c38_the_owner_is_lost
+    c08_c39_eject_and_ban
+    c62_d11_places
     c66_password
-    c75_calls
+    c75_c77_c78_c79_calls
     c75_two_who_call_each_other
     c21_user_ids_are_unique
-    c55_the_lobby
+    c55_c58_the_lobby
     d30_one_presenter
     c54_extra_and_owner
     r_h04_resume_by_the_other_door

@@ -21,7 +21,7 @@ async fn room_of_two(house: &House) -> (Guest, Guest) {
     (olga, paul)
 }
 
-pub(super) async fn c20_open_join_and_close(house: &House) {
+pub(super) async fn c20_c40_open_join_and_close(house: &House) {
     let (mut olga, mut paul) = room_of_two(house).await;
     paul.say(json!({"open": {"room": "demo"}})).await;
     paul.say(json!({"join": {"room": "demo"}})).await;
@@ -54,7 +54,7 @@ pub(super) async fn c20_open_join_and_close(house: &House) {
     paul.hears(&["demo of paul: paul"]).await;
 }
 
-pub(super) async fn c10_the_owner_is_lost(house: &House) {
+pub(super) async fn c10_c38_the_owner_is_lost(house: &House) {
     let (mut olga, mut paul) = room_of_two(house).await;
     olga.lose();
     paul.hears_nothing(GRACE / 2).await;
@@ -70,7 +70,7 @@ pub(super) async fn c10_the_owner_is_lost(house: &House) {
     olga.hears(&["demo of paul: paul olga"]).await;
 }
 
-pub(super) async fn c39_eject_and_ban(house: &House) {
+pub(super) async fn c08_c39_eject_and_ban(house: &House) {
     let (mut olga, mut paul) = room_of_two(house).await;
     paul.say(json!({"eject": {"room": "demo", "userid": "olga"}}))
         .await;
@@ -89,7 +89,7 @@ pub(super) async fn c39_eject_and_ban(house: &House) {
     paul.hears(&["error banned"]).await;
 }
 
-pub(super) async fn c62_places(house: &House) {
+pub(super) async fn c62_d11_places(house: &House) {
     let mut olga = arrive(&house.one, "olga").await;
     let policy = json!({"maxParticipantsAllowed": 1});
     olga.say(json!({"open": {"room": "demo", "policy": policy}}))
@@ -126,7 +126,7 @@ pub(super) async fn c66_password(house: &House) {
     .await;
 }
 
-pub(super) async fn c75_calls(house: &House) {
+pub(super) async fn c75_c77_c78_c79_calls(house: &House) {
     let mut olga = arrive(&house.one, "olga").await;
     let mut paul = arrive(&house.two, "paul").await;
     let mut gus = Guest::arrive(&house.two, "gus", Role::Guest).await.unwrap();
@@ -189,7 +189,7 @@ pub(super) async fn c21_user_ids_are_unique(house: &House) {
     arrive(&house.two, "paul").await;
 }
 
-pub(super) async fn c55_the_lobby(house: &House) {
+pub(super) async fn c55_c58_the_lobby(house: &House) {
     let mut zoe = arrive(&house.one, "zoe").await;
     zoe.say(json!({"rooms": {"watch": true, "channel": "a"}}))
         .await;
