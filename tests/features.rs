@@ -82,6 +82,7 @@ impl Tree {
             .to_vec();
         for file in [
             "README.md",
+            "FAQ.md",
             "CHANGELOG.md",
             "SECURITY.md",
             "CONTRIBUTING.md",
