@@ -144,7 +144,7 @@ impl<D: Dial> Task<D> {
             self.backoff.reset();
             let reason = match self.serve(&mut line, welcome).await {
                 End::Lost(reason) => reason,
-                End::Over => return,
+                End::Over => return self.last_words(&line).await,
             };
             drop(line);
             tracing::info!(target: "ortc_rooms::signalling", %reason, "the signalling server is lost");
@@ -153,6 +153,15 @@ impl<D: Dial> Task<D> {
                 return;
             }
             next = self.return_to_server().await;
+        }
+    }
+
+    /// Nobody listens any more: what was said before goes out all the same, goodbye above all.
+    async fn last_words(&mut self, line: &Line) {
+        while let Ok(message) = self.outgoing.try_recv() {
+            if self.say(line, message).await.is_some() {
+                return;
+            }
         }
     }
 
