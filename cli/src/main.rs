@@ -74,7 +74,12 @@ fn wait_for(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Fai
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let done = runtime.block_on(command);
+    let done = runtime.block_on(async {
+        let done = command.await;
+        // A session that ended says so to the server; that goes out by a task of its own.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        done
+    });
     // Standard input may be read for ever.
     runtime.shutdown_background();
     done

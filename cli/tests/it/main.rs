@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod call;
+mod documents;
 mod files;
 mod process;
 mod restart;

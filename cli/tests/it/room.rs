@@ -81,6 +81,7 @@ async fn c39_c42_admins_eject_and_close_and_others_are_refused() {
     ])
     .await;
     assert_eq!(code, 3, "{error}");
+    assert!(error.contains("you were put out of this room"), "{error}");
 
     let (code, ..) = run(&[&["room", "close", "demo"][..], &admin].concat()).await;
     assert_eq!(code, 0);

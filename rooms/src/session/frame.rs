@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn c44_c53_what_is_sent_keeps_its_type_and_size() {
+    fn c44_c53_e04_what_is_sent_keeps_its_type_and_size() {
         let long = "ü".repeat(40_000);
         for (payload, count, large) in [
             (Payload::from(""), 1, false),
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_that_makes_no_sense_is_an_error() {
+    fn c52_a_channel_that_makes_no_sense_is_an_error() {
         let mut reader = Reader::default();
         let read = |reader: &mut Reader, text: &str| reader.read(text.into());
         assert!(read(&mut reader, "{\"new\":1}").unwrap().is_none());

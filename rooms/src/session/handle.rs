@@ -21,7 +21,7 @@ use crate::signalling::{
 };
 
 /// One user's part in rooms: its connections to all who are there. Cloning gives another handle;
-/// when the last one, of a [`Room`] or [`Peer`] too, is dropped, the session ends.
+/// when the last one, of a [`Room`](super::room::Room) or [`Peer`](super::peer::Peer) too, is dropped, the session ends.
 #[derive(Clone)]
 pub struct Session {
     handle: Arc<Handle>,

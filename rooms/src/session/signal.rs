@@ -135,68 +135,7 @@ impl Shared {
         let name = room.room.clone();
         let answered = state.answer(&name, |asked| *asked == Asked::Enter, Ok(()));
         match state.rooms.get_mut(&name) {
-            Some(entry) => {
-                let before = std::mem::replace(&mut entry.state, room.clone());
-                let has = |users: &[User], of: &User| users.iter().any(|u| u.userid == of.userid);
-                let same = room.epoch == before.epoch;
-                entry.missing.clear();
-                for user in before.users.iter().filter(|user| !has(&room.users, user)) {
-                    // The server has forgotten them: they may be on their way back, and their
-                    // media never stopped.
-                    if same && room.returning {
-                        let until = Instant::now() + state.grace;
-                        entry.missing.insert(user.userid.clone(), until);
-                        entry.state.users.push(user.clone());
-                        continue;
-                    }
-                    self.event(Event::Left {
-                        room: name.clone(),
-                        user: user.clone(),
-                        reason: LeftReason::Lost,
-                    });
-                }
-                if before.users.is_empty() {
-                    self.event(Event::SessionConnected { room: room.clone() });
-                } else {
-                    for user in room.users.iter().filter(|user| !has(&before.users, user)) {
-                        self.event(Event::Joined {
-                            room: name.clone(),
-                            user: user.clone(),
-                        });
-                    }
-                }
-                // Nor does it know what those tell of themselves who are not back.
-                for user in entry
-                    .state
-                    .users
-                    .iter_mut()
-                    .filter(|_| same && room.returning)
-                {
-                    let known = before
-                        .users
-                        .iter()
-                        .find(|known| known.userid == user.userid);
-                    if let Some(known) = known.filter(|_| user.extra.is_null()) {
-                        user.clone_from(known);
-                    }
-                }
-                if before.owner != room.owner {
-                    self.event(Event::Owner {
-                        room: name.clone(),
-                        userid: room.owner.clone(),
-                    });
-                }
-                // What was said meanwhile may be lost: those that do not work begin anew.
-                let me = state.me.clone();
-                for link in entry.peers.values_mut().filter(|link| !link.connected) {
-                    link.hurry();
-                }
-                for (peer, link) in &mut entry.peers {
-                    if link.connected && me != *peer {
-                        self.tell_again(&name, peer, link);
-                    }
-                }
-            }
+            Some(entry) => self.refreshed(entry, &state.me, state.grace, room),
             None => {
                 let Some(enter) = answered.and_then(|pending| pending.enter) else {
                     // Nobody waits for it any more.
@@ -218,6 +157,63 @@ impl Shared {
             }
         }
         self.align(state, &name);
+    }
+
+    /// A room that this user is in already, after not everything of it was heard.
+    fn refreshed(&self, entry: &mut RoomEntry, me: &UserId, grace: Duration, room: RoomState) {
+        let name = room.room.clone();
+        let before = std::mem::replace(&mut entry.state, room.clone());
+        let has = |users: &[User], of: &User| users.iter().any(|u| u.userid == of.userid);
+        let returning = room.returning && room.epoch == before.epoch;
+        entry.missing.clear();
+        for user in before.users.iter().filter(|user| !has(&room.users, user)) {
+            // The server has forgotten them: they may be on their way back, and their media
+            // never stopped.
+            if returning {
+                let until = Instant::now() + grace;
+                entry.missing.insert(user.userid.clone(), until);
+                entry.state.users.push(user.clone());
+                continue;
+            }
+            self.event(Event::Left {
+                room: name.clone(),
+                user: user.clone(),
+                reason: LeftReason::Lost,
+            });
+        }
+        if before.users.is_empty() {
+            self.event(Event::SessionConnected { room: room.clone() });
+        } else {
+            for user in room.users.iter().filter(|user| !has(&before.users, user)) {
+                self.event(Event::Joined {
+                    room: name.clone(),
+                    user: user.clone(),
+                });
+            }
+        }
+        // Nor does it know what those tell of themselves who are not back.
+        for user in entry.state.users.iter_mut().filter(|_| returning) {
+            let mut known = before.users.iter();
+            let known = known.find(|known| known.userid == user.userid);
+            if let Some(known) = known.filter(|_| user.extra.is_null()) {
+                user.clone_from(known);
+            }
+        }
+        if before.owner != room.owner {
+            self.event(Event::Owner {
+                room: name.clone(),
+                userid: room.owner.clone(),
+            });
+        }
+        // What was said meanwhile may be lost: those that do not work begin anew.
+        for link in entry.peers.values_mut().filter(|link| !link.connected) {
+            link.hurry();
+        }
+        for (peer, link) in &mut entry.peers {
+            if link.connected && me != peer {
+                self.tell_again(&name, peer, link);
+            }
+        }
     }
 
     fn joined(self: &Arc<Self>, state: &mut State, room: &RoomName, user: User) {
@@ -400,9 +396,16 @@ impl Shared {
                 | ErrorCode::AlreadyInRoom
                 | ErrorCode::BadSession => *asked == Asked::Enter,
                 ErrorCode::PresenterTaken => matches!(asked, Asked::Present(_)),
+                // What was said to one who has just left is refused so, too.
+                ErrorCode::NoSuchUser => matches!(asked, Asked::Eject(_) | Asked::Owner(_)),
+                ErrorCode::NotInRoom => *asked != Asked::Enter,
                 _ => true,
             };
             if state.answer(name, about, Err(refused)).is_some() {
+                return;
+            }
+            if matches!(code, ErrorCode::NoSuchUser | ErrorCode::NotInRoom) {
+                tracing::debug!(target: "ortc_rooms::session", %message, "said too late");
                 return;
             }
         } else if self.call_refused(state, code) {

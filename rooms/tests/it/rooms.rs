@@ -14,7 +14,7 @@ fn code(error: Error) -> Option<ErrorCode> {
 }
 
 #[tokio::test]
-async fn c20_c56_rooms_are_opened_and_joined() {
+async fn c20_c56_d15_rooms_are_opened_and_joined() {
     let desk = Desk::default();
     let mut alice = Member::new(&desk, "alice").await;
     let mut bob = Member::new(&desk, "bob").await;

@@ -74,7 +74,7 @@ async fn c05_c24_c27_c28_c60_streams_come_and_go() {
 }
 
 #[tokio::test]
-async fn c43_c54_d47_what_events_tell() {
+async fn c43_c54_d40_d47_what_events_tell() {
     let desk = Desk::default();
     let mut alice = Member::with(&desk, options("alice").with_extra(json!({ "name": "A" }))).await;
     let local = alice.until(|event| match event {

@@ -76,7 +76,7 @@ async fn c25_a_stream_goes_to_one_alone() {
 }
 
 #[tokio::test]
-async fn e03_ten_peers_over_one_port() {
+async fn e02_e03_ten_peers_over_one_port() {
     let desk = Desk::default();
     let hub = SessionOptions::new().with_userid("a-hub").unwrap();
     let mut hub = Member::with(&desk, hub).await;
