@@ -32,11 +32,14 @@ use super::members::Members;
 use super::server::ServerMessage;
 use super::signaller::{SignalError, SignalEvent};
 
+/// Events that wait to be read; the transport waits while there are more, whoever floods it.
+const WAITING: usize = 256;
+
 /// A signaller without a server, over a transport of lines: whatever is sent comes to all others,
 /// or to all.
 pub struct Broadcast {
     outgoing: mpsc::UnboundedSender<ClientMessage>,
-    events: mpsc::UnboundedReceiver<ServerMessage>,
+    events: mpsc::Receiver<ServerMessage>,
 }
 
 impl Broadcast {
@@ -51,7 +54,7 @@ impl Broadcast {
         T: Stream<Item = String> + Sink<String> + Send + Unpin + 'static,
     {
         let (outgoing, from) = mpsc::unbounded_channel();
-        let (to, events) = mpsc::unbounded_channel();
+        let (to, events) = mpsc::channel(WAITING);
         let members = Members::new(hello, options.clone())?;
         tokio::spawn(run(lines, members, from, to, options));
         Ok(Self { outgoing, events })
@@ -101,7 +104,7 @@ async fn run<T>(
     mut lines: T,
     mut members: Members,
     mut outgoing: mpsc::UnboundedReceiver<ClientMessage>,
-    events: mpsc::UnboundedSender<ServerMessage>,
+    events: mpsc::Sender<ServerMessage>,
     options: BroadcastOptions,
 ) where
     T: Stream<Item = String> + Sink<String> + Send + Unpin + 'static,
@@ -116,8 +119,9 @@ async fn run<T>(
             }
         }
         for event in members.events() {
-            if events.send(event).is_err() {
-                return;
+            // Nobody listens any more: the goodbye still goes out.
+            if events.send(event).await.is_err() {
+                break;
             }
         }
         if members.over() {
