@@ -117,6 +117,16 @@ impl<T> Queue<T> {
         shed
     }
 
+    /// Drops what waits, without counting it as dropped; says how many items that were.
+    pub(crate) fn clear(&self) -> u64 {
+        let mut inner = lock(&self.inner);
+        let mut cleared = 0;
+        while inner.pop().is_some() {
+            cleared += 1;
+        }
+        cleared
+    }
+
     pub(crate) fn push(&self, item: T) {
         self.extend(std::iter::once(item));
     }

@@ -122,6 +122,17 @@ impl JitterBuffer {
         self.probation = Vec::new();
     }
 
+    /// Gives up all that is held; what comes next is the first of a sequence, nothing before it is
+    /// missed.
+    pub(crate) fn begin_anew(&mut self) {
+        self.slots = VecDeque::new();
+        self.payloads = 0;
+        self.probation = Vec::new();
+        self.started = false;
+        self.timeout = None;
+        self.keyframe = KeyframeNeed::default();
+    }
+
     /// Packets held.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {

@@ -310,6 +310,40 @@ impl MediaStreamTrack {
         }
     }
 
+    /// Whether what comes is handed out; true for tracks that are not remote.
+    pub fn is_enabled(&self) -> bool {
+        match &self.inner.end {
+            End::Remote(remote, _) => remote.is_enabled(),
+            End::Local(_) | End::Dtmf(_) => true,
+        }
+    }
+
+    /// Remote tracks: with `false`, nothing is handed out, neither what waits nor what comes, of
+    /// its further encodings either; packets are counted
+    /// ([`packets_passed_over`](Self::packets_passed_over)). With `true` it begins anew, video
+    /// with a key frame, which is asked for.
+    ///
+    /// The sender goes on sending: only it can save the path. On a local track this does nothing:
+    /// [`RTCTrack::stop`](crate::RTCTrack::stop) ends sending on one connection.
+    #[doc(alias = "enabled")]
+    pub fn set_enabled(&self, enabled: bool) {
+        if let End::Remote(remote, encodings) = &self.inner.end {
+            remote.set_enabled(enabled, self.inner.kind);
+            let others = lock(encodings).others.clone();
+            for (_, track) in others.iter().filter(|(_, track)| track != self) {
+                track.set_enabled(enabled);
+            }
+        }
+    }
+
+    /// Packets that came while the track was not [enabled](Self::set_enabled), or waited then.
+    pub fn packets_passed_over(&self) -> u64 {
+        match &self.inner.end {
+            End::Remote(remote, _) => remote.passed_over(),
+            End::Local(_) | End::Dtmf(_) => 0,
+        }
+    }
+
     /// Packets that were dropped because the application did not read them.
     pub fn packets_dropped(&self) -> u64 {
         match &self.inner.end {

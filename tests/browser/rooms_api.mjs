@@ -87,6 +87,9 @@ await run("rooms_api", 150, async (test) => {
   await seen(b, 2);
   await c.evaluate(() => session.streams.all.find(({ userid }) => userid === "a").mute({ video: true }));
   await a.evaluate(() => until(() => session.peer("c").connection.tracks({ kind: "video" })[0].started === false, "the sender pauses"));
+  // C6, C31: dropped here, too, though the sender did not obey.
+  await a.evaluate(() => session.peer("c").connection.tracks({ kind: "video" })[0].start());
+  await c.evaluate(() => until(() => isBlack([...videos.values()].find(({ title }) => title === "a")), "black, though it is sent"));
   await seen(b, 2);
   await c.evaluate(() => session.streams.mute({ type: "remote" }));
   await c.evaluate(() => session.streams.unmute({ type: "remote" }));

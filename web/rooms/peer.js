@@ -21,7 +21,7 @@ export class Peer {
   #told = new Map(); // what the other side says of its streams
   #streams = new Map();
   #toldStreams = "";
-  #paused = new Map(); // stream id → kinds that the other side does not want
+  #unwanted = new Map(); // stream id → kinds that this side does not want, also over a new connection
   #tries = 0;
   #timer = 0;
   #ended = false;
@@ -110,7 +110,6 @@ export class Peer {
   #drop() {
     const connection = this.#connection;
     this.#connection = null;
-    this.#paused.clear();
     this.talk.drop();
     connection?.close();
     for (const id of [...this.#streams.keys()]) this.#unshow(id, "connection");
@@ -233,7 +232,11 @@ export class Peer {
     }
     if (candidate) connection.setRemoteCandidate(candidate);
     if (endOfCandidates) connection.endOfRemoteCandidates();
-    if (track && this.#host.hears(this.userid)) connection.receiveTrack(track).catch((error) => this.#failed(error));
+    if (track && this.#host.hears(this.userid)) {
+      connection.receiveTrack(track)
+        .then(() => { for (const remote of this.#streams.values()) remote.apply(); })
+        .catch((error) => this.#failed(error));
+    }
     if (gone) connection.stopReceiving(gone);
     if (bye) this.#drop();
   }
@@ -245,6 +248,7 @@ export class Peer {
 
   #hearStreams(streams) {
     this.#told = new Map(streams.map((one) => [String(one.id), one]));
+    for (const id of this.#unwanted.keys()) if (!this.#told.has(id)) this.#unwanted.delete(id);
     for (const [id, remote] of this.#streams) {
       const told = this.#told.get(id);
       if (told) remote.told = told;
@@ -273,12 +277,15 @@ export class Peer {
     const remote = new RemoteStream({
       pause: (id, kinds, on) => {
         this.#host.say(this.userid, { pause: { stream: id, kinds, on } });
+        this.#unwanted.set(id, remote.dropped);
         this.#emit(on ? "mute" : "unmute", { stream: remote, kinds, by: "receiver" });
       },
     }, stream, this.userid, this.room);
     remote.told = this.#told.get(stream.id) ?? {};
     remote.mutedBySender = new Set(remote.told.muted ?? []);
     this.#streams.set(stream.id, remote);
+    const unwanted = this.#unwanted.get(stream.id) ?? [];
+    if (unwanted.length) remote.mute(Object.fromEntries(unwanted.map((kind) => [kind, true])));
     this.#emit("stream", { stream: remote, streamid: stream.id, origin: "remote", session: remote.session });
   }
 

@@ -4,7 +4,6 @@ import { kindOf } from "./kind.js";
 const KINDS = ["audio", "video"];
 /** `{ audio: true }`, or both where none is named. */
 const chosen = (which = {}) => (KINDS.some((kind) => which[kind]) ? KINDS.filter((kind) => which[kind]) : KINDS);
-const ofKind = (stream, kinds) => stream.getTracks().filter((track) => kinds.includes(track.kind));
 
 /** A stream that this side sends. */
 export class LocalStream {
@@ -75,9 +74,12 @@ export class RemoteStream {
 
   #set(kinds, on) {
     for (const kind of kinds) on ? this.#dropped.add(kind) : this.#dropped.delete(kind);
-    for (const track of ofKind(this.stream, kinds)) track.enabled = !on;
+    this.apply();
     this.#host.pause(this.id, kinds, on);
   }
+
+  /** Tracks that came since are dropped as the others. */
+  apply() { for (const track of this.stream.getTracks()) track.enabled = !this.#dropped.has(track.kind); }
 
   stop() { this.mute(); }
 }

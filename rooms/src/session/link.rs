@@ -15,6 +15,7 @@ use super::body::StreamInfo;
 use super::clock::Clock;
 use super::error::Result;
 use super::event::Path;
+use super::kinds::Kinds;
 use super::outbox::Outbox;
 use super::secret::{Exchange, Key, Pair, Side};
 use super::stream::{LocalStream, ReceivedTrack, SentStream};
@@ -45,6 +46,8 @@ pub(super) struct PeerLink {
     /// What the peer told of its streams.
     pub(super) infos: BTreeMap<String, StreamInfo>,
     pub(super) received: Vec<ReceivedTrack>,
+    /// Parts of the peer's streams that are not wanted here, by the stream's id.
+    pub(super) dropped: BTreeMap<String, Kinds>,
     pub(super) outbox: Arc<Outbox>,
     pub(super) channel: Option<RTCDataChannel>,
     /// Held by each task that reads a channel.
@@ -93,6 +96,7 @@ impl PeerLink {
             sent: Vec::new(),
             infos: BTreeMap::new(),
             received: Vec::new(),
+            dropped: BTreeMap::new(),
             outbox: Arc::default(),
             channel: None,
             readers: Arc::default(),

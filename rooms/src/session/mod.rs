@@ -10,6 +10,7 @@ mod call;
 mod clock;
 mod connect;
 mod data;
+mod drop;
 mod error;
 mod event;
 mod files;

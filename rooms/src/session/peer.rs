@@ -234,7 +234,9 @@ impl Peer {
         Scope::Peer(&self.room, &self.userid)
     }
 
-    /// Has the peer pause part of one of its streams towards this side: nothing of it is sent.
+    /// Drops part of one of the peer's streams: what comes of it is not handed out
+    /// ([`MediaStreamTrack::set_enabled`](ortc::MediaStreamTrack::set_enabled)), and the peer is
+    /// asked to send nothing of it to this side. It holds on over a new connection.
     ///
     /// # Errors
     ///
@@ -244,7 +246,7 @@ impl Peer {
         shared.pause(&self.room, &self.userid, stream_id, kinds, true)
     }
 
-    /// Has it go on.
+    /// Lets it come again, video with a key frame.
     ///
     /// # Errors
     ///

@@ -159,37 +159,6 @@ impl Shared {
         Ok(changed.len())
     }
 
-    /// Asks a peer to pause part of a stream towards this side, or to go on.
-    pub(super) fn pause(
-        &self,
-        room: &RoomName,
-        peer: &UserId,
-        stream_id: &str,
-        kinds: Kinds,
-        on: bool,
-    ) -> Result<()> {
-        let state = &mut *self.lock();
-        let link = state.room_mut(room)?.peers.get_mut(peer);
-        let link = link.ok_or_else(|| Error::NoSuchPeer(peer.clone()))?;
-        if !link.received.iter().any(|one| one.stream == stream_id) {
-            return Err(Error::NoSuchStream(stream_id.to_owned()));
-        }
-        let body = json!({ "pause": Mute::new(stream_id, kinds, on) });
-        self.tell_peer(room, peer, link, body);
-        let event = MuteEvent {
-            room: Some(room.clone()),
-            userid: peer.clone(),
-            stream_id: stream_id.to_owned(),
-            kinds,
-            by: Origin::Local,
-        };
-        self.event(match on {
-            true => Event::Mute(event),
-            false => Event::Unmute(event),
-        });
-        Ok(())
-    }
-
     /// Puts a message behind what waits for peers of a room: all of them, or one.
     pub(super) fn post(
         &self,

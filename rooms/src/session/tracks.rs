@@ -210,6 +210,7 @@ impl Shared {
                 self.take_gone(room, from, link, ssrc);
             }
         }
+        link.forget_dropped();
     }
 
     /// A track of the peer: new, or described anew.
@@ -271,6 +272,7 @@ impl Shared {
             track: track.clone(),
         });
         debug_assert!(link.received.len() > known);
+        self.pause_again(room, from, link, &stream_id, is_new);
         let streams = connection.receiving_streams();
         let stream = streams.into_iter().find(|one| one.id() == stream_id);
         if let Some(stream) = stream.filter(|_| is_new) {

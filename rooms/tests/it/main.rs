@@ -14,6 +14,7 @@ mod files;
 mod forms;
 mod lost;
 mod media;
+mod pairs;
 mod rooms;
 mod rows;
 mod secret;

@@ -1,5 +1,6 @@
 //! The end of a track that the peer sends: packets that wait, put in order, made frames of.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, Weak};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,10 @@ pub(super) struct RemoteEnd {
     jitter: Mutex<Reordering>,
     origin: Weak<dyn MediaOrigin>,
     key: u32,
+    /// What comes is not handed out.
+    disabled: AtomicBool,
+    /// Packets that came meanwhile.
+    passed_over: AtomicU64,
 }
 
 /// The jitter buffer, and what of it is counted.
@@ -89,7 +94,34 @@ impl RemoteEnd {
             }),
             origin,
             key,
+            disabled: AtomicBool::new(false),
+            passed_over: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn is_enabled(&self) -> bool {
+        !self.disabled.load(Ordering::Relaxed)
+    }
+
+    /// Video that is handed out again begins with a key frame.
+    pub(super) fn set_enabled(&self, enabled: bool, kind: Kind) {
+        if self.disabled.swap(!enabled, Ordering::Relaxed) != enabled {
+            return;
+        }
+        let waited = self.packets.clear();
+        self.passed_over.fetch_add(waited, Ordering::Relaxed);
+        {
+            let mut jitter = lock(&self.jitter);
+            jitter.buffer.begin_anew();
+            jitter.count();
+        }
+        if enabled && kind == Kind::Video {
+            self.request(KeyframeRequest::Pli);
+        }
+    }
+
+    pub(super) fn passed_over(&self) -> u64 {
+        self.passed_over.load(Ordering::Relaxed)
     }
 
     pub(super) async fn recv_rtp(&self) -> Option<RtpPacket> {
@@ -165,6 +197,11 @@ impl RemoteEnd {
     }
 
     pub(super) fn deliver(&self, packets: impl Iterator<Item = RtpPacket>) {
+        if !self.is_enabled() {
+            let count = u64::try_from(packets.count()).unwrap_or(u64::MAX);
+            self.passed_over.fetch_add(count, Ordering::Relaxed);
+            return;
+        }
         self.packets.extend(packets);
     }
 
