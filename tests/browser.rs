@@ -133,6 +133,12 @@ async fn d55_c90_the_page_of_rooms_says_what_went_wrong() {
     assert!(script("rooms_words.mjs").await);
 }
 
+/// One sends and many watch, what each takes, parts that a room has not, a timer that is up.
+#[tokio::test]
+async fn c87_d12_d43_the_page_of_rooms_for_each_purpose() {
+    assert!(script("rooms_rules.mjs").await);
+}
+
 /// Two pages and `ortc call` prove a secret to each other; who has another is connected to nobody.
 #[tokio::test]
 async fn c66_secrets_of_rooms_in_pages_and_rust() {

@@ -28,7 +28,8 @@ export interface RoomPolicy {
   secret: boolean;
   /** Milliseconds since 1970. */
   closeAt?: number;
-  features?: Record<string, unknown>;
+  /** Parts of a page that are wanted or, where `false` or `{ active: false }`, not. */
+  features?: Record<string, boolean | { active?: boolean }>;
 }
 
 export interface User {
@@ -75,6 +76,16 @@ export interface SessionOptions {
   candidates?: { host?: boolean; reflexive?: boolean; relay?: boolean };
   /** 50 for audio and 256 for video unless told. */
   bandwidth?: Bandwidth;
+  /** What is taken from others; false is neither taken nor sent to this side. */
+  incoming?: Incoming;
+}
+
+export interface Incoming {
+  audio?: boolean;
+  video?: boolean;
+  /** Streams that are screens, all of them. */
+  screen?: boolean;
+  data?: boolean;
 }
 
 export interface EnterOptions {
@@ -325,6 +336,7 @@ export class Session extends EventTarget {
   addStream(stream: MediaStream, options?: { session?: SessionKind; extra?: unknown; to?: string }): LocalStream;
   removeStream(stream: string | { id: string }): void;
   setBandwidth(bandwidth: Bandwidth): void;
+  setIncoming(incoming: Incoming): void;
   /** Text, JSON, or bytes, which come as an ArrayBuffer; at most 16 MiB. */
   send(data: unknown, options?: { to?: string; room?: string }): void;
   action(name: string, body?: unknown, options?: { to?: string; room?: string }): void;

@@ -34,7 +34,7 @@ await run("rooms_words", 120, async (test) => {
   await ada.click("#news button");
   console.log("devices and screens that fail");
 
-  // D38: what the page logs, and that it may be silent.
+  // C72, D38: what the page logs, and that it may be silent.
   const logs = [];
   const quiet = await test.beside(ada, `${base}?log=off#`);
   quiet.on("console", (message) => /404/.test(message.text()) || logs.push(message.text())); // of config.json, by the browser

@@ -44,12 +44,14 @@ for (const button of all("[data-open]")) {
   };
 }
 const tabs = all("[data-tab]");
-for (const [at, button] of tabs.entries()) {
+for (const button of tabs) {
   const show = ({ dataset }) => drawer.show(dataset.tab, `[data-tab="${dataset.tab}"]`);
   button.onclick = () => show(button);
   button.onkeydown = ({ key }) => {
+    const there = tabs.filter((tab) => !tab.classList.contains("off"));
+    const at = there.indexOf(button);
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: -1 }[key];
-    if (to !== undefined) show(tabs.at(to % tabs.length));
+    if (to !== undefined) show(there.at(to % there.length));
   };
 }
 $("#shut").onclick = () => drawer.shut();

@@ -30,15 +30,15 @@ export class Peer {
   #heard = Promise.resolve(); // what came is taken in its order
 
   /**
-   * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `streams(userid)`,
-   * which are to be sent, `hears(userid)`, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
+   * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `incoming`,
+   * `streams(userid)`, which are to be sent, `hears(userid)`, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
    */
   constructor(host, user) {
     this.#host = host;
     this.user = user;
     this.caller = before(host.me, user.userid);
     this.talk = new Talk({
-      message: (data, latency) => this.#emit("message", { data, latency }),
+      message: (data, latency) => host.incoming.data !== false && this.#emit("message", { data, latency }),
       action: (name, body, latency) => host.act(name, body, this, latency),
       opened: () => this.#emit("open"),
       closed: () => this.#emit("close"),
@@ -284,6 +284,7 @@ export class Peer {
     remote.told = this.#told.get(stream.id) ?? {};
     remote.mutedBySender = new Set(remote.told.muted ?? []);
     this.#streams.set(stream.id, remote);
+    remote.take(this.#host.incoming);
     const unwanted = this.#unwanted.get(stream.id) ?? [];
     if (unwanted.length) remote.mute(Object.fromEntries(unwanted.map((kind) => [kind, true])));
     this.#emit("stream", { stream: remote, streamid: stream.id, origin: "remote", session: remote.session });

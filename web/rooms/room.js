@@ -148,6 +148,7 @@ export class Room {
       me: this.me,
       room: this.name,
       get online() { return host.online; },
+      get incoming() { return host.incoming; },
       say: (to, body) => host.say(this.name, to, body),
       secret: this.secret,
       configuration: () => host.configuration(),

@@ -163,6 +163,12 @@ export class Session extends Target {
     if (local) this._emit("streamEnded", { stream: local, streamid: local.id, origin: "local", userid: this.userid, reason: "removed" });
   }
 
+  /** What is taken from others: `{ audio, video, screen, data }`, where false is not. It is not sent either. */
+  setIncoming(incoming) {
+    this.#options.incoming = { ...this.#options.incoming, ...incoming };
+    this.#everyPeer((peer) => peer.streams.forEach((stream) => stream.take(this.#options.incoming)));
+  }
+
   /** kbit/s for each kind; null is no limit. */
   setBandwidth(bandwidth) {
     Object.assign(this.#limits.bandwidth, bandwidth);
@@ -308,6 +314,7 @@ export class Session extends Target {
     return {
       me: this.userid,
       get online() { return session.#online; },
+      get incoming() { return session.#options.incoming ?? {}; },
       graceMs: this.limits.graceMs ?? 30_000,
       say: (room, to, body) => this.#ended || this.#send({ say: { room, to, body } }),
       configuration: () => configurationOf(this.#options, this.#welcome?.iceServers),

@@ -49,6 +49,8 @@ export class LocalStream {
 export class RemoteStream {
   #host;
   #dropped = new Set();
+  #refused = new Set(); // what this session takes of nobody
+  #asked = new Set(); // what the sender was asked not to send
   origin = "remote";
   /** What its sender has muted. */
   mutedBySender = new Set();
@@ -65,7 +67,7 @@ export class RemoteStream {
 
   get session() { return this.told.session ?? kindOf(this.stream); }
   get extra() { return this.told.extra; }
-  get muted() { return [...new Set([...this.#dropped, ...this.mutedBySender])]; }
+  get muted() { return [...new Set([...this.#dropped, ...this.#refused, ...this.mutedBySender])]; }
   get dropped() { return [...this.#dropped]; }
 
   /** Drops these kinds here, and asks the sender not to send them. */
@@ -74,12 +76,26 @@ export class RemoteStream {
 
   #set(kinds, on) {
     for (const kind of kinds) on ? this.#dropped.add(kind) : this.#dropped.delete(kind);
+    this.#follow();
+  }
+
+  /** What a session takes: `{ audio, video, screen }`, where false is not. */
+  take(incoming) {
+    this.#refused = new Set(this.session.screen && incoming.screen === false ? KINDS : KINDS.filter((kind) => incoming[kind] === false && !this.session.screen));
+    this.#follow();
+  }
+
+  #follow() {
+    const off = new Set([...this.#dropped, ...this.#refused]);
+    const [more, less] = [KINDS.filter((kind) => off.has(kind) && !this.#asked.has(kind)), KINDS.filter((kind) => !off.has(kind) && this.#asked.has(kind))];
+    this.#asked = off;
     this.apply();
-    this.#host.pause(this.id, kinds, on);
+    if (more.length) this.#host.pause(this.id, more, true);
+    if (less.length) this.#host.pause(this.id, less, false);
   }
 
   /** Tracks that came since are dropped as the others. */
-  apply() { for (const track of this.stream.getTracks()) track.enabled = !this.#dropped.has(track.kind); }
+  apply() { for (const track of this.stream.getTracks()) track.enabled = !this.#asked.has(track.kind); }
 
   stop() { this.mute(); }
 }

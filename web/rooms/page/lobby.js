@@ -1,6 +1,7 @@
 // The lobby: who comes, into which room, and what rooms there are.
 import { $, element } from "../../page/dom.js";
 import { freshRoom, place, settings } from "./address.js";
+import * as features from "./features.js";
 import { icon, nameOf, signButton } from "./people.js";
 import { isSnapshot } from "./snapshot.js";
 
@@ -44,6 +45,7 @@ const rules = () => ({
   policy: {
     maxParticipantsAllowed: Math.max(1, Math.min(256, Math.round($("#places").value) - 1 || 19)),
     onePresenter: $("#one-presenter").checked, closeWhenOwnerLeaves: $("#close-with-owner").checked, hidden: $("#hidden").checked,
+    features: features.chosen("#features"),
   },
 });
 
@@ -105,6 +107,7 @@ function join(room, password) {
   return enter(room);
 }
 
+features.boxes("#features");
 $("#enter").onsubmit = (event) => {
   event.preventDefault();
   enter();

@@ -224,6 +224,8 @@ export class Meeting {
       });
     }
     this.#wall.place();
+    const live = ["audio", "video"].filter((kind) => this.#local && !this.#local.muted.includes(kind) && this.#own.getTracks().some((track) => track.kind === kind));
+    settings.showGiven([live.includes("audio") && "your voice", live.includes("video") && "your picture", screens.screen() && "your screen"].filter(Boolean));
     people.showPeople({
       session: this.#session, room: this.#room, mutedOf: (of) => this.#mutedOf(of), hand: hands.isUp,
       call: (of) => rings.call(of, this.#room.users.get(of)),

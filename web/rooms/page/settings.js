@@ -1,6 +1,7 @@
 // Devices, how much of the line is used, and the rules of the room.
 import { devices } from "../../page/devices.js";
 import { $, element } from "../../page/dom.js";
+import * as features from "./features.js";
 import { tell } from "./notices.js";
 import * as sounds from "./sounds.js";
 
@@ -19,20 +20,26 @@ export const bandwidth = () => ({ video: VIDEO[$("#rate-video").value], audio: A
 export function begin(of) {
   session = of;
   session.setBandwidth(bandwidth());
+  session.setIncoming(incoming());
   showPolicy();
 }
 
-export function end() { session = null; }
+export function end() {
+  session = null;
+  features.follow();
+}
 
 /** The rules of the room, for who may change them. */
 export function showPolicy() {
   const room = session?.rooms[0];
+  features.follow(room?.policy);
   $("#policy").hidden = !room?.governed;
   if (!room) return;
   const { policy } = room;
   if (document.activeElement !== $("#policy-places")) $("#policy-places").value = policy.maxParticipantsAllowed + 1;
   $("#policy-presenter").checked = policy.onePresenter;
   $("#policy-close").checked = policy.closeWhenOwnerLeaves;
+  features.showChosen("#policy-features", policy);
 }
 
 async function listDevices() {
@@ -48,6 +55,16 @@ async function listDevices() {
     select.disabled = options.length < 2;
   }
   $("#speaker-field").hidden = !("setSinkId" in HTMLMediaElement.prototype);
+}
+
+const TAKEN = ["audio", "video", "screen"];
+const incoming = () => Object.fromEntries(TAKEN.map((kind) => [kind, $(`#take-${kind}`).checked]));
+for (const kind of TAKEN) $(`#take-${kind}`).onchange = () => session?.setIncoming(incoming());
+
+/** What this side sends: names of kinds. */
+export function showGiven(names) {
+  const text = names.join(", ") || "nothing";
+  if ($("#given").textContent !== text) $("#given").textContent = text;
 }
 
 for (const [kind, device] of Object.entries(KINDS)) $(SELECTS[kind]).onchange = ({ target }) => devices.choose(device, target.value);
@@ -70,4 +87,6 @@ sayRates();
 $("#policy-places").onchange = ({ target }) => session?.setPolicy({ maxParticipantsAllowed: Math.max(1, Math.round(target.value) - 1) });
 $("#policy-presenter").onchange = ({ target }) => session?.setPolicy({ onePresenter: target.checked });
 $("#policy-close").onchange = ({ target }) => session?.setPolicy({ closeWhenOwnerLeaves: target.checked });
+features.boxes("#policy-features", (chosen) => session?.setPolicy({ features: chosen }));
+$("#reconnect").onclick = () => { for (const { connection } of session?.peers ?? []) connection?.restart().catch(() => {}); };
 $("#close-room").onclick = () => tell("End the room for all?", "Everybody is put out, and the room is gone.", ["End it", () => session?.close().catch(() => {}), "bad"], ["Keep it", () => {}]);

@@ -19,7 +19,7 @@ export class Tile {
     this.root.dataset.userid = user.userid;
     const buttons = element("div", { className: "do" });
     if (!mine && silence) {
-      this.silencer = signButton("sound", "", () => silence(this));
+      this.silencer = signButton("sound", "", () => silence(this), { className: "silence" });
       buttons.append(this.silencer);
     }
     if (document.fullscreenEnabled) buttons.append(signButton("full", "", () => this.#fullscreen(), { className: "fill" }));

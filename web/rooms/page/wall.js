@@ -21,6 +21,7 @@ export class Wall {
   #aside = new Set();
   #heard = new Map(); // user id → when it was last heard
   #shown = new Set();
+  #shelved = "[[],0]";
   #want;
   #observer = new ResizeObserver(() => this.#measure());
 
@@ -95,9 +96,15 @@ export class Wall {
 
   #shelve(others) {
     const shelf = $("#shelf");
-    const chips = [...this.#aside].map((key) => {
+    const named = [...this.#aside].map((key) => {
       const tile = this.#tiles.get(key);
-      const name = tile.screen ? `${nameOf(tile.user)}'s screen` : nameOf(tile.user);
+      return [key, tile.screen ? `${nameOf(tile.user)}'s screen` : nameOf(tile.user)];
+    });
+    // What stays is not made anew: a hand may be on it, or the keyboard.
+    const told = JSON.stringify([named, others]);
+    if (told === this.#shelved) return;
+    this.#shelved = told;
+    const chips = named.map(([key, name]) => {
       const chip = element("button", { type: "button", textContent: name, title: `show ${name} again`, onclick: () => this.aside(key, false) });
       chip.dataset.key = key;
       return chip;
