@@ -81,10 +81,8 @@ impl Shared {
 
     /// Begins a new connection to a peer: as the caller.
     pub(super) fn call_peer(self: &Arc<Self>, state: &mut State, room: &RoomName, peer: &UserId) {
-        let made = {
-            let home = state.home;
-            self.make_connection(state, home)
-        };
+        let place = state.home;
+        let made = self.make_connection(state, place);
         let me = state.me.clone();
         let Some(entry) = state.rooms.get_mut(room) else {
             return;
@@ -95,6 +93,7 @@ impl Shared {
         };
         link.instance = now_ms().max(link.instance.saturating_add(1));
         self.reset_link(room, peer, link);
+        link.place = place;
         let (connection, events) = match made {
             Ok(made) => made,
             Err(error) => {

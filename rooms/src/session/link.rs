@@ -30,6 +30,10 @@ pub(super) struct PeerLink {
     /// Of the present connection; 0 before the first.
     pub(super) instance: u64,
     pub(super) connection: Option<RTCConnection>,
+    /// Of the port that this side called from last.
+    pub(super) place: usize,
+    /// Ports in a row for which the peer had none.
+    pub(super) refused: usize,
     /// This side of the connection was told to the peer.
     pub(super) announced: bool,
     /// What is told once that was.
@@ -86,6 +90,8 @@ impl PeerLink {
             caller: me < peer,
             instance: 0,
             connection: None,
+            place: 0,
+            refused: 0,
             announced: false,
             held: VecDeque::new(),
             accepted: false,

@@ -11,7 +11,7 @@ use super::event::{Event, MuteEvent, Origin};
 use super::link::PeerLink;
 use super::ports::MAX_PORTS;
 use super::secret::Side;
-use super::state::{Shared, State};
+use super::state::{Shared, State, about};
 use super::stream::MAX_TRACKS;
 use crate::signalling::{RoomName, UserId};
 
@@ -49,7 +49,7 @@ impl Shared {
             return;
         }
         if body.again {
-            self.asked_again(state, room, from);
+            self.asked_again(state, room, from, body.instance);
             return;
         }
         if let Some(instance) = body.instance
@@ -166,15 +166,31 @@ impl Shared {
         });
     }
 
-    /// A callee has lost its connection and wants another.
-    fn asked_again(self: &Arc<Self>, state: &mut State, room: &RoomName, from: &UserId) {
-        let link = state
-            .rooms
-            .get(room)
-            .and_then(|entry| entry.peers.get(from));
-        if link.is_some_and(|link| {
-            link.caller && now_ms() >= link.instance.saturating_add(AGAIN) && !link.distrusted
-        }) {
+    /// A callee wants another connection: it has lost its own, or, if it says which instance it
+    /// means, none of its ports can be connected to the one that this side has called from.
+    fn asked_again(
+        self: &Arc<Self>,
+        state: &mut State,
+        room: &RoomName,
+        from: &UserId,
+        instance: Option<u64>,
+    ) {
+        let entry = state.rooms.get_mut(room);
+        let Some(link) = entry.and_then(|entry| entry.peers.get_mut(from)) else {
+            return;
+        };
+        if !link.caller || link.distrusted {
+            return;
+        }
+        let taken = !link.accepted && instance == Some(link.instance);
+        // Each port once at once; beyond that as if it had said nothing of ports.
+        if taken && link.refused < MAX_PORTS {
+            link.refused = link.refused.saturating_add(1);
+            let place = link.place;
+            state.home = self.ports(state).after(place);
+            tracing::debug!(target: "ortc_rooms::session", "the peer has no port for this one; another");
+            self.call_peer(state, room, from);
+        } else if now_ms() >= link.instance.saturating_add(AGAIN) {
             self.call_peer(state, room, from);
         }
     }
@@ -234,11 +250,13 @@ impl Shared {
         match connect(connection, &side) {
             Ok(()) => {
                 link.accepted = true;
+                link.refused = 0;
                 self.align_streams(state, room);
             }
             Err(error) => {
                 tracing::debug!(target: "ortc_rooms::session", %error, "not connected; another port");
-                state.home = (state.home + 1) % MAX_PORTS;
+                let place = link.place;
+                state.home = self.ports(state).after(place);
                 self.call_peer(state, room, from);
             }
         }
@@ -279,6 +297,11 @@ impl Shared {
             self.announce(&me, room, from, link);
             self.align_streams(state, room);
             return;
+        }
+        // All are connected to that port already, or are that port: the caller has others.
+        let entry = state.rooms.get(room);
+        if let Some(link) = entry.and_then(|entry| entry.peers.get(from)) {
+            self.say(room, Some(from), &about(link.instance, "again", true));
         }
     }
 }

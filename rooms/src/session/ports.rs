@@ -5,6 +5,7 @@
 //! sessions of a process talk to each other, or are in two rooms with the same peer.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use ortc::{RTCCertificate, RTCConnection, RTCConnectionOptions, RTCIceServer, RTCSocket};
@@ -18,6 +19,8 @@ pub(super) struct Ports {
     config: Config,
     certificate: Option<RTCCertificate>,
     sockets: Mutex<Vec<RTCSocket>>,
+    /// Those before are connected to so many peers that some have found no port for them.
+    full: AtomicUsize,
 }
 
 /// What ports must have in common to be shared.
@@ -69,6 +72,7 @@ impl Ports {
             config: config.clone(),
             certificate,
             sockets: Mutex::new(socket.into_iter().collect()),
+            full: AtomicUsize::new(0),
         })
     }
 
@@ -96,6 +100,16 @@ impl Ports {
         let place = place.min(sockets.len());
         sockets.insert(place, socket);
         Ok(made)
+    }
+
+    /// Where to try next when a peer has no port for the one of this place.
+    pub(super) fn after(&self, place: usize) -> usize {
+        let next = place.saturating_add(1);
+        let full = self.full.fetch_max(next, Ordering::Relaxed);
+        match full < MAX_PORTS {
+            true => next.max(full) % MAX_PORTS,
+            false => next % MAX_PORTS,
+        }
     }
 
     /// How many ports are bound.

@@ -15,6 +15,7 @@ mod forms;
 mod lost;
 mod media;
 mod pairs;
+mod ports;
 mod rooms;
 mod rows;
 mod secret;
