@@ -139,6 +139,12 @@ async fn c87_d12_d43_the_page_of_rooms_for_each_purpose() {
     assert!(script("rooms_rules.mjs").await);
 }
 
+/// Files of pages: to pages, to Rust and from it, with reloads, folders, hostile names.
+#[tokio::test]
+async fn c11_c44_c88_d20_d22_files_of_the_page_of_rooms() {
+    assert!(script("rooms_files.mjs").await);
+}
+
 /// Two pages and `ortc call` prove a secret to each other; who has another is connected to nobody.
 #[tokio::test]
 async fn c66_secrets_of_rooms_in_pages_and_rust() {

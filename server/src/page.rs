@@ -17,7 +17,7 @@ struct Embedded;
 
 /// Everything from this server alone; pictures that the page makes itself; no frame around it.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
-    img-src 'self' blob: data:; media-src 'self' blob: mediastream:; worker-src 'self'; manifest-src 'self'; font-src 'self'; \
+    img-src 'self' blob: data:; media-src 'self' blob: mediastream:; worker-src 'self'; frame-src blob:; manifest-src 'self'; font-src 'self'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
 /// Camera, microphone and screen are for the page itself, all else for nobody.

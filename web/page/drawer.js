@@ -56,7 +56,7 @@ for (const button of tabs) {
 }
 $("#shut").onclick = () => drawer.shut();
 addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || event.isComposing || !drawer.open) return;
+  if (event.key !== "Escape" || event.isComposing || !drawer.open || $("dialog[open]")) return;
   event.preventDefault();
   drawer.shut();
 });

@@ -31,7 +31,7 @@ export class Peer {
 
   /**
    * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `incoming`,
-   * `streams(userid)`, which are to be sent, `hears(userid)`, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
+   * `streams(userid)`, which are to be sent, `hears(userid)`, `channel(channel, peer)`, `opened(peer)`, `dropped(peer)`, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
    */
   constructor(host, user) {
     this.#host = host;
@@ -40,7 +40,10 @@ export class Peer {
     this.talk = new Talk({
       message: (data, latency) => host.incoming.data !== false && this.#emit("message", { data, latency }),
       action: (name, body, latency) => host.act(name, body, this, latency),
-      opened: () => this.#emit("open"),
+      opened: () => {
+        this.#emit("open");
+        host.opened(this);
+      },
       closed: () => this.#emit("close"),
       create: (label, init) => this.#connection.createDataChannel(label, init),
     });
@@ -71,7 +74,7 @@ export class Peer {
     connection.onaddstream = ({ stream }) => mine() && this.#show(stream);
     connection.onremovestream = ({ stream }) => mine() && this.#unshow(stream.id, "removed");
     connection.onstatechange = () => mine() && this.#tend();
-    connection.ondatachannel = ({ channel }) => mine() && this.talk.take(channel);
+    connection.ondatachannel = ({ channel }) => mine() && (this.talk.take(channel) || this.#host.channel(channel, this));
     connection.onerror = ({ error }) => mine() && this.#failed(error);
     if (this.caller) this.talk.create();
     const proven = this.#beginProof(connection);
@@ -112,6 +115,7 @@ export class Peer {
     this.#connection = null;
     this.talk.drop();
     connection?.close();
+    if (connection) this.#host.dropped(this);
     for (const id of [...this.#streams.keys()]) this.#unshow(id, "connection");
   }
 

@@ -155,6 +155,9 @@ export class Room {
       streams: (userid) => this.#streamsFor(userid),
       hears: (userid) => this.#hears(userid),
       limit: (track, local) => host.limit(track, local),
+      channel: (channel, from) => host.channel(channel, from),
+      opened: (to) => host.opened(to),
+      dropped: (from) => host.dropped(from),
       emit: (name, fields) => this.#emit(name, fields),
       act: (name, body, from, latency) => host.act(this.name, name, body, from, latency),
     }, user);

@@ -3,6 +3,7 @@ import { Target } from "../ortc/events.js";
 import { Asked } from "./asked.js";
 import { Calls } from "./calls.js";
 import { fail } from "./errors.js";
+import { Files } from "./files/files.js";
 import { directionOf } from "./kind.js";
 import { configurationOf, Limits } from "./limits.js";
 import { Paths } from "./paths.js";
@@ -58,6 +59,11 @@ export class Session extends Target {
         emit(on ? "mute" : "unmute", { stream: local, kinds, by: "sender", userid: this.userid });
       },
       remote: () => [...this.#rooms.values()].flatMap(({ peers }) => peers.flatMap((peer) => peer.streams)),
+    });
+    this.files = new Files({
+      peers: (room) => this.#in(room).peers,
+      emit,
+      taken: () => this.#options.incoming?.data !== false,
     });
     this.paths = new Paths(() => this.peers, (fields) => emit("path", fields));
     this.calls = new Calls({ send, emit, me: () => this.userid, enter: (room, options) => this.openOrJoin(room, options) });
@@ -180,6 +186,15 @@ export class Session extends Target {
     const { session, peers } = this.#in(room);
     if (!session.data) throw fail("noData", "this session has no data");
     for (const peer of this.#chosen(peers, to)) peer.talk.send(data);
+  }
+
+  /** Files to all in the room or to one; see files/files.js. Each transfer tells how far it is. */
+  sendFiles(items, { to, room, later, key } = {}) {
+    const { session, name } = this.#in(room);
+    if (!session.data) throw fail("noData", "this session has no data");
+    if (this.role === "inspector") throw fail("notAllowed", "who looks on sends nothing");
+    if (to !== undefined) this.#chosen(this.#in(room).peers, to);
+    return this.files.send(items, { to, room: name, later, key });
   }
 
   /** An action by its name. To one user with `answer`, it resolves with the answer. */
@@ -319,6 +334,9 @@ export class Session extends Target {
       say: (room, to, body) => this.#ended || this.#send({ say: { room, to, body } }),
       configuration: () => configurationOf(this.#options, this.#welcome?.iceServers),
       streams: () => this.streams.own,
+      channel: (channel, peer) => this.files.take(channel, peer),
+      opened: (peer) => this.files.opened(peer),
+      dropped: (peer) => this.files.dropped(peer),
       limit: (track, { session: what }) => this.#limits.apply(track, what),
       crowd: () => this.#limits.among(this.peers.length) && this.#everyPeer((peer) => peer.limit()),
       emit: (name, fields) => this._emit(name, fields),

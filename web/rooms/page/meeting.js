@@ -5,6 +5,7 @@ import { drawer } from "../../page/drawer.js";
 import { clearWires } from "../../page/wires.js";
 import * as chat from "./chat.js";
 import * as figures from "./figures.js";
+import * as files from "./files_panel.js";
 import * as hands from "./hands.js";
 import { invite } from "./invitation.js";
 import { announce, tell } from "./notices.js";
@@ -46,6 +47,7 @@ export class Meeting {
     hands.begin(session, () => this.#look());
     screens.begin(session);
     settings.begin(session);
+    files.begin(session, room);
     invite(room);
     this.#listen();
     for (const user of room.users.values()) this.#arrive(user);
@@ -231,6 +233,7 @@ export class Meeting {
       call: (of) => rings.call(of, this.#room.users.get(of)),
     });
     figures.showFigures(this.#session, this.#room);
+    files.look();
     if (this.#picture) this.#showInLobby();
     this.#sayState();
   }
@@ -266,6 +269,7 @@ export class Meeting {
     timer.end();
     hands.end();
     settings.end();
+    files.end();
     chat.end();
     people.clear();
     figures.clear();
