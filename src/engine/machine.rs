@@ -132,6 +132,7 @@ impl Engine {
             self.counters.wrong_path += 1;
             return;
         }
+        self.ice.payload_heard(local, from);
         self.count_received(data.len());
         match protocol {
             Protocol::Stun => {}

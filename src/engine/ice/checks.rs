@@ -381,7 +381,11 @@ impl IceAgent {
         rto: Duration,
     ) -> bool {
         let role = self.effective_role();
-        let nominate = role == Role::Controlling && purpose == Purpose::Check { nominate: true };
+        let nominate = role == Role::Controlling
+            && match purpose {
+                Purpose::Check { nominate } => nominate,
+                Purpose::Consent => self.nominates_again(key),
+            };
         // RFC 8445 section 7.1.1: the priority of a peer-reflexive candidate from this base.
         let preference = CandidateKind::PeerReflexive.type_preference() << 24;
         let check = Check {

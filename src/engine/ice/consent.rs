@@ -1,10 +1,12 @@
 //! Consent freshness (RFC 7675) of the path in use.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::agent::IceAgent;
 use super::pair::{PairKey, PairState, Purpose};
+use super::path::Path;
 use super::{IceEvent, IceState};
 
 /// RFC 7675 section 5.1: between two checks; times 0.8 to 1.2.
@@ -118,19 +120,56 @@ impl IceAgent {
         }
     }
 
+    /// A check of the path is on its way: the next is due after the usual interval.
+    pub(super) fn consent_asked(&mut self, now: Instant) {
+        let interval = self.consent_interval();
+        if let Some(path) = &mut self.selected {
+            path.next_consent = now + interval;
+        }
+    }
+
     pub(super) fn send_consent(&mut self, now: Instant) {
         let interval = self.consent_interval();
         let Some(path) = &mut self.selected else {
             return;
         };
         path.last_consent = now;
-        path.next_consent = now + interval;
+        path.unheard = path
+            .unheard
+            .map(|d| d.saturating_mul(2))
+            .filter(|d| *d < interval);
+        path.next_consent = now + path.unheard.unwrap_or(interval);
         path.traffic.requests_sent += 1;
         let (key, priority) = (path.key(), path.local.priority);
         let local = Arc::clone(&path.local_credentials);
         let remote = Arc::clone(&path.remote_credentials);
         let rto = self.config.rto;
         self.send_request(now, key, Purpose::Consent, &local, &remote, priority, rto);
+    }
+
+    /// More than checks came from the peer: it has learned of the nomination.
+    #[inline]
+    pub(crate) fn payload_heard(&mut self, local: SocketAddr, from: SocketAddr) {
+        let unheard = |path: &Path| path.unheard.is_some() && path.key() == (local, from);
+        if self.selected.as_ref().is_some_and(unheard) {
+            self.nomination_heard();
+        }
+    }
+
+    fn nomination_heard(&mut self) {
+        let interval = self.consent_interval();
+        if let Some(path) = &mut self.selected {
+            path.unheard = None;
+            path.next_consent = path.last_consent + interval;
+        }
+    }
+
+    /// Whether a consent check names the path once more. A peer that answered the nomination may
+    /// still have missed it: Firefox answers before it knows the description, and of such checks
+    /// keeps the first of each address alone. RFC 8445 section 8.1.1 forbids another pair, not
+    /// the same one again.
+    pub(super) fn nominates_again(&self, key: PairKey) -> bool {
+        self.nominating.is_none() && self.current_selected_key() == Some(key)
     }
 
     /// The peer was heard on the path in use. After a silence its return is proven by a check of

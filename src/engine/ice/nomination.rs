@@ -135,6 +135,8 @@ impl IceAgent {
             return;
         };
         let generation = self.generation;
+        let nominates = self.effective_role() == Role::Controlling;
+        let rto = nominates.then_some(self.config.rto);
         for pair in &mut self.pairs {
             pair.nominated = pair.key() == key;
         }
@@ -142,6 +144,7 @@ impl IceAgent {
             return;
         };
         let last_response = pair.last_success.unwrap_or(now);
+        let first = rto.unwrap_or(interval);
         let path = Path {
             local: Arc::clone(pair.mapped.as_ref().unwrap_or(&pair.local)),
             remote: Arc::clone(&pair.remote),
@@ -151,7 +154,8 @@ impl IceAgent {
             remote_credentials,
             last_response,
             last_consent: now,
-            next_consent: last_response + interval,
+            next_consent: last_response + first,
+            unheard: rto,
             doubt: None,
             traffic: Default::default(),
         };

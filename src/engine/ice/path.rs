@@ -19,6 +19,9 @@ pub(super) struct Path {
     pub(super) last_response: Instant,
     pub(super) last_consent: Instant,
     pub(super) next_consent: Instant,
+    /// The controlling side's: the next distance of two nominations of this path, until the peer
+    /// was heard on it.
+    pub(super) unheard: Option<Duration>,
     pub(super) doubt: Option<Doubt>,
     pub(super) traffic: Traffic,
 }

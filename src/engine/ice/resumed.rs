@@ -28,7 +28,9 @@ impl IceAgent {
             if self.state == IceState::Disconnected {
                 self.search_again();
             }
-            if !self.verify_path() {
+            if self.verify_path() {
+                self.consent_asked(now);
+            } else {
                 self.send_consent(now);
             }
         }

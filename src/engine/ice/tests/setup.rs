@@ -497,3 +497,60 @@ fn one_working_pair_of_nine_is_found() {
         assert!(net.connect(20 * SEC), "seed {seed}");
     }
 }
+
+/// Firefox answers checks before it has the description, and keeps the first of each address: the
+/// nomination may be answered and forgotten. It is said again, in time, until the peer is heard.
+#[test]
+fn g042_a_nomination_that_the_peer_forgot_is_repeated() {
+    for seed in 1..=20 {
+        let mut net = Net::ready(seed, [A, B]);
+        let connected = |n: &Net, side: usize| n.agents[side].state() == IceState::Connected;
+        while !connected(&net, 0) {
+            net.run_for(MS);
+            for pair in &mut net.agents[1].pairs {
+                pair.nominate_on_success = false;
+            }
+            net.agents[1].selected = None;
+            assert!(net.elapsed() < SEC, "seed {seed}");
+        }
+        net.agents[1].state = IceState::Checking;
+        let until = net.elapsed() + SEC;
+        assert!(
+            net.run(until, |n| connected(n, 1) && n.agree()),
+            "seed {seed}"
+        );
+    }
+}
+
+#[test]
+fn g042_nominations_grow_rare_and_end_with_the_first_word_of_the_peer() {
+    let nominations = |net: &Net| -> Vec<Duration> {
+        let nominated = |sent: &&Sent| sent.3.windows(4).any(|w| w == [0, 0x25, 0, 0]);
+        let all = net.sent[0].iter().filter(nominated).map(|sent| sent.0);
+        all.collect()
+    };
+    let mut net = Net::ready(1, [A, B]);
+    assert!(net.connect(SEC));
+    net.run_for(9 * SEC);
+    let times = nominations(&net);
+    let gaps: Vec<_> = times
+        .windows(2)
+        .map(|t| (t[1] - t[0]).as_millis())
+        .collect();
+    assert!(
+        matches!(gaps[..4], [480..=520, 1000, 2000, 4000]),
+        "{gaps:?}"
+    );
+    // From the first word on as often as consent is asked for (RFC 7675 section 5.1).
+    let mut net = Net::ready(1, [A, B]);
+    assert!(net.connect(SEC));
+    let (local, from) = net.agents[0].send_path().unwrap();
+    net.agents[0].payload_heard(local, from);
+    net.run_for(60 * SEC);
+    let times = nominations(&net);
+    assert!((11..=16).contains(&times.len()), "{times:?}");
+    assert!(
+        times.windows(2).all(|t| t[1] - t[0] >= 4 * SEC),
+        "{times:?}"
+    );
+}
