@@ -36,8 +36,13 @@ impl Code {
 
     /// Where both ends meet. All that the server learns of the code.
     pub(crate) fn room(&self) -> String {
+        format!("code/{}", self.word())
+    }
+
+    /// The first word, which is no secret.
+    pub(crate) fn word(&self) -> &'static str {
         let [first, ..] = self.0;
-        format!("code/{first}")
+        first
     }
 }
 

@@ -3,12 +3,16 @@
 
 mod call;
 mod code;
+mod defaults;
 mod failed;
+mod lan;
 mod log;
 mod media;
 mod meeting;
 mod pin;
+mod pipe;
 mod progress;
+mod qr;
 mod reach;
 mod recv;
 mod report;
@@ -18,7 +22,7 @@ mod serve;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use failed::Failed;
 
 /// WebRTC in rooms, without SDP: a server, and what calls it.
@@ -35,19 +39,28 @@ enum Command {
     Serve(serve::Serve),
     Call(call::Call),
     Room(room::RoomCommand),
-    /// Sends files, folders or text to who types the code, or to a room
     Send(send::Send),
-    /// Receives what is sent under a code, or in a room
     Recv(recv::Recv),
     /// Prints what a shell completes the command by
     Completions {
         /// For which shell
         shell: clap_complete::Shell,
     },
+    /// Writes the manual into a folder, a page for each command
+    Man {
+        /// The folder, for instance ~/.local/share/man/man1
+        folder: std::path::PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match read() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("ortc: {error}");
+            return ExitCode::from(2);
+        }
+    };
     log::install();
     let done = match arguments.command {
         Command::Serve(serve) => serve.run(),
@@ -60,6 +73,7 @@ fn main() -> ExitCode {
             clap_complete::generate(shell, &mut command, "ortc", &mut std::io::stdout());
             Ok(())
         }
+        Command::Man { folder } => manual(&folder),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,6 +82,19 @@ fn main() -> ExitCode {
             code(&error)
         }
     }
+}
+
+/// What was typed, above what the user's file says.
+fn read() -> Result<Arguments, Failed> {
+    let command = defaults::applied(Arguments::command())?;
+    let matches = command.get_matches();
+    Ok(Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
+fn manual(folder: &std::path::Path) -> Result<(), Failed> {
+    std::fs::create_dir_all(folder)?;
+    clap_mangen::generate_to(Arguments::command(), folder)?;
+    Ok(())
 }
 
 fn wait_for(command: impl Future<Output = Result<(), Failed>>) -> Result<(), Failed> {

@@ -7,9 +7,11 @@ use ortc_rooms::files::shown;
 use ortc_rooms::session::{Error, Event, Events, Path, Room, RoomRequest, Session};
 use ortc_rooms::signalling::{ErrorCode, RoomPolicy, SessionKind};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::code::Code;
 use crate::failed::{Exit, Failed, WRONG_CODE};
+use crate::lan::{self, Hub};
 use crate::progress::Show;
 use crate::reach::Reach;
 
@@ -31,6 +33,19 @@ pub(crate) struct Met {
     pub(crate) session: Session,
     pub(crate) events: Events,
     pub(crate) room: Room,
+    /// The server, if it is this process.
+    hub: Option<Hub>,
+}
+
+impl Met {
+    /// Leaves, and ends all.
+    pub(crate) async fn end(self) {
+        let _ = timeout(Duration::from_secs(2), self.room.leave()).await;
+        self.session.end();
+        if let Some(hub) = self.hub {
+            hub.close().await;
+        }
+    }
 }
 
 /// How the room is entered.
@@ -46,6 +61,9 @@ pub(crate) enum Way {
 impl Meeting {
     /// Goes to the room of the code, or that which was said.
     pub(crate) async fn go(&self, code: Option<&Code>, way: Way) -> Result<Met, Failed> {
+        if let Some(code) = code.filter(|_| self.is_local()) {
+            return self.nearby(code, way).await;
+        }
         let secret = code.map(Code::to_string);
         let secret = secret.as_deref().or(self.reach.secret.as_deref());
         let (session, events) = self.reach.connect_knowing(secret).await?;
@@ -59,6 +77,51 @@ impl Meeting {
             session,
             events,
             room,
+            hub: None,
+        })
+    }
+
+    /// Whether the two find each other in their network.
+    pub(crate) fn is_local(&self) -> bool {
+        self.reach.server.is_none() && self.room.is_none()
+    }
+
+    /// The server that was named.
+    pub(crate) fn server(&self) -> Option<&str> {
+        self.reach.server.as_deref()
+    }
+
+    /// Meets in this network.
+    async fn nearby(&self, code: &Code, way: Way) -> Result<Met, Failed> {
+        let secret = code.to_string();
+        if let Way::Join(patience) = way {
+            let mut failed = None;
+            for address in lan::find(code.word(), patience).await? {
+                let connects = self.reach.connect_to(&address, Some(&secret));
+                match timeout(Duration::from_secs(5), connects).await {
+                    Ok(Ok((session, events))) => {
+                        let room = enter(&session, &code.room(), true, way).await?;
+                        return Ok(Met {
+                            session,
+                            events,
+                            room,
+                            hub: None,
+                        });
+                    }
+                    Ok(Err(error)) => failed = Some(error),
+                    Err(_) => {}
+                }
+            }
+            return Err(failed.unwrap_or_else(|| "the sender is there and does not answer".into()));
+        }
+        let hub = Hub::open(code.word()).await?;
+        let (session, events) = self.reach.connect_to(&hub.address, Some(&secret)).await?;
+        let room = enter(&session, &code.room(), true, Way::Open).await?;
+        Ok(Met {
+            session,
+            events,
+            room,
+            hub: Some(hub),
         })
     }
 }
@@ -126,6 +189,35 @@ pub(crate) fn common(event: &Event, show: &Show) -> Result<(), Failed> {
     }
 }
 
+/// The command line of this process, with this put in, as one types it.
+pub(crate) fn again(more: &[&str]) -> String {
+    let mut words: Vec<String> = std::env::args().collect();
+    if let Some(first) = words.first_mut() {
+        let name = std::path::Path::new(first).file_name();
+        *first = name.map_or("ortc".to_owned(), |name| name.to_string_lossy().into());
+    }
+    if more
+        .first()
+        .is_some_and(|flag| !words.iter().any(|word| word == flag))
+    {
+        words.extend(more.iter().map(|&word| word.to_owned()));
+    }
+    words
+        .iter()
+        .map(|word| quoted(word))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// A word, so that a shell takes it for one, and a terminal for nothing else.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./:=,@%+".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", shown(word).replace('\'', r"'\''")),
+    }
+}
+
 /// The way to the peer, in a sentence.
 pub(crate) fn way(path: Option<&Path>) -> String {
     let Some(path) = path else {
@@ -146,4 +238,17 @@ pub(crate) fn wrong_code() -> Failed {
         WRONG_CODE,
         "the code is wrong: the sender was told of the attempt, and takes three at most",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("photo.jpg"), "photo.jpg");
+        assert_eq!(quoted("my photo"), "'my photo'");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert!(!quoted("a\x1b[2Jb").contains('\x1b'));
+    }
 }

@@ -13,14 +13,9 @@ use crate::pin::Pinned;
 /// Where the server is, and as who it is met.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Reach {
-    /// Address of the server: a host with a port, or http(s):// and ws(s)://
-    #[arg(
-        long,
-        env = "ORTC_SERVER",
-        default_value = "127.0.0.1:8080",
-        value_name = "ADDRESS"
-    )]
-    server: String,
+    /// Address of the server: a host with a port, or http(s):// and ws(s)://; without it 127.0.0.1:8080, and for codes none: the two find each other in their network
+    #[arg(long, env = "ORTC_SERVER", value_name = "ADDRESS")]
+    pub(crate) server: Option<String>,
     /// Name that the others see
     #[arg(long, env = "ORTC_NAME", value_name = "NAME")]
     name: Option<String>,
@@ -57,6 +52,16 @@ impl Reach {
         &self,
         secret: Option<&str>,
     ) -> Result<(Session, Events), Failed> {
+        let server = self.server.as_deref().unwrap_or("127.0.0.1:8080");
+        self.connect_to(server, secret).await
+    }
+
+    /// The same to this server.
+    pub(crate) async fn connect_to(
+        &self,
+        server: &str,
+        secret: Option<&str>,
+    ) -> Result<(Session, Events), Failed> {
         let mut options = SessionOptions::new();
         options.include_loopback = true;
         options.role = self.role;
@@ -70,7 +75,7 @@ impl Reach {
         if let Some(name) = &self.name {
             options = options.with_extra(json!({ "name": name }));
         }
-        let mut url = websocket(&self.server);
+        let mut url = websocket(server);
         if let Some(fingerprint) = &self.fingerprint {
             options.websocket.tls = Some(Arc::new(Pinned::read(fingerprint)?.config()?));
             // Who names a certificate wants TLS.

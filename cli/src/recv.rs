@@ -10,14 +10,15 @@ use ortc::RTCDataChannel;
 use ortc_rooms::files::{
     Code as Fault, FileDone, FileOffer, NameTaken, Quota, ReceiveOptions, shown,
 };
-use ortc_rooms::session::{Error, Event, Payload};
+use ortc_rooms::session::{Error, Event, Path, Payload, Peer};
 use ortc_rooms::signalling::ErrorCode;
 use serde_json::json;
 
 use crate::code::Code;
 use crate::failed::{Exit, Failed, INTERRUPTED, REFUSED};
-use crate::meeting::{Meeting, Met, Way, common, wrong_code};
-use crate::progress::Show;
+use crate::meeting::{Meeting, Met, Way, again, common, way, wrong_code};
+use crate::pipe::{Spool, pour};
+use crate::progress::{Show, Sum};
 use crate::send::{bytes, name};
 
 /// How long the sender may take to be there.
@@ -25,8 +26,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Files of an offer that are listed.
 const LISTED: usize = 20;
 
-/// Receives files, folders or text.
+/// Receives what is sent under a code, or in a room
+///
+/// Asks before it writes anything, and overwrites nothing unless it is told to.
 #[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  ortc recv above-ladder-zebra\n  ortc recv abov ladd zebr --to downloads\n  ortc recv above-ladder-zebra --yes --to - | tar x\n  ortc recv --room team --server example.org --yes\n\nExit codes: 0 received, 1 failed, 3 refused, 4 no server, 5 a wrong code, 130 interrupted."
+)]
 pub(crate) struct Recv {
     /// The code that `ortc send` shows
     #[arg(
@@ -35,8 +41,8 @@ pub(crate) struct Recv {
         value_name = "CODE"
     )]
     code: Vec<String>,
-    /// The folder to write to
-    #[arg(long, default_value = ".", value_name = "DIR")]
+    /// The folder to write to; `-` is standard output
+    #[arg(long, visible_alias = "dir", default_value = ".", value_name = "DIR")]
     to: PathBuf,
     /// Takes what comes without asking
     #[arg(long, short)]
@@ -47,6 +53,9 @@ pub(crate) struct Recv {
     /// Bytes at most; k, M and G are understood
     #[arg(long, value_parser = bytes, value_name = "BYTES")]
     quota: Option<u64>,
+    /// Bytes a second at most, but for the first MiB; k, M and G are understood
+    #[arg(long, value_parser = bytes, value_name = "RATE")]
+    limit: Option<u64>,
     #[command(flatten)]
     meeting: Meeting,
 }
@@ -56,15 +65,41 @@ struct Receiving<'a> {
     show: Show,
     /// Taken already: gone on with, without another question.
     taken: Option<(String, u64)>,
+    /// In the place of a folder, for standard output.
+    spool: Option<Spool>,
 }
 
 type Offer = FileOffer<RTCDataChannel>;
+
+/// What is lost of a sender that is the server as well.
+#[derive(Debug, Default)]
+struct Lost {
+    server: bool,
+    peer: bool,
+    /// How it was reached.
+    path: Option<Path>,
+}
+
+impl Lost {
+    fn note(&mut self, event: &Event) {
+        match event {
+            Event::SignallingLost { .. } => self.server = true,
+            Event::LocalConnected { .. } => self.server = false,
+            Event::Disconnected { .. } => self.peer = true,
+            Event::Connected { .. } => self.peer = false,
+            Event::Path { path, .. } => self.path = Some(path.clone()),
+            _ => {}
+        }
+    }
+}
 
 /// What became of an offer.
 enum Taken {
     All,
     /// The sender has to make it again.
     Lost,
+    /// The sender is not there any more.
+    Away,
     /// It has done so already.
     Again(String, Offer),
 }
@@ -77,7 +112,14 @@ impl Recv {
             Some(_) => None,
             None => Some(code.parse::<Code>()?),
         };
+        if self.pipes() && self.meeting.json {
+            return Err("standard output is for the files or for --json, not for both".into());
+        }
         self.go(code.as_ref()).await
+    }
+
+    fn pipes(&self) -> bool {
+        self.to.as_os_str() == "-"
     }
 
     async fn go(&self, code: Option<&Code>) -> Result<(), Failed> {
@@ -86,40 +128,63 @@ impl Recv {
             Some(_) => Way::Join(PATIENCE),
             None => Way::Either,
         };
-        let met = tokio::select! {
-            met = self.meeting.go(code, way) => met,
-            _ = tokio::signal::ctrl_c() => return Err(self.interrupted()),
-        };
-        let met = met.map_err(|error| match error.downcast_ref::<Error>() {
-            Some(Error::Refused {
-                code: ErrorCode::NoSuchRoom,
-                ..
-            }) => "nobody sends under this code: look at its first word".into(),
-            _ => error,
-        })?;
-        let (room, session) = (met.room.clone(), met.session.clone());
         let mut receiving = Receiving {
             recv: self,
             show,
             taken: None,
+            spool: self.pipes().then(Spool::new).transpose()?,
         };
-        let ended = tokio::select! {
-            ended = receiving.serve(met) => ended,
-            _ = tokio::signal::ctrl_c() => Err(self.interrupted()),
-        };
-        let _ = tokio::time::timeout(Duration::from_secs(2), room.leave()).await;
-        session.end();
-        ended
+        loop {
+            let met = tokio::select! {
+                met = self.meeting.go(code, way) => met,
+                _ = tokio::signal::ctrl_c() => return Err(self.interrupted()),
+            };
+            let mut met = met.map_err(|error| match error.downcast_ref::<Error>() {
+                Some(Error::Refused {
+                    code: ErrorCode::NoSuchRoom,
+                    ..
+                }) => "nobody sends under this code: look at its first word".into(),
+                _ => error,
+            })?;
+            let ended = tokio::select! {
+                ended = receiving.serve(&mut met) => ended,
+                _ = tokio::signal::ctrl_c() => Err(self.interrupted()),
+            };
+            met.end().await;
+            match ended {
+                Ok(Served::Done) => return Ok(()),
+                // The sender was the server; with the same code it may be another one.
+                Ok(Served::Away) => {
+                    let object = json!({ "event": "gone" });
+                    let sentence = "the sender is gone; looking for it again";
+                    receiving.show.tell(sentence, &object);
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn interrupted(&self) -> Failed {
-        let text = "interrupted; what came is kept, and the same command goes on where it was";
+        let text = match self.pipes() {
+            true => "interrupted".to_owned(),
+            false => format!(
+                "interrupted; what came is kept, and it goes on where it was with\n\n    {}\n",
+                again(&[])
+            ),
+        };
         Exit::boxed(INTERRUPTED, text)
     }
 }
 
+/// How it ended.
+enum Served {
+    Done,
+    /// The sender is not there any more.
+    Away,
+}
+
 impl Receiving<'_> {
-    async fn serve(&mut self, mut met: Met) -> Result<(), Failed> {
+    async fn serve(&mut self, met: &mut Met) -> Result<Served, Failed> {
         loop {
             let event = met.events.next().await.ok_or("the session has ended")?;
             common(&event, &self.show)?;
@@ -127,8 +192,9 @@ impl Receiving<'_> {
                 Event::FileOffer { user, offer, .. } => {
                     let mut next = Some((name(&user), offer));
                     while let Some((from, offer)) = next {
-                        match self.take(&mut met, &from, offer).await? {
-                            Taken::All => return Ok(()),
+                        match self.take(met, &from, offer).await? {
+                            Taken::All => return Ok(Served::Done),
+                            Taken::Away => return Ok(Served::Away),
                             Taken::Lost => next = None,
                             Taken::Again(from, offer) => next = Some((from, offer)),
                         }
@@ -141,10 +207,13 @@ impl Receiving<'_> {
                             true => self.show.tell("", &object),
                             false => print_text(&text),
                         }
-                        return Ok(());
+                        return Ok(Served::Done);
                     }
                 }
                 Event::Impostor { .. } => return Err(wrong_code()),
+                Event::SignallingLost { .. } if self.recv.meeting.is_local() => {
+                    return Ok(Served::Away);
+                }
                 Event::Closed { .. } => return Err("the sender has ended it".into()),
                 _ => {}
             }
@@ -153,6 +222,7 @@ impl Receiving<'_> {
 
     /// Takes an offer.
     async fn take(&mut self, met: &mut Met, from: &str, offer: Offer) -> Result<Taken, Failed> {
+        let local = self.recv.meeting.is_local();
         let this = (offer.title(), offer.bytes());
         if self.taken.as_ref() != Some(&this) {
             self.list(from, &offer);
@@ -162,31 +232,53 @@ impl Receiving<'_> {
             }
         }
         self.taken = Some(this.clone());
-        std::fs::create_dir_all(&self.recv.to)?;
-        let transfer = offer.accept(&self.recv.to, self.options());
+        let to = match &self.spool {
+            Some(spool) => spool.path(),
+            None => {
+                std::fs::create_dir_all(&self.recv.to)?;
+                &self.recv.to
+            }
+        };
+        let transfer = offer.accept(to, self.options());
         let watched = self.show.watch(transfer.clone(), from);
-        let done = async { tokio::join!(watched, transfer.finished()).1 };
+        let done = async { tokio::join!(watched, transfer.finished()) };
+        let mut lost = Lost::default();
+        lost.path = met.room.peers().first().and_then(Peer::path);
         let again = async {
             loop {
                 match met.events.next().await {
                     Some(Event::FileOffer { user, offer, .. })
                         if (offer.title(), offer.bytes()) == this =>
                     {
-                        return (name(&user), offer);
+                        return Some((name(&user), offer));
                     }
-                    Some(event) => drop(common(&event, &self.show)),
+                    Some(event) => {
+                        let _ = common(&event, &self.show);
+                        lost.note(&event);
+                        if local && lost.server && lost.peer {
+                            return None;
+                        }
+                    }
                     None => std::future::pending().await,
                 }
             }
         };
         tokio::select! {
-            ended = done => self.ended(ended),
-            (from, offer) = again => {
-                // The sender was killed and is back, before anybody noticed.
+            (sum, ended) = done => {
+                match self.ended(ended, Some((sum, lost.path.take()))) {
+                    Ok(Taken::Lost) if local && lost.server => Ok(Taken::Away),
+                    ended => ended,
+                }
+            }
+            next = again => {
+                // The sender was killed, and may be back before anybody noticed.
                 transfer.stop();
-                match transfer.finished().await {
-                    Err(error) if error.code() == Fault::Lost => Ok(Taken::Again(from, offer)),
-                    ended => self.ended(ended),
+                match (transfer.finished().await, next) {
+                    (Err(error), Some((from, offer))) if error.code() == Fault::Lost => {
+                        Ok(Taken::Again(from, offer))
+                    }
+                    (Err(error), None) if error.code() == Fault::Lost => Ok(Taken::Away),
+                    (ended, _) => self.ended(ended, None),
                 }
             }
         }
@@ -200,16 +292,24 @@ impl Receiving<'_> {
         if let Some(bytes) = self.recv.quota {
             options = options.quota(Quota::new(bytes));
         }
+        if let Some(rate) = self.recv.limit {
+            options = options.limit(rate);
+        }
         options
     }
 
     fn ended(
         &self,
         ended: Result<Vec<FileDone>, ortc_rooms::files::Error>,
+        sum: Option<(Sum, Option<Path>)>,
     ) -> Result<Taken, Failed> {
         match ended {
             Ok(files) => {
                 let mut failed = 0_usize;
+                if self.spool.is_some() {
+                    let good = files.iter().filter(|file| file.hash.is_ok());
+                    pour(good.map(|file| file.path.as_path()))?;
+                }
                 for file in files {
                     let path = shown(&file.path.to_string_lossy());
                     let (sentence, object) = match file.hash {
@@ -230,7 +330,17 @@ impl Receiving<'_> {
                             (format!("not received: {error}"), object)
                         }
                     };
-                    self.show.tell(&sentence, &object);
+                    let sentence = if self.spool.is_some() && failed == 0 {
+                        ""
+                    } else {
+                        &sentence
+                    };
+                    self.show.tell(sentence, &object);
+                }
+                if let Some((sum, path)) = sum {
+                    let mut object = json!({ "event": "done" });
+                    sum.into_event(&mut object, path.as_ref());
+                    self.show.tell(&sum.line(&way(path.as_ref())), &object);
                 }
                 match failed {
                     0 => Ok(Taken::All),

@@ -1,30 +1,37 @@
 //! `ortc send`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use indicatif::HumanBytes;
-use ortc_rooms::files::{Code as Fault, FileDone, SendOptions, Source, shown};
-use ortc_rooms::session::{Error, Event};
+use ortc_rooms::files::{Code as Fault, FileDone, SendOptions, Source, Transfer, shown};
+use ortc_rooms::session::{Error, Event, Path, Peer};
 use ortc_rooms::signalling::{ErrorCode, User, UserId};
 use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::code::Code;
 use crate::failed::{Exit, Failed, INTERRUPTED, REFUSED, WRONG_CODE};
-use crate::meeting::{Meeting, Met, Way, common, way};
-use crate::progress::Show;
+use crate::meeting::{Meeting, Met, Way, again, common, way};
+use crate::pipe::Spool;
+use crate::progress::{Show, Sum};
+use crate::qr::{Qr, drawn};
 
 /// Wrong codes until the offer is gone.
 const GUESSES: u32 = 3;
 /// Codes that are tried until one is free.
 const CODES: u32 = 20;
 
-/// Sends files, folders or text.
+/// Sends files, folders or text to who types the code, or to a room
+///
+/// Both machines in one network need no server and no setting: they find each other, and the code
+/// proves them to each other. Else --server names one that both reach.
 #[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Examples:\n  ortc send photo.jpg\n  ortc send album/ --limit 2M\n  tar c . | ortc send -\n  ortc send --text 'see you at eight'\n  ortc send slides.pdf --room team --server example.org\n\nExit codes: 0 sent, 1 failed, 3 refused, 4 no server, 5 three wrong codes, 130 interrupted."
+)]
 pub(crate) struct Send {
     /// Files and folders; `-` is standard input
     #[arg(required_unless_present = "text", value_name = "FILE")]
@@ -38,6 +45,9 @@ pub(crate) struct Send {
     /// Bytes a second at most; k, M and G are understood
     #[arg(long, value_parser = bytes, value_name = "RATE")]
     limit: Option<u64>,
+    /// Shows the code as a picture, too
+    #[arg(long, value_enum, default_value = "auto", value_name = "WHEN")]
+    qr: Qr,
     #[command(flatten)]
     meeting: Meeting,
 }
@@ -57,7 +67,12 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// What became of one receiver.
-type Ended = (UserId, Result<Vec<FileDone>, ortc_rooms::files::Error>);
+struct Ended {
+    peer: Peer,
+    outcome: Result<Vec<FileDone>, ortc_rooms::files::Error>,
+    path: Option<Path>,
+    sum: Sum,
+}
 
 struct Sending {
     show: Show,
@@ -65,6 +80,9 @@ struct Sending {
     text: Option<String>,
     options: SendOptions,
     running: JoinSet<Ended>,
+    transfers: BTreeMap<UserId, Transfer>,
+    /// Whom text goes to.
+    told: BTreeSet<UserId>,
     /// Who has got it, or did not want it.
     done: BTreeMap<UserId, bool>,
     wrong: u32,
@@ -74,7 +92,7 @@ impl Send {
     /// Sends.
     pub(crate) async fn run(self) -> Result<(), Failed> {
         let show = Show::new(self.meeting.json);
-        let (files, spooled) = spool(self.files.clone())?;
+        let (files, _spooled) = spool(self.files.clone())?;
         let source = match &self.text {
             Some(_) => None,
             None => Some(Source::open(files).await?),
@@ -95,19 +113,17 @@ impl Send {
             text: self.text.clone(),
             options,
             running: JoinSet::new(),
+            transfers: BTreeMap::new(),
+            told: BTreeSet::new(),
             done: BTreeMap::new(),
             wrong: 0,
         };
-        let (room, session) = (met.room.clone(), met.session.clone());
+        let mut met = met;
         let ended = tokio::select! {
-            ended = sending.serve(met, code.is_some()) => ended,
-            _ = tokio::signal::ctrl_c() => Err(self.interrupted(code.as_ref())),
+            ended = sending.serve(&mut met, code.is_some()) => ended,
+            _ = tokio::signal::ctrl_c() => Err(interrupted(code.as_ref())),
         };
-        let _ = tokio::time::timeout(Duration::from_secs(2), room.leave()).await;
-        session.end();
-        if let Some(spooled) = spooled {
-            let _ = std::fs::remove_file(spooled);
-        }
+        met.end().await;
         ended
     }
 
@@ -148,21 +164,33 @@ impl Send {
             show.tell(&format!("{what}: waiting for others in the room"), &object);
             return;
         };
-        let code = code.to_string();
-        let object = json!({ "event": "code", "code": code });
+        let command = match self.meeting.server() {
+            Some(server) => format!("ortc recv {code} --server {server}"),
+            None => format!("ortc recv {code}"),
+        };
+        let picture = match self.qr.is_shown(show.is_terminal()) && !show.is_json() {
+            true => format!("{}\n", drawn(&command)),
+            false => String::new(),
+        };
+        let object = json!({ "event": "code", "code": code.to_string() });
         show.tell(
-            &format!("{what}. On the other machine:\n\n    ortc recv {code}\n"),
+            &format!("{what}. On the other machine:\n\n    {command}\n{picture}"),
             &object,
         );
     }
+}
 
-    fn interrupted(&self, code: Option<&Code>) -> Failed {
-        let how = match code {
-            Some(code) => format!("ortc send --code {code} FILE… goes on where it was"),
-            None => "the same command goes on where it was".to_owned(),
-        };
-        Exit::boxed(INTERRUPTED, format!("interrupted; {how}"))
-    }
+fn interrupted(code: Option<&Code>) -> Failed {
+    let code = code.map(ToString::to_string);
+    let more: Vec<&str> = match &code {
+        Some(code) => vec!["--code", code],
+        None => Vec::new(),
+    };
+    let text = format!(
+        "interrupted; it goes on where it was with\n\n    {}\n",
+        again(&more)
+    );
+    Exit::boxed(INTERRUPTED, text)
 }
 
 /// Whether somebody has a room of that name.
@@ -176,29 +204,30 @@ fn is_taken(error: &Failed) -> bool {
     )
 }
 
-/// Standard input as a file, which is to be removed.
-fn spool(mut files: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Option<PathBuf>), Failed> {
+/// Standard input as a file, which goes with what is returned.
+fn spool(mut files: Vec<PathBuf>) -> Result<(Vec<PathBuf>, Option<Spool>), Failed> {
     let Some(dash) = files.iter_mut().find(|file| file.as_os_str() == "-") else {
         return Ok((files, None));
     };
-    let path = std::env::temp_dir().join(format!("stdin-{}", std::process::id()));
-    let mut file = std::fs::File::create_new(&path)?;
-    std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
-    dash.clone_from(&path);
-    Ok((files, Some(path)))
+    let spool = Spool::new()?;
+    *dash = spool.read_input()?;
+    Ok((files, Some(spool)))
 }
 
 impl Sending {
     /// Until who has the code got it, or all who were in the room.
-    async fn serve(mut self, mut met: Met, by_code: bool) -> Result<(), Failed> {
+    async fn serve(mut self, met: &mut Met, by_code: bool) -> Result<(), Failed> {
         loop {
             tokio::select! {
                 event = met.events.next() => {
                     let event = event.ok_or("the session has ended")?;
                     common(&event, &self.show)?;
-                    self.happened(&met, event).await?;
+                    self.happened(met, event).await?;
                 }
-                Some(ended) = self.running.join_next() => self.ended(ended?)?,
+                Some(ended) = self.running.join_next() => self.ended(ended?),
+            }
+            if by_code && self.done.values().any(|got| *got) {
+                return Ok(());
             }
             let idle = self.running.is_empty() && !self.done.is_empty();
             if idle && (by_code || met.room.peers().len() <= self.done.len()) {
@@ -213,25 +242,24 @@ impl Sending {
     async fn happened(&mut self, met: &Met, event: Event) -> Result<(), Failed> {
         match event {
             Event::Open { user, .. } if !self.done.contains_key(&user.userid) => {
-                let peer = met.session.peer(&user.userid)?;
-                if let Some(source) = &self.source {
-                    let transfer = peer.send_source(source.clone(), self.options.clone())?;
-                    let (show, name) = (self.show.clone(), name(&user));
-                    let way = way(peer.path().as_ref());
-                    let object = json!({ "event": "connected", "with": name });
-                    show.tell(&format!("connected with {name} ({way})"), &object);
-                    self.running.spawn(async move {
-                        let shown = show.watch(transfer.clone(), &name);
-                        let (_, ended) = tokio::join!(shown, transfer.finished());
-                        (user.userid, ended)
-                    });
-                } else if let Some(text) = &self.text {
-                    peer.send(text.clone())?;
-                    // It has gone out once the channel has nothing left.
-                    while peer.waiting() > 0 {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
+                let peer = met.room.peer(&user.userid)?;
+                match &self.text {
+                    Some(text) if self.told.insert(user.userid.clone()) => {
+                        peer.send(text.clone())?;
+                        // It has gone out once the channel has nothing left.
+                        while peer.waiting() > 0 {
+                            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                        }
+                        self.done.insert(user.userid, true);
                     }
-                    self.done.insert(user.userid, true);
+                    Some(_) => {}
+                    None => self.offer(&user, peer)?,
+                }
+            }
+            Event::Left { user, .. } => {
+                // Who comes back has another name, and gets what is missing under that.
+                if let Some(transfer) = self.transfers.remove(&user.userid) {
+                    transfer.stop();
                 }
             }
             Event::Impostor { user, .. } => {
@@ -251,30 +279,68 @@ impl Sending {
         Ok(())
     }
 
-    fn ended(&mut self, (userid, ended): Ended) -> Result<(), Failed> {
-        let (sentence, object, got) = match ended {
+    fn offer(&mut self, user: &User, peer: Peer) -> Result<(), Failed> {
+        let Some(source) = &self.source else {
+            return Ok(());
+        };
+        // One whose connection was lost goes on by itself.
+        let before = self.transfers.get(&user.userid);
+        if before.is_some_and(|transfer| !transfer.progress().state.is_over()) {
+            return Ok(());
+        }
+        let transfer = peer.send_source(source.clone(), self.options.clone())?;
+        self.transfers.insert(user.userid.clone(), transfer.clone());
+        let (show, name) = (self.show.clone(), name(user));
+        let object = json!({ "event": "connected", "with": user.userid });
+        show.tell(&format!("connected with {name}"), &object);
+        let path = peer.path();
+        self.running.spawn(async move {
+            let shown = show.watch(transfer.clone(), &name);
+            let (sum, outcome) = tokio::join!(shown, transfer.finished());
+            // Who has it all may be gone already.
+            let path = peer.path().or(path);
+            Ended {
+                peer,
+                outcome,
+                path,
+                sum,
+            }
+        });
+        Ok(())
+    }
+
+    fn ended(&mut self, ended: Ended) {
+        let Ended {
+            peer,
+            outcome,
+            path,
+            sum,
+        } = ended;
+        let userid = peer.userid().clone();
+        self.transfers.remove(&userid);
+        let (sentence, object, got) = match outcome {
             Ok(files) => {
                 let failed = files.iter().filter(|file| file.hash.is_err());
                 let failed: Vec<&str> = failed.map(|file| file.name.as_str()).collect();
-                let object = json!({
+                let mut object = json!({
                     "event": "sent",
                     "with": userid,
                     "files": files.len(),
                     "failed": failed,
                 });
-                let sentence = match failed.is_empty() {
+                let what = match failed.is_empty() {
                     true => "sent, and checked at the other end".to_owned(),
                     false => format!("sent, but not {}", failed.join(", ")),
                 };
+                sum.into_event(&mut object, path.as_ref());
+                let sentence = format!("{what}: {}", sum.line(&way(path.as_ref())));
                 (sentence, object, failed.is_empty())
             }
             Err(error) if error.code() == Fault::Lost => {
-                let object = json!({ "event": "lost", "with": userid });
-                self.show.tell(
-                    "the connection is lost; waiting for it to come back",
-                    &object,
-                );
-                return Ok(());
+                let object = json!({ "event": "gone", "with": userid });
+                self.show
+                    .tell("it is gone; waiting for it to come back", &object);
+                return;
             }
             Err(error) => {
                 let object =
@@ -284,12 +350,17 @@ impl Sending {
         };
         self.show.tell(&sentence, &object);
         self.done.insert(userid, got);
-        Ok(())
     }
 }
 
 /// How a user is called, safe to show.
 pub(crate) fn name(user: &User) -> String {
     let name = user.extra.get("name").and_then(|name| name.as_str());
-    shown(name.unwrap_or(user.userid.as_str()))
+    match name {
+        Some(name) => shown(name),
+        None => {
+            let id: String = user.userid.as_str().chars().take(6).collect();
+            format!("user {}", shown(&id))
+        }
+    }
 }

@@ -1,133 +1,208 @@
-//! How fast files go beside the raw data channel, over loopback, and what memory they take.
+//! How fast files go beside the raw data channel, between two processes over loopback, and what
+//! memory each end takes.
 //!
 //! ```sh
 //! cargo run --release -p ortc-rooms --example files_speed -- 1000
 //! ```
-//! The argument is the size in MB.
+//! The argument is the size in MB; a second one is how often. The base of the memory is what a
+//! process has while it is connected and nothing goes.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use ortc::{
     RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCDataChannel,
-    RTCDataChannelOptions,
+    RTCDataChannelMessage, RTCDataChannelOptions, RTCIceCandidateDescription,
 };
 use ortc_rooms::files::{FileOffer, ReceiveOptions, SendOptions, Source, Transfer};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
+const RAW: &str = "raw";
+const FILES: &str = "files";
+
 #[tokio::main]
 async fn main() -> Result<()> {
-    let size = std::env::args().nth(1).unwrap_or_else(|| "1000".into());
-    let size: usize = size.parse::<usize>()? * 1_000_000;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("--receive") => receive(Path::new(&arguments[1]), arguments[2].parse()?).await,
+        size => {
+            let size = size.unwrap_or("1000").parse::<usize>()? * 1_000_000;
+            let times = arguments.get(1).map_or(Ok(3), |times| times.parse())?;
+            send(size, times).await
+        }
+    }
+}
+
+/// The end that measures.
+async fn send(size: usize, times: u32) -> Result<()> {
     let folder = std::env::temp_dir().join(format!("ortc-files-speed-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("to"))?;
-    let path = folder.join("file");
-    let block: Vec<u8> = (0..1_000_000_usize).map(|n| (n * 31 / 7) as u8).collect();
-    let mut file = std::fs::File::create(&path)?;
-    for _ in 0..size / block.len() {
-        std::io::Write::write_all(&mut file, &block)?;
-    }
-    drop(file);
-    let (from, _from_events, mut events) = pair().await?;
-    for _ in 0..3 {
-        let raw = raw(&from, &mut events, size).await?;
-        let before = resident();
-        let files = files(&from, &mut events, &path, &folder.join("to")).await?;
+    let path = write(&folder, size)?;
+    let mut other = tokio::process::Command::new(std::env::current_exe()?)
+        .arg("--receive")
+        .args([&folder.join("to"), Path::new(&size.to_string())])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let (input, output) = (other.stdin.take(), other.stdout.take());
+    let (input, output) = (input.ok_or("no pipe")?, output.ok_or("no pipe")?);
+    let (connection, _events, mut lines, _input) = connect(input, output).await?;
+    let mut shares = Vec::new();
+    for _ in 0..times {
+        let begun = Instant::now();
+        let (_, raw_memory) = at_peak(raw(&connection, size)).await?;
+        let raw_seconds = begun.elapsed().as_secs_f64();
+        let raw_there: u64 = lines.next_line().await?.ok_or("it ended")?.parse()?;
+
+        let source = Arc::new(Source::open([&path]).await?);
+        let begun = Instant::now();
+        let channel = connection.create_data_channel(FILES, RTCDataChannelOptions::default())?;
+        let sent = Transfer::send(channel, source, SendOptions::default());
+        let (done, memory) = at_peak(async { Ok(sent.finished().await?) }).await?;
+        let seconds = begun.elapsed().as_secs_f64();
+        let said = lines.next_line().await?.ok_or("it ended")?;
+        let (hash, there) = said.split_once(' ').ok_or("no hash")?;
+        assert_eq!(done[0].hash.clone()?.to_string(), hash);
+        let whole = blake3(&path)?;
+        assert_eq!(whole, hash);
+        let share = 100.0 * raw_seconds / seconds;
+        shares.push(share);
         println!(
-            "{size} bytes: raw {raw:.0} MB/s, files {files:.0} MB/s ({:.0} %); memory {before} KiB before, at most {} KiB",
-            100.0 * files / raw,
-            peak()
+            "{} MB: raw {:.0} MB/s, file {:.0} MB/s ({share:.0} %); memory beyond the base: raw {raw_memory} and {raw_there} KiB, file {memory} and {there} KiB",
+            size / 1_000_000,
+            size as f64 / 1e6 / raw_seconds,
+            size as f64 / 1e6 / seconds,
         );
         std::fs::remove_file(folder.join("to/file"))?;
     }
+    shares.sort_by(f64::total_cmp);
+    println!(
+        "median {:.0} % of the raw channel",
+        shares[shares.len() / 2]
+    );
     std::fs::remove_dir_all(folder)?;
     Ok(())
 }
 
-async fn raw(from: &RTCConnection, events: &mut RTCConnectionEvents, size: usize) -> Result<f64> {
-    let (one, other) = channel(from, events).await?;
-    let begun = Instant::now();
-    let read = tokio::spawn(async move {
-        let mut bytes = 0;
-        while bytes < size {
-            match other.recv().await {
-                Some(message) => bytes += message.len(),
-                None => break,
-            }
-        }
-    });
+async fn raw(connection: &RTCConnection, size: usize) -> Result<()> {
+    let channel = connection.create_data_channel(RAW, RTCDataChannelOptions::default())?;
     let message = Bytes::from(vec![7; 64 * 1024]);
     let mut sent = 0;
     while sent < size {
-        one.send(message.clone()).await?;
+        channel.send(message.clone()).await?;
         sent += message.len();
     }
-    read.await?;
-    Ok(size as f64 / 1e6 / begun.elapsed().as_secs_f64())
+    // The other end has all of it.
+    channel.recv().await.ok_or("the channel ended")?;
+    channel.close();
+    Ok(())
 }
 
-async fn files(
-    from: &RTCConnection,
-    events: &mut RTCConnectionEvents,
-    path: &std::path::Path,
-    to: &std::path::Path,
-) -> Result<f64> {
-    let (one, other) = channel(from, events).await?;
-    let source = Arc::new(Source::open([path]).await?);
-    let size = source.bytes();
-    clear_peak();
-    let begun = Instant::now();
-    let sent = Transfer::send(one, source, SendOptions::default());
-    let got = FileOffer::receive(other)
-        .await?
-        .accept(to, ReceiveOptions::default());
-    got.finished().await?;
-    let rate = size as f64 / 1e6 / begun.elapsed().as_secs_f64();
-    sent.finished().await?;
-    Ok(rate)
-}
-
-async fn channel(
-    from: &RTCConnection,
-    events: &mut RTCConnectionEvents,
-) -> Result<(RTCDataChannel, RTCDataChannel)> {
-    let one = from.create_data_channel("speed", RTCDataChannelOptions::default())?;
-    loop {
-        match events.next().await.ok_or("the connection ended")? {
-            RTCConnectionEvent::DataChannel(other) => return Ok((one, other)),
-            _ => continue,
-        }
+/// The other end.
+async fn receive(to: &Path, size: usize) -> Result<()> {
+    let (_connection, mut events, _lines, mut out) =
+        connect(tokio::io::stdout(), tokio::io::stdin()).await?;
+    while let Some(event) = events.next().await {
+        let RTCConnectionEvent::DataChannel(channel) = event else {
+            continue;
+        };
+        let said = match channel.label() {
+            RAW => {
+                let (_, memory) = at_peak(swallow(channel, size)).await?;
+                memory.to_string()
+            }
+            _ => {
+                let (hash, memory) = at_peak(take(channel, to)).await?;
+                format!("{hash} {memory}")
+            }
+        };
+        out.write_all(format!("{said}\n").as_bytes()).await?;
+        out.flush().await?;
     }
+    Ok(())
 }
 
-async fn pair() -> Result<(RTCConnection, RTCConnectionEvents, RTCConnectionEvents)> {
-    let options = || RTCConnectionOptions::default().bind(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let (a, mut a_events) = RTCConnection::new(options())?;
-    let (b, mut b_events) = RTCConnection::new(options())?;
-    a.set_remote(b.local())?;
-    b.set_remote(a.local())?;
-    tell(&mut a_events, &b).await?;
-    tell(&mut b_events, &a).await?;
-    a.connect()?;
-    b.connect()?;
-    a.connected().await?;
-    b.connected().await?;
-    // Its end lives as long as its events are read.
-    std::mem::forget(b);
-    Ok((a, a_events, b_events))
+async fn swallow(channel: RTCDataChannel, size: usize) -> Result<()> {
+    let mut bytes = 0;
+    while bytes < size {
+        bytes += channel.recv().await.ok_or("the channel ended")?.len();
+    }
+    channel
+        .send(RTCDataChannelMessage::Text("done".into()))
+        .await?;
+    while channel.recv().await.is_some() {}
+    Ok(())
 }
 
-async fn tell(events: &mut RTCConnectionEvents, to: &RTCConnection) -> Result<()> {
+async fn take(channel: RTCDataChannel, to: &Path) -> Result<String> {
+    let offer = FileOffer::receive(channel).await?;
+    let done = offer
+        .accept(to, ReceiveOptions::default())
+        .finished()
+        .await?;
+    Ok(done[0].hash.clone()?.to_string())
+}
+
+/// A connection to the process at the other end of two pipes, and the pipes.
+async fn connect<I: AsyncWrite + Unpin, O: AsyncRead + Unpin>(
+    mut out: I,
+    input: O,
+) -> Result<(RTCConnection, RTCConnectionEvents, Lines<BufReader<O>>, I)> {
+    let options = RTCConnectionOptions::default().bind(SocketAddr::from(([127, 0, 0, 1], 0)));
+    let (connection, mut events) = RTCConnection::new(options)?;
+    let mut candidates = Vec::new();
     loop {
         match events.next().await.ok_or("the connection ended")? {
-            RTCConnectionEvent::Candidate(candidate) => to.set_remote_candidate(&candidate)?,
-            RTCConnectionEvent::EndOfCandidates => return Ok(()),
+            RTCConnectionEvent::Candidate(candidate) => candidates.push(candidate),
+            RTCConnectionEvent::EndOfCandidates => break,
             _ => {}
         }
     }
+    let said = serde_json::to_string(&(connection.local(), candidates))?;
+    out.write_all(format!("{said}\n").as_bytes()).await?;
+    out.flush().await?;
+    let mut lines = BufReader::new(input).lines();
+    let heard = lines.next_line().await?.ok_or("nobody there")?;
+    let (remote, candidates): (_, Vec<RTCIceCandidateDescription>) = serde_json::from_str(&heard)?;
+    connection.set_remote(remote)?;
+    for candidate in &candidates {
+        connection.set_remote_candidate(candidate)?;
+    }
+    connection.connect()?;
+    connection.connected().await?;
+    Ok((connection, events, lines, out))
+}
+
+fn write(folder: &Path, size: usize) -> Result<PathBuf> {
+    let path = folder.join("file");
+    let mut file = std::fs::File::create(&path)?;
+    let mut block: Vec<u8> = (0..1_000_000_usize).map(|n| (n * 31 / 7) as u8).collect();
+    for n in 0..size / block.len() {
+        block[..8].copy_from_slice(&(n as u64).to_le_bytes());
+        std::io::Write::write_all(&mut file, &block)?;
+    }
+    Ok(path)
+}
+
+fn blake3(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(std::fs::File::open(path)?)?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// What it returns, and by how many KiB memory grew meanwhile. Linux alone tells.
+async fn at_peak<T>(what: impl Future<Output = Result<T>>) -> Result<(T, u64)> {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let before = status("VmRSS:");
+    let done = what.await?;
+    Ok((done, status("VmHWM:").saturating_sub(before)))
 }
 
 fn status(name: &str) -> u64 {
@@ -135,17 +210,4 @@ fn status(name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
     let digits = line.unwrap_or_default().trim().trim_end_matches(" kB");
     digits.trim().parse().unwrap_or_default()
-}
-
-fn resident() -> u64 {
-    status("VmRSS:")
-}
-
-fn peak() -> u64 {
-    status("VmHWM:")
-}
-
-/// Linux forgets the peak.
-fn clear_peak() {
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
 }

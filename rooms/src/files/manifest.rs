@@ -82,6 +82,11 @@ impl Manifest {
         }
     }
 
+    /// Whether it is the same, offered once more.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        self.key == other.key && self.bytes == other.bytes && self.entries == other.entries
+    }
+
     /// Stands for the key where others may see it.
     pub(super) fn key_hash(&self) -> Hash {
         super::hash::hash_block(0, 0, self.key.as_bytes())

@@ -25,6 +25,8 @@
 //! # }
 //! ```
 
+pub(crate) mod again;
+mod allowance;
 mod arriving;
 mod channel;
 mod error;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ortc::RTCDataChannelMessage;
 use tokio::time::timeout;
 
+use super::again::Accepted;
 use super::channel::FileChannel;
 use super::error::{Code, Error, Result};
 use super::id::TransferId;
@@ -15,7 +16,7 @@ use super::message::Message;
 use super::name::shown;
 use super::options::ReceiveOptions;
 use super::progress::Progress;
-use super::receiver::Receiving;
+use super::receiver::{self, Receiving};
 use super::target::Target;
 use super::transfer::Transfer;
 
@@ -42,7 +43,14 @@ pub struct FileOffer<C: FileChannel> {
     manifest: Arc<Manifest>,
     /// Held until it is answered.
     held: Option<Arc<()>>,
+    /// Where it is noted once it is accepted, and as whose, so that it goes on by itself.
+    home: Option<(Arc<Accepted<C>>, String)>,
+    /// Told when it is accepted.
+    told: Option<Told>,
 }
+
+/// What is told of a transfer that begins.
+type Told = Box<dyn FnOnce(&Transfer) + Send + Sync>;
 
 impl<C: FileChannel> FileOffer<C> {
     /// Reads the offer that a channel begins with. Cancel-safe: dropping it ends the channel.
@@ -58,6 +66,8 @@ impl<C: FileChannel> FileOffer<C> {
                 channel: Some(channel),
                 manifest: Arc::new(manifest),
                 held: None,
+                home: None,
+                told: None,
             }),
             Err(error) => {
                 let message = Message::failed(None, &error).write();
@@ -82,6 +92,25 @@ impl<C: FileChannel> FileOffer<C> {
     pub(crate) fn holding(mut self, held: Arc<()>) -> Self {
         self.held = Some(held);
         self
+    }
+
+    /// Goes on by itself, once accepted, with what the same peer offers again.
+    pub(crate) fn at_home(mut self, home: Arc<Accepted<C>>, peer: String) -> Self {
+        self.home = Some((home, peer));
+        self
+    }
+
+    /// Tells when it is accepted.
+    pub(crate) fn telling(mut self, told: impl FnOnce(&Transfer) + Send + Sync + 'static) -> Self {
+        self.told = Some(Box::new(told));
+        self
+    }
+
+    /// Gives it to the transfer of the same peer that it goes on with; back, if there is none.
+    pub(crate) fn unless_awaited(mut self, home: &Accepted<C>, peer: &str) -> Option<Self> {
+        let channel = self.channel.take()?;
+        self.channel = Some(home.route(peer, &self.manifest, channel)?);
+        Some(self)
     }
 
     /// Its name, the same at both ends.
@@ -128,11 +157,38 @@ impl<C: FileChannel> FileOffer<C> {
         };
         let (manifest, channel) = (self.manifest.clone(), self.channel.take());
         let id = manifest.id.clone();
-        Transfer::spawn(id, progress, move |run| async move {
-            let channel = channel.ok_or_else(Error::lost)?;
-            let target = Target::open(&folder);
-            Receiving::run(channel, manifest, target, options, run).await
-        })
+        let (home, told) = (self.home.take(), self.told.take());
+        let transfer = Transfer::spawn(id, progress, move |mut run| async move {
+            let mut channel = channel.ok_or_else(Error::lost)?;
+            let home = home.filter(|_| !options.patience.is_zero());
+            let noted = |(home, peer): (Arc<Accepted<C>>, String)| {
+                home.add(peer, manifest.clone(), run.handle.clone())
+            };
+            let mut awaited = home.map(noted);
+            loop {
+                let (target, offered) = (Target::open(&folder), manifest.clone());
+                let outcome;
+                let receiving = Receiving::run(channel, offered, target, options.clone(), run);
+                (outcome, run) = receiving.await;
+                let lost = matches!(&outcome, Err(error) if error.code() == Code::Lost);
+                let Some(awaited) = awaited.as_mut().filter(|_| lost) else {
+                    return outcome;
+                };
+                channel = match run.again(awaited.next(), options.patience).await {
+                    Ok(channel) => channel,
+                    Err(error) => {
+                        if error.code() == Code::Cancelled {
+                            receiver::discard(manifest, &folder, options).await;
+                        }
+                        return Err(error);
+                    }
+                };
+            }
+        });
+        if let Some(told) = told {
+            told(&transfer);
+        }
+        transfer
     }
 
     /// Does not take it; the peer is told why.

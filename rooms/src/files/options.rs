@@ -2,18 +2,33 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Files and folders of one transfer that are ever sent.
 pub(super) const MAX_ENTRIES: usize = 100_000;
+/// How long a lost transfer waits for its peer.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Components of a path.
 pub(super) const MAX_DEPTH: usize = 32;
 
 /// How a source is sent.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SendOptions {
     /// Bytes a second, at most.
     pub(super) limit: Option<u64>,
+    pub(super) patience: Duration,
+    pub(crate) keep: bool,
+}
+
+impl Default for SendOptions {
+    fn default() -> Self {
+        Self {
+            limit: None,
+            patience: PATIENCE,
+            keep: false,
+        }
+    }
 }
 
 impl SendOptions {
@@ -21,6 +36,24 @@ impl SendOptions {
     #[must_use]
     pub fn limit(mut self, bytes_per_second: u64) -> Self {
         self.limit = Some(bytes_per_second.max(1));
+        self
+    }
+
+    /// How long a transfer whose connection is lost waits for the peer to be connected again, to go
+    /// on by itself; 0: not at all. Default: two minutes. Of a session's transfers: who has a
+    /// channel alone brings the next one.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// Who comes into the room later is offered it, too, as long as this side is in the room.
+    /// Default: no. Of a room's transfers, within
+    /// [`kept_files`](crate::session::SessionOptions::kept_files).
+    #[must_use]
+    pub fn keep(mut self) -> Self {
+        self.keep = true;
         self
     }
 }
@@ -46,6 +79,8 @@ pub struct ReceiveOptions {
     pub(super) quota: Quota,
     /// `None`: all.
     pub(super) files: Option<Vec<u32>>,
+    pub(super) limit: Option<u64>,
+    pub(super) patience: Duration,
 }
 
 impl Default for ReceiveOptions {
@@ -54,11 +89,28 @@ impl Default for ReceiveOptions {
             name_taken: NameTaken::default(),
             quota: Quota::new(u64::MAX),
             files: None,
+            limit: None,
+            patience: PATIENCE,
         }
     }
 }
 
 impl ReceiveOptions {
+    /// Bytes a second, at most, but for the first MiB or so. Default: as fast as they come.
+    #[must_use]
+    pub fn limit(mut self, bytes_per_second: u64) -> Self {
+        self.limit = Some(bytes_per_second.max(1));
+        self
+    }
+
+    /// How long a transfer whose connection is lost waits for the peer to offer the rest, to go on
+    /// by itself; 0: not at all. Default: two minutes. Of a session's transfers.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     /// What becomes of a file whose name is taken. Default: it gets another one.
     #[must_use]
     pub fn name_taken(mut self, name_taken: NameTaken) -> Self {

@@ -13,10 +13,19 @@ pub enum TransferState {
     Running,
     /// One of the sides has paused it.
     Paused,
+    /// The connection is lost; it goes on when that comes back, or fails after a while.
+    Waiting,
     /// All that was wanted has arrived.
     Done,
     /// It ended otherwise.
     Failed,
+}
+
+impl TransferState {
+    /// Whether nothing more comes.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Failed)
+    }
 }
 
 /// How far a transfer is.
@@ -29,7 +38,7 @@ pub struct Progress {
     pub bytes: u64,
     /// Bytes that it wants in all; what is offered until it has chosen.
     pub total: u64,
-    /// Bytes of those that it had from an earlier attempt.
+    /// Bytes of those that it had before the last attempt.
     pub kept: u64,
     /// Files that are complete.
     pub files_done: u32,

@@ -4,6 +4,7 @@
 //! window never waits between the wire and the disk.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use ortc::RTCDataChannelMessage;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::allowance::{Allowance, TELL};
 use super::channel::FileChannel;
 use super::error::{Code, Error, Result};
 use super::hash::{BLOCK, Hash};
@@ -25,10 +27,10 @@ use super::writer::{self, Job, Report};
 
 /// Bytes that may be on their way to the disk.
 pub(super) const WINDOW: u64 = 4 * 1024 * 1024;
+/// The same under a limit: a block, and what keeps the sender going meanwhile.
+const LIMITED: u64 = 1024 * 1024 + 256 * 1024;
 /// Files that are asked for ahead.
 const AHEAD: usize = 16;
-/// After so many bytes the sender is told that they are done with.
-const TELL: u64 = 256 * 1024;
 /// How long the last words may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -81,6 +83,7 @@ pub(super) struct Receiving<C> {
     meter: Meter,
     done: BTreeMap<u32, FileDone>,
     finishing: bool,
+    allowance: Allowance,
 }
 
 impl<C: FileChannel> Receiving<C> {
@@ -91,7 +94,7 @@ impl<C: FileChannel> Receiving<C> {
         target: Result<Target>,
         options: ReceiveOptions,
         run: Run,
-    ) -> Result<Vec<FileDone>> {
+    ) -> (Result<Vec<FileDone>>, Run) {
         let wanted = wanted(&manifest, &options);
         let total: u64 = wanted
             .iter()
@@ -110,7 +113,7 @@ impl<C: FileChannel> Receiving<C> {
                 let message = Message::failed(None, &error);
                 let _ = timeout(FAREWELL, channel.send(message.write())).await;
                 channel.close();
-                return Err(error);
+                return (Err(error), run);
             }
         };
         let files = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
@@ -118,18 +121,25 @@ impl<C: FileChannel> Receiving<C> {
             (progress.total, progress.files) = (total, files);
             progress.state = TransferState::Running;
         });
+        let accept = Message::Accept {
+            version: VERSION,
+            window: match options.limit {
+                Some(_) => LIMITED,
+                None => WINDOW,
+            },
+            files,
+            bytes: total,
+        };
+        let (paused, limit) = (run.paused, options.limit);
         let (jobs, reports) = writer::start(target, manifest.clone(), options);
         let receiving = Self {
             channel,
             manifest,
             run,
             jobs,
-            out: VecDeque::from([Message::Accept {
-                version: VERSION,
-                window: WINDOW,
-                files,
-                bytes: total,
-            }]),
+            out: std::iter::once(accept)
+                .chain(paused.then_some(Message::Pause { on: true }))
+                .collect(),
             queue: wanted,
             asked: VecDeque::new(),
             begun: 0,
@@ -142,10 +152,11 @@ impl<C: FileChannel> Receiving<C> {
             complete: 0,
             partial: 0,
             again: BTreeSet::new(),
-            paused: [false; 2],
+            paused: [paused, false],
             meter: Meter::new(Instant::now()),
             done: BTreeMap::new(),
             finishing: false,
+            allowance: Allowance::new(limit),
         };
         receiving.until_end(reports).await
     }
@@ -153,7 +164,7 @@ impl<C: FileChannel> Receiving<C> {
     async fn until_end(
         mut self,
         mut reports: mpsc::UnboundedReceiver<Report>,
-    ) -> Result<Vec<FileDone>> {
+    ) -> (Result<Vec<FileDone>>, Run) {
         let outcome = self.work(&mut reports).await;
         if let Err(error) = &outcome {
             if error.code() != Code::Lost {
@@ -179,7 +190,8 @@ impl<C: FileChannel> Receiving<C> {
                 let _ = self.report(report);
             }
         }
-        outcome.map(|()| self.done.into_values().collect())
+        let outcome = outcome.map(|()| self.done.into_values().collect());
+        (outcome, self.run)
     }
 
     async fn work(&mut self, reports: &mut mpsc::UnboundedReceiver<Report>) -> Result<()> {
@@ -204,6 +216,7 @@ impl<C: FileChannel> Receiving<C> {
                     let report = report.ok_or_else(|| Error::new(Code::Io, "the writer ended"))?;
                     self.report(report)?;
                 }
+                () = self.allowance.more(), if self.told < self.took => self.tell(false),
                 message = self.channel.recv() => {
                     self.take(message.ok_or_else(Error::lost)?)?;
                 }
@@ -245,8 +258,13 @@ impl<C: FileChannel> Receiving<C> {
     fn control(&mut self, control: Control) -> Result<()> {
         match control {
             Control::Cancel => return Err(Error::new(Code::Cancelled, "cancelled")),
-            Control::Stop => return Err(Error::lost()),
+            Control::Stop => {
+                self.run.stopped = true;
+                return Err(Error::lost());
+            }
+            Control::Interrupt => return Err(Error::lost()),
             Control::Pause(on) => {
+                self.run.paused = on;
                 let [here, _] = &mut self.paused;
                 if std::mem::replace(here, on) != on {
                     self.out.push_back(Message::Pause { on });
@@ -367,15 +385,33 @@ impl<C: FileChannel> Receiving<C> {
 
     /// Tells the sender what is done with, if it is much or the last time.
     pub(super) fn tell(&mut self, last: bool) {
-        if !last && self.took.saturating_sub(self.told) < TELL {
+        let took = match last {
+            true => self.took,
+            false => self.allowance.of(self.told, self.took),
+        };
+        if !last && took.saturating_sub(self.told) < TELL {
             return;
         }
-        self.told = self.took;
+        self.told = took;
         self.out.push_back(Message::Took {
-            bytes: self.took,
+            bytes: took,
             done: self.complete.saturating_add(self.partial),
         });
     }
+}
+
+/// Throws away what came of an offer that nobody sends any more.
+pub(super) async fn discard(manifest: Arc<Manifest>, folder: &Path, options: ReceiveOptions) {
+    let Ok(target) = Target::open(folder) else {
+        return;
+    };
+    let wanted = wanted(&manifest, &options);
+    let (jobs, mut reports) = writer::start(target, manifest, options);
+    for job in wanted.into_iter().map(Job::Prepare).chain([Job::Abandon]) {
+        let _ = jobs.send(job);
+    }
+    drop(jobs);
+    while reports.recv().await.is_some() {}
 }
 
 /// The files that are to be had.

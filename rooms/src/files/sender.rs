@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ortc::RTCDataChannelMessage;
 use tokio::time::{sleep_until, timeout};
 
+use super::again::Again;
 use super::channel::FileChannel;
 use super::error::{Code, Error, Result};
 use super::hash::Hash;
@@ -31,27 +32,34 @@ impl Transfer {
     /// Wants a tokio runtime. After [`Code::Lost`] the same source can be offered over another
     /// channel.
     pub fn send<C: FileChannel>(channel: C, source: Arc<Source>, options: SendOptions) -> Self {
+        Self::send_again(channel, source, options, None)
+    }
+
+    /// The same, over another channel after one was lost.
+    pub(crate) fn send_again<C: FileChannel>(
+        channel: C,
+        source: Arc<Source>,
+        options: SendOptions,
+        mut again: Option<Again<C>>,
+    ) -> Self {
         let id = TransferId::random();
         let progress = Progress {
             total: source.bytes,
             files: u32::try_from(source.files()).unwrap_or(u32::MAX),
             ..Progress::default()
         };
-        Self::spawn(id.clone(), progress, move |run| async move {
-            let mut sending = Sending::new(channel, source, options, run);
-            let outcome = sending.run(id).await;
-            if let Err(error) = &outcome
-                && !error.is_remote()
-                && error.code() != Code::Lost
-            {
-                let last = match error.code() {
-                    Code::Cancelled => Message::Cancel {},
-                    _ => Message::failed(None, error),
+        Self::spawn(id.clone(), progress, move |mut run| async move {
+            let mut channel = channel;
+            loop {
+                let outcome;
+                let source = source.clone();
+                (outcome, run) = Sending::new(channel, source, &options, run).all(&id).await;
+                let lost = matches!(&outcome, Err(error) if error.code() == Code::Lost);
+                let Some(again) = again.as_mut().filter(|_| lost) else {
+                    return outcome;
                 };
-                let _ = timeout(FAREWELL, sending.channel.send(last.write())).await;
+                channel = run.again(again(), options.patience).await?;
             }
-            sending.channel.close();
-            outcome
         })
     }
 }
@@ -80,14 +88,18 @@ struct Sending<C> {
 }
 
 impl<C: FileChannel> Sending<C> {
-    fn new(channel: C, source: Arc<Source>, options: SendOptions, run: Run) -> Self {
+    fn new(channel: C, source: Arc<Source>, options: &SendOptions, run: Run) -> Self {
         let now = Instant::now();
+        let paused = run.paused;
         Self {
             channel,
             source,
             limit: options.limit,
             run,
-            urgent: VecDeque::new(),
+            urgent: paused
+                .then_some(Message::Pause { on: true })
+                .into_iter()
+                .collect(),
             outbox: VecDeque::new(),
             wanted: None,
             read: None,
@@ -96,7 +108,7 @@ impl<C: FileChannel> Sending<C> {
             sent: 0,
             took: 0,
             window: 0,
-            paused: [false; 2],
+            paused: [paused, false],
             next: now,
             meter: Meter::new(now),
             hashes: BTreeMap::new(),
@@ -104,8 +116,25 @@ impl<C: FileChannel> Sending<C> {
         }
     }
 
-    async fn run(&mut self, id: TransferId) -> Result<Vec<FileDone>> {
-        self.offer(id).await?;
+    /// To the end of the channel.
+    async fn all(mut self, id: &TransferId) -> (Result<Vec<FileDone>>, Run) {
+        let outcome = self.run(id).await;
+        if let Err(error) = &outcome
+            && !error.is_remote()
+            && error.code() != Code::Lost
+        {
+            let last = match error.code() {
+                Code::Cancelled => Message::Cancel {},
+                _ => Message::failed(None, error),
+            };
+            let _ = timeout(FAREWELL, self.channel.send(last.write())).await;
+        }
+        self.channel.close();
+        (outcome, self.run)
+    }
+
+    async fn run(&mut self, id: &TransferId) -> Result<Vec<FileDone>> {
+        self.offer(id.clone()).await?;
         loop {
             let paused = self.paused.contains(&true);
             let next = self.next_message(paused);
@@ -217,8 +246,13 @@ impl<C: FileChannel> Sending<C> {
     fn control(&mut self, control: Control) -> Result<()> {
         match control {
             Control::Cancel => return Err(Error::new(Code::Cancelled, "cancelled")),
-            Control::Stop => return Err(Error::lost()),
+            Control::Stop => {
+                self.run.stopped = true;
+                return Err(Error::lost());
+            }
+            Control::Interrupt => return Err(Error::lost()),
             Control::Pause(on) => {
+                self.run.paused = on;
                 let [here, _] = &mut self.paused;
                 if std::mem::replace(here, on) != on {
                     self.urgent.push_back(Message::Pause { on });

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use super::error::{Error, Result};
+use super::error::{Code, Error, Result};
 use super::hash::Hash;
 use super::id::TransferId;
 use super::progress::{Progress, TransferState};
@@ -16,6 +17,8 @@ pub(super) enum Control {
     Pause(bool),
     Cancel,
     Stop,
+    /// The peer is back before the loss was seen.
+    Interrupt,
 }
 
 /// A file that went or came.
@@ -43,24 +46,60 @@ pub struct Transfer {
     end: watch::Receiver<Option<Result<Vec<FileDone>>>>,
 }
 
-/// The other end of a transfer's handles.
+/// The other end of a transfer's handles; outlives the channels.
 pub(super) struct Run {
     pub(super) controls: mpsc::UnboundedReceiver<Control>,
     pub(super) progress: watch::Sender<Progress>,
-    /// Without handles nobody controls it any more.
-    pub(super) held: bool,
+    /// The application has paused it.
+    pub(super) paused: bool,
+    /// The application does not want it to go on.
+    pub(super) stopped: bool,
+    /// For others that control it.
+    pub(super) handle: mpsc::UnboundedSender<Control>,
 }
 
 impl Run {
     /// The next wish of the application; for ever, once nobody can have one.
     pub(super) async fn control(&mut self) -> Control {
-        if self.held {
-            match self.controls.recv().await {
-                Some(control) => return control,
-                None => self.held = false,
+        match self.controls.recv().await {
+            Some(control) => control,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits, after a loss, for what the next attempt is made with.
+    ///
+    /// # Errors
+    ///
+    /// `Lost` if nothing comes in time, or the application wants no more; `Cancelled`.
+    pub(super) async fn again<T>(
+        &mut self,
+        next: impl Future<Output = Option<T>>,
+        patience: Duration,
+    ) -> Result<T> {
+        if self.stopped {
+            return Err(Error::lost());
+        }
+        self.progress.send_modify(|progress| {
+            progress.state = TransferState::Waiting;
+            progress.rate = 0.0;
+            (progress.kept, progress.files_done) = (0, 0);
+        });
+        let end = tokio::time::Instant::now() + patience;
+        tokio::pin!(next);
+        loop {
+            tokio::select! {
+                biased;
+                control = self.control() => match control {
+                    Control::Cancel => return Err(Error::new(Code::Cancelled, "cancelled")),
+                    Control::Stop => return Err(Error::lost()),
+                    Control::Pause(on) => self.paused = on,
+                    Control::Interrupt => {}
+                },
+                next = &mut next => return next.ok_or_else(Error::lost),
+                () = tokio::time::sleep_until(end) => return Err(Error::lost()),
             }
         }
-        std::future::pending().await
     }
 }
 
@@ -76,7 +115,9 @@ impl Transfer {
         let running = run(Run {
             controls: wishes,
             progress: shown.clone(),
-            held: true,
+            paused: false,
+            stopped: false,
+            handle: controls.clone(),
         });
         tokio::spawn(async move {
             let outcome = running.await;

@@ -113,6 +113,7 @@ pub(super) fn start(
             current: None,
             bad: false,
             charged: 0,
+            written: 0,
             reports,
         };
         while let Ok(job) = todo.recv() {
@@ -122,6 +123,9 @@ pub(super) fn start(
                 break;
             }
         }
+        // What was not written of it may be, by others or by the next attempt.
+        writer.charged = writer.charged.saturating_sub(writer.written);
+        writer.give_back();
     });
     (jobs, done)
 }
@@ -137,6 +141,8 @@ struct Writer {
     bad: bool,
     /// Taken from the quota for the current file.
     charged: u64,
+    /// Of that.
+    written: u64,
     reports: mpsc::UnboundedSender<Report>,
 }
 
@@ -263,7 +269,7 @@ impl Writer {
         if !self.options.quota.take(bytes) {
             return Err(Error::new(Code::Quota, "more than may be written"));
         }
-        self.charged = bytes;
+        (self.charged, self.written) = (bytes, 0);
         Ok(())
     }
 
@@ -289,6 +295,9 @@ impl Writer {
         let index = part.tree().count();
         let file = *file;
         let good = part.write(hash, data)?;
+        if good {
+            self.written = self.written.saturating_add(bytes);
+        }
         self.report(Report::Block { bytes, good });
         if !good {
             self.bad = true;
@@ -314,7 +323,7 @@ impl Writer {
                     part.published();
                     let path_offered = &self.manifest.file(file)?.path;
                     self.journal.note(path_offered, &path, &self.target);
-                    self.charged = 0;
+                    (self.charged, self.written) = (0, 0);
                     path
                 }
                 Err(error) => {

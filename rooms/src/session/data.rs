@@ -66,6 +66,9 @@ impl Shared {
                 }
                 if channel.ready_state() == ortc::RTCDataChannelState::Open {
                     whose.opened(&shared);
+                    if let Some(shared) = shared.upgrade() {
+                        shared.offer_kept(&whose.room, &whose.peer);
+                    }
                 }
             }
             let error = whose.read(&shared, &channel).await;

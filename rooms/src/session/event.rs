@@ -6,6 +6,7 @@ use ortc::{DisconnectReason, MediaStream, MediaStreamTrack, RTCDataChannel};
 use serde_json::Value;
 
 use super::action::ActionEvent;
+use super::file_event::FileEvent;
 use super::kinds::Kinds;
 use super::payload::Payload;
 use crate::files::FileOffer;
@@ -213,6 +214,8 @@ pub enum Event {
         /// What; [`accept`](FileOffer::accept) takes it.
         offer: FileOffer<RTCDataChannel>,
     },
+    /// What becomes of files that go to a peer or come from one.
+    File(FileEvent),
     /// Somebody asks for a call.
     CallRequest(CallRequest),
     /// What became of a call.

@@ -1,34 +1,56 @@
 //! Files to peers and from them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use ortc::{RTCDataChannel, RTCDataChannelOptions};
+use ortc::{RTCConnectionState, RTCDataChannel, RTCDataChannelOptions};
 
 use super::error::{Error, Result};
 use super::event::Event;
+use super::kept::Kept;
 use super::link::PeerLink;
+use super::options::AutoSave;
 use super::peer::Peer;
 use super::room::Room;
 use super::state::Shared;
+use crate::files::again::Again;
 use crate::files::{Code, FileOffer, SendOptions, Source, Transfer};
 use crate::signalling::{Role, RoomName, UserId};
 
 /// The channels of transfers, one each, and the protocol that they speak.
 const LABEL: &str = "rooms.file";
 const PROTOCOL: &str = "ortc-files";
+/// Between two looks for a peer whose transfer is lost.
+const LOOK: Duration = Duration::from_millis(200);
 /// Offers that wait for an answer; more are refused.
 const MAX_OFFERS: usize = 16;
 
 impl Shared {
     /// Offers a source to a peer that is connected.
     pub(super) fn send_files(
-        &self,
+        self: &Arc<Self>,
         room: &RoomName,
         peer: &UserId,
         source: Arc<Source>,
         options: SendOptions,
     ) -> Result<Transfer> {
+        let (channel, instance) = self.file_channel(room, peer, None)?;
+        let _runtime = self.runtime.enter();
+        let again = again(Arc::downgrade(self), room.clone(), peer.clone(), instance);
+        let transfer = Transfer::send_again(channel, source, options, Some(again));
+        self.follow(room, peer, true, &transfer);
+        Ok(transfer)
+    }
+
+    /// A channel for a transfer, and the connection that it is of: another one than `before`.
+    fn file_channel(
+        &self,
+        room: &RoomName,
+        peer: &UserId,
+        before: Option<u64>,
+    ) -> Result<(RTCDataChannel, u64)> {
         let mut state = self.lock();
         let role = state.role;
         let entry = state.room_mut(room)?;
@@ -39,13 +61,24 @@ impl Shared {
             return Err(Error::Inspector);
         }
         let link = entry.peers.get(peer);
-        let connection = link.and_then(|link| link.connection.as_ref());
-        let connection = connection.ok_or_else(|| Error::NoSuchPeer(peer.clone()))?;
+        let link = link.filter(|link| before.is_none_or(|before| before != link.instance));
+        let link = link.filter(|link| before.is_none() || link.connected);
+        let there = link.and_then(|link| Some((link.connection.as_ref()?, link.instance)));
+        let (connection, instance) = there.ok_or_else(|| Error::NoSuchPeer(peer.clone()))?;
         let protocol = RTCDataChannelOptions::default().protocol(PROTOCOL);
-        let channel = connection.create_data_channel(LABEL, protocol)?;
-        drop(state);
-        let _runtime = self.runtime.enter();
-        Ok(Transfer::send(channel, source, options))
+        Ok((connection.create_data_channel(LABEL, protocol)?, instance))
+    }
+
+    /// Whether that connection still works: then the peer has ended the channel alone.
+    fn still_works(&self, room: &RoomName, peer: &UserId, instance: u64) -> bool {
+        let state = self.lock();
+        let link = state
+            .rooms
+            .get(room)
+            .and_then(|entry| entry.peers.get(peer));
+        let connection = link.filter(|link| link.instance == instance && link.connected);
+        let connection = connection.and_then(|link| link.connection.as_ref());
+        connection.is_some_and(|connection| connection.state() == RTCConnectionState::Connected)
     }
 
     /// Reads what is offered over a channel, and tells it.
@@ -78,20 +111,125 @@ impl Shared {
                 return;
             };
             match offer {
-                Ok(offer) => {
-                    let user = match shared.lock().rooms.get(&room) {
-                        Some(entry) => entry.user_or_bare(&peer),
-                        None => return,
-                    };
-                    let offer = offer.holding(waits);
-                    shared.event(Event::FileOffer { room, user, offer });
-                }
+                Ok(offer) => shared.offered(room, &peer, offer, waits),
                 Err(error) => {
                     tracing::debug!(target: "ortc_rooms::session", %error, "no offer of files");
                 }
             }
         });
     }
+}
+
+impl Shared {
+    /// A peer offers something: what goes on with a transfer needs no further answer.
+    fn offered(
+        self: &Arc<Self>,
+        room: RoomName,
+        peer: &UserId,
+        offer: FileOffer<RTCDataChannel>,
+        waits: Arc<()>,
+    ) {
+        let user = match self.lock().rooms.get(&room) {
+            Some(entry) => entry.user_or_bare(peer),
+            None => return,
+        };
+        // No name of a room or user has a line break.
+        let from = format!("{room}\n{peer}");
+        let Some(offer) = offer.unless_awaited(&self.accepted, &from) else {
+            return;
+        };
+        let (shared, of, with) = (Arc::downgrade(self), room.clone(), peer.clone());
+        let offer = offer
+            .holding(waits)
+            .at_home(self.accepted.clone(), from)
+            .telling(move |transfer| {
+                if let Some(shared) = shared.upgrade() {
+                    shared.follow(&of, &with, false, transfer);
+                }
+            });
+        match &self.options.auto_save {
+            Some(AutoSave { folder, options }) => {
+                offer.accept(folder, options.clone());
+            }
+            None => self.event(Event::FileOffer { room, user, offer }),
+        }
+    }
+}
+
+impl Shared {
+    /// Keeps a source that goes to all who are there now.
+    ///
+    /// # Errors
+    ///
+    /// `NotInRoom`.
+    pub(super) fn keep(
+        &self,
+        room: &RoomName,
+        source: &Arc<Source>,
+        options: &SendOptions,
+    ) -> Result<()> {
+        let most = self.options.kept_files;
+        let mut state = self.lock();
+        let entry = state.room_mut(room)?;
+        let there = entry.peers.iter().filter(|(_, link)| link.connected);
+        let kept = Kept {
+            source: source.clone(),
+            options: options.clone(),
+            offered: there.map(|(peer, _)| peer.clone()).collect(),
+        };
+        entry.kept.push(kept);
+        let bytes = |kept: &[Kept]| -> u64 { kept.iter().map(|kept| kept.source.bytes()).sum() };
+        while entry.kept.len() > most.offers || bytes(&entry.kept) > most.bytes {
+            entry.kept.remove(0);
+        }
+        Ok(())
+    }
+
+    /// Offers what is kept to one who has come.
+    pub(super) fn offer_kept(self: &Arc<Self>, room: &RoomName, peer: &UserId) {
+        let mut due = Vec::new();
+        if let Some(entry) = self.lock().rooms.get_mut(room) {
+            for kept in &mut entry.kept {
+                if kept.offered.insert(peer.clone()) {
+                    due.push((kept.source.clone(), kept.options.clone()));
+                }
+            }
+        }
+        for (source, options) in due {
+            if let Err(error) = self.send_files(room, peer, source, options) {
+                tracing::debug!(target: "ortc_rooms::session", %error, "not offered");
+            }
+        }
+    }
+}
+
+/// Waits for the peer to be connected anew, and makes a channel there.
+fn again(
+    shared: Weak<Shared>,
+    room: RoomName,
+    peer: UserId,
+    instance: u64,
+) -> Again<RTCDataChannel> {
+    let instance = Arc::new(AtomicU64::new(instance));
+    Box::new(move || {
+        let (shared, room, peer) = (shared.clone(), room.clone(), peer.clone());
+        let instance = instance.clone();
+        Box::pin(async move {
+            let before = instance.load(Ordering::Relaxed);
+            loop {
+                // The connection may end a moment after its channels.
+                tokio::time::sleep(LOOK).await;
+                let shared = shared.upgrade()?;
+                if shared.lock().over || shared.still_works(&room, &peer, before) {
+                    return None;
+                }
+                if let Ok((channel, now)) = shared.file_channel(&room, &peer, Some(before)) {
+                    instance.store(now, Ordering::Relaxed);
+                    return Some(channel);
+                }
+            }
+        })
+    })
 }
 
 /// Whether it is the channel of a transfer.
@@ -102,8 +240,9 @@ pub(super) fn is_transfer(channel: &RTCDataChannel) -> bool {
 impl Peer {
     /// Offers files or folders to this peer, which has to be connected.
     ///
-    /// A transfer ends with [`Code::Lost`] if the connection has to be made anew; the same source
-    /// then goes on where it was. A path that is only interrupted ends nothing.
+    /// A path that is interrupted ends nothing. If the connection has to be made anew, the transfer
+    /// waits for that and goes on where it was; with [`Code::Lost`] it ends if that takes longer
+    /// than [`SendOptions::patience`]. [`Event::File`] tells what it does.
     ///
     /// # Errors
     ///
@@ -135,6 +274,9 @@ impl Room {
         source: &Arc<Source>,
         options: &SendOptions,
     ) -> Result<Vec<(UserId, Transfer)>> {
+        if options.keep {
+            self.session().shared().keep(self.name(), source, options)?;
+        }
         let peers = self.peers().into_iter().filter(Peer::is_connected);
         peers
             .map(|peer| {
@@ -152,5 +294,13 @@ impl Room {
     pub async fn send_file(&self, path: impl Into<PathBuf>) -> Result<Vec<(UserId, Transfer)>> {
         let source = Arc::new(Source::open([path]).await?);
         self.send_source(&source, &SendOptions::default())
+    }
+
+    /// Forgets what was [kept](SendOptions::keep) for those who come later; what is on its way
+    /// goes on.
+    pub fn forget_kept(&self) {
+        if let Ok(entry) = self.session().shared().lock().room_mut(self.name()) {
+            entry.kept.clear();
+        }
     }
 }

@@ -97,6 +97,7 @@ impl Session {
             options,
             runtime: tokio::runtime::Handle::current(),
             offers: Arc::default(),
+            accepted: Arc::default(),
             end: Notify::new(),
         });
         shared.event(Event::LocalConnected {

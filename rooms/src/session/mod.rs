@@ -13,9 +13,12 @@ mod data;
 mod drop;
 mod error;
 mod event;
+mod file_event;
 mod files;
+mod follow;
 mod frame;
 mod handle;
+mod kept;
 mod kinds;
 mod link;
 mod lobby;
@@ -43,11 +46,13 @@ pub use action::{Action, ActionEvent, Chat, Hand, Reply, Timer};
 pub use call::Call;
 pub use error::{Error, Result};
 pub use event::{CallRequest, Event, Message, MuteEvent, Origin, Path, StreamEvent};
+pub use file_event::{FileEvent, FileStep};
 pub use handle::Session;
 pub use kinds::Kinds;
 pub use lobby::Lobby;
 pub use options::{
-    AudioFrames, Bandwidth, CandidatePolicy, Incoming, MediaLimits, Secret, SessionOptions,
+    AudioFrames, AutoSave, Bandwidth, CandidatePolicy, Incoming, KeptFiles, MediaLimits, Secret,
+    SessionOptions,
 };
 pub use payload::{MAX_PAYLOAD, Payload};
 pub use peer::Peer;

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ortc::{RTCCertificate, RTCIceServer, RTCSocket};
 
 use super::error::{Error, Result};
+use crate::files::ReceiveOptions;
 use crate::signalling::websocket::WebSocketOptions;
 use crate::signalling::{Extra, Hello, Role, UserId};
 
@@ -45,6 +47,10 @@ pub struct SessionOptions {
     pub certificate: Option<RTCCertificate>,
     /// What the members of a room prove to each other to know, and the server does not.
     pub secret: Option<Secret>,
+    /// Takes what peers offer without asking. Absent: an offer is an event.
+    pub auto_save: Option<AutoSave>,
+    /// How much is kept for those who come later, in each room.
+    pub kept_files: KeptFiles,
     /// The channel whose first room is joined as soon as there is one, while
     /// [`auto_join`](Self::auto_join) is set.
     pub channel: Option<String>,
@@ -114,6 +120,15 @@ impl SessionOptions {
         self
     }
 
+    /// The same, writing what peers offer into a folder as it comes, `autoSaveToDisk` of old.
+    /// Nothing asks whether it is wanted: give it a quota, if not all peers are trusted.
+    #[must_use]
+    pub fn with_auto_save(mut self, folder: impl Into<PathBuf>, options: ReceiveOptions) -> Self {
+        let folder = folder.into();
+        self.auto_save = Some(AutoSave { folder, options });
+        self
+    }
+
     /// The same, joining the first room of this channel.
     #[must_use]
     pub fn with_channel(mut self, channel: impl Into<String>) -> Self {
@@ -177,6 +192,35 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+/// Where what peers offer is written to, and how.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct AutoSave {
+    /// The folder, which must exist.
+    pub folder: PathBuf,
+    /// What becomes of names that are taken, the quota.
+    pub options: ReceiveOptions,
+}
+
+/// How much is kept for those who come into a room later; beyond it the oldest is forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeptFiles {
+    /// Offers; default 64.
+    pub offers: usize,
+    /// Bytes that one who comes is offered in all; default 1 GiB.
+    pub bytes: u64,
+}
+
+impl Default for KeptFiles {
+    fn default() -> Self {
+        Self {
+            offers: 64,
+            bytes: 1 << 30,
+        }
     }
 }
 

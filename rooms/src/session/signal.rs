@@ -150,6 +150,7 @@ impl Shared {
                         peers: Default::default(),
                         missing: Default::default(),
                         streams: Vec::new(),
+                        kept: Vec::new(),
                         warned: false,
                     },
                 );

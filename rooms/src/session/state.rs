@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use ortc::RTCDataChannel;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -12,11 +13,13 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::error::{Error, Result};
 use super::event::Event;
+use super::kept::Kept;
 use super::link::PeerLink;
 use super::options::SessionOptions;
 use super::ports::Ports;
 use super::queue::EventQueue;
 use super::stream::LocalStream;
+use crate::files::again::Accepted;
 use crate::signalling::{
     CallStatus, ClientMessage, Direction, Enter, Extra, IceServer, Role, RoomInfo, RoomName,
     RoomState, User, UserId,
@@ -34,6 +37,8 @@ pub(super) struct Shared {
     pub(super) runtime: runtime::Handle,
     /// Held by each offer of files that waits for an answer.
     pub(super) offers: Arc<()>,
+    /// Transfers that were accepted and are not over.
+    pub(super) accepted: Arc<Accepted<RTCDataChannel>>,
     /// The session is to end.
     pub(super) end: Notify,
 }
@@ -83,6 +88,8 @@ pub(super) struct RoomEntry {
     pub(super) missing: BTreeMap<UserId, Instant>,
     /// Sent to all peers of this room.
     pub(super) streams: Vec<LocalStream>,
+    /// Files for those who come later, the oldest first.
+    pub(super) kept: Vec<Kept>,
     /// The application was told that the mesh is large.
     pub(super) warned: bool,
 }

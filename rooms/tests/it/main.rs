@@ -16,6 +16,7 @@ mod lost;
 mod media;
 mod pairs;
 mod ports;
+mod relay;
 mod rooms;
 mod rows;
 mod secret;
