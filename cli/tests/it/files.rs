@@ -276,7 +276,7 @@ fn c92_three_wrong_codes_end_an_offer() {
 
 /// Neither a server nor a setting: the two find each other by multicast DNS.
 #[test]
-fn e01_two_in_one_network_need_no_server() {
+fn c92_e01_two_in_one_network_need_no_server() {
     let (from, to) = (Folder::new("lan-from"), Folder::new("lan-to"));
     let (file, data) = from.write("photo.jpg", 2_000_000);
     let mut send = Process::new(&["send", "--json", &file]);

@@ -150,7 +150,7 @@ async fn r_i10_offers_that_nobody_answers_are_bounded() {
 /// A connection that is gone is no end: the transfer goes on over the next one, nobody asks again,
 /// and both sides are told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r_i06_a_transfer_goes_on_by_itself_over_the_next_connection() {
+async fn c48_c49_r_i06_a_transfer_goes_on_by_itself_over_the_next_connection() {
     let mut members = room(&["alice", "bob"]).await;
     let (from, to) = (Folder::new(), Folder::new());
     let (path, data) = from.write("a", 20_000_000);
