@@ -28,15 +28,7 @@ pub(crate) struct Hub {
 impl Hub {
     /// Serves, and says so.
     pub(crate) async fn open(word: &str) -> Result<Self, Failed> {
-        let mut config = ServerConfig::default();
-        config.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-        // What is said here is proven by the code, and so are the keys of what is sent.
-        config.insecure_http = true;
-        config.max_rooms = 1;
-        config.connections_per_address = 16;
-        config.max_connections = 64;
-        config.grace_seconds = 10;
-        let running = Server::bind(config).await?;
+        let running = Server::bind(small(ServerConfig::default())).await?;
         let port = running.address().port();
         let daemon = ServiceDaemon::new()?;
         let name = instance()?;
@@ -63,6 +55,18 @@ impl Hub {
         }
         drop(goodbye);
     }
+}
+
+/// For the few of one transfer.
+fn small(mut config: ServerConfig) -> ServerConfig {
+    config.listen = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    // What is said here is proven by the code, and so are the keys of what is sent.
+    config.insecure_http = true;
+    config.max_rooms = 1;
+    config.connections_per_address = 16;
+    config.max_connections = 64;
+    config.grace_seconds = 10;
+    config
 }
 
 fn instance() -> Result<String, Failed> {

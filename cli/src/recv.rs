@@ -242,8 +242,10 @@ impl Receiving<'_> {
         let transfer = offer.accept(to, self.options());
         let watched = self.show.watch(transfer.clone(), from);
         let done = async { tokio::join!(watched, transfer.finished()) };
-        let mut lost = Lost::default();
-        lost.path = met.room.peers().first().and_then(Peer::path);
+        let mut lost = Lost {
+            path: met.room.peers().first().and_then(Peer::path),
+            ..Lost::default()
+        };
         let again = async {
             loop {
                 match met.events.next().await {
