@@ -151,4 +151,105 @@ await run("rooms_files", soak ? 600 : 170, async (test) => {
   console.log(`Rust to page: ${(LARGE / MB / ((Date.now() - begin) / 1000)).toFixed(1)} MiB/s`);
   assert((await stored(grace, "large.bin")) === sha(large), "another file came from Rust");
   await sends.ended;
+
+  // C46, D24, D35: paused by the receiver, and the receiver's page is loaded anew: what it has is not sent again.
+  const pauseAt = (page, bytes) => page.evaluate((bytes) => session.addEventListener("fileProgress", ({ transfer }) => {
+    if (transfer.title === "again.bin" && transfer.bytes >= bytes && !window.stopped) (window.stopped = true, transfer.pause());
+  }), bytes);
+  const again = randomBytes(LARGE);
+  const againPath = await file("again.bin", again);
+  await ada.selectOption("#files-to", { label: "Grace" });
+  await pauseAt(grace, LARGE / 3);
+  await choose(ada, [againPath]);
+  await take(grace, "again.bin");
+  await line(grace, "again.bin", "paused");
+  await line(ada, "again.bin", "paused by the other side");
+  await grace.reload();
+  await grace.waitForSelector("#call:not([hidden])");
+  await panel(grace);
+  await line(grace, "again.bin", "received and checked", soak ? 300_000 : 60_000);
+  await line(ada, "again.bin", "sent, and checked");
+  /** What was not sent again. */
+  const kept = async (page) => (await page.innerText('#files > li:has(b:text-is("again.bin")) small')).match(/([\d.]+ .B) were here before/)?.[1];
+  assert(await kept(grace), "all of it was sent again after the reload");
+  assert((await stored(grace, "again.bin")) === sha(again), "another file after a reload");
+  console.log(`the receiver reloaded: ${await kept(grace)} of ${(LARGE / 1e6).toFixed(1)} MB were there`);
+
+  // The sender's page is loaded anew: it asks for the file again, and takes no other.
+  await grace.click('#files > li:has(b:text-is("again.bin")) button:text-is("Remove")');
+  await pauseAt(grace, LARGE / 3);
+  await choose(ada, [againPath]);
+  await take(grace, "again.bin");
+  await line(grace, "again.bin", "paused");
+  await ada.goto("about:blank");
+  await line(grace, "again.bin", "interrupted");
+  await ada.goto(`${base}?debug#files?name=Ada`);
+  await ada.waitForSelector("#call:not([hidden])");
+  await happens(ada, () => session.peers.length === 1 && session.peers[0].talk.open, "a channel");
+  await panel(ada);
+  const goOn = async (path) => {
+    await line(ada, "again.bin", "interrupted");
+    await ada.click('#files > li:has(b:text-is("again.bin")) button:text-is("Go on")');
+    const [chooser] = await Promise.all([ada.waitForEvent("filechooser"), ada.click('#news button:text-is("Choose")')]);
+    await chooser.setFiles(path);
+  };
+  await file("other/again.bin", randomBytes(LARGE - 1));
+  await goOn(join(folder, "other/again.bin"));
+  await happens(ada, () => /These are others/.test(document.querySelector("#news").textContent), "that it is another file");
+  await goOn(againPath);
+  await line(grace, "again.bin", "received and checked", soak ? 300_000 : 60_000);
+  assert((await kept(grace)) && (await stored(grace, "again.bin")) === sha(again), "another file after the sender's reload");
+  console.log(`the sender reloaded: ${await kept(grace)} of ${(LARGE / 1e6).toFixed(1)} MB were there`);
+
+  // I1, I2: names that are meant to be something else, sizes that lie.
+  const hostile = (entries, bytes, after) => ada.evaluate(async ([entries, bytes, after]) => {
+    const channel = session.peers[0].connection.createDataChannel("rooms.file", { protocol: "ortc-files" });
+    const heard = [];
+    channel.onmessage = ({ data }) => {
+      heard.push(JSON.parse(data));
+      for (const [when, messages] of Object.entries(after)) if (when in heard.at(-1)) for (const one of messages) channel.send(typeof one === "string" ? new Uint8Array(Number(one)) : JSON.stringify(one));
+    };
+    await new Promise((resolve) => { channel.onopen = resolve; });
+    channel.send(JSON.stringify({ offer: { version: 1, id: crypto.randomUUID(), key: crypto.randomUUID(), entries: entries.length, bytes } }));
+    channel.send(JSON.stringify({ entries }));
+    channel.send(JSON.stringify({ offered: {} }));
+    const failed = () => heard.find((one) => one.failed || one.reject || one.finished || one.cancel);
+    for (const end = Date.now() + 15_000; !failed() && Date.now() < end; ) await new Promise((resolve) => setTimeout(resolve, 50));
+    return failed();
+  }, [entries, bytes, after]);
+  const answered = async (work, title) => {
+    const ended = work();
+    await take(grace, title);
+    return ended;
+  };
+  const one = (name, size = 10) => [{ path: [name], size }];
+  const zeros = "4ef3c4bd2b4ba0ee0a3ec2c2e0d3cd3f3a1e1c1b7d5d9e6d1c9c0f8a7b6a5b4c"; // of nothing in particular
+  const wrong = { block: { index: 0, size: 10, hash: zeros } };
+  const begun = { begin: { file: 0, from: 0 } };
+  for (const [title, entries, bytes, after, code] of [
+    ["more.bin", one("more.bin"), 10, { get: [begun, wrong, "11"] }, "malformed"],
+    ["flood.bin", one("flood.bin"), 10, { get: [...Array(70).fill("65536")] }, "malformed"],
+    ["wrong.bin", one("wrong.bin"), 10, { get: [begun, wrong, "10"], reset: [{ reset: {} }] }, "corrupt"],
+    ["early.bin", one("early.bin", 3_000_000), 3_000_000, { get: [begun, { end: { hash: zeros } }] }, "malformed"],
+    ["huge.bin", one("huge.bin", 2 ** 52), 2 ** 52, {}, "quota"],
+  ]) {
+    const told = await answered(() => hostile(entries, bytes, after), title);
+    assert(told?.failed?.code === code, `${title}: ${JSON.stringify(told)}`);
+  }
+  for (const [entries, bytes] of [[one("lies"), 11], [[{ path: [], size: 1 }], 1], [[{ path: ["x"], size: -1 }], -1], [[{ path: ["x"], size: "1" }], 1]]) {
+    const told = await hostile(entries, bytes, {});
+    assert(told?.failed?.code === "malformed", `${JSON.stringify(entries)}: ${JSON.stringify(told)}`);
+  }
+  const names = ["../../etc/passwd", "<img src=x onerror='window.hacked=1'>", "gpj.\u202eexe.txt", "CON", ".bashrc"];
+  for (const name of names) {
+    const ended = hostile([{ path: ["..", name], size: 0 }, { path: [name], size: 0 }], 0, { get: [begun, { end: { hash: "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262" } }, { begin: { file: 1, from: 0 } }, { end: { hash: "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262" } }] });
+    await grace.waitForSelector(".offer:has-text('2 files') button.main");
+    await take(grace, "2 files");
+    await ended;
+  }
+  assert(!(await grace.evaluate(() => window.hacked || document.querySelector("#files img, #offers img"))), "a name became an element");
+  assert(!/\u202e/.test(await grace.innerText("#files")), "a name turns the line");
+  const { sanitised } = await import(join(import.meta.dirname, "../../web/rooms/files/messages.js"));
+  for (const name of names) assert(/^[^./\\<>:\u202e][^/\\<>:\u202e]*$/.test(sanitised(name)), `${name} becomes ${sanitised(name)}`);
+  console.log("hostile names, sizes and bytes");
 });

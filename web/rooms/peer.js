@@ -1,8 +1,8 @@
 // One other user of a room, and the connection to it. Of two users the one with the lesser id calls.
 import { RTCConnection } from "../ortc.js";
+import { HeardStreams } from "./heard_streams.js";
 import { before } from "./kind.js";
 import { Proof } from "./proof.js";
-import { RemoteStream } from "./streams.js";
 import { Talk } from "./talk.js";
 
 const PATIENCE = 15_000; // ms until a connection that does not come about is made anew
@@ -18,10 +18,8 @@ export class Peer {
   #connection = null;
   #instance = 0;
   #introduced = null;
-  #told = new Map(); // what the other side says of its streams
-  #streams = new Map();
+  #streams;
   #toldStreams = "";
-  #unwanted = new Map(); // stream id → kinds that this side does not want, also over a new connection
   #tries = 0;
   #timer = 0;
   #ended = false;
@@ -37,6 +35,16 @@ export class Peer {
     this.#host = host;
     this.user = user;
     this.caller = before(host.me, user.userid);
+    const peer = this;
+    this.#streams = new HeardStreams({
+      userid: user.userid,
+      room: host.room,
+      get incoming() { return host.incoming; },
+      get left() { return peer.#ended; },
+      get connection() { return peer.#connection; },
+      say: (body) => host.say(user.userid, body),
+      emit: (name, fields) => this.#emit(name, fields),
+    });
     this.talk = new Talk({
       message: (data, latency) => host.incoming.data !== false && this.#emit("message", { data, latency }),
       action: (name, body, latency) => host.act(name, body, this, latency),
@@ -52,7 +60,7 @@ export class Peer {
   get userid() { return this.user.userid; }
   get room() { return this.#host.room; }
   get connection() { return this.#connection; }
-  get streams() { return [...this.#streams.values()]; }
+  get streams() { return this.#streams.all; }
   /** ms that a message takes; null until measured. */
   get latency() { return this.talk.roundTrip === null ? null : this.talk.roundTrip / 2; }
   get state() { return this.#connection?.state ?? "new"; }
@@ -71,8 +79,8 @@ export class Peer {
     this.#connection = connection;
     const mine = () => this.#connection === connection;
     connection.onlocalchange = () => this.#tellSide(connection);
-    connection.onaddstream = ({ stream }) => mine() && this.#show(stream);
-    connection.onremovestream = ({ stream }) => mine() && this.#unshow(stream.id, "removed");
+    connection.onaddstream = ({ stream }) => mine() && this.#streams.show(stream);
+    connection.onremovestream = ({ stream }) => mine() && this.#streams.unshow(stream.id, "removed");
     connection.onstatechange = () => mine() && this.#tend();
     connection.ondatachannel = ({ channel }) => mine() && (this.talk.take(channel) || this.#host.channel(channel, this));
     connection.onerror = ({ error }) => mine() && this.#failed(error);
@@ -116,7 +124,7 @@ export class Peer {
     this.talk.drop();
     connection?.close();
     if (connection) this.#host.dropped(this);
-    for (const id of [...this.#streams.keys()]) this.#unshow(id, "connection");
+    this.#streams.unshowAll("connection");
   }
 
   /** The user left, or this side did; `told` where both stay, and nothing goes between them any longer. */
@@ -211,8 +219,8 @@ export class Peer {
 
   #take(body) {
     if (this.#ended) return undefined;
-    if (body.streams) return this.#hearStreams(body.streams);
-    if (body.mute) return this.#hearMute(body.mute);
+    if (body.streams) return this.#streams.hearStreams(body.streams);
+    if (body.mute) return this.#streams.hearMute(body.mute);
     if (body.pause) return this.#hearPause(body.pause);
     if (body.again) return this.#hearAgain();
     return Number.isSafeInteger(body.instance) ? this.#hearInstance(body) : undefined;
@@ -238,7 +246,7 @@ export class Peer {
     if (endOfCandidates) connection.endOfRemoteCandidates();
     if (track && this.#host.hears(this.userid)) {
       connection.receiveTrack(track)
-        .then(() => { for (const remote of this.#streams.values()) remote.apply(); })
+        .then(() => this.#streams.apply())
         .catch((error) => this.#failed(error));
     }
     if (gone) connection.stopReceiving(gone);
@@ -250,55 +258,11 @@ export class Peer {
     if (this.caller && !this.#distrusted && Date.now() > this.#instance + MEANWHILE) this.#call();
   }
 
-  #hearStreams(streams) {
-    this.#told = new Map(streams.map((one) => [String(one.id), one]));
-    for (const id of this.#unwanted.keys()) if (!this.#told.has(id)) this.#unwanted.delete(id);
-    for (const [id, remote] of this.#streams) {
-      const told = this.#told.get(id);
-      if (told) remote.told = told;
-      else for (const ssrc of this.#connection.sources(remote.stream)) this.#connection.stopReceiving(ssrc);
-    }
-  }
-
-  #hearMute({ stream, kinds, on }) {
-    const told = this.#told.get(String(stream));
-    if (!told || !Array.isArray(kinds)) return;
-    told.muted = (told.muted ?? []).filter((kind) => !kinds.includes(kind)).concat(on ? kinds : []);
-    const remote = this.#streams.get(stream);
-    if (!remote) return;
-    remote.mutedBySender = new Set(told.muted);
-    this.#emit(on ? "mute" : "unmute", { stream: remote, kinds, by: "sender" });
-  }
-
   #hearPause({ stream, kinds, on }) {
     if (!Array.isArray(kinds)) return;
     for (const sending of this.#connection?.tracks({ mediaStream: String(stream) }) ?? []) {
       if (kinds.includes(sending.kind) && sending.started === Boolean(on)) on ? sending.stop() : sending.start();
     }
-  }
-
-  #show(stream) {
-    const remote = new RemoteStream({
-      pause: (id, kinds, on) => {
-        this.#host.say(this.userid, { pause: { stream: id, kinds, on } });
-        this.#unwanted.set(id, remote.dropped);
-        this.#emit(on ? "mute" : "unmute", { stream: remote, kinds, by: "receiver" });
-      },
-    }, stream, this.userid, this.room);
-    remote.told = this.#told.get(stream.id) ?? {};
-    remote.mutedBySender = new Set(remote.told.muted ?? []);
-    this.#streams.set(stream.id, remote);
-    remote.take(this.#host.incoming);
-    const unwanted = this.#unwanted.get(stream.id) ?? [];
-    if (unwanted.length) remote.mute(Object.fromEntries(unwanted.map((kind) => [kind, true])));
-    this.#emit("stream", { stream: remote, streamid: stream.id, origin: "remote", session: remote.session });
-  }
-
-  #unshow(id, reason) {
-    const stream = this.#streams.get(id);
-    if (!stream) return;
-    this.#streams.delete(id);
-    this.#emit("streamEnded", { stream, streamid: id, origin: "remote", reason: this.#ended ? "left" : reason });
   }
 
   // -- Whether it goes

@@ -1,9 +1,8 @@
 // The session: one way to a server, the rooms that this side is in, and what it sends to whom.
-import { Target } from "../ortc/events.js";
 import { Asked } from "./asked.js";
 import { Calls } from "./calls.js";
+import { Conversation } from "./conversation.js";
 import { fail } from "./errors.js";
-import { Files } from "./files/files.js";
 import { directionOf } from "./kind.js";
 import { configurationOf, Limits } from "./limits.js";
 import { Paths } from "./paths.js";
@@ -12,14 +11,13 @@ import { EVENTS } from "./session_events.js";
 import { Streams } from "./streams.js";
 import { WebSocketSignaller } from "./websocket.js";
 
-export class Session extends Target {
+export class Session extends Conversation {
   #signaller;
   #options;
   #limits;
   #rooms = new Map();
   #entries = new Map(); // room → how it was entered
   #asked = new Asked();
-  #handlers = new Map();
   #welcome = null;
   #online = false;
   #ended = null;
@@ -43,7 +41,7 @@ export class Session extends Target {
   }
 
   constructor(signaller, options) {
-    super(EVENTS);
+    super(EVENTS, () => this.#options.incoming?.data !== false);
     this.#signaller = signaller;
     this.#options = { ...options };
     this.#limits = new Limits(options.bandwidth);
@@ -59,11 +57,6 @@ export class Session extends Target {
         emit(on ? "mute" : "unmute", { stream: local, kinds, by: "sender", userid: this.userid });
       },
       remote: () => [...this.#rooms.values()].flatMap(({ peers }) => peers.flatMap((peer) => peer.streams)),
-    });
-    this.files = new Files({
-      peers: (room) => this.#in(room).peers,
-      emit,
-      taken: () => this.#options.incoming?.data !== false,
     });
     this.paths = new Paths(() => this.peers, (fields) => emit("path", fields));
     this.calls = new Calls({ send, emit, me: () => this.userid, enter: (room, options) => this.openOrJoin(room, options) });
@@ -86,13 +79,13 @@ export class Session extends Target {
     return this.rooms[0] ?? null;
   }
 
-  #in(name) {
+  _in(name) {
     const room = this.room(name);
     if (!room) throw fail("notInRoom", "this session is in no such room");
     return room;
   }
 
-  peer(userid, room) { return this.#in(room).peer(userid); }
+  peer(userid, room) { return this._in(room).peer(userid); }
 
   // -- Rooms
 
@@ -118,7 +111,7 @@ export class Session extends Target {
   }
 
   async leave(name) {
-    const room = this.#in(name);
+    const room = this._in(name);
     await this.#ask({ leave: { room: room.name } }, room.name);
   }
 
@@ -126,18 +119,18 @@ export class Session extends Target {
   rejoin(name) { return this.openOrJoin(name, this.#entries.get(name)); }
 
   async close(name) {
-    const room = this.#in(name);
+    const room = this._in(name);
     await this.#ask({ close: { room: room.name } }, room.name);
   }
 
-  eject(userid, { ban = false, room } = {}) { this.#send({ eject: { room: this.#in(room).name, userid, ban } }); }
-  handOver(userid, room) { this.#send({ owner: { room: this.#in(room).name, userid } }); }
+  eject(userid, { ban = false, room } = {}) { this.#send({ eject: { room: this._in(room).name, userid, ban } }); }
+  handOver(userid, room) { this.#send({ owner: { room: this._in(room).name, userid } }); }
   setPolicy(policy, room) {
-    const { name, policy: now } = this.#in(room);
+    const { name, policy: now } = this._in(room);
     this.#send({ policy: { room: name, policy: { ...now, ...policy } } });
   }
 
-  present(on, room) { this.#send({ present: { room: this.#in(room).name, on } }); }
+  present(on, room) { this.#send({ present: { room: this._in(room).name, on } }); }
 
   setExtra(extra) {
     this.extra = extra;
@@ -179,40 +172,6 @@ export class Session extends Target {
   setBandwidth(bandwidth) {
     Object.assign(this.#limits.bandwidth, bandwidth);
     this.#everyPeer((peer) => peer.limit());
-  }
-
-  /** Text, JSON or bytes, to all in the room or to one. */
-  send(data, { to, room } = {}) {
-    const { session, peers } = this.#in(room);
-    if (!session.data) throw fail("noData", "this session has no data");
-    for (const peer of this.#chosen(peers, to)) peer.talk.send(data);
-  }
-
-  /** Files to all in the room or to one; see files/files.js. Each transfer tells how far it is. */
-  sendFiles(items, { to, room, later, key } = {}) {
-    const { session, name } = this.#in(room);
-    if (!session.data) throw fail("noData", "this session has no data");
-    if (this.role === "inspector") throw fail("notAllowed", "who looks on sends nothing");
-    if (to !== undefined) this.#chosen(this.#in(room).peers, to);
-    return this.files.send(items, { to, room: name, later, key });
-  }
-
-  /** An action by its name. To one user with `answer`, it resolves with the answer. */
-  action(name, body, { to, answer = false, room } = {}) {
-    const peers = this.#chosen(this.#in(room).peers, to);
-    if (answer) return peers[0].talk.action(name, body, true);
-    for (const peer of peers) peer.talk.action(name, body);
-    return undefined;
-  }
-
-  /** What answers the actions of this name: it is given `{ body, userid, room }`. */
-  handle(name, handler) { this.#handlers.set(name, handler); }
-
-  #chosen(peers, to) {
-    if (to === undefined) return peers;
-    const found = peers.filter(({ userid }) => userid === to);
-    if (!found.length) throw fail("noSuchUser", `${to} is not connected to`);
-    return found;
   }
 
   /** Ends it: all rooms are left. */
@@ -340,11 +299,7 @@ export class Session extends Target {
       limit: (track, { session: what }) => this.#limits.apply(track, what),
       crowd: () => this.#limits.among(this.peers.length) && this.#everyPeer((peer) => peer.limit()),
       emit: (name, fields) => this._emit(name, fields),
-      act: async (room, name, body, peer, latency) => {
-        const action = { room, userid: peer.userid, extra: peer.user.extra, name, body, latency };
-        this._emit("action", action);
-        return this.#handlers.get(name)?.(action);
-      },
+      act: (room, name, body, peer, latency) => this._act(room, name, body, peer, latency),
     };
   }
 }

@@ -62,7 +62,7 @@ export class FileRow {
     if (!transfer) words.push(this.sent ? "interrupted" : sizeInWords(this.keep.about.entries.reduce((sum, { size }) => sum + size, 0)));
     else if (transfer.state === "offered") words.push(sizeInWords(transfer.total), transfer.way === "out" ? "waits for an answer" : "asks");
     else if (transfer.state === "failed") words.push(endInWords(transfer.error));
-    else if (transfer.state === "done") words.push(sizeInWords(transfer.total + 0), transfer.way === "out" ? "sent, and checked at the other end" : "received and checked");
+    else if (transfer.state === "done") words.push(sizeInWords(transfer.total), transfer.way === "out" ? "sent, and checked at the other end" : "received and checked", transfer.kept > 0 && `${sizeInWords(transfer.kept)} were here before`);
     else {
       words.push(`${sizeInWords(transfer.bytes)} of ${sizeInWords(transfer.total)}`);
       if (transfer.files > 1) words.push(`file ${Math.min(transfer.files, transfer.filesDone + 1)} of ${transfer.files}`);

@@ -1,0 +1,63 @@
+// The streams of one other user: what it says of them, what came of them, what this side does not want of them.
+import { RemoteStream } from "./streams.js";
+
+export class HeardStreams {
+  #host;
+  #told = new Map();
+  #streams = new Map();
+  #unwanted = new Map(); // stream id → kinds that this side does not want, also over a new connection
+
+  /** `host` has `userid`, `room`, `incoming`, `left`, `connection`, `say(body)` and `emit(name, fields)`. */
+  constructor(host) { this.#host = host; }
+
+  get all() { return [...this.#streams.values()]; }
+  /** Tracks that came since are dropped as the others. */
+  apply() { for (const remote of this.#streams.values()) remote.apply(); }
+
+  hearStreams(streams) {
+    this.#told = new Map(streams.map((one) => [String(one.id), one]));
+    for (const id of this.#unwanted.keys()) if (!this.#told.has(id)) this.#unwanted.delete(id);
+    for (const [id, remote] of this.#streams) {
+      const told = this.#told.get(id);
+      const { connection } = this.#host;
+      if (told) remote.told = told;
+      else for (const ssrc of connection.sources(remote.stream)) connection.stopReceiving(ssrc);
+    }
+  }
+
+  hearMute({ stream, kinds, on }) {
+    const told = this.#told.get(String(stream));
+    if (!told || !Array.isArray(kinds)) return;
+    told.muted = (told.muted ?? []).filter((kind) => !kinds.includes(kind)).concat(on ? kinds : []);
+    const remote = this.#streams.get(stream);
+    if (!remote) return;
+    remote.mutedBySender = new Set(told.muted);
+    this.#host.emit(on ? "mute" : "unmute", { stream: remote, kinds, by: "sender" });
+  }
+
+  show(stream) {
+    const remote = new RemoteStream({
+      pause: (id, kinds, on) => {
+        this.#host.say({ pause: { stream: id, kinds, on } });
+        this.#unwanted.set(id, remote.dropped);
+        this.#host.emit(on ? "mute" : "unmute", { stream: remote, kinds, by: "receiver" });
+      },
+    }, stream, this.#host.userid, this.#host.room);
+    const unwanted = this.#unwanted.get(stream.id) ?? [];
+    remote.told = this.#told.get(stream.id) ?? {};
+    remote.mutedBySender = new Set(remote.told.muted ?? []);
+    this.#streams.set(stream.id, remote);
+    remote.take(this.#host.incoming);
+    if (unwanted.length) remote.mute(Object.fromEntries(unwanted.map((kind) => [kind, true])));
+    this.#host.emit("stream", { stream: remote, streamid: stream.id, origin: "remote", session: remote.session });
+  }
+
+  unshow(id, reason) {
+    const stream = this.#streams.get(id);
+    if (!stream) return;
+    this.#streams.delete(id);
+    this.#host.emit("streamEnded", { stream, streamid: id, origin: "remote", reason: this.#host.left ? "left" : reason });
+  }
+
+  unshowAll(reason) { for (const id of [...this.#streams.keys()]) this.unshow(id, reason); }
+}
