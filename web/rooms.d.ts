@@ -246,6 +246,57 @@ export interface Call {
   enter(): Promise<Room>;
 }
 
+export type FileCode =
+  | "rejected" | "cancelled" | "lost" | "diskFull" | "quota" | "tooMany" | "tooManyOffers" | "permission" | "readOnly" | "notFound"
+  | "notAFile" | "exists" | "sourceChanged" | "corrupt" | "malformed" | "io" | "other";
+
+export interface FileError extends Error {
+  readonly code: FileCode;
+  /** Whether the other side said so. */
+  readonly remote: boolean;
+}
+
+/** Files that go to one user or come from one; the event `change` tells of each step. */
+export interface Transfer extends EventTarget {
+  /** The same at both ends. */
+  readonly id: string;
+  /** An offer with the key of an earlier one is gone on with. */
+  readonly key: string;
+  readonly way: "in" | "out";
+  readonly userid: string;
+  readonly room: string;
+  readonly title: string;
+  readonly entries: { path: string[]; size: number; modified?: number; folder?: boolean }[];
+  /** `lost` as its error's code: it goes on by itself when the connection is back. */
+  readonly state: "offered" | "running" | "paused" | "done" | "failed";
+  readonly error: FileError | null;
+  /** Bytes; `kept` of them were there before. */
+  readonly bytes: number;
+  readonly total: number;
+  readonly kept: number;
+  readonly files: number;
+  readonly filesDone: number;
+  /** Bytes a second, and seconds that remain. */
+  readonly rate: number;
+  readonly remaining: number | null;
+  readonly paused: { readonly here: boolean; readonly there: boolean };
+  /** By number in `entries`: hash, or why it did not come. */
+  readonly results: Map<number, { name: string; hash?: string; error?: FileError }>;
+  /** Resolves with this, however it ended. */
+  readonly ended: Promise<Transfer>;
+  /** Of an offer that waits for an answer. */
+  take?: (() => Promise<void>) | null;
+  reject?(why?: string): void;
+  pause(on?: boolean): void;
+  resume(): void;
+  /** What is not complete is thrown away at the receiver. */
+  cancel(): void;
+  /** What came: `keep.file(number)` gives a File. */
+  readonly keep?: { file(number: number): Promise<File | null>; remove(): Promise<void> };
+}
+
+export type FileItem = File | { path: string[]; file: File } | { path: string[]; folder: true };
+
 type Of<Fields> = Event & Fields;
 type InRoom<Fields = {}> = Event & { room: string; userid: string; extra?: any } & Fields;
 export type LeftReason = "left" | "lost" | "ejected";
@@ -284,6 +335,13 @@ export interface SessionEventMap {
   path: Of<{ room: string; userid: string; path: Path }>;
   /** No connection: one of the two does not know the secret, or the server has altered what they say. */
   impostor: InRoom<{ reason: string }>;
+  /** To be answered by `transfer.take()` or `transfer.reject()`. */
+  fileOffer: InRoom<{ transfer: Transfer }>;
+  fileStart: InRoom<{ transfer: Transfer }>;
+  fileProgress: InRoom<{ transfer: Transfer }>;
+  fileReceived: InRoom<{ transfer: Transfer; file: number; name: string }>;
+  fileSent: InRoom<{ transfer: Transfer }>;
+  fileEnd: InRoom<{ transfer: Transfer; error: FileError | null }>;
   error: Of<{ error: Error; room?: string; userid?: string }>;
   /** Each message that crosses to the server and from it. */
   signal: Of<{ way: "in" | "out"; message: object }>;
@@ -339,6 +397,9 @@ export class Session extends EventTarget {
   setIncoming(incoming: Incoming): void;
   /** Text, JSON, or bytes, which come as an ArrayBuffer; at most 16 MiB. */
   send(data: unknown, options?: { to?: string; room?: string }): void;
+  readonly files: { readonly transfers: Transfer[]; forget(key: string): void };
+  /** `later`: to who comes later, too. `key`: of an earlier offer of the same files. */
+  sendFiles(items: Iterable<FileItem>, options?: { to?: string; room?: string; later?: boolean; key?: string }): Transfer[];
   action(name: string, body?: unknown, options?: { to?: string; room?: string }): void;
   action(name: string, body: unknown, options: { to: string; answer: true; room?: string }): Promise<any>;
   handle(name: string, handler: (action: { name: string; body: any; userid: string; extra?: any; room: string; latency: number | null }) => unknown): void;

@@ -93,6 +93,36 @@ assert.equal(digest("https"), "3ed3dfe24378585c");
 assert.equal(digest(`https://example.org/#${"room".repeat(30)}`), "748db3743cf6606f");
 assert.equal(qr("x".repeat(214)), null);
 
+// -- Files: hashes as the crate makes them, messages as spec/files.md has them, names that mean nothing but themselves.
+
+const { BLOCK, blocks, blockSize, fromHex, hash, hashBlock, toHex, Tree } = await import(join(web, "rooms/files/blake3.js"));
+for (const { size, blocks: hashes, before, hash: whole } of JSON.parse(await readFile(join(web, "../spec/json/files/blake3.json"), "utf8"))) {
+  const data = Uint8Array.from({ length: size }, (_, at) => at * 31 + Math.floor(at / 977));
+  const tree = new Tree();
+  const prefixes = [];
+  for (let index = 0; index < blocks(size); index++) {
+    prefixes.push(toHex(tree.prefix()));
+    tree.push(hashBlock(size, index, data.subarray(index * BLOCK, index * BLOCK + blockSize(size, index))));
+    assert.equal(toHex(hashBlock(size, index, data.subarray(index * BLOCK, index * BLOCK + blockSize(size, index)))), hashes[index], `block ${index} of ${size} bytes`);
+  }
+  if (before) assert.equal(prefixes.at(-1), before);
+  assert.equal(toHex(tree.root()), whole, `${size} bytes`);
+  assert.equal(toHex(hash(data)), whole);
+}
+assert.equal(fromHex("xy".repeat(32)), null);
+const { read: readMessage, sanitised, shown, write: writeMessage } = await import(join(web, "rooms/files/messages.js"));
+const lines = (await readFile(join(web, "../spec/files.md"), "utf8")).split("\n").filter((line) => line.startsWith("{"));
+for (const line of lines) assert.equal(writeMessage(...readMessage(line)), line);
+assert.equal(new Set(lines.map((line) => Object.keys(JSON.parse(line))[0])).size, 16);
+for (const bad of ["", "[]", "null", "{}", '{"get":{"file":-1,"from":0}}', '{"get":{"file":0.5,"from":0}}', '{"end":{"hash":"aa"}}', '{"a":1,"b":2}', '{"constructor":{}}', '{"__proto__":{}}', '{"entries":[{"path":"x","size":1}]}', '{"pause":{"on":1}}', `{"reject":{"code":"x","message":"${"y".repeat(70_000)}"}}`]) {
+  assert.throws(() => readMessage(bad), { code: "malformed" }, bad);
+}
+for (const [name, becomes] of [["photo.jpg", "photo.jpg"], ["Grüße 日本 🙂.txt", "Grüße 日本 🙂.txt"], ["..", "__"], ["../x", "_.._x"], ["a/b\\c:d", "a_b_c_d"], [".bashrc", "_.bashrc"], ["CON", "_CON"], ["com1.txt", "_com1.txt"], ["x. . ", "x"], ["a\u202eb", "a_b"], ["", "_"]]) {
+  assert.equal(sanitised(name), becomes, name);
+}
+assert.ok(new TextEncoder().encode(sanitised("🙂".repeat(300))).length <= 200);
+assert.equal(shown("a\u001b[31m\u202eb"), "a\\u{1b}[31m\\u{202e}b");
+
 // -- A secret is proven to who knows it and has the certificate that it speaks of, to nobody else.
 
 const { Exchange } = await import(join(web, "rooms/secret.js"));
