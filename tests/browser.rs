@@ -145,6 +145,12 @@ async fn c11_c44_c88_d20_d22_files_of_the_page_of_rooms() {
     assert!(script("rooms_files.mjs").await);
 }
 
+/// Files by a code of three words: pages and `ortc send` and `ortc recv`.
+#[tokio::test]
+async fn c92_e01_files_by_a_code_in_pages() {
+    assert!(script("rooms_codes.mjs").await);
+}
+
 /// Two pages and `ortc call` prove a secret to each other; who has another is connected to nobody.
 #[tokio::test]
 async fn c66_secrets_of_rooms_in_pages_and_rust() {

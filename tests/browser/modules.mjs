@@ -123,6 +123,8 @@ for (const [name, becomes] of [["photo.jpg", "photo.jpg"], ["Grüße 日本 🙂
 assert.ok(new TextEncoder().encode(sanitised("🙂".repeat(300))).length <= 200);
 assert.equal(shown("a\u001b[31m\u202eb"), "a\\u{1b}[31m\\u{202e}b");
 
+assert.equal(await readFile(join(web, "rooms/words.txt"), "utf8"), await readFile(join(web, "../cli/src/words.txt"), "utf8"), "the words of codes are those of the command");
+
 // -- A secret is proven to who knows it and has the certificate that it speaks of, to nobody else.
 
 const { Exchange } = await import(join(web, "rooms/secret.js"));

@@ -76,6 +76,24 @@ await run("rooms_shots", 240, async (test) => {
   await ada.click("#timer button.main");
   await happens(ada, () => /^9:5/.test(document.querySelector("#clock").textContent), "the timer");
   await ada.click("#shut");
+  // Files: one that came, one on its way, an offer.
+  await grace.evaluate(async () => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 1200, height: 800 });
+    const context = canvas.getContext("2d");
+    for (const [at, hue] of [205, 30, 150, 280].entries()) {
+      context.fillStyle = `hsl(${hue} 55% ${60 - at * 9}%)`;
+      context.fillRect(0, at * 200, 1200, 200);
+    }
+    const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg"));
+    const send = (name, blob) => session.sendFiles([new File([blob], name)], { to: session.peers.find(({ user }) => user.extra.name === "Ada").userid });
+    send("lake.jpg", picture);
+    send("talk.webm", new Blob([new Uint8Array(60_000_000)]));
+  });
+  await ada.click('.offer:has-text("lake.jpg") button.main');
+  await ada.evaluate(() => session.addEventListener("fileProgress", ({ transfer }) => transfer.title === "talk.webm" && transfer.bytes > 20_000_000 && (window.stopped ||= (transfer.pause(), true))));
+  await ada.click('.offer:has-text("talk.webm") button.main');
+  await happens(ada, () => /received and checked/.test(document.querySelector("#files").textContent) && /paused/.test(document.querySelector("#files").textContent), "files");
+  await ada.click("#shut");
   for (const colorScheme of ["light", "dark"]) {
     for (const [size, viewport] of Object.entries(SIZES)) {
       const shot = async (page, name) => {
@@ -90,10 +108,15 @@ await run("rooms_shots", 240, async (test) => {
       await shot(looking, "lobby");
       await shot(ada, "room");
       if ((size === "phone") !== (colorScheme === "dark")) continue;
-      for (const tab of ["chat", "people", "timer", "settings", "stats", "wires"]) {
+      for (const tab of ["chat", "files", "people", "timer", "settings", "stats", "wires"]) {
         await ada.click('[data-open="settings"]');
         await ada.click(`[data-tab="${tab}"]`);
         await shot(ada, tab);
+        if (tab === "files") {
+          await ada.click('button[aria-label="View: lake.jpg"]');
+          await shot(ada, "viewer");
+          await ada.click("#viewer-shut");
+        }
         await ada.click("#shut");
       }
     }

@@ -24,7 +24,8 @@ export class Files {
   /**
    * Offers these to all who are connected in the room, or `to` one: Files, or `{ path, file }` with the path's
    * components, and `{ path, folder: true }` for empty folders. `later`: to who comes later as well. `key` is that of an
-   * earlier offer of the same files, which is gone on with. Gives a transfer for each.
+   * earlier offer of the same files, which is gone on with. Gives a transfer for each,
+   * and beside them `source`, which has the key.
    */
   send(items, { to, room, later = false, key } = {}) {
     const source = new Source([...items].map((one) => (one instanceof File ? { path: [one.name], file: one } : one)), key);
@@ -32,13 +33,14 @@ export class Files {
     const out = { source, room, later, to, strict: key !== undefined, users: new Map() };
     this.#out.set(source.key, out);
     const peers = this.#host.peers(room).filter(({ userid, talk }) => talk.open && (to === undefined || to === userid));
-    return peers.map((peer) => this.#offer(out, peer));
+    return Object.assign(peers.map((peer) => this.#offer(out, peer)), { source });
   }
 
   /** Sends them to nobody any more. */
   forget(key) {
-    for (const transfer of this.#out.get(key)?.users.values() ?? []) transfer.cancel();
+    const out = this.#out.get(key);
     this.#out.delete(key);
+    for (const transfer of out?.users.values() ?? []) transfer.cancel();
   }
 
   #offer(out, peer) {

@@ -5,6 +5,7 @@ const query = new URLSearchParams(location.search);
 
 /** `#ID?name=aa&email=…`, where the part after the question mark may be absent. */
 export function placeOf(hash) {
+  if (hash.startsWith("#/")) hash = ""; // A code: see codes.js.
   const [id, ...rest] = hash.replace(/^#/, "").split("?");
   const told = new URLSearchParams(rest.join("?"));
   let room = id;

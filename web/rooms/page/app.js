@@ -4,6 +4,7 @@ import { devices, KINDS } from "../../page/devices.js";
 import { $ } from "../../page/dom.js";
 import { clearWires, showMessage } from "../../page/wires.js";
 import { place, settings } from "./address.js";
+import * as codes from "./codes.js";
 import * as lobby from "./lobby.js";
 import { Meeting } from "./meeting.js";
 import { away, back, tell, untell, unring } from "./notices.js";
@@ -139,15 +140,37 @@ async function again() {
   await connect();
 }
 
-function stay(room) {
+/** To send or to receive files by a code. */
+async function byCode(way, code) {
+  if (!session) return;
+  untell();
+  lobby.busy(true);
+  try {
+    if (JSON.stringify(session.extra) !== JSON.stringify(lobby.extra())) session.setExtra(lobby.extra());
+    const known = code ?? await codes.freshCode();
+    const enter = { recv: "join", send: code ? "openOrJoin" : "open" }[way];
+    stay(await session[enter](codes.roomOf(known), codes.options(known)), { way, code: known });
+  } catch (error) {
+    log(error.message);
+    // Somebody else has a code with this first word.
+    if (error.code === "roomExists") return void await byCode(way, code);
+    if (error.code === "noSuchRoom") tell("Nobody sends under this code", "Look at its first word, or let the sender begin first.", ["Try again", () => byCode(way, code)]);
+    else tell("That did not come about", refused(error));
+  } finally {
+    lobby.busy(false);
+  }
+}
+
+function stay(room, by = null) {
   meeting?.end();
-  meeting = new Meeting(session, room);
+  meeting = new Meeting(session, room, by);
   keep({ room: room.name });
   $("#lobby").hidden = true;
   $("#call").hidden = $("#bar").hidden = false;
   $("#call").focus();
-  if (place().room !== room.name) history.replaceState(null, "", `#${encodeURIComponent(room.name).replaceAll("%2F", "/")}`);
-  document.title = `${room.name} · ortc`;
+  if (by) history.replaceState(null, "", codes.addressOf(by.way, by.code));
+  else if (place().room !== room.name) history.replaceState(null, "", `#${encodeURIComponent(room.name).replaceAll("%2F", "/")}`);
+  document.title = `${by ? "files" : room.name} · ortc`;
   log("entered", room.name);
 }
 
@@ -203,6 +226,12 @@ addEventListener("pagehide", () => {
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 addEventListener("hashchange", () => meeting || lobby.readAddress());
 
+const asked = codes.codeIn(location.hash);
 const known = lobby.readAddress();
+codes.begin(byCode);
 switches.begin();
-if ((await connect()) && known) lobby.enter();
+if ((await connect()) && asked) {
+  const code = await codes.readCode(asked.text);
+  if (code) byCode(asked.way, code);
+  else tell("That is no code", "A code has three words, like above-ladder-zebra. The address may be cut off.");
+} else if (known && session) lobby.enter();

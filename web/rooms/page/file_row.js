@@ -41,7 +41,7 @@ export class FileRow {
   }
 
   get over() { return !this.transfer || this.transfer.over; }
-  get done() { return this.transfer ? this.transfer.state === "done" : !this.sent; }
+  get done() { return this.transfer ? this.transfer.state === "done" : !this.sent && !this.waits; }
 
   /** `from` says who it is of or for; `way` the kind of path. */
   show({ title, from, way }) {
@@ -59,7 +59,8 @@ export class FileRow {
   #facts(from, way) {
     const { transfer } = this;
     const words = [from];
-    if (!transfer) words.push(this.sent ? "interrupted" : sizeInWords(this.keep.about.entries.reduce((sum, { size }) => sum + size, 0)));
+    if (this.waits) words.push(sizeInWords(this.waits.bytes), "waits for somebody");
+    else if (!transfer) words.push(this.sent ? "interrupted" : sizeInWords(this.keep.about.entries.reduce((sum, { size }) => sum + size, 0)));
     else if (transfer.state === "offered") words.push(sizeInWords(transfer.total), transfer.way === "out" ? "waits for an answer" : "asks");
     else if (transfer.state === "failed") words.push(endInWords(transfer.error));
     else if (transfer.state === "done") words.push(sizeInWords(transfer.total), transfer.way === "out" ? "sent, and checked at the other end" : "received and checked", transfer.kept > 0 && `${sizeInWords(transfer.kept)} were here before`);

@@ -4,6 +4,7 @@ import { drawer } from "../../page/drawer.js";
 import { Keep } from "../files/store.js";
 import { allSent, filesOf, forgetSent, keepSent, matching } from "../files/outgoing.js";
 import { MEMORY, onDisk } from "../files/store.js";
+import { show as showCode } from "./codes.js";
 import * as features from "./features.js";
 import * as picker from "./file_picker.js";
 import { FileRow, offerNotice, sizeInWords } from "./file_row.js";
@@ -14,6 +15,7 @@ import { view } from "./viewer.js";
 
 let session = null;
 let room = null;
+let by = null; // the code that the room is of
 let again = null; // a row whose files are to be chosen again
 const rows = new Map(); // id → FileRow
 const over = { current: null };
@@ -27,8 +29,8 @@ const host = {
     rows.delete(row.id);
     row.root.remove();
     await row.keep?.remove();
-    if (row.transfer?.way === "out" || row.sent) {
-      const { key } = row.sent ?? row.transfer;
+    if (row.transfer?.way === "out" || row.sent || row.waits) {
+      const { key } = row.sent ?? row.waits ?? row.transfer;
       if (![...rows.values()].some(({ transfer }) => transfer?.key === key)) {
         session?.files.forget(key);
         await forgetSent(key);
@@ -68,6 +70,11 @@ function rowOf(id) {
   return rows.get(id);
 }
 
+function drop(id) {
+  rows.get(id)?.root.remove();
+  rows.delete(id);
+}
+
 // -- Out
 
 function send(items, error) {
@@ -79,16 +86,24 @@ function send(items, error) {
     return found ? goOn(row, found) : tell("These are others", `Names or sizes are not those of ${row.sent.title}.`);
   }
   const to = $("#files-to").value || undefined;
-  return offer(items, { to, later: $("#files-later").checked });
+  return offer(items, { to, later: $("#files-later").checked || by?.way === "send" });
 }
 
 function offer(items, { to, later, key }) {
   try {
-    const before = new Set(session.files.transfers);
     const transfers = session.sendFiles(items, { to, later, room: room.name, key });
-    const [one] = session.files.transfers.filter((transfer) => !before.has(transfer));
-    if (!one && !later && !key) return tell("Nobody is there to send to", "Files go to who is connected in this room. Choose that later ones get them too, or wait.");
-    if (one) void keepSent({ key: one.key, room: room.name, to, later, title: one.title, entries: one.entries, handles: items.map(({ handle }) => handle ?? null) });
+    const { source } = transfers;
+    if (!transfers.length && !later && !key) {
+      session.files.forget(source.key);
+      return tell("Nobody is there to send to", "Files go to who is connected in this room. Choose that later ones get them too, or wait.");
+    }
+    void keepSent({ key: source.key, room: room.name, to, later, title: source.title, entries: source.entries, handles: items.map(({ handle }) => handle ?? null) });
+    if (!transfers.length) {
+      const row = rowOf(`wait ${source.key}`);
+      row.waits = source;
+      showRow(row);
+      show();
+    }
     drawer.show("files", "#files");
     announce(`Offered to ${transfers.length}`);
   } catch (error) {
@@ -99,8 +114,7 @@ function offer(items, { to, later, key }) {
 
 function goOn(row, items) {
   const { key, to, later } = row.sent;
-  rows.delete(row.id);
-  row.root.remove();
+  drop(row.id);
   offer(items, { key, to, later });
 }
 
@@ -124,6 +138,7 @@ function offered({ transfer, userid }) {
 function moved({ transfer }) {
   const { way, key, userid } = transfer;
   if (way === "in" && !transfer.keep) return;
+  drop(`wait ${key}`);
   const row = rowOf(way === "in" ? `in ${transfer.keep.name}` : `out ${key} ${userid}`);
   row.transfer = transfer;
   row.keep = transfer.keep ?? null;
@@ -147,10 +162,10 @@ async function forgetEmpty({ keep }) {
 }
 
 function showRow(row) {
-  const { transfer, keep, sent } = row;
+  const { transfer, keep, sent, waits } = row;
   const path = transfer && room?.peer(transfer.userid) && session.paths.of(room.peer(transfer.userid));
-  const from = transfer ? (transfer.way === "in" ? `from ${nameFor(transfer.userid)}` : `to ${nameFor(transfer.userid)}`) : sent ? (sent.to ? `to ${nameFor(sent.to)}` : "to the room") : fromIn(keep.about);
-  row.show({ title: transfer?.title ?? sent?.title ?? keep.about.title, from, way: path?.kind });
+  const from = transfer ? (transfer.way === "in" ? `from ${nameFor(transfer.userid)}` : `to ${nameFor(transfer.userid)}`) : waits ? "to who comes" : sent ? (sent.to ? `to ${nameFor(sent.to)}` : "to the room") : fromIn(keep.about);
+  row.show({ title: transfer?.title ?? waits?.title ?? sent?.title ?? keep.about.title, from, way: path?.kind });
   row.who = from;
 }
 
@@ -188,8 +203,11 @@ export function look() {
   if (drawer.shows("files")) for (const row of rows.values()) if (!row.over) showRow(row);
 }
 
-export async function begin(of, into) {
-  [session, room] = [of, into];
+/** `code`, with its way, where the room is of one. */
+export async function begin(of, into, code) {
+  [session, room, by] = [of, into, code];
+  showCode(by);
+  if (by) drawer.show("files");
   const ending = new AbortController();
   over.current = ending;
   for (const [name, hear] of Object.entries({ fileOffer: offered, fileProgress: moved, fileEnd: ended })) session.addEventListener(name, hear, { signal: ending.signal });
@@ -217,7 +235,8 @@ export function end() {
   $("#offers").replaceChildren();
   for (const row of rows.values()) row.root.remove();
   rows.clear();
-  session = room = again = null;
+  session = room = again = by = null;
+  showCode(null);
 }
 
 for (const id of ["#files-hide", "#files-group"]) $(id).onchange = show;

@@ -1,6 +1,7 @@
 // The link to a room, as text and as a QR code.
 import { $ } from "../../page/dom.js";
 import { drawer } from "../../page/drawer.js";
+import { addressOf } from "./codes.js";
 import { qrPicture } from "./qr.js";
 
 function linkTo({ name, secret }) {
@@ -10,8 +11,9 @@ function linkTo({ name, secret }) {
   return url.href;
 }
 
-export function invite(room) {
-  const link = linkTo(room);
+/** `by` is the code that the room is of. */
+export function invite(room, by) {
+  const link = by ? new URL(addressOf(by.way === "send" ? "recv" : "send", by.code), location.origin + location.pathname).href : linkTo(room);
   $("#link").value = link;
   const picture = qrPicture(link);
   $("#qr").replaceChildren(...(picture ? [picture] : []));

@@ -4,6 +4,7 @@ import { $ } from "../../page/dom.js";
 import { drawer } from "../../page/drawer.js";
 import { clearWires } from "../../page/wires.js";
 import * as chat from "./chat.js";
+import { GUESSES } from "./codes.js";
 import * as figures from "./figures.js";
 import * as files from "./files_panel.js";
 import * as hands from "./hands.js";
@@ -30,25 +31,29 @@ export class Meeting {
   #wall = new Wall((tile, on) => this.#want(tile, on));
   #own = new MediaStream();
   #local = null;
+  #by = null;
+  #guesses = 0;
   #muted = { audio: false, video: false };
   #over = new AbortController();
   #follow = () => this.#send();
   #timer;
   #picture = $("#show-picture").checked && !$("#hidden").checked;
 
-  constructor(session, room) {
+  /** `by` is the code that was entered with: `{ way, code }`. */
+  constructor(session, room, by = null) {
     this.#session = session;
     this.#room = room;
     const { userid } = session;
-    $("#place b").textContent = room.name;
+    $("#place b").textContent = by ? (by.way === "send" ? "sending by a code" : "receiving by a code") : room.name;
     $("#place").hidden = false;
     chat.begin(session, () => this.#wall.get(`user ${userid}`)?.video);
     timer.begin(session);
     hands.begin(session, () => this.#look());
     screens.begin(session);
     settings.begin(session);
-    files.begin(session, room);
-    invite(room);
+    files.begin(session, room, by);
+    invite(room, by);
+    this.#by = by;
     this.#listen();
     for (const user of room.users.values()) this.#arrive(user);
     devices.addEventListener("change", this.#follow);
@@ -93,6 +98,7 @@ export class Meeting {
     });
     on("unreached", ({ userid }) => this.#happened(`No way to ${nameOf(this.#room.users.get(userid))} yet: a network in between lets nothing through. The page goes on trying.`));
     on("impostor", ({ userid, reason }) => {
+      if (this.#by) return this.#wrongCode(userid);
       const name = nameOf(this.#room.users.get(userid));
       this.#happened(`No connection to ${name}: ${reason}`);
       tell(`${name} is not connected to`, "One of you two has another secret, or the server has altered what you say to each other. Compare the secret by another way.");
@@ -101,6 +107,18 @@ export class Meeting {
       if (userid) return console.warn(error);
       return error.code === "notInRoom" || tell("That was not done", error.code ? refused(error) : error.message);
     });
+  }
+
+  /** One guess each; the offer is gone after some. */
+  #wrongCode(userid) {
+    if (this.#by.way === "recv") {
+      tell("The code is wrong", "The sender was told of the attempt, and takes three at most. Look at the words again.");
+      return void this.#session.leave(this.#room.name).catch(() => {});
+    }
+    this.#happened("Somebody tried a wrong code");
+    if (++this.#guesses < GUESSES) return this.#session.eject(userid, { room: this.#room.name });
+    tell("Three wrong codes", "This code is not valid any more. Send the files by a new one.");
+    return void this.#session.leave(this.#room.name).catch(() => {});
   }
 
   #happened(text) {
