@@ -153,6 +153,7 @@ fn written(form: Form, ended: Ended) -> Result<(), Failed> {
     let object = json!({
         "from": who, "kind": kind, "samples": recorded.samples,
         "path": recorded.path, "width": recorded.size.0, "height": recorded.size.1,
+        "longestPauseMs": u64::try_from(recorded.pause.as_millis()).unwrap_or(u64::MAX),
     });
     form.say("received", &words, object);
     Ok(())

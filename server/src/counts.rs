@@ -1,13 +1,14 @@
 //! How many are connected, in all and from one address, and how often one address connects.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
-use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use std::time::{Duration, Instant};
 
 use crate::config::ServerConfig;
+
+/// In so much time an address has at most as many connects as the settings say, whenever it begins.
+const WINDOW: Duration = Duration::from_secs(1);
 
 /// A network of one customer in IPv6 is at least a /64, which therefore counts as one address.
 fn one(address: IpAddr) -> IpAddr {
@@ -24,7 +25,9 @@ pub(crate) struct Counts {
     most: usize,
     most_of_one: usize,
     open: Mutex<Open>,
-    connects: DefaultKeyedRateLimiter<IpAddr>,
+    connects_in_window: usize,
+    /// When new clients of an address were let in, as far back as counts.
+    connects: Mutex<HashMap<IpAddr, VecDeque<Instant>>>,
 }
 
 #[derive(Default)]
@@ -41,12 +44,13 @@ pub(crate) struct Place {
 
 impl Counts {
     pub(crate) fn new(config: &ServerConfig) -> Arc<Self> {
-        let rate = NonZeroU32::new(config.connects_per_second).unwrap_or(NonZeroU32::MIN);
+        let rate = usize::try_from(config.connects_per_second).unwrap_or(usize::MAX);
         Arc::new(Self {
             most: config.max_connections,
             most_of_one: config.connections_per_address,
             open: Mutex::default(),
-            connects: RateLimiter::keyed(Quota::per_second(rate)),
+            connects_in_window: rate,
+            connects: Mutex::default(),
         })
     }
 
@@ -71,15 +75,33 @@ impl Counts {
         })
     }
 
-    /// False if there have been too many new clients from there.
-    pub(crate) fn may_connect(&self, address: IpAddr) -> bool {
-        self.connects.check_key(&one(address)).is_ok()
+    /// False if there have been too many new clients from there within a second.
+    pub(crate) fn may_connect(&self, address: IpAddr, now: Instant) -> bool {
+        let mut connects = self.connects();
+        let times = connects.entry(one(address)).or_default();
+        while times
+            .front()
+            .is_some_and(|at| now.duration_since(*at) >= WINDOW)
+        {
+            times.pop_front();
+        }
+        let may = times.len() < self.connects_in_window;
+        if may {
+            times.push_back(now);
+        }
+        may
     }
 
     /// Forgets addresses that have been quiet.
-    pub(crate) fn tidy(&self) {
-        self.connects.retain_recent();
-        self.connects.shrink_to_fit();
+    pub(crate) fn tidy(&self, now: Instant) {
+        let mut connects = self.connects();
+        let recent = |at: &Instant| now.duration_since(*at) < WINDOW;
+        connects.retain(|_, times| times.back().is_some_and(recent));
+        connects.shrink_to_fit();
+    }
+
+    fn connects(&self) -> MutexGuard<'_, HashMap<IpAddr, VecDeque<Instant>>> {
+        self.connects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -124,11 +146,41 @@ mod tests {
     }
 
     #[test]
-    fn r_h06_a_thousand_connects_of_one_address_are_mostly_refused() {
+    fn r_h06_of_a_thousand_connects_of_one_address_a_hundred_are_let_in() {
         let counts = Counts::new(&ServerConfig::default());
         let (one, other) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let let_in = (0..1_000).filter(|_| counts.may_connect(one)).count();
-        assert!((100..200).contains(&let_in), "{let_in}");
-        assert!(counts.may_connect(other));
+        let now = Instant::now();
+        let let_in = (0..1_000).filter(|_| counts.may_connect(one, now)).count();
+        assert_eq!(let_in, 100);
+        assert!(counts.may_connect(other, now));
+        counts.tidy(now + WINDOW);
+        assert!(counts.connects().is_empty());
+    }
+
+    /// However they come: after a pause, at once, at the end of a second and the beginning of the
+    /// next.
+    #[test]
+    fn r_h10_in_no_second_are_more_let_in_than_the_setting_says() {
+        let counts = Counts::new(&ServerConfig::default());
+        let one = "192.0.2.1".parse().unwrap();
+        let begin = Instant::now();
+        let mut let_in = Vec::new();
+        for milliseconds in (0..20_000_u64).filter(|at| at % 7 != 0 && !(3_000..6_000).contains(at))
+        {
+            let now = begin + Duration::from_millis(milliseconds);
+            let_in.extend(
+                (0..3)
+                    .filter(|_| counts.may_connect(one, now))
+                    .map(|_| milliseconds),
+            );
+        }
+        let most = let_in.iter().map(|at| {
+            let_in
+                .iter()
+                .filter(|other| (*at..at + 1_000).contains(other))
+                .count()
+        });
+        assert_eq!(most.max(), Some(100));
+        assert!(let_in.len() >= 1_600, "{}", let_in.len());
     }
 }

@@ -57,7 +57,10 @@ pub(crate) fn turned_away(site: &Site, caller: Caller, headers: &HeaderMap) -> O
         site.refused("origin");
         return Some((StatusCode::FORBIDDEN, format!("{error}\n")).into_response());
     }
-    if !site.counts.may_connect(caller.address) {
+    if !site
+        .counts
+        .may_connect(caller.address, std::time::Instant::now())
+    {
         site.refused("rate");
         let words = "too many connections from your address; try again in a second\n";
         let headers = [(header::RETRY_AFTER, "1")];

@@ -73,7 +73,10 @@ async fn arrive(
         if let Some(response) = turned_away(&site, caller, &headers) {
             return response;
         }
-    } else if !site.counts.may_connect(caller.address) {
+    } else if !site
+        .counts
+        .may_connect(caller.address, std::time::Instant::now())
+    {
         site.refused("rate");
         return refused(
             StatusCode::TOO_MANY_REQUESTS,

@@ -56,7 +56,10 @@ async fn bearer(
     }
     site.refused("api");
     // Guessing is as slow as connecting.
-    if !site.counts.may_connect(caller.address) {
+    if !site
+        .counts
+        .may_connect(caller.address, std::time::Instant::now())
+    {
         return said(StatusCode::TOO_MANY_REQUESTS, "try again in a second");
     }
     let words = "wanted is `Authorization: Bearer` with the server's `api_token`";

@@ -271,7 +271,7 @@ async fn tidy(counts: Arc<Counts>, mut shutdown: watch::Receiver<bool>) {
     let mut times = interval(TIDY);
     loop {
         tokio::select! {
-            _ = times.tick() => counts.tidy(),
+            _ = times.tick() => counts.tidy(std::time::Instant::now()),
             _ = shutdown.wait_for(|ends| *ends) => return,
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ortc::{Kind, MediaSample, MediaStreamTrack};
 
@@ -20,6 +20,8 @@ pub(crate) struct Recorded {
     pub(crate) samples: u64,
     /// Width and height of VP8, where a key frame came.
     pub(crate) size: (u16, u16),
+    /// The longest time in which nothing came, between two that did.
+    pub(crate) pause: Duration,
 }
 
 enum Writer {
@@ -40,11 +42,17 @@ pub(crate) async fn record(
         kind: track.kind(),
         samples: 0,
         size: (0, 0),
+        pause: Duration::ZERO,
     };
+    let mut last: Option<Instant> = None;
     let mut begun = false;
     let mut writer = None;
     let mut clock = Clock::default();
     while let Some(sample) = track.recv_sample().await {
+        let now = Instant::now();
+        let pause = last.map_or(Duration::ZERO, |last| now.duration_since(last));
+        recorded.pause = recorded.pause.max(pause);
+        last = Some(now);
         if !begun {
             // A decoder begins at a key frame; one is asked for until it comes.
             if sample.keyframe == Some(false) {

@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod call;
+mod crowd;
 mod documents;
 mod files;
+#[path = "../../../server/tests/it/house/nats.rs"]
+mod nats;
+mod owner;
 mod process;
 mod restart;
 mod room;

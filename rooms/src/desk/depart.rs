@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::client::Client;
 use super::event::DeskEvent;
 use super::house::House;
-use super::locks::write;
+use super::locks::{lock, write};
 use super::store::Changed;
 use crate::room::{Change, Refusal};
 use crate::signalling::{ErrorCode, LeftReason, RoomName};
@@ -15,6 +15,10 @@ use crate::signalling::{ErrorCode, LeftReason, RoomName};
 const AGAIN: Duration = Duration::from_millis(250);
 /// but not after more.
 const AGAIN_AT_MOST: Duration = Duration::from_secs(5);
+
+/// A room is without its owner for so long at most: then another owns it, though the owner may still
+/// come back into it.
+const WITHOUT_OWNER: Duration = Duration::from_secs(8);
 
 impl House {
     /// A connection is lost: if it is the client's present one, the grace begins.
@@ -37,17 +41,23 @@ impl House {
             return;
         };
         let (house, client, grace) = (self.me.clone(), client.clone(), self.options.grace);
+        let still = move |client: &Client| {
+            let state = client.lock();
+            state.connection == connection && !state.connected()
+        };
         runtime.spawn(async move {
             if let Some(house) = house.upgrade() {
                 house.note_lost(&client).await;
             }
-            tokio::time::sleep(grace).await;
+            let first = grace.min(WITHOUT_OWNER);
+            tokio::time::sleep(first).await;
+            if grace > first && still(&client) {
+                let Some(house) = house.upgrade() else { return };
+                house.disown(&client).await;
+            }
+            tokio::time::sleep(grace.saturating_sub(first)).await;
             let Some(house) = house.upgrade() else { return };
-            let still = {
-                let state = client.lock();
-                state.connection == connection && !state.connected()
-            };
-            if still {
+            if still(&client) {
                 house.depart(&client, LeftReason::Lost).await;
             }
         });
@@ -69,6 +79,21 @@ impl House {
             if client.lock().connected() {
                 // It came back meanwhile, and perhaps its word was heard first.
                 let _ = self.change(&room, Change::Returned(userid, node)).await;
+            }
+        }
+    }
+
+    /// Rooms of one who is lost get another owner.
+    async fn disown(&self, client: &Client) {
+        let rooms: Vec<_> = client.lock().rooms.iter().cloned().collect();
+        for room in rooms {
+            let record = self.hall(&room).and_then(|hall| lock(&hall).record.clone());
+            let lost = record.filter(|record| record.owner == client.userid);
+            let lost = lost.and_then(|record| record.member(&client.userid)?.lost);
+            if let Some(lost) = lost {
+                let userid = client.userid.clone();
+                // Not available, the end of the grace says it.
+                let _ = self.change(&room, Change::Succeed { userid, lost }).await;
             }
         }
     }

@@ -315,6 +315,27 @@ impl RoomRecord {
         Ok(Vec::new())
     }
 
+    /// The owner's connection was lost at this time, and somebody else who is there owns the room
+    /// from now on; who owned it is in it still. Not where the rules tie the room to its owner, nor
+    /// where media go by who owns it.
+    pub fn succeed(&mut self, userid: &UserId, lost: u64) -> Vec<Notice> {
+        let direction = self.session.direction().unwrap_or(Direction::ManyToMany);
+        let tied = self.policy.close_when_owner_leaves || !direction.sends(false, false);
+        let absent = |member: &Member| member.lost == Some(lost);
+        if tied || self.owner != *userid || !self.member(userid).is_some_and(absent) {
+            return Vec::new();
+        }
+        let heir = self.heir();
+        let there = |userid: &UserId| self.member(userid).is_some_and(|at| at.lost.is_none());
+        match heir.filter(there) {
+            Some(heir) => {
+                self.owner = heir;
+                vec![Notice::all(self.owner_is())]
+            }
+            None => Vec::new(),
+        }
+    }
+
     /// A room that nobody is in ends.
     pub fn ended(&self) -> bool {
         self.members.is_empty()

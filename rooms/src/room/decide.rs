@@ -29,6 +29,13 @@ pub enum Change {
         /// When the connection was lost: another time by now, and nothing changes.
         lost: u64,
     },
+    /// The owner's connection is lost for longer than a room should be without an owner.
+    Succeed {
+        /// Who owns the room: another by now, and nothing changes.
+        userid: UserId,
+        /// When the connection was lost: another time by now, and nothing changes.
+        lost: u64,
+    },
     /// Somebody's connection is there again, at this server.
     Returned(UserId, String),
     /// Somebody is put out.
@@ -134,6 +141,7 @@ impl Change {
                 }
                 _ => Ok(Vec::new()),
             },
+            Change::Succeed { userid, lost } => Ok(record.succeed(&userid, lost)),
             Change::Returned(userid, node) => record.returned(&userid, &node),
             Change::Eject { by, userid, ban } => match by {
                 Some(by) => record.eject(&by, &userid, ban),

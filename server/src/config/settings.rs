@@ -88,7 +88,7 @@ pub const SETTINGS: &[Setting] = &[
     of("node", Text, "This server's name in the cluster [default: chosen anew at each start]"),
     of("max_connections", Number, "The most connections at once [default: 20000]"),
     of("connections_per_address", Number, "The most connections of one address at once [default: 10000]"),
-    of("connects_per_second", Number, "The most new WebSockets of one address in a second, and the most at once after a pause [default: 100]"),
+    of("connects_per_second", Number, "The most new WebSockets of one address within any second [default: 100]"),
     of("messages_per_second", Number, "The most messages of one client in a second, over five seconds [default: 50]"),
     of("max_rooms", Number, "The most rooms at once [default: 10000]"),
     of("grace_seconds", Number, "How long a client that lost its connection keeps its place [default: 30]"),

@@ -32,6 +32,53 @@ async fn c21_one_who_comes_back_hears_what_it_missed() {
     assert_eq!(olga.told().await, Vec::<String>::new());
 }
 
+/// The owner's connection is lost, and it may come back for 30 s: but a room that all send in has
+/// another owner before that. One that is tied to its owner has not.
+#[tokio::test(start_paused = true)]
+async fn c10_c38_a_room_is_not_without_an_owner_for_long() {
+    let desk = desk();
+    let policy = json!({"closeWhenOwnerLeaves": true});
+    let rooms = [
+        ("demo", json!({}), json!({}), true),
+        ("tied", json!({}), policy, false),
+        (
+            "stage",
+            json!({"audio": true, "oneway": true}),
+            json!({}),
+            false,
+        ),
+    ];
+    for (number, (room, session, policy, passes)) in rooms.into_iter().enumerate() {
+        let names = ["olga", "paul", "pia"].map(|name| format!("{name}{number}"));
+        let mut olga = arrive(&desk, &names[0]).await;
+        let mut paul = arrive(&desk, &names[1]).await;
+        let mut pia = arrive(&desk, &names[2]).await;
+        let open = json!({"open": {"room": room, "session": session, "policy": policy}});
+        olga.say(open).await;
+        for guest in [&mut paul, &mut pia] {
+            guest.say(json!({"join": {"room": room}})).await;
+        }
+        olga.told().await;
+        paul.told().await;
+        // A short loss changes nothing.
+        olga.lose();
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        olga.back(&desk).await.unwrap();
+        olga.lose();
+        tokio::time::sleep(Duration::from_secs(7)).await;
+        paul.told().await;
+        let owner = format!("owner {}", names[1]);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let expected: Vec<String> = passes.then(|| owner.clone()).into_iter().collect();
+        assert_eq!(paul.told().await, expected, "{room}");
+        // It comes back into the room, which it does not own any longer.
+        olga.back(&desk).await.unwrap();
+        assert_eq!(olga.told().await, expected, "{room}");
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(paul.told().await, Vec::<String>::new());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn r_h04_a_token_that_was_used_is_refused() {
     let desk = desk();
