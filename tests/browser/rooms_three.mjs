@@ -78,6 +78,28 @@ await run("rooms_three", 220, async (test) => {
   await until(other, () => document.querySelector("#stage").hidden, "an empty stage");
   console.log("chat, mute, screen");
 
+  // Files both ways, kept on the disk in both browsers.
+  const takes = () => session.addEventListener("fileOffer", ({ transfer }) => transfer.take());
+  const sends = async (name) => {
+    const bytes = new Uint8Array(3_000_000).map((_, at) => at * 7 + at / 991);
+    const { userid } = session.peers.find(({ user }) => user.extra.name === name);
+    const [transfer] = session.sendFiles([new File([bytes], "both ways.bin")], { to: userid });
+    await transfer.ended;
+    return transfer.error?.message ?? transfer.state;
+  };
+  const has = async () => {
+    const { Keep } = await import("/rooms/files/store.js");
+    const [keep] = await Keep.all();
+    const bytes = new Uint8Array(await (await keep.file(0)).arrayBuffer());
+    return keep.disk && bytes.length === 3_000_000 && bytes.every((byte, at) => byte === ((at * 7 + at / 991) & 255));
+  };
+  await Promise.all([page.evaluate(takes), other.evaluate(takes)]);
+  const there = await page.evaluate(sends, "Grace");
+  assert(there === "done" && (await other.evaluate(has)), `a file to Firefox: ${there}`);
+  const back = await other.evaluate(sends, "Ada");
+  assert(back === "done" && (await page.evaluate(has)), `a file from Firefox: ${back}`);
+  console.log("files both ways");
+
   // The owner leaves: Firefox owns the room, which lives. It puts ortc call out.
   await page.click("#hang-up");
   await until(other, () => document.querySelectorAll("#tiles .tile.picture").length === 2 && document.querySelector("#tiles .tile.own .crown"), "that the room lives");
