@@ -1,17 +1,19 @@
 // Files in the page of rooms: page to page, page to Rust, Rust to page, with folders, several at once, pause, a reload in the
-// middle, hostile names; what came is shown, saved, removed (C11, C44, C46, C48, C49, C88, D20, D21, D22, D24).
+// middle, hostile names; what came is shown, saved, removed (C11, C44, C46, C48, C49, C88, D20, D21, D22, D23, D24).
 // ORTC_SOAK=1 sends 200 MB in place of a few.
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { assert, run } from "./harness.mjs";
+import { createRequire } from "node:module";
+import { assert, modules, run } from "./harness.mjs";
 import { enterRoom, happens, lobby, serve } from "./rooms.mjs";
 
 const MB = 1024 * 1024;
 const soak = process.env.ORTC_SOAK === "1";
 const LARGE = soak ? 200 * MB + 4321 : 12 * MB + 4321;
+const axe = createRequire(`${modules}/package.json`)("axe-core");
 const sha = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 await run("rooms_files", soak ? 600 : 170, async (test) => {
@@ -78,6 +80,14 @@ await run("rooms_files", soak ? 600 : 170, async (test) => {
   await file("holiday/empty.txt", "");
   await ada.setInputFiles("#choose-folder-input", join(folder, "holiday"));
   await grace.waitForFunction(() => document.querySelectorAll(".offer").length === 3);
+  // Offers, list and viewer keep to what axe looks for, on a small phone as well.
+  const axed = async (where) => {
+    await grace.evaluate(axe.source);
+    const { violations } = await grace.evaluate(() => window.axe.run(document));
+    assert(!violations.length, violations.map(({ id, nodes }) => `${where}: ${id}: ${nodes.map(({ html }) => html).join(" ")}`).join("\n"));
+    assert(await grace.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${where} scrolls sideways`);
+  };
+  await axed("offers");
   for (const title of ["2 files", "pasted.png", "holiday"]) await take(grace, title);
   for (const title of ["2 files", "pasted.png", "holiday"]) await line(grace, title, "received and checked");
   assert((await grace.innerText("#files")).includes("holiday/a/one.txt"), "the folder's names");
@@ -88,13 +98,53 @@ await run("rooms_files", soak ? 600 : 170, async (test) => {
     await grace.click(`#files button[aria-label="View: ${name}"]`);
     await grace.waitForSelector(`#viewer[open] ${selector}`);
   };
+  // Sound, film, and a PDF in the browser's own viewer.
+  const wav = Buffer.alloc(44 + 8000);
+  wav.write("RIFF$\x1f\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0@\x1f\0\0@\x1f\0\0\x01\0\b\0data@\x1f\0\0", 0, "latin1");
+  wav.fill(128, 44);
+  const pdf = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]>>endobj\ntrailer<</Root 1 0 R>>\n";
+  await ada.evaluate(async () => {
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d");
+    const recorder = new MediaRecorder(canvas.captureStream(20), { mimeType: "video/webm" });
+    const parts = [];
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    recorder.start();
+    for (let at = 0; at < 20; at++) {
+      context.fillRect(at, at, 9, 9);
+      await new Promise((resolve) => setTimeout(resolve, 40));
+    }
+    recorder.stop();
+    await new Promise((resolve) => { recorder.onstop = resolve; });
+    window.film = new File(parts, "film.webm");
+    session.sendFiles([film]);
+  });
+  await take(grace, "film.webm");
+  await line(grace, "film.webm", "received and checked");
+  await view("film.webm", "video");
+  await grace.waitForFunction(() => document.querySelector("#viewer video").videoWidth > 0);
+  await grace.click("#viewer-shut");
+  await choose(ada, [await file("tone.wav", wav), await file("true.pdf", pdf)]);
+  await take(grace, "2 files");
+  await grace.waitForSelector('#files button[aria-label="View: true.pdf"]');
+  await view("tone.wav", "audio");
+  await grace.waitForFunction(() => document.querySelector("#viewer audio").duration > 0.9);
+  await grace.click("#viewer-shut");
+  await view("true.pdf", "iframe");
+  await grace.waitForTimeout(500);
+  await grace.click("#viewer-shut");
+
   await choose(ada, [await file("page.html", "<script>parent.hacked = true</script><b>bold</b>"), await file("drawing.svg", `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><script>parent.hacked = true</script><rect width="9" height="4"/></svg>`), await file("paper.pdf", "<script>parent.hacked = true</script>")]);
   await take(grace, "3 files");
   await line(grace, "3 files", "received and checked");
   await view("page.html", "pre");
   assert((await grace.textContent("#viewer pre")).includes("<b>bold</b>") && !(await grace.$("#viewer pre b")), "a page of another is run");
   await grace.click("#viewer-shut");
+  await grace.setViewportSize({ width: 320, height: 568 });
+  await axed("list");
   await view("drawing.svg", "img");
+  await axed("viewer");
+  await grace.setViewportSize({ width: 1280, height: 800 });
   await grace.waitForFunction(() => document.querySelector("#viewer img").naturalWidth > 0);
   await grace.click("#turn");
   assert(await grace.evaluate(() => getComputedStyle(document.querySelector("#viewer img")).transform.startsWith("matrix(")), "it is not turned");
@@ -114,7 +164,31 @@ await run("rooms_files", soak ? 600 : 170, async (test) => {
   await grace.uncheck("#files-hide");
   console.log("shown, saved, removed, hidden");
 
-  // Refused; cancelled by each side.
+  // D23: by person.
+  await grace.check("#files-group");
+  assert(await grace.evaluate(() => document.querySelectorAll('#files > li[style*="--group: 1"]').length === 1), "one person, one group");
+  await grace.uncheck("#files-group");
+
+  // D24: stopped on its way, by each side; what came is thrown away.
+  const kept = () => grace.evaluate(async () => (await (await import("/rooms/files/store.js")).Keep.all()).some(({ about }) => about.title === "stop.bin"));
+  const stop = await file("stop.bin", randomBytes(6 * MB));
+  for (const stopper of [ada, grace]) {
+    await grace.evaluate(() => session.addEventListener("fileProgress", function hear({ transfer }) {
+      if (transfer.title !== "stop.bin" || transfer.bytes < 1_000_000 || transfer.over) return;
+      session.removeEventListener("fileProgress", hear);
+      transfer.pause();
+    }));
+    await choose(ada, [stop]);
+    await take(grace, "stop.bin");
+    await line(grace, "stop.bin", "paused");
+    await line(ada, "stop.bin", "paused by the other side");
+    await stopper.click('#files button[aria-label="Cancel: stop.bin"]');
+    for (const page of [ada, grace]) await line(page, "stop.bin", "cancelled");
+    for (const end = Date.now() + 10_000; await kept(); await grace.waitForTimeout(100)) assert(Date.now() < end, "what was cancelled is kept");
+  }
+  console.log("stopped by each side");
+
+  // Refused.
   await choose(ada, [await file("no.bin", randomBytes(MB))]);
   await grace.click('.offer:has-text("no.bin") button:text-is("Refuse")');
   await line(ada, "no.bin", "refused");
@@ -170,10 +244,10 @@ await run("rooms_files", soak ? 600 : 170, async (test) => {
   await line(grace, "again.bin", "received and checked", soak ? 300_000 : 60_000);
   await line(ada, "again.bin", "sent, and checked");
   /** What was not sent again. */
-  const kept = async (page) => (await page.innerText('#files > li:has(b:text-is("again.bin")) small')).match(/([\d.]+ .B) were here before/)?.[1];
-  assert(await kept(grace), "all of it was sent again after the reload");
+  const before = async (page) => (await page.innerText('#files > li:has(b:text-is("again.bin")) small')).match(/([\d.]+ .B) were here before/)?.[1];
+  assert(await before(grace), "all of it was sent again after the reload");
   assert((await stored(grace, "again.bin")) === sha(again), "another file after a reload");
-  console.log(`the receiver reloaded: ${await kept(grace)} of ${(LARGE / 1e6).toFixed(1)} MB were there`);
+  console.log(`the receiver reloaded: ${await before(grace)} of ${(LARGE / 1e6).toFixed(1)} MB were there`);
 
   // The sender's page is loaded anew: it asks for the file again, and takes no other.
   await grace.click('#files > li:has(b:text-is("again.bin")) button:text-is("Remove")');
@@ -198,8 +272,8 @@ await run("rooms_files", soak ? 600 : 170, async (test) => {
   await happens(ada, () => /These are others/.test(document.querySelector("#news").textContent), "that it is another file");
   await goOn(againPath);
   await line(grace, "again.bin", "received and checked", soak ? 300_000 : 60_000);
-  assert((await kept(grace)) && (await stored(grace, "again.bin")) === sha(again), "another file after the sender's reload");
-  console.log(`the sender reloaded: ${await kept(grace)} of ${(LARGE / 1e6).toFixed(1)} MB were there`);
+  assert((await before(grace)) && (await stored(grace, "again.bin")) === sha(again), "another file after the sender's reload");
+  console.log(`the sender reloaded: ${await before(grace)} of ${(LARGE / 1e6).toFixed(1)} MB were there`);
 
   // I1, I2: names that are meant to be something else, sizes that lie.
   const hostile = (entries, bytes, after) => ada.evaluate(async ([entries, bytes, after]) => {

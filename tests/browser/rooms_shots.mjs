@@ -40,7 +40,54 @@ function camera(hue) {
   };
 }
 
-await run("rooms_shots", 240, async (test) => {
+/** Files: two that came, one on its way, an offer, a picture that is looked at; a code. */
+async function files(open) {
+  const [ada, grace] = [await open(210, ""), await open(20, "")];
+  for (const [page, name] of [[ada, "Ada"], [grace, "Grace"]]) {
+    for (const box of ["#use-camera", "#use-mic"]) await page.uncheck(box);
+    await enterRoom(page, { name, room: "pictures" });
+  }
+  await happens(grace, () => session.peers.length === 1 && session.peers[0].talk.open, "a channel");
+  await grace.evaluate(async () => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 1200, height: 800 });
+    const context = canvas.getContext("2d");
+    for (const [at, hue] of [205, 30, 150, 280].entries()) {
+      context.fillStyle = `hsl(${hue} 55% ${60 - at * 9}%)`;
+      context.fillRect(0, at * 200, 1200, 200);
+    }
+    const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg"));
+    const send = (...names) => session.sendFiles(names.map(([name, blob]) => ({ path: name.split("/"), file: new File([blob], name) })));
+    send(["holiday/lake.jpg", picture], ["holiday/notes.txt", new Blob(["Bring boots."])]);
+    send(["talk.webm", new Blob([new Uint8Array(30_000_000)])]);
+    send(["minutes.pdf", new Blob(["%PDF-"])]);
+  });
+  await ada.click('.offer:has-text("holiday") button.main');
+  await happens(ada, () => /received and checked/.test(document.querySelector("#files").textContent), "files");
+  await ada.evaluate(() => session.addEventListener("fileProgress", ({ transfer }) => transfer.title === "talk.webm" && transfer.bytes > 9_000_000 && (window.stopped ||= (transfer.pause(), true))));
+  await ada.click('.offer:has-text("talk.webm") button.main');
+  await happens(ada, () => /paused/.test(document.querySelector("#files").textContent), "a pause", 90_000);
+  for (const [size, colorScheme] of [["desktop", "light"], ["phone", "dark"]]) {
+    const shot = async (page, name) => {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize(SIZES[size]);
+      await page.waitForTimeout(600);
+      const path = join(folder, `rooms-${name}-${size}-${colorScheme}.png`);
+      await page.screenshot({ path });
+      console.log(path);
+    };
+    await shot(ada, "files");
+    await ada.click('button[aria-label="View: holiday/lake.jpg"]');
+    await shot(ada, "viewer");
+    await ada.click("#viewer-shut");
+  }
+  await grace.click("#hang-up");
+  await grace.click("#send-by-code");
+  await grace.waitForSelector("#code-card:not([hidden])");
+  await grace.screenshot({ path: join(folder, "rooms-code-desktop-light.png") });
+  for (const page of [ada, grace]) await page.close();
+}
+
+await run("rooms_shots", 400, async (test) => {
   await mkdir(folder, { recursive: true });
   const server = await serve(test);
   const open = async (hue, address) => {
@@ -52,6 +99,7 @@ await run("rooms_shots", 240, async (test) => {
     await page.waitForSelector("html[data-ready]");
     return page;
   };
+  await files(open);
   const ada = await open(210, "");
   await enterRoom(ada, { name: "Ada", room: "weekly" });
   const others = [];
@@ -76,24 +124,6 @@ await run("rooms_shots", 240, async (test) => {
   await ada.click("#timer button.main");
   await happens(ada, () => /^9:5/.test(document.querySelector("#clock").textContent), "the timer");
   await ada.click("#shut");
-  // Files: one that came, one on its way, an offer.
-  await grace.evaluate(async () => {
-    const canvas = Object.assign(document.createElement("canvas"), { width: 1200, height: 800 });
-    const context = canvas.getContext("2d");
-    for (const [at, hue] of [205, 30, 150, 280].entries()) {
-      context.fillStyle = `hsl(${hue} 55% ${60 - at * 9}%)`;
-      context.fillRect(0, at * 200, 1200, 200);
-    }
-    const picture = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg"));
-    const send = (name, blob) => session.sendFiles([new File([blob], name)], { to: session.peers.find(({ user }) => user.extra.name === "Ada").userid });
-    send("lake.jpg", picture);
-    send("talk.webm", new Blob([new Uint8Array(60_000_000)]));
-  });
-  await ada.click('.offer:has-text("lake.jpg") button.main');
-  await ada.evaluate(() => session.addEventListener("fileProgress", ({ transfer }) => transfer.title === "talk.webm" && transfer.bytes > 20_000_000 && (window.stopped ||= (transfer.pause(), true))));
-  await ada.click('.offer:has-text("talk.webm") button.main');
-  await happens(ada, () => /received and checked/.test(document.querySelector("#files").textContent) && /paused/.test(document.querySelector("#files").textContent), "files");
-  await ada.click("#shut");
   for (const colorScheme of ["light", "dark"]) {
     for (const [size, viewport] of Object.entries(SIZES)) {
       const shot = async (page, name) => {
@@ -108,15 +138,10 @@ await run("rooms_shots", 240, async (test) => {
       await shot(looking, "lobby");
       await shot(ada, "room");
       if ((size === "phone") !== (colorScheme === "dark")) continue;
-      for (const tab of ["chat", "files", "people", "timer", "settings", "stats", "wires"]) {
+      for (const tab of ["chat", "people", "timer", "settings", "stats", "wires"]) {
         await ada.click('[data-open="settings"]');
         await ada.click(`[data-tab="${tab}"]`);
         await shot(ada, tab);
-        if (tab === "files") {
-          await ada.click('button[aria-label="View: lake.jpg"]');
-          await shot(ada, "viewer");
-          await ada.click("#viewer-shut");
-        }
         await ada.click("#shut");
       }
     }

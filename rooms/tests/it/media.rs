@@ -45,7 +45,7 @@ async fn c04_c07_three_in_a_room_hear_and_see_each_other() {
 }
 
 #[tokio::test]
-async fn c32_what_is_muted_is_not_sent() {
+async fn c31_c32_what_is_muted_is_not_sent() {
     let desk = Desk::default();
     let alice = Member::new(&desk, "alice").await;
     let mut bob = Member::new(&desk, "bob").await;

@@ -207,6 +207,8 @@ export function look() {
 export async function begin(of, into, code) {
   [session, room, by] = [of, into, code];
   showCode(by);
+  // By a code they go to who has it, whenever that is.
+  $("#files-to").closest(".field").hidden = $("#files-later").closest(".check").hidden = Boolean(by);
   if (by) drawer.show("files");
   const ending = new AbortController();
   over.current = ending;
