@@ -213,7 +213,8 @@ pub use error::{
 };
 pub use media::sending::RTCTrack;
 pub use media::stream::{MediaStream, MediaStreamEvent};
-pub use media::track::{MediaStreamTrack, MediaStreamTrackEvent};
+pub use media::track::tap::MediaTap;
+pub use media::track::{MediaStreamTrack, MediaStreamTrackEvent, SenderClock};
 pub use media::{
     Kind, MediaSample, RTCCodec, RTCCodecParam, RTCFecParameters, RTCMediaAttributes,
     RTCRtcpParameters, RTCRtpEncoding, RTCRtxParameters, RTCTrackDescription, RTCTrackFilter,

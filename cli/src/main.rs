@@ -14,6 +14,7 @@ mod pipe;
 mod progress;
 mod qr;
 mod reach;
+mod record;
 mod recv;
 mod report;
 mod room;
@@ -39,6 +40,7 @@ enum Command {
     Serve(serve::Serve),
     Call(call::Call),
     Room(room::RoomCommand),
+    Record(record::Record),
     Send(send::Send),
     Recv(recv::Recv),
     /// Prints what a shell completes the command by
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Call(call) => wait_for(call.run()),
         Command::Room(room) => wait_for(room.run()),
+        Command::Record(record) => wait_for(record.run()),
         Command::Send(send) => wait_for(send.run()),
         Command::Recv(recv) => wait_for(recv.run()),
         Command::Completions { shell } => {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ortc_rooms::session::{Chat, Event, Origin, Payload};
+use ortc_rooms::session::{Chat, Event, Origin, Payload, Recording};
 use ortc_rooms::signalling::{RoomInfo, User, UserId};
 use serde_json::{Value, json};
 
@@ -235,6 +235,17 @@ fn of_words(event: &Event) -> Option<Told> {
             ))
         }
         Event::Action(action) => {
+            if let Ok(Some(Recording { on })) = action.read() {
+                let what = match on {
+                    true => "records the room",
+                    false => "records the room no longer",
+                };
+                return Some((
+                    "recordingBy",
+                    format!("{} {what}", name(&action.from)),
+                    json!({ "from": action.from, "on": on }),
+                ));
+            }
             let chat: Chat = action.read().ok().flatten()?;
             Some((
                 "chat",

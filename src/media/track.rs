@@ -1,16 +1,20 @@
 //! MediaStreamTrack: a source of encoded media to send, or media received from the peer.
 
 mod event;
+mod origin;
 mod outlets;
+mod reader;
 mod remote;
+pub(crate) mod tap;
 mod writing;
 
 use std::sync::{Arc, Mutex, Weak};
 
 pub use event::MediaStreamTrackEvent;
+pub use origin::SenderClock;
 
+pub(crate) use origin::MediaOrigin;
 pub(crate) use outlets::{MediaSink, Outlets};
-pub(crate) use remote::MediaOrigin;
 
 use self::remote::RemoteEnd;
 use super::{JitterStats, Kind, MAX_ENCODINGS, MediaSample, RTCCodec};
@@ -233,6 +237,15 @@ impl MediaStreamTrack {
         }
     }
 
+    /// Remote tracks: what its sender last said about its clock, to align tracks by; `None` before
+    /// its first report, which comes within seconds.
+    pub fn sender_clock(&self) -> Option<SenderClock> {
+        match &self.inner.end {
+            End::Remote(remote, _) => remote.sender_clock(),
+            End::Local(_) | End::Dtmf(_) => None,
+        }
+    }
+
     /// Remote tracks: asks the sender for a key frame (RTCP PLI, RFC 4585 section 6.3.1).
     pub fn request_keyframe(&self) {
         self.request(KeyframeRequest::Pli);
@@ -328,7 +341,7 @@ impl MediaStreamTrack {
     #[doc(alias = "enabled")]
     pub fn set_enabled(&self, enabled: bool) {
         if let End::Remote(remote, encodings) = &self.inner.end {
-            remote.set_enabled(enabled, self.inner.kind);
+            remote.set_enabled(enabled);
             let others = lock(encodings).others.clone();
             for (_, track) in others.iter().filter(|(_, track)| track != self) {
                 track.set_enabled(enabled);

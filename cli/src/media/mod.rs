@@ -1,7 +1,5 @@
 //! Media from files and into files, as they are: nothing is encoded or decoded.
 
-mod ivf;
-mod opus;
 mod player;
 mod recorder;
 

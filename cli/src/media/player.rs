@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ortc::{Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec, RTCCodecParam};
+use ortc_rooms::record::ivf::Ivf;
+use ortc_rooms::record::ogg;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
-
-use super::ivf::Ivf;
-use super::opus;
 
 const CLOCK: &[u8] = include_bytes!("../../../examples/media/clock.ivf");
 const TONE: &[u8] = include_bytes!("../../../examples/media/audio.ogg");
@@ -127,9 +126,9 @@ fn video(bytes: &[u8], keys: usize) -> Result<Reel, &'static str> {
 }
 
 fn audio(bytes: &[u8]) -> Result<Reel, &'static str> {
-    let packets = opus::parse(bytes)?.into_iter();
+    let packets = ogg::parse(bytes)?.into_iter();
     let frames = packets.map(|packet| {
-        let duration = opus::duration(&packet).max(Duration::from_millis(1));
+        let duration = ogg::duration(&packet).max(Duration::from_millis(1));
         (packet, duration)
     });
     Ok(Reel {
@@ -187,7 +186,7 @@ mod tests {
     fn the_test_picture_is_one() {
         let reel = video(CLOCK, CLOCK_KEYS).unwrap();
         for (number, (frame, _)) in reel.frames.iter().enumerate() {
-            let key = super::super::ivf::vp8_size(frame).is_some();
+            let key = frame.first().is_some_and(|first| first & 1 == 0);
             assert_eq!(key, number % CLOCK_KEYS == 0, "frame {number}");
         }
         assert!(audio(TONE).unwrap().frames.len() > 50);

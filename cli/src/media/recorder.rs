@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use ortc::{Kind, MediaSample, MediaStreamTrack};
 
-use super::ivf::{IvfWriter, vp8_size};
-use super::opus::OpusWriter;
+use ortc_rooms::record::ivf::IvfWriter;
+use ortc_rooms::record::ogg::{self, OpusWriter};
 
 /// What became of a track.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Writer {
                 if sample.lost_before > 0 {
                     let seconds = f64::from(step) / f64::from(sample.clock_rate.max(1));
                     let passed = Duration::from_secs_f64(seconds);
-                    writer.gap(passed.saturating_sub(super::opus::duration(&sample.data)));
+                    writer.gap(passed.saturating_sub(ogg::duration(&sample.data)));
                 }
                 writer.packet(&sample.data)
             }
@@ -164,6 +164,16 @@ fn codec_of(key: &[u8]) -> &'static str {
         Some(byte) if byte >> 6 == 2 => "vp9",
         _ => "vp8",
     }
+}
+
+/// RFC 6386 section 9.1: a VP8 key frame carries its size in bytes 6 to 9.
+fn vp8_size(frame: &[u8]) -> Option<(u16, u16)> {
+    let [first, _, _, _, _, _, w0, w1, h0, h1] = *frame.first_chunk()?;
+    let key = first & 1 == 0;
+    key.then(|| {
+        let size = |low, high| u16::from_le_bytes([low, high]) & 0x3fff;
+        (size(w0, w1), size(h0, h1))
+    })
 }
 
 /// A name that is one file in the folder, whatever somebody calls itself.

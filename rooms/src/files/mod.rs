@@ -54,6 +54,7 @@ pub use channel::FileChannel;
 pub use error::{Code, Error, Result};
 pub use hash::Hash;
 pub use id::TransferId;
+pub(crate) use name::sanitised;
 pub use name::shown;
 pub use offer::{FileOffer, OfferedFile};
 pub use options::{NameTaken, Quota, ReceiveOptions, SendOptions};

@@ -13,7 +13,7 @@ pub(super) const STATE: &str = ".ortc.state";
 const DEVICES: [&str; 7] = ["con", "prn", "aux", "nul", "conin$", "conout$", "clock$"];
 
 /// A name for one component of a path that means nothing but itself on any system.
-pub(super) fn sanitised(name: &str) -> String {
+pub(crate) fn sanitised(name: &str) -> String {
     let mut clean = String::new();
     for c in name.chars() {
         clean.push(match c {

@@ -54,6 +54,17 @@ impl Action for Hand {
     const NAME: &'static str = "x.hand";
 }
 
+/// The room is recorded by who says so, or no longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recording {
+    /// It is.
+    pub on: bool,
+}
+
+impl Action for Recording {
+    const NAME: &'static str = "x.recording";
+}
+
 /// A clock that all see. Times are milliseconds since 1970 of the sender's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Timer {

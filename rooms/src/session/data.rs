@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use ortc::{RTCDataChannel, RTCDataChannelMessage};
 
-use super::action::{ActionEvent, Reply};
+use super::action::{ActionEvent, Recording, Reply, action_frame};
 use super::clock::clock;
 use super::error::{Error, Result};
 use super::event::{Event, Message};
@@ -98,6 +98,11 @@ impl Whose {
         self.with(shared, |shared, link, user| {
             link.clock.since_ping = 0;
             send(link, Frame::Ping(Ping { at: clock() }));
+            if shared.recordings.has(&self.room)
+                && let Ok(frame) = action_frame(&Recording { on: true })
+            {
+                send(link, frame);
+            }
             shared.event(Event::Open {
                 room: self.room.clone(),
                 user,

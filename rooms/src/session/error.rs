@@ -77,6 +77,9 @@ pub enum Error {
     /// A file cannot be sent.
     #[error(transparent)]
     File(#[from] crate::files::Error),
+    /// A recording cannot be written.
+    #[error("the recording cannot be written: {0}")]
+    Record(String),
     /// What the core says.
     #[error(transparent)]
     Core(#[from] ortc::Error),

@@ -98,6 +98,7 @@ impl Session {
             runtime: tokio::runtime::Handle::current(),
             offers: Arc::default(),
             accepted: Arc::default(),
+            recordings: Default::default(),
             end: Notify::new(),
         });
         shared.event(Event::LocalConnected {

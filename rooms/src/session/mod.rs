@@ -31,6 +31,8 @@ mod payload;
 mod peer;
 mod ports;
 mod queue;
+mod record;
+mod recordings;
 mod request;
 mod room;
 mod rooms;
@@ -42,7 +44,7 @@ mod stream;
 mod tracks;
 mod watch;
 
-pub use action::{Action, ActionEvent, Chat, Hand, Reply, Timer};
+pub use action::{Action, ActionEvent, Chat, Hand, Recording, Reply, Timer};
 pub use call::Call;
 pub use error::{Error, Result};
 pub use event::{CallRequest, Event, Message, MuteEvent, Origin, Path, StreamEvent};
@@ -57,6 +59,7 @@ pub use options::{
 pub use payload::{MAX_PAYLOAD, Payload};
 pub use peer::Peer;
 pub use queue::Events;
+pub use record::RoomRecording;
 pub use request::RoomRequest;
 pub use room::Room;
 pub use stream::{OneWay, Screen, StreamOptions};

@@ -18,6 +18,7 @@ use super::link::PeerLink;
 use super::options::SessionOptions;
 use super::ports::Ports;
 use super::queue::EventQueue;
+use super::recordings::Recordings;
 use super::stream::LocalStream;
 use crate::files::again::Accepted;
 use crate::signalling::{
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) offers: Arc<()>,
     /// Transfers that were accepted and are not over.
     pub(super) accepted: Arc<Accepted<RTCDataChannel>>,
+    /// What is recorded, and wants to know what happens.
+    pub(super) recordings: Recordings,
     /// The session is to end.
     pub(super) end: Notify,
 }
@@ -124,6 +127,7 @@ impl Shared {
     }
 
     pub(super) fn event(&self, event: Event) {
+        self.recordings.see(&event);
         self.events.push(event);
     }
 

@@ -17,6 +17,7 @@ mod media;
 mod pairs;
 mod ports;
 mod relay;
+mod record;
 mod rooms;
 mod rows;
 mod secret;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use tokio::runtime::Handle;
 
 use crate::connection::core::shared::ConnectionShared;
-use crate::media::track::MediaOrigin;
+use crate::media::track::{MediaOrigin, SenderClock};
 use crate::rtp::{KeyframeRequest, ReceiverId};
 
 impl MediaOrigin for ConnectionShared {
@@ -22,6 +22,18 @@ impl MediaOrigin for ConnectionShared {
     fn over_budget(&self) {
         self.wake();
     }
+
+    fn sender_clock(&self, key: u32) -> Option<SenderClock> {
+        let state = self.lock();
+        let media = state.engine.media();
+        let ssrcs = media.receiver_ssrcs(ReceiverId(key));
+        let clocks = ssrcs
+            .iter()
+            .filter_map(|ssrc| state.engine.rtp().inbound_stats(*ssrc)?.clock);
+        let last = clocks.max_by_key(|clock| clock.arrived)?;
+        Some(SenderClock::new(last.ntp, last.rtp_timestamp, last.arrived))
+    }
+
     fn runtime(&self) -> Handle {
         self.socket.runtime.clone()
     }

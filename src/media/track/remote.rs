@@ -1,75 +1,36 @@
-//! The end of a track that the peer sends: packets that wait, put in order, made frames of.
+//! The end of a track that the peer sends: its readers, and what is asked of the connection.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, Weak};
 
-use tokio::runtime::Handle;
-
+use super::origin::{MediaOrigin, SenderClock};
+use super::reader::Reader;
 use crate::budget::Budget;
-use crate::media::{JitterBuffer, JitterConfig, JitterStats, Kind, MediaSample, RTCCodec};
-use crate::queue::{Queue, lock};
+use crate::media::{JitterConfig, JitterStats, Kind, MediaSample, RTCCodec};
+use crate::queue::lock;
 use crate::rtp::{KeyframeRequest, RtpPacket};
 
-/// Packets of a remote track that wait for the application; when full the oldest is dropped and
-/// counted.
-const MAX_WAITING_PACKETS: usize = 2048;
-/// Longer than any wait of a jitter buffer.
-const AFTER_THE_END: Duration = Duration::from_secs(60);
-
-/// A connection as its remote tracks see it.
-pub(crate) trait MediaOrigin: Send + Sync {
-    fn request_keyframe(&self, key: u32, request: KeyframeRequest);
-    /// More waits for the application than may.
-    fn over_budget(&self);
-    /// A runtime that has time: who reads may do so in none, or in one without.
-    fn runtime(&self) -> Handle;
-}
+/// Readers of one track beside its first.
+const MAX_TAPS: usize = 8;
 
 /// What the clones of a received track share.
 pub(super) struct RemoteEnd {
-    packets: Queue<RtpPacket>,
-    jitter: Mutex<Reordering>,
+    kind: Kind,
+    config: JitterConfig,
+    budget: Budget,
+    codecs: Mutex<Vec<RTCCodec>>,
+    /// Who reads the track itself.
+    reader: Reader,
+    /// Who reads beside it.
+    taps: Mutex<Vec<Weak<Reader>>>,
+    tapped: AtomicBool,
+    ended: AtomicBool,
     origin: Weak<dyn MediaOrigin>,
     key: u32,
     /// What comes is not handed out.
     disabled: AtomicBool,
     /// Packets that came meanwhile.
     passed_over: AtomicU64,
-}
-
-/// The jitter buffer, and what of it is counted.
-struct Reordering {
-    buffer: JitterBuffer,
-    counted: usize,
-    /// Until the track has ended.
-    budget: Option<Budget>,
-}
-
-impl Reordering {
-    /// Counts what is held now; true when that has become more than the budget allows.
-    fn count(&mut self) -> bool {
-        let Some(budget) = &self.budget else {
-            return false;
-        };
-        let (before, held) = (self.counted, self.buffer.held());
-        budget.packets_changed(before, held);
-        self.counted = held;
-        held > before && budget.excess(0) > 0
-    }
-
-    fn end(&mut self) {
-        if let Some(budget) = self.budget.take() {
-            budget.packets_changed(self.counted, 0);
-            self.counted = 0;
-        }
-    }
-}
-
-impl Drop for Reordering {
-    fn drop(&mut self) {
-        self.end();
-    }
 }
 
 impl RemoteEnd {
@@ -86,12 +47,14 @@ impl RemoteEnd {
             ..JitterConfig::for_kind(kind)
         };
         Self {
-            packets: Queue::weighed(MAX_WAITING_PACKETS, budget.clone(), RtpPacket::held),
-            jitter: Mutex::new(Reordering {
-                buffer: JitterBuffer::new(codecs, config),
-                counted: 0,
-                budget: Some(budget.clone()),
-            }),
+            kind,
+            reader: Reader::new(codecs, config, budget),
+            config,
+            budget: budget.clone(),
+            codecs: Mutex::new(codecs.to_vec()),
+            taps: Mutex::default(),
+            tapped: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             origin,
             key,
             disabled: AtomicBool::new(false),
@@ -99,23 +62,52 @@ impl RemoteEnd {
         }
     }
 
+    /// Another reader, from now on; `None` if there are as many as may be.
+    pub(super) fn tap(&self) -> Option<Arc<Reader>> {
+        let reader = Reader::new(&lock(&self.codecs), self.config, &self.budget);
+        let reader = Arc::new(reader);
+        let mut taps = lock(&self.taps);
+        taps.retain(|tap| tap.strong_count() > 0);
+        if taps.len() >= MAX_TAPS {
+            return None;
+        }
+        if self.ended.load(Ordering::Relaxed) {
+            reader.end();
+        }
+        taps.push(Arc::downgrade(&reader));
+        self.tapped.store(true, Ordering::Relaxed);
+        drop(taps);
+        if self.kind == Kind::Video {
+            self.request(KeyframeRequest::Pli);
+        }
+        Some(reader)
+    }
+
+    fn taps(&self) -> Vec<Arc<Reader>> {
+        if !self.tapped.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut taps = lock(&self.taps);
+        taps.retain(|tap| tap.strong_count() > 0);
+        self.tapped.store(!taps.is_empty(), Ordering::Relaxed);
+        taps.iter().filter_map(Weak::upgrade).collect()
+    }
+
     pub(super) fn is_enabled(&self) -> bool {
         !self.disabled.load(Ordering::Relaxed)
     }
 
     /// Video that is handed out again begins with a key frame.
-    pub(super) fn set_enabled(&self, enabled: bool, kind: Kind) {
+    pub(super) fn set_enabled(&self, enabled: bool) {
         if self.disabled.swap(!enabled, Ordering::Relaxed) != enabled {
             return;
         }
-        let waited = self.packets.clear();
+        let waited = self.reader.begin_anew();
         self.passed_over.fetch_add(waited, Ordering::Relaxed);
-        {
-            let mut jitter = lock(&self.jitter);
-            jitter.buffer.begin_anew();
-            jitter.count();
+        for tap in self.taps() {
+            tap.begin_anew();
         }
-        if enabled && kind == Kind::Video {
+        if enabled && self.kind == Kind::Video {
             self.request(KeyframeRequest::Pli);
         }
     }
@@ -125,69 +117,16 @@ impl RemoteEnd {
     }
 
     pub(super) async fn recv_rtp(&self) -> Option<RtpPacket> {
-        loop {
-            let packet = self.packets.pop().await?;
-            // Padding, or the packet of a digit: there for its sequence number alone.
-            if !packet.payload.is_empty() {
-                return Some(packet);
-            }
-        }
+        self.reader.recv_rtp().await
     }
 
     pub(super) async fn recv_sample(&self) -> Option<MediaSample> {
-        loop {
-            let (sample, deadline, wants_keyframe) = {
-                let mut jitter = lock(&self.jitter);
-                let now = Instant::now();
-                let sample = loop {
-                    if let Some(sample) = jitter.buffer.pop(now) {
-                        break Some(sample);
-                    }
-                    match self.packets.try_pop() {
-                        Some(packet) => jitter.buffer.push(now, packet),
-                        None => break None,
-                    }
-                };
-                if jitter.count()
-                    && let Some(origin) = self.origin.upgrade()
-                {
-                    origin.over_budget();
-                }
-                if sample.is_none() && self.packets.is_closed() {
-                    // Nothing more comes: what is missing is lost.
-                    return jitter.buffer.pop(now + AFTER_THE_END);
-                }
-                let buffer = &mut jitter.buffer;
-                (sample, buffer.poll_timeout(), buffer.wants_keyframe(now))
-            };
-            // The connection locks itself, and must not wait for the buffer.
-            if wants_keyframe {
-                self.request(KeyframeRequest::Pli);
-            }
-            if sample.is_some() {
-                return sample;
-            }
-            if let Some(packet) = self.arrival(deadline).await {
-                let mut jitter = lock(&self.jitter);
-                jitter.buffer.push(Instant::now(), packet);
-                jitter.count();
-            }
-        }
+        self.reader.recv_sample(&self.origin, self.key).await
     }
 
-    /// The next packet; `None` as well when it is late.
-    async fn arrival(&self, deadline: Option<Instant>) -> Option<RtpPacket> {
-        let arrival = self.packets.pop();
-        // Without an origin there are no more packets to be late.
-        let timer = deadline.and_then(|at| Some((at, self.origin.upgrade()?.runtime())));
-        let Some((deadline, runtime)) = timer else {
-            return arrival.await;
-        };
-        let in_time = {
-            let _inside = runtime.enter();
-            tokio::time::timeout_at(deadline.into(), arrival)
-        };
-        in_time.await.unwrap_or_default()
+    /// What a reader beside the first has next.
+    pub(super) async fn recv_tapped(&self, tap: &Reader) -> Option<MediaSample> {
+        tap.recv_sample(&self.origin, self.key).await
     }
 
     pub(super) fn request(&self, request: KeyframeRequest) {
@@ -196,51 +135,76 @@ impl RemoteEnd {
         }
     }
 
+    pub(super) fn sender_clock(&self) -> Option<SenderClock> {
+        self.origin.upgrade()?.sender_clock(self.key)
+    }
+
     pub(super) fn deliver(&self, packets: impl Iterator<Item = RtpPacket>) {
         if !self.is_enabled() {
             let count = u64::try_from(packets.count()).unwrap_or(u64::MAX);
             self.passed_over.fetch_add(count, Ordering::Relaxed);
             return;
         }
-        self.packets.extend(packets);
+        let taps = self.taps();
+        if taps.is_empty() {
+            self.reader.deliver(packets);
+            return;
+        }
+        let packets: Vec<RtpPacket> = packets.collect();
+        for tap in taps {
+            tap.deliver(packets.iter().cloned());
+        }
+        self.reader.deliver(packets.into_iter());
     }
 
     /// Bytes that wait for the application.
     pub(super) fn held(&self) -> usize {
-        let reordering = lock(&self.jitter).counted;
-        self.packets.weight().saturating_add(reordering)
+        let taps = self.taps();
+        let tapped = taps.iter().map(|tap| tap.held());
+        self.reader.held().saturating_add(tapped.sum())
     }
 
     /// Drops what waits longest, about so many bytes; says how many it were, and packets.
     pub(super) fn shed(&self, bytes: usize) -> (usize, u64) {
-        let (mut gone, mut packets) = self.packets.shed(bytes);
-        if gone < bytes {
-            let mut jitter = lock(&self.jitter);
-            let before = jitter.counted;
-            let overflow = jitter.buffer.stats().overflow;
-            jitter.buffer.shed();
-            jitter.count();
-            gone = gone.saturating_add(before.saturating_sub(jitter.counted));
-            packets += jitter.buffer.stats().overflow.saturating_sub(overflow);
+        let (mut gone, mut packets) = self.reader.shed(bytes);
+        for tap in self.taps() {
+            let (more, dropped) = tap.shed(bytes.saturating_sub(gone));
+            gone = gone.saturating_add(more);
+            packets = packets.saturating_add(dropped);
         }
         (gone, packets)
     }
 
+    pub(super) fn codec(&self, payload_type: u8) -> Option<RTCCodec> {
+        let codecs = lock(&self.codecs);
+        let mut fits = codecs
+            .iter()
+            .filter(|codec| codec.payload_type == payload_type);
+        fits.next().cloned()
+    }
+
     pub(super) fn set_codecs(&self, codecs: &[RTCCodec]) {
-        lock(&self.jitter).buffer.set_codecs(codecs);
+        *lock(&self.codecs) = codecs.to_vec();
+        self.reader.set_codecs(codecs);
+        for tap in self.taps() {
+            tap.set_codecs(codecs);
+        }
     }
 
     /// What waits can still be read.
     pub(super) fn end(&self) {
-        self.packets.close();
-        lock(&self.jitter).end();
+        self.ended.store(true, Ordering::Relaxed);
+        self.reader.end();
+        for tap in self.taps() {
+            tap.end();
+        }
     }
 
     pub(super) fn dropped(&self) -> u64 {
-        self.packets.dropped()
+        self.reader.dropped()
     }
 
     pub(super) fn jitter_stats(&self) -> JitterStats {
-        lock(&self.jitter).buffer.stats()
+        self.reader.jitter_stats()
     }
 }

@@ -8,20 +8,27 @@ use std::time::Duration;
 const HEADER: usize = 32;
 
 /// A video in memory.
-pub(crate) struct Ivf {
-    /// As RTCCodec names it.
-    pub(crate) codec: &'static str,
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Ivf {
+    /// As [`RTCCodec`](ortc::RTCCodec) names it: `vp8`, `vp9` or `av1`.
+    pub codec: &'static str,
     /// How long a frame is shown, were all equal.
-    pub(crate) duration: Duration,
-    pub(crate) frames: Vec<Vec<u8>>,
+    pub duration: Duration,
+    /// The frames, as they were encoded.
+    pub frames: Vec<Vec<u8>>,
 }
 
 /// The four letters of a codec.
 const CODECS: [(&[u8; 4], &str); 3] = [(b"VP80", "vp8"), (b"VP90", "vp9"), (b"AV01", "av1")];
 
 impl Ivf {
-    /// Reads a whole file. The error says what it is not.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    ///
+    /// What it is not.
+    pub fn parse(bytes: &[u8]) -> Result<Self, &'static str> {
         let not = "not VP8, VP9 or AV1 in IVF";
         let (header, mut rest) = bytes.split_at_checked(HEADER).ok_or(not)?;
         if header.get(..4) != Some(b"DKIF") {
@@ -63,14 +70,20 @@ impl Ivf {
 }
 
 /// A video that is written as it comes; what is there can be played at any time.
-pub(crate) struct IvfWriter {
+#[derive(Debug)]
+pub struct IvfWriter {
     file: BufWriter<File>,
     frames: u32,
 }
 
 impl IvfWriter {
-    /// `codec` as RTCCodec names it; the times of the frames have this rate a second.
-    pub(crate) fn create(
+    /// `codec` as [`RTCCodec`](ortc::RTCCodec) names it; the times of the frames have this rate a
+    /// second.
+    ///
+    /// # Errors
+    ///
+    /// As of the file, which must not be there.
+    pub fn create(
         path: &Path,
         codec: &str,
         (width, height): (u16, u16),
@@ -92,7 +105,12 @@ impl IvfWriter {
         Ok(Self { file, frames: 0 })
     }
 
-    pub(crate) fn frame(&mut self, time: u64, data: &[u8]) -> io::Result<()> {
+    /// A frame at its time.
+    ///
+    /// # Errors
+    ///
+    /// As of the file.
+    pub fn frame(&mut self, time: u64, data: &[u8]) -> io::Result<()> {
         let size = u32::try_from(data.len()).map_err(io::Error::other)?;
         self.file.write_all(&size.to_le_bytes())?;
         self.file.write_all(&time.to_le_bytes())?;
@@ -102,21 +120,15 @@ impl IvfWriter {
     }
 
     /// Notes how many frames there are.
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// As of the file.
+    pub fn finish(mut self) -> io::Result<()> {
         self.file.seek(SeekFrom::Start(24))?;
         self.file.write_all(&self.frames.to_le_bytes())?;
         self.file.flush()
     }
-}
-
-/// RFC 6386 section 9.1: a VP8 key frame carries its size in bytes 6 to 9.
-pub(crate) fn vp8_size(frame: &[u8]) -> Option<(u16, u16)> {
-    let [first, _, _, _, _, _, w0, w1, h0, h1] = *frame.first_chunk()?;
-    let key = first & 1 == 0;
-    key.then(|| {
-        let size = |low, high| u16::from_le_bytes([low, high]) & 0x3fff;
-        (size(w0, w1), size(h0, h1))
-    })
 }
 
 #[cfg(test)]
@@ -125,7 +137,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        let path = std::env::temp_dir().join(format!("ortc-cli-{}.ivf", std::process::id()));
+        let path = std::env::temp_dir().join(format!("ortc-rooms-{}.ivf", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let mut writer = IvfWriter::create(&path, "vp8", (320, 180), 90_000).unwrap();
         writer.frame(0, b"one").unwrap();

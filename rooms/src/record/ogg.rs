@@ -1,19 +1,26 @@
 //! Opus in Ogg (RFC 7845), by way of the `ogg` crate.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Cursor};
+use std::io::{self, BufWriter, Cursor, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use ogg::writing::PacketWriteEndInfo;
 use ogg::{PacketReader, PacketWriter};
 
+use super::codec::opus_microseconds;
+use super::webm::opus_head;
+
 const SERIAL: u32 = 1;
 /// The clock of Opus in Ogg, whatever was recorded.
 const RATE: u64 = 48_000;
 
-/// The packets of a recording, without its two headers. The error says what it is not.
-pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+/// The packets of a recording, without its two headers.
+///
+/// # Errors
+///
+/// What it is not.
+pub fn parse(bytes: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     let mut reader = PacketReader::new(Cursor::new(bytes));
     let mut packets = Vec::new();
     while let Some(packet) = reader.read_packet().map_err(|_| "not an Ogg file")? {
@@ -28,69 +35,77 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
     Ok(packets.split_off(2))
 }
 
-/// How long a packet plays: RFC 6716 section 3.1, the table of configurations, and section 3.2,
-/// how many frames it has.
-pub(crate) fn duration(packet: &[u8]) -> Duration {
-    let Some(&toc) = packet.first() else {
-        return Duration::ZERO;
-    };
-    let frame = match toc >> 3 {
-        config @ 0..=11 => [10_000, 20_000, 40_000, 60_000][usize::from(config % 4)],
-        config @ 12..=15 => [10_000, 20_000][usize::from(config % 2)],
-        config => [2_500, 5_000, 10_000, 20_000][usize::from(config % 4)],
-    };
-    let frames = match toc & 3 {
-        0 => 1,
-        1 | 2 => 2,
-        _ => u64::from(packet.get(1).map_or(1, |count| count & 0x3f)),
-    };
-    Duration::from_micros(frame * frames)
+/// How long a packet of Opus plays.
+pub fn duration(packet: &[u8]) -> Duration {
+    Duration::from_micros(opus_microseconds(packet))
 }
 
 /// A recording that is written as it comes.
-pub(crate) struct OpusWriter {
+pub struct OpusWriter {
     writer: PacketWriter<'static, BufWriter<File>>,
     /// Samples so far.
     position: u64,
     /// The last packet, which waits to be known as such.
     held: Option<Vec<u8>>,
+    /// Samples in the pages that are complete: what is in a page goes out with its end.
+    paged: u64,
 }
 
 impl OpusWriter {
-    pub(crate) fn create(path: &Path) -> io::Result<Self> {
+    /// A new file.
+    ///
+    /// # Errors
+    ///
+    /// As of the file, which must not be there.
+    pub fn create(path: &Path) -> io::Result<Self> {
         let mut writer = PacketWriter::new(BufWriter::new(File::create_new(path)?));
-        // RFC 7845 section 5: identification and comment headers of a stereo recording without pre-skip.
-        let mut head = b"OpusHead".to_vec();
-        head.extend_from_slice(&[1, 2]);
-        head.extend_from_slice(&0_u16.to_le_bytes());
-        head.extend_from_slice(&48_000_u32.to_le_bytes());
-        head.extend_from_slice(&[0, 0, 0]);
+        // RFC 7845 section 5: identification and comment headers.
         let mut tags = b"OpusTags".to_vec();
         tags.extend_from_slice(&4_u32.to_le_bytes());
         tags.extend_from_slice(b"ortc");
         tags.extend_from_slice(&0_u32.to_le_bytes());
-        writer.write_packet(head, SERIAL, PacketWriteEndInfo::EndPage, 0)?;
+        writer.write_packet(opus_head(), SERIAL, PacketWriteEndInfo::EndPage, 0)?;
         writer.write_packet(tags, SERIAL, PacketWriteEndInfo::EndPage, 0)?;
         Ok(Self {
             writer,
             position: 0,
             held: None,
+            paged: 0,
         })
     }
 
     /// What was lost before a packet stays a gap: a decoder conceals it.
-    pub(crate) fn gap(&mut self, lost: Duration) {
+    pub fn gap(&mut self, lost: Duration) {
         self.position = self.position.saturating_add(samples(lost));
     }
 
-    pub(crate) fn packet(&mut self, data: &[u8]) -> io::Result<()> {
+    /// A packet, which plays after all that came before.
+    ///
+    /// # Errors
+    ///
+    /// As of the file.
+    pub fn packet(&mut self, data: &[u8]) -> io::Result<()> {
         self.write(PacketWriteEndInfo::NormalPacket)?;
         self.held = Some(data.to_vec());
         Ok(())
     }
 
-    pub(crate) fn finish(mut self) -> io::Result<()> {
+    /// Writes the last packet.
+    ///
+    /// # Errors
+    ///
+    /// As of the file.
+    pub fn finish(mut self) -> io::Result<()> {
         self.write(PacketWriteEndInfo::EndStream)
+    }
+
+    /// Writes what waits, but for the last packet.
+    ///
+    /// # Errors
+    ///
+    /// As of the file.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.writer.inner_mut().flush()
     }
 
     fn write(&mut self, end: PacketWriteEndInfo) -> io::Result<()> {
@@ -98,6 +113,14 @@ impl OpusWriter {
             return Ok(());
         };
         self.position = self.position.saturating_add(samples(duration(&packet)));
+        let due = self.position.saturating_sub(self.paged) >= RATE;
+        let end = match end {
+            PacketWriteEndInfo::NormalPacket if due => PacketWriteEndInfo::EndPage,
+            end => end,
+        };
+        if end != PacketWriteEndInfo::NormalPacket {
+            self.paged = self.position;
+        }
         self.writer.write_packet(packet, SERIAL, end, self.position)
     }
 }
@@ -114,19 +137,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packets_know_how_long_they_play() {
-        let ms = |packet: &[u8]| duration(packet).as_micros();
-        assert_eq!(ms(&[0b0000_0000]), 10_000); // SILK, narrow band
-        assert_eq!(ms(&[0b0101_1001]), 120_000); // SILK, 60 ms, two frames
-        assert_eq!(ms(&[0b0110_1000]), 20_000); // hybrid
-        assert_eq!(ms(&[0b1111_1100]), 20_000); // CELT, 20 ms
-        assert_eq!(ms(&[0b1110_0011, 4]), 10_000); // CELT, four of 2.5 ms
-        assert_eq!(ms(&[]), 0);
-    }
-
-    #[test]
     fn what_is_written_is_read() {
-        let path = std::env::temp_dir().join(format!("ortc-cli-{}.ogg", std::process::id()));
+        let path = std::env::temp_dir().join(format!("ortc-rooms-{}.ogg", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let packets = [
             vec![0b1111_1100, 1],

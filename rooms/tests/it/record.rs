@@ -1,0 +1,245 @@
+//! Rooms and streams that are recorded, over real UDP.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use ortc::{Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent};
+use ortc_rooms::desk::Desk;
+use ortc_rooms::record::ivf::Ivf;
+use ortc_rooms::record::{RecordEvent, RecordOptions, ogg};
+use ortc_rooms::session::{Event, Kinds, Recording};
+use serde_json::{Value, json};
+
+use crate::support::{Member, id, limited};
+
+const CLOCK: &[u8] = include_bytes!("../../../examples/media/clock.ivf");
+const TONE: &[u8] = include_bytes!("../../../examples/media/audio.ogg");
+
+/// A folder that is gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("ortc-recording-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A clock with a tone, with a key frame when one is asked for.
+struct Film {
+    stream: MediaStream,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Film {
+    fn new() -> Self {
+        let stream = MediaStream::new();
+        let audio = stream.add_track(&MediaStreamTrack::audio());
+        let video = stream.add_track(&MediaStreamTrack::video());
+        let (frames, packets) = (Ivf::parse(CLOCK).unwrap().frames, ogg::parse(TONE).unwrap());
+        let sound = tokio::spawn(async move {
+            let mut clock = tokio::time::interval(Duration::from_millis(20));
+            for packet in packets.iter().cycle() {
+                clock.tick().await;
+                let _ = audio.write_sample(packet.clone(), Duration::from_millis(20));
+            }
+        });
+        let picture = tokio::spawn(async move {
+            let mut clock = tokio::time::interval(Duration::from_millis(40));
+            let mut at = 0;
+            loop {
+                tokio::select! {
+                    _ = clock.tick() => {
+                        let _ = video.write_sample(frames[at].clone(), Duration::from_millis(40));
+                        at = (at + 1) % frames.len();
+                    }
+                    event = video.next_event() => {
+                        if event == Some(MediaStreamTrackEvent::KeyframeRequested) {
+                            at = at.next_multiple_of(25) % frames.len();
+                        }
+                    }
+                }
+            }
+        });
+        Self {
+            stream,
+            tasks: vec![sound, picture],
+        }
+    }
+}
+
+impl Drop for Film {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+/// Codec and count of packets of each stream of the file, which has to be without fault.
+fn probed(path: &Path) -> Vec<(String, u64)> {
+    let out = Command::new("ffprobe")
+        .args(["-v", "error", "-count_packets", "-of", "csv=p=0"])
+        .args(["-show_entries", "stream=codec_name,nb_read_packets"])
+        .arg(path)
+        .output()
+        .expect("ffprobe is there: tests/run brings it");
+    let complaints = String::from_utf8_lossy(&out.stderr);
+    assert!(
+        out.status.success() && complaints.is_empty(),
+        "{complaints}"
+    );
+    let text = String::from_utf8(out.stdout).unwrap();
+    let stream = |line: &str| {
+        let (codec, count) = line.split_once(',').unwrap();
+        (codec.to_owned(), count.parse().unwrap())
+    };
+    text.lines().map(stream).collect()
+}
+
+async fn told(member: &mut Member, on: bool) {
+    member
+        .until(|event| {
+            match event {
+                Event::Action(action) => action.read::<Recording>().ok().flatten(),
+                _ => None,
+            }
+            .filter(|told| told.on == on)
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c14_c33_d31_e14_a_room_is_recorded_and_all_know_it() {
+    let folder = Folder::new("room");
+    let desk = Desk::default();
+    let mut alice = Member::new(&desk, "alice").await;
+    let bob = Member::new(&desk, "bob").await;
+    let mut carol = Member::new(&desk, "carol").await;
+    alice.session.set_extra(json!({ "name": "../Alice" }));
+    alice.session.open("demo").await.unwrap();
+    let room = bob.session.join("demo").await.unwrap();
+    let films = [Film::new(), Film::new()];
+    alice.session.add_stream(&films[0].stream).unwrap();
+    let mut options = RecordOptions::default();
+    options.ogg = true;
+    options.ivf = true;
+    let (recording, mut events) = room.record(&folder.0, options).unwrap();
+    told(&mut alice, true).await;
+    // Who comes late is told, and recorded, too.
+    carol.session.join("demo").await.unwrap();
+    told(&mut carol, true).await;
+    carol.session.add_stream(&films[1].stream).unwrap();
+    let mut films_begun = 0;
+    while films_begun < 2 {
+        let event = limited(events.next()).await.unwrap();
+        if let RecordEvent::File { file, .. } = event {
+            films_begun += usize::from(file.recording_type.starts_with("video/webm"));
+        }
+    }
+    // A picture of it.
+    let stream = recording
+        .stream(&id("alice"), films[0].stream.id())
+        .unwrap();
+    let snapshot = stream.snapshot().await.unwrap();
+    assert_eq!((snapshot.width, snapshot.height), (640, 360));
+    assert_eq!(snapshot.data[8..12], *b"WEBP");
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // One of them alone is stopped; of what was written there is a record.
+    let of_carol = recording
+        .stop_stream(&id("carol"), films[1].stream.id())
+        .await
+        .unwrap();
+    assert!(of_carol.duration() > 1.0 && of_carol.error.is_none());
+    alice
+        .session
+        .mute(films[0].stream.id(), Kinds::VIDEO)
+        .unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let all = recording.stop().await.unwrap();
+    told(&mut alice, false).await;
+    assert_eq!(all.len(), 2);
+    for recorded in &all {
+        assert_eq!(recorded.files.len(), 3, "{recorded:?}");
+        for file in &recorded.files {
+            assert!(file.complete && file.duration > 1.0, "{file:?}");
+            assert_eq!(file.path.parent(), Some(&*folder.0));
+            let streams = probed(&file.path);
+            let names: Vec<&str> = streams.iter().map(|(codec, _)| &**codec).collect();
+            let wanted: &[&str] = match file.path.extension().unwrap().to_str().unwrap() {
+                "webm" => &["opus", "vp8"],
+                "ogg" => &["opus"],
+                _ => &["vp8"],
+            };
+            assert_eq!(names, wanted);
+            assert!(streams.iter().all(|(_, count)| *count > 20), "{streams:?}");
+        }
+    }
+    let timeline = std::fs::read(recording.recorder().timeline()).unwrap();
+    let timeline: Value = serde_json::from_slice(&timeline).unwrap();
+    let happened: Vec<&str> = timeline["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    for event in ["room", "present", "joined", "mute"] {
+        assert!(happened.contains(&event), "{event}: {happened:?}");
+    }
+    let streams = timeline["streams"].as_array().unwrap();
+    assert_eq!(streams.len(), 2);
+    assert!(
+        streams
+            .iter()
+            .all(|stream| stream["files"].as_array().unwrap().len() == 3)
+    );
+    assert!(timeline["ended"].is_number());
+}
+
+/// Who records does not take away what others read of the track; own streams are recorded as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c33_c35_one_stream_is_recorded_for_a_while() {
+    let folder = Folder::new("stream");
+    let desk = Desk::default();
+    let alice = Member::new(&desk, "alice").await;
+    let mut bob = Member::new(&desk, "bob").await;
+    let room = alice.session.open("demo").await.unwrap();
+    bob.session.join("demo").await.unwrap();
+    let film = Film::new();
+    alice.session.add_stream(&film.stream).unwrap();
+    let track = bob.track(Kind::Audio).await;
+    let heard = crate::support::count(track);
+    let peer = bob.session.peer(&id("alice")).unwrap();
+    let mut options = RecordOptions::default();
+    options.video = false;
+    let (stream, _events) = peer
+        .record(film.stream.id(), folder.0.join("bob"), options)
+        .unwrap();
+    let mut options = RecordOptions::default();
+    options.local = true;
+    let (own, _events) = room.record(folder.0.join("alice"), options).unwrap();
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let recorded = stream.stop().await;
+    assert_eq!(recorded, stream.stop().await, "a second time the same");
+    let [file] = &recorded.files[..] else {
+        panic!("{recorded:?}")
+    };
+    assert_eq!(file.recording_type, "audio/webm;codecs=opus");
+    assert!((2.0..10.0).contains(&file.duration), "{file:?}");
+    assert!(heard.load(std::sync::atomic::Ordering::Relaxed) > 100);
+    let own = own.stop().await.unwrap();
+    assert_eq!(own.len(), 1);
+    let streams = probed(&own[0].files[0].path);
+    assert_eq!(streams.len(), 2, "{streams:?}");
+    assert!(
+        peer.record("nothing", folder.0.join("x"), RecordOptions::default())
+            .is_err()
+    );
+}
