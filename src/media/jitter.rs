@@ -122,14 +122,15 @@ impl JitterBuffer {
         self.probation = Vec::new();
     }
 
-    /// Gives up all that is held; what comes next is the first of a sequence, nothing before it is
-    /// missed.
+    /// Gives up all that is held; what comes next is the first of a sequence. No packet before it
+    /// is missed, but frames are.
     pub(crate) fn begin_anew(&mut self) {
         self.slots = VecDeque::new();
         self.payloads = 0;
         self.probation = Vec::new();
         self.started = false;
         self.timeout = None;
+        self.dropped_before = self.dropped_before.saturating_add(1);
         self.keyframe = KeyframeNeed::default();
     }
 

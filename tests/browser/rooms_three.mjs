@@ -71,6 +71,11 @@ await run("rooms_three", 220, async (test) => {
   await other.evaluate(() => document.querySelector("#mute-camera").click());
   await happens(page, three, "three pictures again");
   await page.click("#shut");
+  // Who records the room is named.
+  await other.evaluate(() => session.action("x.recording", { on: true }));
+  await happens(page, () => /^recorded by Grace$/.test(document.querySelector("#recorded:not([hidden])")?.textContent), "who records");
+  await other.evaluate(() => session.action("x.recording", { on: false }));
+  await happens(page, () => document.querySelector("#recorded").hidden, "nobody records");
   // A screen of Chromium in Firefox.
   await page.click("#share-screen");
   await until(other, () => [...document.querySelectorAll("#stage video")].some((video) => video.videoWidth > 0), "the screen in Firefox");

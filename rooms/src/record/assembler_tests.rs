@@ -178,7 +178,7 @@ impl Sender {
             .checked_sub(1_000)
             .map(|made| made / 2_000 * 2_000 + 1_000);
         let sender = reported.filter(|_| self.reports).map(|made| {
-            let ntp = (3_000_000_000 + made / 1000) << 32 | ((made % 1000) << 32) / 1000;
+            let ntp = ((3_000_000_000 + made / 1000) << 32) | (((made % 1000) << 32) / 1000);
             SenderClock::new(ntp, ticks(made), self.start)
         });
         Arrived {
@@ -398,7 +398,7 @@ fn c33_another_format_is_another_file() {
                 rate: 90_000,
                 at: start + Duration::from_millis(at),
                 // Of a local track nobody says it.
-                codec: (at % 80 == 0).then_some(*codec),
+                codec: at.is_multiple_of(80).then_some(*codec),
                 key: false,
                 lost: false,
                 sender: None,
@@ -503,8 +503,8 @@ fn c33_hostile_frames_are_bounded() {
                 Some(RecordedCodec::Opus),
                 Some(RecordedCodec::Av1),
             ][(seed >> 45) as usize % 4],
-            key: seed % 2 == 0,
-            lost: seed % 7 == 0,
+            key: seed.is_multiple_of(2),
+            lost: seed.is_multiple_of(7),
             sender: Some(SenderClock::new(seed, (seed >> 7) as u32, start)),
             reports: n % 2 == 0,
         };

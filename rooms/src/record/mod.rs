@@ -48,6 +48,8 @@ mod place;
 mod plan;
 mod recorded;
 mod recorder;
+#[cfg(test)]
+mod recorder_tests;
 mod side;
 mod snapshot;
 mod strand;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -15,12 +15,16 @@ use super::recorded::{Recorded, RecordedFile, seconds};
 
 /// Events and streams that are kept; what comes then is counted.
 const MAX_ENTRIES: usize = 100_000;
+/// Between two times that it is written.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// The time line of a recording, and where it is kept.
 pub(super) struct Timeline {
     path: PathBuf,
     pub(super) epoch: Instant,
     state: Mutex<State>,
+    /// Who writes it has this, and when it is worth writing again.
+    saving: Mutex<Instant>,
 }
 
 #[derive(Serialize)]
@@ -70,6 +74,7 @@ impl Timeline {
         let timeline = Self {
             path,
             epoch: Instant::now(),
+            saving: Mutex::new(Instant::now()),
             state: Mutex::new(State {
                 version: 1,
                 began: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
@@ -118,7 +123,10 @@ impl Timeline {
         let from = self.now();
         let mut state = self.lock();
         state.dirty = true;
-        if state.streams.len() < MAX_ENTRIES {
+        if state.streams.len() >= MAX_ENTRIES {
+            return usize::MAX;
+        }
+        {
             state.streams.push(Entry {
                 userid: userid.to_owned(),
                 name: name.to_owned(),
@@ -138,12 +146,13 @@ impl Timeline {
     /// What there is of a stream by now; `over` if that is all.
     pub(super) fn recorded(&self, number: usize, recorded: &Recorded, over: bool) {
         let now = self.now();
+        let files: Vec<Value> = recorded.files.iter().map(told).collect();
         let mut state = self.lock();
         state.dirty = true;
         let Some(entry) = state.streams.get_mut(number) else {
             return;
         };
-        entry.files = recorded.files.iter().map(told).collect();
+        entry.files = files;
         entry.gaps = serde_json::to_value(&recorded.gaps).unwrap_or_default();
         entry.passed_over = recorded.passed_over;
         entry.overrun = recorded.overrun;
@@ -162,20 +171,35 @@ impl Timeline {
         self.save()
     }
 
+    /// Writes it if it has changed and was not written just now.
+    pub(super) fn save_soon(&self) -> io::Result<()> {
+        let due = *self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        match Instant::now() < due {
+            true => Ok(()),
+            false => self.save(),
+        }
+    }
+
     /// Writes it if it has changed: beside, then into its place, so that a whole one is there at
     /// any time.
     pub(super) fn save(&self) -> io::Result<()> {
-        let mut state = self.lock();
-        if !state.dirty {
-            return Ok(());
-        }
-        let text = serde_json::to_vec_pretty(&*state).map_err(io::Error::other)?;
+        let mut due = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let began = Instant::now();
+        let text = {
+            let mut state = self.lock();
+            if !std::mem::take(&mut state.dirty) {
+                return Ok(());
+            }
+            serde_json::to_vec_pretty(&*state).map_err(io::Error::other)?
+        };
         let beside = self.path.with_extension("json.part");
         let mut file = File::create(&beside)?;
         file.write_all(&text)?;
         drop(file);
         std::fs::rename(&beside, &self.path)?;
-        state.dirty = false;
+        // A long one is written less often.
+        let pause = began.elapsed().saturating_mul(50).max(PAUSE);
+        *due = Instant::now().checked_add(pause).unwrap_or(began);
         Ok(())
     }
 }

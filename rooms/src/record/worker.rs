@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ortc::{Kind, MediaTap};
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +17,8 @@ use super::timeline::Timeline;
 /// Frames that wait for the disk, and bytes; what comes then is dropped, a gap.
 const MAX_FRAMES: usize = 2_048;
 const MAX_BYTES: usize = 32 << 20;
+/// Between two wishes for a key frame.
+const ASK: Duration = Duration::from_millis(500);
 
 /// What comes to be written.
 pub(super) enum Input {
@@ -72,7 +74,8 @@ pub(super) struct Worker {
     pub(super) stream_id: String,
     pub(super) events: mpsc::Sender<RecordEvent>,
     pub(super) load: Arc<Load>,
-    pub(super) taps: Vec<Arc<MediaTap>>,
+    /// With when a key frame was last asked for.
+    pub(super) taps: Vec<(Arc<MediaTap>, Option<Instant>)>,
     pub(super) error: Option<String>,
     pub(super) begun: usize,
 }
@@ -84,7 +87,7 @@ impl Worker {
             match input {
                 Input::Track(kind, tap) => {
                     self.assembler.track(kind);
-                    self.taps.push(tap);
+                    self.taps.push((tap, None));
                 }
                 Input::Frame(track, frame) => {
                     self.load.remove(frame.data.len());
@@ -116,8 +119,11 @@ impl Worker {
         }
         let mut wants = Wants::default();
         self.tried(|assembler| assembler.frame(track, frame).map(|found| wants = found));
-        for (number, tap) in self.taps.iter().enumerate().take(64) {
-            if wants.keys >> number & 1 == 1 {
+        let now = Instant::now();
+        for (number, (tap, asked)) in self.taps.iter_mut().enumerate().take(64) {
+            let lately = asked.is_some_and(|at| now.saturating_duration_since(at) < ASK);
+            if wants.keys >> number & 1 == 1 && !lately {
+                *asked = Some(now);
                 tap.request_keyframe();
             }
         }
@@ -131,7 +137,7 @@ impl Worker {
             let recorded = self.recorded();
             self.timeline.recorded(self.number, &recorded, false);
         }
-        if let Err(error) = self.timeline.save() {
+        if let Err(error) = self.timeline.save_soon() {
             tracing::debug!(target: "ortc_rooms::record", %error, "session.json");
         }
     }

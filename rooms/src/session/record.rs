@@ -147,7 +147,8 @@ fn received(
 
 impl Peer {
     /// Records one of the peer's streams into a folder; [`StreamRecording::stop`] gives the files.
-    /// The peer is told by the action [`Recording`].
+    /// The peer is told by the action [`Recording`] that it begins; its end is the application's to
+    /// tell.
     ///
     /// # Errors
     ///

@@ -42,6 +42,11 @@ struct Film {
 
 impl Film {
     fn new() -> Self {
+        Self::with(true)
+    }
+
+    /// `heeds`: a key frame comes when it is asked for, not only each second.
+    fn with(heeds: bool) -> Self {
         let stream = MediaStream::new();
         let audio = stream.add_track(&MediaStreamTrack::audio());
         let video = stream.add_track(&MediaStreamTrack::video());
@@ -63,7 +68,7 @@ impl Film {
                         at = (at + 1) % frames.len();
                     }
                     event = video.next_event() => {
-                        if event == Some(MediaStreamTrackEvent::KeyframeRequested) {
+                        if heeds && event == Some(MediaStreamTrackEvent::KeyframeRequested) {
                             at = at.next_multiple_of(25) % frames.len();
                         }
                     }
@@ -242,4 +247,79 @@ async fn c33_c35_one_stream_is_recorded_for_a_while() {
         peer.record("nothing", folder.0.join("x"), RecordOptions::default())
             .is_err()
     );
+}
+
+/// The frames of a file: number of the track, milliseconds, frame.
+fn blocks(path: &Path) -> Vec<(u8, i64, Vec<u8>)> {
+    use webm_iterable::WebmIterator;
+    use webm_iterable::matroska_spec::MatroskaSpec as Tag;
+    let file = std::fs::File::open(path).unwrap();
+    let mut cluster = 0;
+    let mut blocks = Vec::new();
+    for tag in WebmIterator::new(file, &[]) {
+        match tag.unwrap() {
+            Tag::Timestamp(time) => cluster = i64::try_from(time).unwrap(),
+            Tag::SimpleBlock(block) => {
+                let since = i16::from_be_bytes([block[1], block[2]]);
+                blocks.push((
+                    block[0] & 0x7f,
+                    cluster + i64::from(since),
+                    block[4..].to_vec(),
+                ));
+            }
+            _ => {}
+        }
+    }
+    blocks
+}
+
+/// Each frame and packet tells when it was made. What a busy machine delays is in it: the strict
+/// figure is that of the long form, and of the frames with a clock of their own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c33_a_call_is_recorded_in_time() {
+    let (seconds, within) = match std::env::var_os("ORTC_SOAK") {
+        Some(_) => (600, 40.0),
+        None => (8, 150.0),
+    };
+    let folder = Folder::new("sync");
+    let desk = Desk::default();
+    let alice = Member::new(&desk, "alice").await;
+    let bob = Member::new(&desk, "bob").await;
+    alice.session.open("demo").await.unwrap();
+    let room = bob.session.join("demo").await.unwrap();
+    let film = Film::with(false);
+    alice.session.add_stream(&film.stream).unwrap();
+    let (recording, _events) = room.record(&folder.0, RecordOptions::default()).unwrap();
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let recorded = recording.stop().await.unwrap();
+    let file = &recorded[0].files[0];
+    let frames = Ivf::parse(CLOCK).unwrap().frames;
+    let packets = ogg::parse(TONE).unwrap();
+    // Of each that is like no other: when it is in the file, less when it was made. Both are played
+    // over and over.
+    let offsets = |track: u8, every: usize, all: &[Vec<u8>]| {
+        let turn = (every * all.len()) as f64;
+        let mut offsets: Vec<f64> = Vec::new();
+        for (_, time, data) in blocks(&file.path).iter().filter(|(of, ..)| *of == track) {
+            let mut same = (0..all.len()).filter(|at| all[*at] == *data);
+            let number = same.next().expect("a frame that was sent");
+            if same.next().is_some() {
+                continue;
+            }
+            let offset = *time as f64 - (number * every) as f64;
+            let first = offsets.first().copied().unwrap_or(offset);
+            offsets.push(offset - ((offset - first) / turn).round() * turn);
+        }
+        offsets.sort_by(f64::total_cmp);
+        offsets[offsets.len() / 2]
+    };
+    let (audio, video) = (offsets(1, 20, &packets), offsets(2, 40, &frames));
+    // The tone is shorter, and may have begun anew before the recording did.
+    let turn = 20.0 * packets.len() as f64;
+    let apart = (audio - video)
+        .abs()
+        .min((audio - turn - video).abs())
+        .min((audio + turn - video).abs());
+    println!("{seconds} s: audio and video {apart:.1} ms from each other");
+    assert!(apart <= within, "{apart} ms");
 }

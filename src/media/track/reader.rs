@@ -117,10 +117,8 @@ impl Reader {
                 (sample, buffer.poll_timeout(), buffer.wants_keyframe(now))
             };
             // The connection locks itself, and must not wait for the buffer.
-            if wants_keyframe {
-                if let Some(origin) = origin.upgrade() {
-                    origin.request_keyframe(key, KeyframeRequest::Pli);
-                }
+            if wants_keyframe && let Some(origin) = origin.upgrade() {
+                origin.request_keyframe(key, KeyframeRequest::Pli);
             }
             if sample.is_some() {
                 return sample;

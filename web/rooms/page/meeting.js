@@ -8,6 +8,7 @@ import { GUESSES } from "./codes.js";
 import * as figures from "./figures.js";
 import * as files from "./files_panel.js";
 import * as hands from "./hands.js";
+import * as recording from "./recording.js";
 import { invite } from "./invitation.js";
 import { announce, tell } from "./notices.js";
 import { nameOf } from "./people.js";
@@ -49,6 +50,7 @@ export class Meeting {
     chat.begin(session, () => this.#wall.get(`user ${userid}`)?.video);
     timer.begin(session);
     hands.begin(session, () => this.#look());
+    recording.begin(session);
     screens.begin(session);
     settings.begin(session);
     files.begin(session, room, by);
@@ -74,6 +76,7 @@ export class Meeting {
     on("left", ({ user, reason }) => {
       this.#wall.remove(`user ${user.userid}`);
       hands.gone(user.userid);
+      recording.gone(user.userid);
       timer.adopt(user.userid, this.#room.owned);
       this.#happened(`${nameOf(user)} ${LEFT[reason] ?? "has left"}`);
     });
@@ -286,6 +289,7 @@ export class Meeting {
     this.#wall.end();
     timer.end();
     hands.end();
+    recording.end();
     settings.end();
     files.end();
     chat.end();
