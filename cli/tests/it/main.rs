@@ -9,6 +9,5 @@ mod files;
 mod nats;
 mod owner;
 mod process;
-mod record;
 mod restart;
 mod room;
