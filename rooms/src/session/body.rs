@@ -23,6 +23,7 @@ pub(super) struct Body {
     pub(super) gone: Option<Value>,
     pub(super) bye: bool,
     pub(super) again: bool,
+    pub(super) tell: bool,
     pub(super) streams: Option<Vec<StreamInfo>>,
     pub(super) mute: Option<Mute>,
     pub(super) pause: Option<Mute>,
@@ -77,6 +78,7 @@ impl Body {
             || self.gone.is_some()
             || self.bye
             || self.again
+            || self.tell
             || self.streams.is_some()
             || self.mute.is_some()
             || self.pause.is_some()

@@ -16,6 +16,7 @@ use super::link::{PeerLink, Trouble};
 use super::ports::{Config, Ports};
 use super::secret::{Exchange, Side};
 use super::state::{RoomEntry, Shared, State, about};
+use super::unheard::Unheard;
 use crate::signalling::{RoomName, UserId};
 
 /// Header extensions under the ids that Chromium has for them.
@@ -233,6 +234,7 @@ impl Shared {
         link.key = None;
         link.distrusted = false;
         link.sent.clear();
+        link.unheard = Unheard::default();
         link.channel = None;
         link.connected = false;
         link.was_connected = false;

@@ -19,6 +19,7 @@ use super::kinds::Kinds;
 use super::outbox::Outbox;
 use super::secret::{Exchange, Key, Pair, Side};
 use super::stream::{LocalStream, ReceivedTrack, SentStream};
+use super::unheard::Unheard;
 use crate::signalling::UserId;
 
 /// How long the first attempt to connect may take.
@@ -54,6 +55,10 @@ pub(super) struct PeerLink {
     pub(super) dropped: BTreeMap<String, Kinds>,
     pub(super) outbox: Arc<Outbox>,
     pub(super) channel: Option<RTCDataChannel>,
+    /// What it sends and has not told of.
+    pub(super) unheard: Unheard,
+    /// When it was last told all once more.
+    pub(super) told_again: Option<Instant>,
     /// Held by each task that reads a channel.
     pub(super) readers: Arc<()>,
     /// Actions that wait for their answers, by id.
@@ -104,6 +109,8 @@ impl PeerLink {
             received: Vec::new(),
             dropped: BTreeMap::new(),
             outbox: Arc::default(),
+            unheard: Unheard::default(),
+            told_again: None,
             channel: None,
             readers: Arc::default(),
             asked: HashMap::new(),

@@ -42,6 +42,7 @@ mod signal;
 mod state;
 mod stream;
 mod tracks;
+mod unheard;
 mod watch;
 
 pub use action::{Action, ActionEvent, Chat, Hand, Recording, Reply, Timer};

@@ -1,6 +1,7 @@
 //! What the peers of a room say about their connections.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use ortc::{RTCConnection, RTCConnectionSide, RTCIceCandidateDescription};
 use serde_json::Value;
@@ -15,7 +16,8 @@ use super::state::{Shared, State, about};
 use super::stream::MAX_TRACKS;
 use crate::signalling::{RoomName, UserId};
 
-/// A caller that is asked for a new connection makes one at most so often, in milliseconds.
+/// A caller that is asked for a new connection makes one at most so often, in milliseconds, and who
+/// is asked to tell all once more does.
 const AGAIN: u64 = 1_000;
 
 impl Shared {
@@ -130,6 +132,13 @@ impl Shared {
             self.take_pause(room, from, link, &pause);
         } else if body.bye {
             self.reset_link(room, from, link);
+        } else if body.tell {
+            let now = Instant::now();
+            let since = link.told_again.map(|before| now.duration_since(before));
+            if link.accepted && since.is_none_or(|since| since.as_millis() >= u128::from(AGAIN)) {
+                link.told_again = Some(now);
+                self.tell_again(room, from, link);
+            }
         } else if let Some(candidate) = body.candidate {
             self.take_candidate(link, candidate);
         } else if body.end_of_candidates

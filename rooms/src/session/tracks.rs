@@ -239,6 +239,9 @@ impl Shared {
                 return;
             }
         };
+        if let Some(ssrc) = description.ssrc {
+            link.unheard.told(ssrc);
+        }
         let Some(stream_id) = description.msid.first().cloned() else {
             return;
         };

@@ -104,6 +104,9 @@ impl Shared {
             {
                 self.read_offer(room, peer, link, channel);
             }
+            RTCConnectionEvent::UnknownTrack(unknown) => {
+                link.unheard.came(unknown.ssrc, Instant::now());
+            }
             RTCConnectionEvent::SsrcConflict { .. } => {
                 if let Some(connection) = link.connection.clone() {
                     self.tell_tracks(room, peer, link, &connection);
@@ -145,6 +148,10 @@ impl Shared {
                 if link.channel.is_some() && link.clock.since_ping >= PING {
                     link.clock.since_ping = 0;
                     send(link, Frame::Ping(Ping { at: clock() }));
+                }
+                if link.unheard.due(Instant::now()) {
+                    let body = about(link.instance, "tell", true);
+                    self.tell_peer(&room, peer, link, body);
                 }
                 if link
                     .trouble

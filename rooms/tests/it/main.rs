@@ -24,4 +24,5 @@ mod secret;
 mod server;
 mod serverless;
 mod support;
+mod unheard;
 mod ways;
