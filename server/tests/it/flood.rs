@@ -18,6 +18,12 @@ fn size(full: usize, short: usize) -> usize {
     if soak() { full } else { short }
 }
 
+/// KiB by which the server may have grown. Short of the full size the allocator has not yet what it
+/// will need.
+fn most_more() -> u64 {
+    if soak() { 1_024 } else { 4_096 }
+}
+
 fn soak() -> bool {
     std::env::var_os("ORTC_SOAK").is_some()
 }
@@ -167,7 +173,7 @@ async fn r_h05_frames_that_are_too_long_or_no_text_end_the_connection_alone() {
     pair.once().await;
     let more = server.resident().saturating_sub(before);
     println!("r_h05: {more} KiB more after fragments");
-    assert!(more <= 4_096, "{more} KiB");
+    assert!(more <= most_more(), "{more} KiB");
 }
 
 #[tokio::test]
@@ -222,7 +228,7 @@ async fn r_h05_messages_that_are_nearly_right_do_no_harm() {
         "r_h05: {more} KiB more after {} mutated messages",
         count / 2
     );
-    assert!(more <= 4_096, "{more} KiB");
+    assert!(more <= most_more(), "{more} KiB");
 }
 
 #[tokio::test]
@@ -256,15 +262,12 @@ async fn r_h06_who_speaks_too_fast_is_ended_and_others_notice_nothing() {
     // Told why, or, if it did not listen, at an end.
     assert!(end.is_none_or(|end| end.0 == 1008));
     // Beside other tests a few words are slow for reasons of their own: p99 counts in full size.
-    let (before, during) = if soak() {
-        (before.1, during.1)
+    let (before, during, noise) = if soak() {
+        (before.1, during.1, Duration::from_millis(5))
     } else {
-        (before.0, during.0)
+        (before.0, during.0, Duration::from_millis(50))
     };
-    assert!(
-        during <= 2 * before + Duration::from_millis(50),
-        "{before:?} {during:?}"
-    );
+    assert!(during <= 2 * before.max(noise), "{before:?} {during:?}");
     let metrics = ask(at, "GET /metrics", "", "").await.body;
     assert!(
         metrics.contains("ortc_refused_total{reason=\"messages\"} 1"),

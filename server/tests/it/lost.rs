@@ -41,10 +41,10 @@ async fn r_h09_who_is_half_dead_has_left_within_45_s_and_once() {
         (&left["userid"], &left["reason"]),
         (&json!(dead.userid), &json!("lost"))
     );
-    assert!(
-        took < Duration::from_secs(15 + u64::from(grace)) * 2,
-        "{took:?}"
-    );
+    // A busy machine is late; the row's figure is that of the full size.
+    let late = if soak() { 1 } else { 2 };
+    let most = Duration::from_secs(15 + u64::from(grace)) * late;
+    assert!(took < most, "{took:?}");
     // Once.
     let mut bert = Client::new(at).await;
     bert.enter("demo").await;
@@ -287,8 +287,10 @@ async fn r_h10_all_come_back_to_a_server_that_was_killed_and_none_at_once() {
     println!(
         "r_h10: of {count}, 99 % back after {last:?}, at most {at_once} in a second, {most:?} tries"
     );
-    assert!(last < LONG / 2, "{last:?}");
-    assert!(at_once <= 210, "{at_once}");
+    let most = if soak() { LONG / 8 } else { LONG / 2 };
+    assert!(last <= most, "{last:?}");
+    // 100 by the server; its answers have a delay of their own each.
+    assert!(at_once <= 110, "{at_once}");
     drop(server);
     std::fs::remove_dir_all(folder).unwrap();
 }
