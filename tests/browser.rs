@@ -151,6 +151,12 @@ async fn c92_e01_files_by_a_code_in_pages() {
     assert!(script("rooms_codes.mjs").await);
 }
 
+/// A page records people and its screen, and takes pictures; all are told.
+#[tokio::test]
+async fn c33_d29_d31_d32_recordings_of_the_page_of_rooms() {
+    assert!(script("rooms_recordings.mjs").await);
+}
+
 /// Two pages and `ortc call` prove a secret to each other; who has another is connected to nobody.
 #[tokio::test]
 async fn c66_secrets_of_rooms_in_pages_and_rust() {

@@ -136,7 +136,25 @@ export interface Kinds {
   video?: boolean;
 }
 
-export interface LocalStream {
+/** What a browser makes of a stream. */
+export interface Recording extends EventTarget {
+  readonly running: boolean;
+  readonly bytes: number;
+  /** s */
+  readonly duration: number;
+  readonly recordingType: string;
+  readonly result: Promise<{ blob: Blob; recordingType: string; duration: number }>;
+  stop(): Recording["result"];
+}
+
+interface Recordable {
+  readonly recording: Recording | null;
+  /** Both kinds unless one is named. */
+  startRecording(which?: Kinds): Recording;
+  stopRecording(done?: (blob: Blob, result: { blob: Blob; recordingType: string; duration: number }) => void): Promise<{ blob: Blob; recordingType: string; duration: number } | null>;
+}
+
+export interface LocalStream extends Recordable {
   readonly origin: "local";
   readonly id: string;
   readonly stream: MediaStream;
@@ -149,7 +167,7 @@ export interface LocalStream {
   stop(): void;
 }
 
-export interface RemoteStream {
+export interface RemoteStream extends Recordable {
   readonly origin: "remote";
   readonly id: string;
   readonly stream: MediaStream;

@@ -1,4 +1,4 @@
-// C88: the page of rooms among tabs of one browser: three people, who comes late, mute, chat, a screen, hands, a timer, roles, passwords, calls.
+// C88, C97: the page of rooms among tabs of one browser: three people, who comes late, mute, chat, a screen, hands, a timer, roles, passwords, calls.
 import { assert, run } from "./harness.mjs";
 import { enterRoom, happens, inRoom, lobby, said, seesAll } from "./rooms.mjs";
 

@@ -60,7 +60,7 @@ await run("rooms_words", 120, async (test) => {
   assert(JSON.stringify(extra) === JSON.stringify({ name: "Emmy", email: "e@example.org", color: "#c0ffee" }), JSON.stringify(extra));
   await Promise.all([plain.close(), known.close()]);
 
-  // C64: who opens a room may be seen in the list.
+  // C64, C97: who opens a room may be seen in the list.
   const shown = await lobby(test, `${base}#`, ada);
   await shown.click("#rules summary");
   await shown.check("#show-picture");

@@ -1,17 +1,19 @@
 // The streams of a session: its own, and those of others.
 import { kindOf } from "./kind.js";
+import { Recordable } from "./recording.js";
 
 const KINDS = ["audio", "video"];
 /** `{ audio: true }`, or both where none is named. */
 const chosen = (which = {}) => (KINDS.some((kind) => which[kind]) ? KINDS.filter((kind) => which[kind]) : KINDS);
 
 /** A stream that this side sends. */
-export class LocalStream {
+export class LocalStream extends Recordable {
   #streams;
   #muted = new Set();
   origin = "local";
 
   constructor(streams, stream, { session, extra, to = null, oneway = false } = {}) {
+    super();
     this.#streams = streams;
     this.stream = stream;
     this.id = stream.id;
@@ -46,7 +48,7 @@ export class LocalStream {
 }
 
 /** A stream of another user. */
-export class RemoteStream {
+export class RemoteStream extends Recordable {
   #host;
   #dropped = new Set();
   #refused = new Set(); // what this session takes of nobody
@@ -57,6 +59,7 @@ export class RemoteStream {
 
   /** `host` has `pause(id, kinds, on)`. */
   constructor(host, stream, userid, room) {
+    super();
     this.#host = host;
     this.stream = stream;
     this.id = stream.id;

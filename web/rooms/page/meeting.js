@@ -8,11 +8,12 @@ import { GUESSES } from "./codes.js";
 import * as figures from "./figures.js";
 import * as files from "./files_panel.js";
 import * as hands from "./hands.js";
-import * as recording from "./recording.js";
 import { invite } from "./invitation.js";
 import { announce, tell } from "./notices.js";
 import { nameOf } from "./people.js";
 import * as people from "./people_list.js";
+import * as recorder from "./recorder.js";
+import * as recording from "./recording.js";
 import * as rings from "./rings.js";
 import * as screens from "./screen.js";
 import * as settings from "./settings.js";
@@ -54,6 +55,7 @@ export class Meeting {
     screens.begin(session);
     settings.begin(session);
     files.begin(session, room, by);
+    recorder.begin(session, (text) => this.#happened(text));
     invite(room, by);
     this.#by = by;
     this.#listen();
@@ -98,6 +100,7 @@ export class Meeting {
     on("open", ({ userid }) => {
       hands.tellTo(userid);
       timer.tellTo(userid);
+      recorder.tellTo(userid);
     });
     on("unreached", ({ userid }) => this.#happened(`No way to ${nameOf(this.#room.users.get(userid))} yet: a network in between lets nothing through. The page goes on trying.`));
     on("impostor", ({ userid, reason }) => {
@@ -145,6 +148,11 @@ export class Meeting {
     return {
       mine, screen,
       aside: (tile) => this.#wall.aside(tile.key),
+      record: globalThis.MediaRecorder ? (tile) => {
+        recorder.toggle(tile.key, tile.shown, tile.stream);
+        this.#look();
+      } : null,
+      snap: (tile) => recorder.snap(tile.shown, tile.video),
       silence: mine ? null : (tile) => this.#silence(tile),
     };
   }
@@ -239,6 +247,7 @@ export class Meeting {
       const of = tile.user.userid;
       const muted = tile.remote?.muted ?? (tile.screen ? [] : this.#mutedOf(of));
       const peer = this.#room.peer(of);
+      tile.recorded(recorder.isRecorded(tile.key));
       tile.follow(tile.mine && !tile.screen ? this.#local?.muted ?? [] : muted);
       if (tile.screen) continue;
       tile.signs({
@@ -250,7 +259,7 @@ export class Meeting {
     const live = ["audio", "video"].filter((kind) => this.#local && !this.#local.muted.includes(kind) && this.#own.getTracks().some((track) => track.kind === kind));
     settings.showGiven([live.includes("audio") && "your voice", live.includes("video") && "your picture", screens.screen() && "your screen"].filter(Boolean));
     people.showPeople({
-      session: this.#session, room: this.#room, mutedOf: (of) => this.#mutedOf(of), hand: hands.isUp,
+      session: this.#session, room: this.#room, mutedOf: (of) => this.#mutedOf(of), hand: hands.isUp, records: recording.isBy,
       call: (of) => rings.call(of, this.#room.users.get(of)),
     });
     figures.showFigures(this.#session, this.#room);
@@ -292,6 +301,7 @@ export class Meeting {
     recording.end();
     settings.end();
     files.end();
+    recorder.end();
     chat.end();
     people.clear();
     figures.clear();

@@ -69,7 +69,7 @@ function count(number) {
 }
 
 /** `mutedOf` and `hand` tell of a user id; `call` calls one. */
-export function showPeople({ session, room, mutedOf, hand, call }) {
+export function showPeople({ session, room, mutedOf, hand, records, call }) {
   const users = [...room.users.values()];
   count(users.length);
   for (const [userid, row] of rows) {
@@ -86,7 +86,7 @@ export function showPeople({ session, room, mutedOf, hand, call }) {
     const peer = room.peer(userid);
     const path = peer && session.paths.of(peer);
     const facts = [
-      mine && "you", owner && "owner", ROLES[user.role], userid === room.presenter && "presents", hand(userid) && "hand raised",
+      mine && "you", owner && "owner", ROLES[user.role], userid === room.presenter && "presents", hand(userid) && "hand raised", records(userid) && "records",
       peer && STATES[peer.state], path?.kind && `${path.kind}${path.roundTrip === null ? "" : ` · ${path.roundTrip} ms`}`,
     ].filter(Boolean).join(" · ");
     row.show(user, { mine, may: room.governed && !mine && !owner, facts, muted: mutedOf(userid) }, session, call);

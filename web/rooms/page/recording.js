@@ -18,6 +18,8 @@ export function begin(session) {
   show();
 }
 
+export const isBy = (userid) => by.has(userid);
+
 export function gone(userid) {
   if (by.delete(userid)) show();
 }

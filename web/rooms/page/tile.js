@@ -10,7 +10,7 @@ export class Tile {
   #stream = null;
 
   /** `host` has `aside(tile)`, `silence(tile)` for others' tiles, and says `screen` and `mine`. */
-  constructor(key, user, { mine = false, screen = false, aside, silence }) {
+  constructor(key, user, { mine = false, screen = false, aside, silence, record, snap }) {
     Object.assign(this, { key, mine, screen });
     this.#user = user;
     this.#label = element("span", { className: "name" });
@@ -22,6 +22,11 @@ export class Tile {
       this.silencer = signButton("sound", "", () => silence(this), { className: "silence" });
       buttons.append(this.silencer);
     }
+    if (record) {
+      this.recorder = signButton("rec", "", () => record(this), { className: "record" });
+      buttons.append(this.recorder);
+    }
+    if (snap) buttons.append(signButton("snap", "", () => snap(this), { className: "snap" }));
     if (document.fullscreenEnabled) buttons.append(signButton("full", "", () => this.#fullscreen(), { className: "fill" }));
     if (aside) buttons.append(signButton("small", "", () => aside(this), { className: "aside" }));
     this.root.append(face(user), element("div", { className: "label" }, this.#label, this.#signs), buttons);
@@ -39,7 +44,7 @@ export class Tile {
     this.#label.textContent = shown;
     const was = this.root.querySelector(":scope > .face");
     was.replaceWith(face(user));
-    for (const [selector, words] of [[".fill", "full screen"], [".aside", "put aside"]]) {
+    for (const [selector, words] of [[".record", "record"], [".snap", "take a picture"], [".fill", "full screen"], [".aside", "put aside"]]) {
       const button = this.root.querySelector(selector);
       if (button) button.title = button.ariaLabel = `${shown}: ${words}`;
     }
@@ -103,6 +108,10 @@ export class Tile {
     const on = this.silencer.getAttribute("aria-pressed") === "true";
     this.silencer.title = this.silencer.ariaLabel = `${this.#label.textContent}: ${on ? "hear again" : "silence for you"}`;
   }
+
+  get shown() { return this.#label.textContent; }
+
+  recorded(on) { this.recorder?.setAttribute("aria-pressed", String(on)); }
 
   #fullscreen() {
     if (document.fullscreenElement) document.exitFullscreen();
