@@ -41,7 +41,8 @@ impl Show {
             let _ = writeln!(out, "{event}");
             let _ = out.flush();
         } else if self.terminal && !sentence.is_empty() {
-            let _ = self.bars.println(sentence);
+            // With a line feed, which what copies from a terminal wants.
+            self.bars.suspend(|| eprintln!("{sentence}"));
         } else if !sentence.is_empty() {
             eprintln!("{sentence}");
         }

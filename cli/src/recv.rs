@@ -255,7 +255,10 @@ impl Receiving<'_> {
                         return Some((name(&user), offer));
                     }
                     Some(event) => {
-                        let _ = common(&event, &self.show);
+                        // A sender that is the server as well goes with its last byte.
+                        if !(local && matches!(event, Event::SignallingLost { .. })) {
+                            let _ = common(&event, &self.show);
+                        }
                         lost.note(&event);
                         if local && lost.server && lost.peer {
                             return None;
@@ -265,24 +268,26 @@ impl Receiving<'_> {
                 }
             }
         };
-        tokio::select! {
-            (sum, ended) = done => {
-                match self.ended(ended, Some((sum, lost.path.take()))) {
+        tokio::pin!(done);
+        let next = tokio::select! {
+            biased;
+            (sum, ended) = &mut done => {
+                return match self.ended(ended, sum, lost.path.take()) {
                     Ok(Taken::Lost) if local && lost.server => Ok(Taken::Away),
                     ended => ended,
-                }
+                };
             }
-            next = again => {
-                // The sender was killed, and may be back before anybody noticed.
-                transfer.stop();
-                match (transfer.finished().await, next) {
-                    (Err(error), Some((from, offer))) if error.code() == Fault::Lost => {
-                        Ok(Taken::Again(from, offer))
-                    }
-                    (Err(error), None) if error.code() == Fault::Lost => Ok(Taken::Away),
-                    (ended, _) => self.ended(ended, None),
-                }
+            next = again => next,
+        };
+        // The sender was killed and may be back before anybody noticed, or all is there and it left.
+        transfer.stop();
+        let (sum, ended) = done.await;
+        match (ended, next) {
+            (Err(error), Some((from, offer))) if error.code() == Fault::Lost => {
+                Ok(Taken::Again(from, offer))
             }
+            (Err(error), None) if error.code() == Fault::Lost => Ok(Taken::Away),
+            (ended, _) => self.ended(ended, sum, lost.path.take()),
         }
     }
 
@@ -303,7 +308,8 @@ impl Receiving<'_> {
     fn ended(
         &self,
         ended: Result<Vec<FileDone>, ortc_rooms::files::Error>,
-        sum: Option<(Sum, Option<Path>)>,
+        sum: Sum,
+        path: Option<Path>,
     ) -> Result<Taken, Failed> {
         match ended {
             Ok(files) => {
@@ -312,11 +318,16 @@ impl Receiving<'_> {
                     let good = files.iter().filter(|file| file.hash.is_ok());
                     pour(good.map(|file| file.path.as_path()))?;
                 }
+                let here = std::env::current_dir().and_then(std::fs::canonicalize);
                 for file in files {
                     let path = shown(&file.path.to_string_lossy());
+                    let near = here.as_ref().ok();
+                    let near = near.and_then(|here| file.path.strip_prefix(here).ok());
+                    let near =
+                        near.map_or_else(|| path.clone(), |near| shown(&near.to_string_lossy()));
                     let (sentence, object) = match file.hash {
                         Ok(hash) => (
-                            path.clone(),
+                            near,
                             json!({
                                 "event": "received",
                                 "path": path,
@@ -339,11 +350,9 @@ impl Receiving<'_> {
                     };
                     self.show.tell(sentence, &object);
                 }
-                if let Some((sum, path)) = sum {
-                    let mut object = json!({ "event": "done" });
-                    sum.into_event(&mut object, path.as_ref());
-                    self.show.tell(&sum.line(&way(path.as_ref())), &object);
-                }
+                let mut object = json!({ "event": "done" });
+                sum.into_event(&mut object, path.as_ref());
+                self.show.tell(&sum.line(&way(path.as_ref())), &object);
                 match failed {
                     0 => Ok(Taken::All),
                     _ => Err(format!("{failed} of the files did not arrive").into()),

@@ -4,8 +4,8 @@
 //! ```sh
 //! cargo run --release -p ortc-rooms --example files_speed -- 1000
 //! ```
-//! The argument is the size in MB; a second one is how often. The base of the memory is what a
-//! process has while it is connected and nothing goes.
+//! The argument is the size in MB; a second one is how often. Memory is what each end takes beyond
+//! what it has while it is connected and nothing goes.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use ortc::{
     RTCDataChannelMessage, RTCDataChannelOptions, RTCIceCandidateDescription,
 };
 use ortc_rooms::files::{FileOffer, ReceiveOptions, SendOptions, Source, Transfer};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Lines};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -57,28 +58,30 @@ async fn send(size: usize, times: u32) -> Result<()> {
     let mut shares = Vec::new();
     for _ in 0..times {
         let begun = Instant::now();
-        let (_, raw_memory) = at_peak(raw(&connection, size)).await?;
+        let (_, here) = at_cost(raw(&connection, size)).await?;
         let raw_seconds = begun.elapsed().as_secs_f64();
-        let raw_there: u64 = lines.next_line().await?.ok_or("it ended")?.parse()?;
+        let (_, there): (String, Cost) = said(&mut lines).await?;
+        let raw_cost = [here, there];
 
         let source = Arc::new(Source::open([&path]).await?);
         let begun = Instant::now();
         let channel = connection.create_data_channel(FILES, RTCDataChannelOptions::default())?;
         let sent = Transfer::send(channel, source, SendOptions::default());
-        let (done, memory) = at_peak(async { Ok(sent.finished().await?) }).await?;
+        let (done, here) = at_cost(async { Ok(sent.finished().await?) }).await?;
         let seconds = begun.elapsed().as_secs_f64();
-        let said = lines.next_line().await?.ok_or("it ended")?;
-        let (hash, there) = said.split_once(' ').ok_or("no hash")?;
+        let (hash, there): (String, Cost) = said(&mut lines).await?;
         assert_eq!(done[0].hash.clone()?.to_string(), hash);
-        let whole = blake3(&path)?;
-        assert_eq!(whole, hash);
+        assert_eq!(blake3(&folder.join("to/file"))?, hash);
+        let cost = [here, there];
         let share = 100.0 * raw_seconds / seconds;
         shares.push(share);
         println!(
-            "{} MB: raw {:.0} MB/s, file {:.0} MB/s ({share:.0} %); memory beyond the base: raw {raw_memory} and {raw_there} KiB, file {memory} and {there} KiB",
+            "{} MB: raw {:.0} MB/s, file {:.0} MB/s ({share:.0} %); raw took {}, file {}",
             size / 1_000_000,
             size as f64 / 1e6 / raw_seconds,
             size as f64 / 1e6 / seconds,
+            words(raw_cost),
+            words(cost),
         );
         std::fs::remove_file(folder.join("to/file"))?;
     }
@@ -89,6 +92,19 @@ async fn send(size: usize, times: u32) -> Result<()> {
     );
     std::fs::remove_dir_all(folder)?;
     Ok(())
+}
+
+async fn said<O: AsyncRead + Unpin>(lines: &mut Lines<BufReader<O>>) -> Result<(String, Cost)> {
+    Ok(serde_json::from_str(
+        &lines.next_line().await?.ok_or("it ended")?,
+    )?)
+}
+
+fn words([here, there]: [Cost; 2]) -> String {
+    format!(
+        "{} and {} KiB, {:.1} and {:.1} s of processors",
+        here.memory, there.memory, here.processors, there.processors
+    )
 }
 
 async fn raw(connection: &RTCConnection, size: usize) -> Result<()> {
@@ -114,22 +130,17 @@ async fn receive(to: &Path, size: usize) -> Result<()> {
             continue;
         };
         let said = match channel.label() {
-            RAW => {
-                let (_, memory) = at_peak(swallow(channel, size)).await?;
-                memory.to_string()
-            }
-            _ => {
-                let (hash, memory) = at_peak(take(channel, to)).await?;
-                format!("{hash} {memory}")
-            }
+            RAW => at_cost(swallow(channel, size)).await?,
+            _ => at_cost(take(channel, to)).await?,
         };
+        let said = serde_json::to_string(&said)?;
         out.write_all(format!("{said}\n").as_bytes()).await?;
         out.flush().await?;
     }
     Ok(())
 }
 
-async fn swallow(channel: RTCDataChannel, size: usize) -> Result<()> {
+async fn swallow(channel: RTCDataChannel, size: usize) -> Result<String> {
     let mut bytes = 0;
     while bytes < size {
         bytes += channel.recv().await.ok_or("the channel ended")?.len();
@@ -138,7 +149,7 @@ async fn swallow(channel: RTCDataChannel, size: usize) -> Result<()> {
         .send(RTCDataChannelMessage::Text("done".into()))
         .await?;
     while channel.recv().await.is_some() {}
-    Ok(())
+    Ok(String::new())
 }
 
 async fn take(channel: RTCDataChannel, to: &Path) -> Result<String> {
@@ -197,12 +208,34 @@ fn blake3(path: &Path) -> Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// What it returns, and by how many KiB memory grew meanwhile. Linux alone tells.
-async fn at_peak<T>(what: impl Future<Output = Result<T>>) -> Result<(T, u64)> {
+/// What a part took of this process: KiB of memory beyond what it had, and seconds of processors.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Cost {
+    memory: u64,
+    processors: f64,
+}
+
+/// What it returns, and what it took. Linux alone tells.
+async fn at_cost<T>(what: impl Future<Output = Result<T>>) -> Result<(T, Cost)> {
     let _ = std::fs::write("/proc/self/clear_refs", "5");
-    let before = status("VmRSS:");
+    let before = (status("VmRSS:"), processors());
     let done = what.await?;
-    Ok((done, status("VmHWM:").saturating_sub(before)))
+    let cost = Cost {
+        memory: status("VmHWM:").saturating_sub(before.0),
+        processors: processors() - before.1,
+    };
+    Ok((done, cost))
+}
+
+/// Seconds of all threads: `utime` and `stime`, in ticks of 10 ms.
+fn processors() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    ticks
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }
 
 fn status(name: &str) -> u64 {

@@ -1,12 +1,14 @@
 //! What comes from the sender, in the order that it has to have.
 
+use bytes::Bytes;
 use ortc::RTCDataChannelMessage;
 
+use super::assembly::Assembly;
 use super::channel::FileChannel;
 use super::error::{Code, Error, Result};
-use super::hash::{BLOCK, Hash, block_size, blocks};
+use super::hash::{Hash, block_size, blocks};
 use super::message::{Message, PIECE};
-use super::receiver::{Assembly, Current, Phase, Receiving, WINDOW};
+use super::receiver::{Current, Phase, Receiving, WINDOW};
 use super::writer::Job;
 
 impl<C: FileChannel> Receiving<C> {
@@ -17,7 +19,7 @@ impl<C: FileChannel> Receiving<C> {
     /// What ends the transfer.
     pub(super) fn take(&mut self, message: RTCDataChannelMessage) -> Result<()> {
         let text = match message {
-            RTCDataChannelMessage::Binary(data) => return self.piece(&data),
+            RTCDataChannelMessage::Binary(data) => return self.piece(data),
             RTCDataChannelMessage::Text(text) => text,
         };
         let wanted = self.phase == Phase::Normal;
@@ -35,10 +37,7 @@ impl<C: FileChannel> Receiving<C> {
             } => return Err(Error::said(code, &message)),
             Message::Reset {} if self.phase == Phase::Resetting => {
                 self.phase = Phase::Rewinding;
-                let dropped = self
-                    .assembly
-                    .take()
-                    .map_or(0, |assembly| assembly.data.len());
+                let dropped = self.assembly.take().map_or(0, |assembly| assembly.have());
                 self.took = self.took.saturating_add(dropped as u64);
                 self.current = None;
                 self.begun = 0;
@@ -83,16 +82,11 @@ impl<C: FileChannel> Receiving<C> {
         });
         let current = current.ok_or_else(|| Error::malformed("a block out of turn"))?;
         current.next = current.next.saturating_add(1);
-        let size = size as usize;
-        self.assembly = Some(Assembly {
-            size,
-            hash,
-            data: Vec::with_capacity(size.min(BLOCK as usize)),
-        });
+        self.assembly = Some(Assembly::new(size as usize, hash));
         Ok(())
     }
 
-    fn piece(&mut self, data: &[u8]) -> Result<()> {
+    fn piece(&mut self, data: Bytes) -> Result<()> {
         let bytes = data.len() as u64;
         self.received = self.received.saturating_add(bytes);
         if data.len() > PIECE || self.received.saturating_sub(self.told) > WINDOW {
@@ -105,14 +99,13 @@ impl<C: FileChannel> Receiving<C> {
         }
         let assembly = self.assembly.as_mut();
         let assembly = assembly.ok_or_else(|| Error::malformed("bytes of no block"))?;
-        assembly.data.extend_from_slice(data);
-        if assembly.data.len() > assembly.size {
+        if !assembly.add(data) {
             return Err(Error::malformed("a block that is too long"));
         }
-        if assembly.data.len() == assembly.size
-            && let Some(Assembly { hash, data, .. }) = self.assembly.take()
-        {
-            self.job(Job::Block { hash, data });
+        if let Some(complete) = self.assembly.take_if(|assembly| assembly.is_complete()) {
+            let hash = complete.hash;
+            let pieces = complete.into_pieces();
+            self.job(Job::Block { hash, pieces });
         }
         Ok(())
     }
@@ -139,10 +132,7 @@ impl<C: FileChannel> Receiving<C> {
         }
         self.asked.remove(at);
         self.begun = at;
-        let dropped = self
-            .assembly
-            .take()
-            .map_or(0, |assembly| assembly.data.len());
+        let dropped = self.assembly.take().map_or(0, |assembly| assembly.have());
         self.took = self.took.saturating_add(dropped as u64);
         self.job(Job::GiveUp(file));
         self.file_done(file, None, Err(error));

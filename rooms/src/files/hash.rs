@@ -6,6 +6,7 @@
 use std::fmt;
 
 use blake3::hazmat::{HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Bytes of a block; the last one of a file may have fewer.
@@ -74,6 +75,25 @@ pub(super) fn hash_block(size: u64, index: u64, data: &[u8]) -> Hash {
     hasher.set_input_offset(index.saturating_mul(BLOCK));
     hasher.update(data);
     Hash(hasher.finalize_non_root())
+}
+
+/// The same of a block in pieces.
+pub(super) fn hash_pieces(size: u64, index: u64, pieces: &[Bytes]) -> Hash {
+    if let [whole] = pieces {
+        return hash_block(size, index, whole);
+    }
+    let mut hasher = blake3::Hasher::new();
+    let part = size > BLOCK;
+    if part {
+        hasher.set_input_offset(index.saturating_mul(BLOCK));
+    }
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    match part {
+        true => Hash(hasher.finalize_non_root()),
+        false => Hash(hasher.finalize().into()),
+    }
 }
 
 /// The blocks of a file that are there, from the first on.
@@ -154,7 +174,13 @@ mod tests {
             let mut tree = Tree::default();
             for (index, block) in data.chunks(BLOCK as usize).enumerate() {
                 assert_eq!(block.len() as u64, block_size(size, index as u64));
-                tree.push(hash_block(size, index as u64, block));
+                let hash = hash_block(size, index as u64, block);
+                for piece in [1000, 65_536] {
+                    let pieces: Vec<Bytes> =
+                        block.chunks(piece).map(Bytes::copy_from_slice).collect();
+                    assert_eq!(hash_pieces(size, index as u64, &pieces), hash);
+                }
+                tree.push(hash);
             }
             assert_eq!(tree.count(), blocks(size));
             let whole = blake3::hash(data);

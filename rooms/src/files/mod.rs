@@ -28,7 +28,9 @@
 pub(crate) mod again;
 mod allowance;
 mod arriving;
+mod assembly;
 mod channel;
+mod disk;
 mod error;
 mod hash;
 mod id;

@@ -9,10 +9,12 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::disk;
 use super::error::{Code, Error, Result};
-use super::hash::{BLOCK, Hash, Tree, block_size, blocks, hash_block};
+use super::hash::{BLOCK, Hash, Tree, block_size, blocks, hash_block, hash_pieces};
 use super::name::{PART, STATE, shown};
 
 /// Parts of one name and key, of transfers at the same time.
@@ -178,18 +180,20 @@ impl Part {
     }
 
     /// The next block; false if it is not what its hash says. Then nothing was written.
-    pub(super) fn write(&mut self, hash: Hash, data: &[u8]) -> Result<bool> {
-        if hash_block(self.head.size, self.tree.count(), data) != hash {
+    pub(super) fn write(&mut self, hash: Hash, pieces: &[Bytes]) -> Result<bool> {
+        if hash_pieces(self.head.size, self.tree.count(), pieces) != hash {
             return Ok(false);
         }
-        let written = self.append(hash, data);
+        let written = self.append(hash, pieces);
         written.map_err(|error| self.failed(&error))?;
         self.tree.push(hash);
         Ok(true)
     }
 
-    fn append(&mut self, hash: Hash, data: &[u8]) -> io::Result<()> {
-        self.file.write_all(data)?;
+    fn append(&mut self, hash: Hash, pieces: &[Bytes]) -> io::Result<()> {
+        for piece in pieces {
+            disk::write(&mut self.file, &self.path, piece)?;
+        }
         match &mut self.state {
             Some(state) => state.write_all(format!("{hash}\n").as_bytes()),
             None => Ok(()),

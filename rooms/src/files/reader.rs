@@ -32,7 +32,7 @@ pub(super) enum Output {
 }
 
 /// Blocks that wait to be sent, beside the one that is read and the one that is sent.
-const AHEAD: usize = 1;
+const AHEAD: usize = 2;
 
 /// What is read, and for which epoch.
 pub(super) type Outputs = mpsc::Receiver<(u64, Output)>;

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::allowance::{Allowance, TELL};
+use super::assembly::Assembly;
 use super::channel::FileChannel;
 use super::error::{Code, Error, Result};
 use super::hash::{BLOCK, Hash};
@@ -26,7 +27,7 @@ use super::transfer::{Control, FileDone, Run};
 use super::writer::{self, Job, Report};
 
 /// Bytes that may be on their way to the disk.
-pub(super) const WINDOW: u64 = 4 * 1024 * 1024;
+pub(super) const WINDOW: u64 = 5 * 1024 * 1024;
 /// The same under a limit: a block, and what keeps the sender going meanwhile.
 const LIMITED: u64 = 1024 * 1024 + 256 * 1024;
 /// Files that are asked for ahead.
@@ -49,13 +50,6 @@ pub(super) struct Current {
     pub(super) file: u32,
     pub(super) size: u64,
     pub(super) next: u64,
-}
-
-/// A block of which pieces are missing.
-pub(super) struct Assembly {
-    pub(super) size: usize,
-    pub(super) hash: Hash,
-    pub(super) data: Vec<u8>,
 }
 
 pub(super) struct Receiving<C> {

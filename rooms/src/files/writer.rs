@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::error::{Code, Error, Result};
@@ -29,7 +30,7 @@ pub(super) enum Job {
     },
     Block {
         hash: Hash,
-        data: Vec<u8>,
+        pieces: Vec<Bytes>,
     },
     End {
         hash: Hash,
@@ -156,7 +157,7 @@ impl Writer {
         match job {
             Job::Prepare(file) => self.prepare(file),
             Job::Begin { file, from } => self.begin(file, from),
-            Job::Block { hash, data } => self.block(hash, &data),
+            Job::Block { hash, pieces } => self.block(hash, &pieces),
             Job::End { hash } => self.end(hash),
             Job::GiveUp(file) => {
                 let current = self.current.take_if(|current| current.file == file);
@@ -279,8 +280,8 @@ impl Writer {
             .give_back(std::mem::take(&mut self.charged));
     }
 
-    fn block(&mut self, hash: Hash, data: &[u8]) -> Result<()> {
-        let bytes = data.len() as u64;
+    fn block(&mut self, hash: Hash, pieces: &[Bytes]) -> Result<()> {
+        let bytes = pieces.iter().map(|piece| piece.len() as u64).sum();
         if self.bad {
             self.report(Report::Block { bytes, good: false });
             return Ok(());
@@ -294,7 +295,7 @@ impl Writer {
         };
         let index = part.tree().count();
         let file = *file;
-        let good = part.write(hash, data)?;
+        let good = part.write(hash, pieces)?;
         if good {
             self.written = self.written.saturating_add(bytes);
         }

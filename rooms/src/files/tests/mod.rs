@@ -1,5 +1,6 @@
 //! Transfers over a channel in memory.
 
+mod disks;
 mod ends;
 mod golden;
 mod hostile;

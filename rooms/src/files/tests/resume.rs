@@ -12,7 +12,7 @@ use super::super::{Code, FileOffer, ReceiveOptions, SendOptions, Source, Transfe
 use super::ends::{Folder, bridge, carry, limited, noise, pair, source};
 
 /// How often, in full or as a test.
-fn times(test: u32, full: u32) -> u32 {
+pub(super) fn times(test: u32, full: u32) -> u32 {
     match std::env::var_os("ORTC_SOAK") {
         Some(_) => full,
         None => test,
@@ -157,7 +157,7 @@ async fn r_i06_a_folder_goes_on_with_the_next_file() {
 }
 
 /// A process of its own for one end: this very test binary.
-fn child(role: &str, port: u16, path: &Path) -> Child {
+pub(super) fn child(role: &str, port: u16, path: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -186,7 +186,13 @@ async fn end_of_a_transfer() {
     let carried = tokio::spawn(bridge(stream, other));
     let transfer = match role.as_str() {
         "send" => Transfer::send(end, source(&[&path]).await, SendOptions::default()),
-        _ => {
+        role => {
+            if role == "slow" {
+                super::super::disk::faults::below(
+                    &path,
+                    super::super::disk::faults::Fault::Slow(1_000_000),
+                );
+            }
             let offer = FileOffer::receive(end).await.unwrap();
             offer.accept(&path, ReceiveOptions::default())
         }
@@ -204,7 +210,7 @@ async fn r_i06_a_killed_process_loses_a_block_at_most() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (mut killed, mut n) = (0, 0_u64);
-    let (wanted, mut before) = (times(8, 100), 0);
+    let (wanted, mut before) = (times(6, 100), 0);
     while !to.join("a").exists() || killed < wanted {
         n += 1;
         if to.join("a").exists() {
