@@ -57,6 +57,7 @@ free! {
     ortc::MediaStreamEvent,
     ortc::MediaStreamTrack,
     ortc::MediaStreamTrackEvent,
+    ortc::MediaTap,
     ortc::Misuse,
     ortc::PeerFault,
     ortc::PeerIdentity,
@@ -97,6 +98,7 @@ free! {
     ortc::RTCTrack,
     ortc::RTCTrackDescription,
     ortc::RTCTrackFilter,
+    ortc::SenderClock,
     ortc::TrackStart,
     ortc::TransportFault,
     ortc::UnknownTrack,
@@ -153,6 +155,7 @@ free! {
 sendable! {
     ortc::MediaStream: next_event();
     ortc::MediaStreamTrack: next_event(), recv_rtp(), recv_sample();
+    ortc::MediaTap: recv_sample();
     ortc::RTCConnection: closed(), connected();
     ortc::RTCConnectionEvents: next();
     ortc::RTCDataChannel: closed(), flush(), next_event(), opened(), recv(), send("");

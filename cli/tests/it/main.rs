@@ -9,5 +9,6 @@ mod files;
 mod nats;
 mod owner;
 mod process;
+mod record;
 mod restart;
 mod room;

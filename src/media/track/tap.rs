@@ -1,6 +1,6 @@
 //! Another reader of a track, beside whoever reads or sends it: for recordings.
 
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -104,9 +104,13 @@ impl MediaTap {
         }
     }
 
-    /// As [`MediaStreamTrack::sender_clock`].
+    /// As [`MediaStreamTrack::sender_clock`]; of a local track by this side's own clock, since when
+    /// it was first written to.
     pub fn sender_clock(&self) -> Option<SenderClock> {
-        self.track.sender_clock()
+        match &self.end {
+            TapEnd::Remote(_) => self.track.sender_clock(),
+            TapEnd::Local(tap) => lock(&tap.clock).report(),
+        }
     }
 }
 
@@ -143,7 +147,13 @@ struct LocalClock {
     timestamp: u32,
     /// When the next frame is due.
     due: Option<Instant>,
+    /// When the first was written, whose timestamp is 0, and ticks since.
+    began: Option<Instant>,
+    total: u64,
 }
+
+/// What the clocks of local tracks count from.
+static EPOCH: OnceLock<Instant> = OnceLock::new();
 
 impl LocalTap {
     fn new(kind: Kind) -> Self {
@@ -158,6 +168,8 @@ impl LocalTap {
                 ticks: TimestampClock::new(rate),
                 timestamp: 0,
                 due: None,
+                began: None,
+                total: 0,
             }),
         }
     }
@@ -166,14 +178,32 @@ impl LocalTap {
 impl LocalClock {
     /// The timestamp of a frame that is written now.
     fn at(&mut self, now: Instant, duration: Duration) -> u32 {
+        self.began.get_or_insert(now);
+        EPOCH.get_or_init(|| now);
         let due = self.due.unwrap_or(now);
         let late = now.saturating_duration_since(due);
         let pause = if late > PAUSE { late } else { Duration::ZERO };
-        self.timestamp = self.timestamp.wrapping_add(self.ticks.advance(pause));
-        let timestamp = self.timestamp;
-        self.timestamp = timestamp.wrapping_add(self.ticks.advance(duration));
+        let (before, lasts) = (self.ticks.advance(pause), self.ticks.advance(duration));
+        let timestamp = self.timestamp.wrapping_add(before);
+        self.timestamp = timestamp.wrapping_add(lasts);
+        self.total = self
+            .total
+            .saturating_add(u64::from(before))
+            .saturating_add(u64::from(lasts));
         self.due = due.checked_add(pause.saturating_add(duration));
         timestamp
+    }
+
+    /// When the next frame is due, as a report tells it: local tracks have one clock in common.
+    fn report(&self) -> Option<SenderClock> {
+        let began = self.began?;
+        let nanos = u128::from(self.total).saturating_mul(1_000_000_000) / u128::from(self.rate);
+        let media = Duration::from_nanos(u64::try_from(nanos).ok()?);
+        let since = began.saturating_duration_since(*EPOCH.get()?);
+        let since = since.checked_add(media)?;
+        let fraction = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
+        let ntp = (since.as_secs() << 32) | fraction;
+        Some(SenderClock::new(ntp, self.timestamp, began))
     }
 }
 
@@ -232,6 +262,8 @@ mod tests {
         // Due at 80 ms.
         assert_eq!(at(1_080), 3840 + 48_000);
         assert_eq!(at(1_100), 3840 + 48_000 + 960);
+        let report = clock.report().unwrap();
+        assert_eq!(report.rtp_timestamp, 3840 + 48_000 + 1_920);
     }
 
     #[tokio::test]
