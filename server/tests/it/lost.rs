@@ -108,6 +108,15 @@ async fn r_h03_nobody_speaks_for_another_or_into_a_room_that_it_is_not_in() {
         for _ in 0..4 {
             outside.hear_of("error").await;
         }
+        // Who listens answers the server's questions, and hears nothing of this.
+        if number % 500 == 499 {
+            for client in [&mut inside, &mut other] {
+                while let Ok(message) = timeout(Duration::from_millis(5), client.hear()).await {
+                    let message = message.unwrap();
+                    assert!(message["said"].is_null(), "{message}");
+                }
+            }
+        }
     }
     // The sender is the server's word.
     let forged = json!({ "say": { "room": "one", "to": inside.userid, "body": "x", "from": inside.userid } });
@@ -269,28 +278,32 @@ async fn r_h10_all_come_back_to_a_server_that_was_killed_and_none_at_once() {
             (begin.elapsed(), tries)
         });
     }
+    let up = begin.elapsed();
     let server = Child::new(&settings(100), files).await;
     let mut times: Vec<(Duration, u32)> = timeout(LONG, tasks.join_all()).await.unwrap();
     times.sort();
     let last = times[count * 99 / 100].0;
     let most = times.iter().map(|(_, tries)| tries).max();
-    // How many arrived in one second.
-    let at_once = (0..times.len())
-        .map(|first| {
-            times[first..]
-                .iter()
-                .take_while(|t| t.0 < times[first].0 + Duration::from_secs(1))
-                .count()
-        })
-        .max()
-        .unwrap();
+    // How many arrived in one second, as they saw it.
+    let within = |first: usize| {
+        let end = times[first].0 + Duration::from_secs(1);
+        times.partition_point(|time| time.0 < end) - first
+    };
+    let at_once = (0..times.len()).map(within).max().unwrap();
     println!(
         "r_h10: of {count}, 99 % back after {last:?}, at most {at_once} in a second, {most:?} tries"
     );
     let most = if soak() { LONG / 8 } else { LONG / 2 };
     assert!(last <= most, "{last:?}");
-    // 100 by the server; its answers have a delay of their own each.
-    assert!(at_once <= 110, "{at_once}");
+    // In no second are more than 100 let in (see `counts`). What they are told comes later on a busy
+    // machine, and then to many at once, but never sooner.
+    for (number, (at, _)) in times.iter().enumerate() {
+        let seconds = at.saturating_sub(up).as_secs_f64();
+        assert!(
+            number as f64 <= 100.0 * (seconds + 1.0),
+            "{number} after {seconds}"
+        );
+    }
     drop(server);
     std::fs::remove_dir_all(folder).unwrap();
 }
