@@ -235,7 +235,7 @@ async fn r_i09_a_transfer_outlives_a_blackout() {
     let full = std::env::var_os("ORTC_SOAK").is_some();
     let (size, pause, limit) = match full {
         true => (100_000_000, 20, 20_000_000),
-        false => (12_000_000, 6, 4_000_000),
+        false => (6_000_000, 6, 3_000_000),
     };
     let (desk, relay) = (Desk::default(), Relay::new(50));
     let mut alice = relay.member(&desk, "alice").await;
