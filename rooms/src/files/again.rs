@@ -6,10 +6,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::manifest::Manifest;
 use super::transfer::Control;
+
+/// Offers of one transfer that wait to be gone on with; beyond them each is a new one.
+const WAITING: usize = 4;
 
 /// What another attempt is made with, if there is to be one.
 pub(crate) type Next<T> = Pin<Box<dyn Future<Output = Option<T>> + Send>>;
@@ -28,13 +31,13 @@ struct Entry<C> {
     manifest: Arc<Manifest>,
     lost: Arc<AtomicBool>,
     controls: mpsc::UnboundedSender<Control>,
-    offers: mpsc::UnboundedSender<C>,
+    offers: mpsc::Sender<C>,
 }
 
 /// The receiver's end of an entry.
 pub(super) struct Awaited<C> {
     lost: Arc<AtomicBool>,
-    offers: mpsc::UnboundedReceiver<C>,
+    offers: mpsc::Receiver<C>,
 }
 
 impl<C> Default for Accepted<C> {
@@ -53,7 +56,7 @@ impl<C> Accepted<C> {
         controls: mpsc::UnboundedSender<Control>,
     ) -> Awaited<C> {
         let lost = Arc::new(AtomicBool::new(false));
-        let (offers, awaited) = mpsc::unbounded_channel();
+        let (offers, awaited) = mpsc::channel(WAITING);
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|entry| !entry.offers.is_closed());
         entries.push(Entry {
@@ -82,10 +85,16 @@ impl<C> Accepted<C> {
         let Some(entry) = entry else {
             return Some(channel);
         };
-        if !entry.lost.load(Ordering::Acquire) {
+        if entry.offers.capacity() > 0 && !entry.lost.load(Ordering::Acquire) {
             let _ = entry.controls.send(Control::Interrupt);
         }
-        entry.offers.send(channel).err().map(|error| error.0)
+        entry
+            .offers
+            .try_send(channel)
+            .err()
+            .map(|error| match error {
+                TrySendError::Full(channel) | TrySendError::Closed(channel) => channel,
+            })
     }
 }
 
