@@ -232,12 +232,8 @@ impl Shared {
         let Some(link) = entry.peers.get_mut(from) else {
             return;
         };
-        let description: RTCTrackDescription = match serde_json::from_value(track) {
-            Ok(description) => description,
-            Err(error) => {
-                tracing::debug!(target: "ortc_rooms::session", %error, "a track is not understood");
-                return;
-            }
+        let Some(description) = understood(track) else {
+            return;
         };
         if let Some(ssrc) = description.ssrc {
             link.unheard.told(ssrc);
@@ -253,7 +249,7 @@ impl Shared {
         let Some(connection) = link.connection.clone() else {
             return;
         };
-        let (ssrc, known) = (description.ssrc, link.received.len());
+        let ssrc = description.ssrc;
         let track = match connection.receive_track(description) {
             Ok(track) => track,
             Err(error) => {
@@ -274,7 +270,6 @@ impl Shared {
             ssrc,
             track: track.clone(),
         });
-        debug_assert!(link.received.len() > known);
         self.pause_again(room, from, link, &stream_id, is_new);
         let streams = connection.receiving_streams();
         let stream = streams.into_iter().find(|one| one.id() == stream_id);
@@ -427,4 +422,13 @@ fn is_audio(codec: &RTCCodec) -> bool {
             .iter()
             .any(|name| codec.name.eq_ignore_ascii_case(name)),
     }
+}
+
+fn understood(track: Value) -> Option<RTCTrackDescription> {
+    let description = serde_json::from_value(track);
+    description
+        .inspect_err(|error| {
+            tracing::debug!(target: "ortc_rooms::session", %error, "a track is not understood");
+        })
+        .ok()
 }
