@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::{Request, StatusCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
 /// For whatever has to happen: generous, machines are slow.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,9 +55,12 @@ pub(crate) type End = Option<(u16, String)>;
 impl Client {
     /// Connected, nothing said.
     pub(crate) async fn silent(at: SocketAddr) -> Result<Self, StatusCode> {
-        match timeout(PATIENCE, connect_async(request(at, "/ws")))
-            .await
-            .unwrap()
+        match timeout(
+            PATIENCE,
+            connect_async_with_config(request(at, "/ws"), None, true),
+        )
+        .await
+        .unwrap()
         {
             Ok((socket, _)) => Ok(Self {
                 socket,
