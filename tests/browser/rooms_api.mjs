@@ -5,8 +5,14 @@ import { assert, run } from "./harness.mjs";
 async function enter({ name, room, options = {}, way = "openOrJoin" }) {
   const { Session, BroadcastHub } = await import("/rooms.js");
   const { EVENTS } = await import("/rooms/session_events.js");
-  const session = await Session.with(new BroadcastHub("test", { userid: name, extra: { name } }), { extra: { name } });
-  Object.assign(window, { session, events: [], videos: new Map() });
+  const hub = new BroadcastHub("test", { userid: name, extra: { name } });
+  window.said = [];
+  hub.send = (message) => {
+    window.said.push(message);
+    return BroadcastHub.prototype.send.call(hub, message);
+  };
+  const session = await Session.with(hub, { extra: { name } });
+  Object.assign(window, { hub, session, events: [], videos: new Map() });
   for (const type of EVENTS) {
     session.addEventListener(type, (event) => {
       const { userid, reason, data, kinds, path, latency, body, status, streamid, origin, error } = event;
@@ -94,7 +100,25 @@ await run("rooms_api", 150, async (test) => {
   await c.evaluate(() => session.streams.mute({ type: "remote" }));
   await c.evaluate(() => session.streams.unmute({ type: "remote" }));
   await seen(c, 2);
-  console.log("words, actions, mute");
+  // Who receives what it was not told of asks, and is told once more; not more often than once a second.
+  const retold = await b.evaluate(async () => {
+    const { Peer } = await import("/rooms/peer.js");
+    const { hear } = Peer.prototype;
+    const heard = [];
+    Peer.prototype.hear = function spy(body) {
+      if (this.userid === "a") heard.push(body);
+      return hear.call(this, body);
+    };
+    const { instance } = window.said.findLast(({ say }) => say?.to === "a" && say.body.instance).say.body;
+    for (let times = 0; times < 3; times++) hub.send({ say: { room: "tea", to: "a", body: { instance, tell: true } } });
+    await until(() => heard.filter(({ track }) => track).length >= 2 && heard.some(({ streams }) => streams), "told again");
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    Peer.prototype.hear = hear;
+    return heard.map((body) => Object.keys(body).join());
+  });
+  assert(retold.filter((names) => names.includes("track")).length === 2, retold.join(" "));
+  await seen(b, 2);
+  console.log("words, actions, mute, told again");
 
   // C18: a second stream comes and goes.
   await b.evaluate(() => {

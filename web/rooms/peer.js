@@ -20,6 +20,7 @@ export class Peer {
   #introduced = null;
   #streams;
   #toldStreams = "";
+  #toldAgain = 0;
   #tries = 0;
   #timer = 0;
   #ended = false;
@@ -206,6 +207,15 @@ export class Peer {
     for (const local of wanted) if (local.muted.length) this.tellMute(local, local.muted, true);
   }
 
+  /** The other side receives what it was not told of, or so it says: at most once a second. */
+  #tellAgain(connection) {
+    if (Date.now() < this.#toldAgain + 1000) return;
+    this.#toldAgain = Date.now();
+    this.#toldStreams = "";
+    this.#tellStreams();
+    for (const track of connection.tracks()) this.#describe(connection, track);
+  }
+
   tellMute({ id }, kinds, on) { this.#host.say(this.userid, { mute: { stream: id, kinds, on } }); }
 
   // -- What is heard
@@ -226,7 +236,7 @@ export class Peer {
     return Number.isSafeInteger(body.instance) ? this.#hearInstance(body) : undefined;
   }
 
-  async #hearInstance({ instance, pake, iceInfo, mac, candidate, endOfCandidates, track, gone, bye, wrongSecret }) {
+  async #hearInstance({ instance, pake, iceInfo, mac, candidate, endOfCandidates, track, gone, bye, tell, wrongSecret }) {
     if ((iceInfo || pake) && !this.caller && instance > this.#instance) {
       this.#distrusted = false;
       this.#make(instance);
@@ -250,6 +260,7 @@ export class Peer {
         .catch((error) => this.#failed(error));
     }
     if (gone) connection.stopReceiving(gone);
+    if (tell) this.#tellAgain(connection);
     if (bye) this.#drop();
   }
 
