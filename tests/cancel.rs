@@ -36,6 +36,7 @@ const FUTURES: [(&str, &str); 20] = [
     ("media/track.rs next_event", "media"),
     ("media/track.rs recv_rtp", "media"),
     ("media/track.rs recv_sample", "media"),
+    ("media/track/tap.rs recv_sample", "media"),
     ("dtmf/track.rs next_event", "media"),
     ("data/channel.rs send", "channel"),
     ("data/channel.rs flush", "channel"),
@@ -241,6 +242,14 @@ fn r_g03_media() {
             write,
         );
         assert!(sample.await.is_some());
+        let mut tap = received.tap().unwrap();
+        let tapped = cancel(
+            "media/track/tap.rs recv_sample",
+            &mut tap,
+            |tap| Box::pin(tap.recv_sample()),
+            write,
+        );
+        assert!(tapped.await.is_some());
         let tone = cancel(
             "dtmf/track.rs next_event",
             &mut heard,

@@ -1,6 +1,7 @@
 //! `ortc call`: media into a room, and from it into files.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -72,6 +73,8 @@ impl Call {
             .map(|seconds| Instant::now() + Duration::from_secs(seconds));
         let mut recordings = JoinSet::new();
         let mut company = false;
+        // One for all turns: what comes between two of them is not lost.
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
         let done = loop {
             tokio::select! {
                 event = events.next() => {
@@ -91,7 +94,7 @@ impl Call {
                 }
                 Some(recorded) = recordings.join_next() => written(form, recorded)?,
                 () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => break Ok(()),
-                signal = tokio::signal::ctrl_c() => {
+                signal = &mut interrupted => {
                     signal?;
                     break Ok(());
                 }

@@ -1,6 +1,7 @@
 //! `ortc record`: a room into files.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -104,6 +105,7 @@ impl Record {
     ) -> Result<(), Failed> {
         let end = self.time.map(|time| Instant::now() + time);
         let mut company = false;
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
         loop {
             tokio::select! {
                 event = events.next() => {
@@ -124,7 +126,7 @@ impl Record {
                 }
                 Some(event) = files.next() => tell(form, &event),
                 () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return Ok(()),
-                signal = tokio::signal::ctrl_c() => return Ok(signal?),
+                signal = &mut interrupted => return Ok(signal?),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use clap::Args;
@@ -134,10 +135,11 @@ impl Recv {
             taken: None,
             spool: self.pipes().then(Spool::new).transpose()?,
         };
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
         loop {
             let met = tokio::select! {
                 met = self.meeting.go(code, way) => met,
-                _ = tokio::signal::ctrl_c() => return Err(self.interrupted()),
+                _ = &mut interrupted => return Err(self.interrupted()),
             };
             let mut met = met.map_err(|error| match error.downcast_ref::<Error>() {
                 Some(Error::Refused {
@@ -148,7 +150,7 @@ impl Recv {
             })?;
             let ended = tokio::select! {
                 ended = receiving.serve(&mut met) => ended,
-                _ = tokio::signal::ctrl_c() => Err(self.interrupted()),
+                _ = &mut interrupted => Err(self.interrupted()),
             };
             met.end().await;
             match ended {

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use ortc_rooms::session::{Chat, Event, Events, Room, RoomRequest, Session};
 use ortc_rooms::signalling::{SessionKind, UserId};
 use serde_json::json;
+use std::pin::pin;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::failed::Failed;
@@ -156,6 +157,7 @@ async fn talk(enter: Enter, chat: bool) -> Result<(), Failed> {
     let room = session.open_or_join(enter.request()).await?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut reading = chat;
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
     loop {
         tokio::select! {
             event = events.next() => match event {
@@ -173,7 +175,7 @@ async fn talk(enter: Enter, chat: bool) -> Result<(), Failed> {
                 // Nothing more to say; who is there goes on to be heard.
                 None => reading = false,
             },
-            signal = tokio::signal::ctrl_c() => {
+            signal = &mut interrupted => {
                 signal?;
                 return Ok(session.leave().await?);
             }

@@ -60,7 +60,9 @@ pub(crate) async fn record(
                 continue;
             }
             begun = true;
-            recorded.size = vp8_size(&sample.data).unwrap_or_default();
+            if recorded.kind == Kind::Video {
+                recorded.size = vp8_size(&sample.data).unwrap_or_default();
+            }
             if let Some(folder) = &folder {
                 let (path, new) = begin(folder, &who, track.kind(), &sample)?;
                 recorded.path = Some(path);

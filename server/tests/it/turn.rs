@@ -75,15 +75,21 @@ async fn d14_d46_coturn_takes_the_credentials_of_the_server() {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .status();
-        timeout(PATIENCE, asked).await.unwrap().unwrap().success()
+        // Now and then it waits for an answer that was lost.
+        let ended = timeout(Duration::from_secs(10), asked).await;
+        ended.ok().map(|status| status.unwrap().success())
     };
     // It takes a moment to start.
     let mut tries = 0;
-    while !asks(password).await {
+    while asks(password).await != Some(true) {
         tries += 1;
         assert!(tries < 20, "coturn does not take {user}");
         sleep(Duration::from_millis(250)).await;
     }
-    assert!(!asks("another").await);
+    let mut answer = None;
+    while answer.is_none() {
+        answer = asks("another").await;
+    }
+    assert_eq!(answer, Some(false));
     std::fs::remove_dir_all(folder).unwrap();
 }

@@ -78,6 +78,7 @@ export class Keep {
 
   static async find(key) {
     const name = nameOf(key);
+    await leaving.get(name);
     if (inMemory.has(name)) return inMemory.get(name);
     return (await onDisk()) ? Keep.load(name) : null;
   }
@@ -155,11 +156,30 @@ export class Keep {
     return this.finish();
   }
 
-  async remove() {
+  /** Whoever looks for it meanwhile waits, and does not find it. */
+  remove() {
+    const gone = this.#remove().finally(() => leaving.get(this.name) === gone && leaving.delete(this.name));
+    leaving.set(this.name, gone);
+    return gone;
+  }
+
+  async #remove() {
     inMemory.delete(this.name);
     await this.close().catch(() => {});
-    if (this.disk) await (await root()).removeEntry(this.name, { recursive: true }).catch(() => {});
+    if (!this.disk) return;
+    const folder = await root();
+    // What is open somewhere, be it for a moment, cannot be removed.
+    for (let times = 0; times < 10; times++) {
+      try {
+        return await folder.removeEntry(this.name, { recursive: true });
+      } catch (error) {
+        if (error.name === "NotFoundError") return;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
   }
 }
+
+const leaving = new Map(); // name → ends once it is gone
 
 const inMemory = new Map();

@@ -11,7 +11,7 @@ import { away, back, tell, untell, unring } from "./notices.js";
 import * as rings from "./rings.js";
 import { status } from "./state.js";
 import * as switches from "./switches.js";
-import { closed, ended, refused } from "./words.js";
+import { closed, ended, refused, WRONG_CODE } from "./words.js";
 
 const KEPT = "ortc session"; // in this tab, for a page that comes back after a crash
 
@@ -208,8 +208,11 @@ function toLobby() {
 
 function over(reason, message) {
   const { name } = meeting.room;
+  // The sender puts out whose code is wrong, perhaps before this side knows.
+  const guessed = meeting.receivesByCode && reason === "ejected";
   toLobby();
-  if (reason !== "left") tell(...closed(reason, message), ...(["ejected", "closed", "ownerLeft", "lost"].includes(reason) ? [["Enter again", () => enter(name)]] : []), ["To the lobby", () => {}]);
+  if (guessed) tell(...WRONG_CODE);
+  else if (reason !== "left") tell(...closed(reason, message), ...(["ejected", "closed", "ownerLeft", "lost"].includes(reason) ? [["Enter again", () => enter(name)]] : []), ["To the lobby", () => {}]);
   (reason === "left" ? $("#enter button.main") : $("#news button")).focus({ preventScroll: true });
 }
 

@@ -23,7 +23,7 @@ import { status } from "./state.js";
 import { Tile } from "./tile.js";
 import * as timer from "./timer.js";
 import { Wall } from "./wall.js";
-import { LEFT, refused } from "./words.js";
+import { LEFT, refused, WRONG_CODE } from "./words.js";
 
 const LOOKS = 1000; // ms
 
@@ -115,10 +115,12 @@ export class Meeting {
     });
   }
 
+  get receivesByCode() { return this.#by?.way === "recv"; }
+
   /** One guess each; the offer is gone after some. */
   #wrongCode(userid) {
-    if (this.#by.way === "recv") {
-      tell("The code is wrong", "The sender was told of the attempt, and takes three at most. Look at the words again.");
+    if (this.receivesByCode) {
+      tell(...WRONG_CODE);
       return void this.#session.leave(this.#room.name).catch(() => {});
     }
     this.#happened("Somebody tried a wrong code");

@@ -50,3 +50,5 @@ export const CALLS = {
 };
 
 export const LEFT = { left: "has left", lost: "was lost", ejected: "was put out" };
+
+export const WRONG_CODE = ["The code is wrong", "The sender was told of the attempt, and takes three at most. Look at the words again."];
