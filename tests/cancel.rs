@@ -26,7 +26,7 @@ use ortc::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What there is to be dropped, by file and name, and the test that does it.
-const FUTURES: [(&str, &str); 20] = [
+const FUTURES: [(&str, &str); 21] = [
     ("connection/reaching.rs connected", "connection"),
     ("connection/ending.rs closed", "connection"),
     ("connection/core/event.rs next", "connection"),
