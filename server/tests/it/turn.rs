@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use crate::client::{Client, PATIENCE, server};
+use crate::client::{Client, server};
 
 #[tokio::test]
 async fn d14_d46_coturn_takes_the_credentials_of_the_server() {
