@@ -159,6 +159,13 @@ async fn say(
         Ok(said) => said,
         Err(error) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
     };
+    // Not this request's: a client that gives up waiting must not cut off what was begun.
+    let done = tokio::spawn(async move { say_all(&site, &id, &client, said).await });
+    done.await
+        .unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
+}
+
+async fn say_all(site: &Site, id: &str, client: &Client, said: Vec<Box<RawValue>>) -> Response {
     let mut seat = client.seat.lock().await;
     for text in said {
         let Some(present) = seat.as_mut() else {
@@ -183,7 +190,7 @@ async fn say(
         }
         if let Err(Closing { code, reason }) = done {
             drop(seat.take());
-            site.polls.end(&id);
+            site.polls.end(id);
             let status = match code {
                 CLOSE_POLICY => StatusCode::TOO_MANY_REQUESTS,
                 _ => StatusCode::BAD_REQUEST,

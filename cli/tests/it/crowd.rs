@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use ortc::{MediaStream, MediaStreamTrack};
 use ortc_rooms::session::{Error, Event, Events, RoomRequest, Session, SessionOptions};
 use ortc_rooms::signalling::{Direction, SessionKind, UserId};
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -31,7 +32,11 @@ struct Client {
     cut: Arc<AtomicU64>,
 }
 
+/// A crowd is as much as a small machine bears: one at a time.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
 pub(crate) struct Crowd {
+    _alone: MutexGuard<'static, ()>,
     clients: Vec<Client>,
     begin: Instant,
     /// Packets that each speaker has sent.
@@ -61,6 +66,7 @@ pub(crate) struct Back {
 impl Crowd {
     /// Rooms of `size`, where all hear the one who speaks.
     pub(crate) async fn meet(server: &str, rooms: usize, size: usize) -> Self {
+        let alone = ALONE.lock().await;
         let begin = Instant::now();
         let (mut clients, mut speakers) = (Vec::new(), Vec::new());
         for room in 0..rooms {
@@ -93,6 +99,7 @@ impl Crowd {
         }
         let spoken = Arc::default();
         let crowd = Self {
+            _alone: alone,
             clients,
             begin,
             speaking: speak(speakers, Arc::clone(&spoken)),

@@ -42,6 +42,9 @@ pub(crate) struct Client {
     pub(crate) session: String,
     /// The only rooms that it may enter.
     pub(crate) only: Option<Vec<RoomName>>,
+    /// Held while something that it said is done: what comes by its next connection waits for what
+    /// came by the one before.
+    pub(crate) turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -105,6 +108,7 @@ impl Client {
             role: user.role,
             session,
             only,
+            turn: tokio::sync::Mutex::default(),
             state: Mutex::new(State {
                 extra: user.extra,
                 outbox: Outbox::new(queue_bytes),

@@ -83,6 +83,8 @@ impl Seat {
     /// user took this one's place.
     pub async fn said(&mut self, text: &str) -> Result<(), Violation> {
         let envelope = read(text)?;
+        let client = self.client.clone();
+        let _turn = client.turn.lock().await;
         let Some((message, number)) = self.note(&envelope)? else {
             return Ok(());
         };

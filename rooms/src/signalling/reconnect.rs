@@ -146,6 +146,9 @@ impl<D: Dial> Task<D> {
                 End::Lost(reason) => reason,
                 End::Over => return self.last_words(&line).await,
             };
+            if !self.last_heard(&mut line).await {
+                return;
+            }
             drop(line);
             tracing::info!(target: "ortc_rooms::signalling", %reason, "the signalling server is lost");
             let lost = SignalEvent::Lost { reason };
@@ -154,6 +157,19 @@ impl<D: Dial> Task<D> {
             }
             next = self.return_to_server().await;
         }
+    }
+
+    /// What came before the line broke has come: the server may have been told so, and does not say
+    /// it again then. False if nobody listens any more.
+    async fn last_heard(&mut self, line: &mut Line) -> bool {
+        while let Ok(incoming) = line.incoming.try_recv() {
+            if let Incoming::Text(text) = incoming
+                && let Some(End::Over) = self.hear(line, &text).await
+            {
+                return false;
+            }
+        }
+        true
     }
 
     /// Nobody listens any more: what was said before goes out all the same, goodbye above all.
@@ -303,10 +319,12 @@ impl<D: Dial> Task<D> {
             let _ = send(line, &bye).await;
             return Some(End::Over);
         }
-        if self.link.waiting() >= MAX_WAITING {
+        let full = self.link.waiting() >= MAX_WAITING;
+        // Kept all the same: it goes over the next line.
+        let envelope = self.link.send(message);
+        if full {
             return Some(End::Lost("the server acknowledges nothing".to_owned()));
         }
-        let envelope = self.link.send(message);
         send(line, &envelope).await.err()
     }
 
@@ -321,14 +339,21 @@ impl<D: Dial> Task<D> {
                 return None;
             }
         };
-        let message = self.link.take(envelope);
-        if self.link.must_acknowledge() {
-            let envelope = self.link.acknowledge();
-            if let Err(end) = send(line, &envelope).await {
-                return Some(end);
-            }
+        // Handed on before anything else may end the line: it counts as seen, and does not come again.
+        if let Some(message) = self.link.take(envelope)
+            && let Some(end) = self.hand_on(message).await
+        {
+            return Some(end);
         }
-        match message? {
+        if !self.link.must_acknowledge() {
+            return None;
+        }
+        let envelope = self.link.acknowledge();
+        send(line, &envelope).await.err()
+    }
+
+    async fn hand_on(&mut self, message: ServerMessage) -> Option<End> {
+        match message {
             ServerMessage::Resume { resume } => self.hello.resume = Some(resume),
             ServerMessage::Goodbye {
                 return_after_ms: Some(ms),
@@ -387,3 +412,7 @@ async fn welcome(line: &mut Line) -> Result<Welcome, (DialError, Option<ErrorCod
         }
     }
 }
+
+#[cfg(test)]
+#[path = "reconnect_tests.rs"]
+mod tests;
