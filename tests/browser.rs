@@ -157,6 +157,12 @@ async fn c33_d29_d31_d32_recordings_of_the_page_of_rooms() {
     assert!(script("rooms_recordings.mjs").await);
 }
 
+/// What the page leaves at its server: recordings, pictures, reports.
+#[tokio::test]
+async fn c34_what_the_page_of_rooms_leaves_at_its_server() {
+    assert!(script("rooms_kept.mjs").await);
+}
+
 /// Two pages and `ortc call` prove a secret to each other; who has another is connected to nobody.
 #[tokio::test]
 async fn c66_secrets_of_rooms_in_pages_and_rust() {

@@ -5,6 +5,7 @@ mod call;
 mod code;
 mod defaults;
 mod failed;
+mod http;
 mod lan;
 mod log;
 mod media;

@@ -8,6 +8,7 @@ use ortc_rooms::signalling::Role;
 use serde_json::json;
 
 use crate::failed::Failed;
+use crate::http::Http;
 use crate::pin::Pinned;
 
 /// Where the server is, and as who it is met.
@@ -87,6 +88,24 @@ impl Reach {
     }
 }
 
+impl Reach {
+    /// A client of plain requests, which trusts as the session does. `bearer` in place of `--token`.
+    pub(crate) fn http(&self, bearer: Option<&str>) -> Result<Http, Failed> {
+        let pinned = self.fingerprint.as_deref().map(Pinned::read).transpose()?;
+        let tls = pinned.map(Pinned::config).transpose()?;
+        Http::new(tls, bearer.or(self.token.as_deref()))
+    }
+}
+
+/// The address of the pages of a server, as [`websocket`] has that of its WebSocket.
+pub(crate) fn base(server: &str) -> String {
+    let socket = websocket(server);
+    let (scheme, rest) = socket.split_once("://").unwrap_or(("ws", &socket));
+    let place = rest.split('/').next().unwrap_or(rest);
+    let scheme = if scheme == "wss" { "https" } else { "http" };
+    format!("{scheme}://{place}")
+}
+
 fn role(text: &str) -> Result<Role, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "one of admin, guest, participant, inspector".to_owned())
@@ -126,6 +145,18 @@ mod tests {
             ("wss://example.org/other/ws", "wss://example.org/other/ws"),
         ] {
             assert_eq!(websocket(said), meant);
+        }
+    }
+
+    #[test]
+    fn pages_are_where_the_websocket_is() {
+        for (said, meant) in [
+            ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("example.org", "https://example.org"),
+            ("https://example.org/recordings", "https://example.org"),
+            ("ws://example.org:1/other/ws", "http://example.org:1"),
+        ] {
+            assert_eq!(base(said), meant);
         }
     }
 

@@ -1,6 +1,6 @@
 //! `ortc record`: a room into files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use ortc_rooms::signalling::SessionKind;
 use serde_json::json;
 use tokio::time::{Instant, sleep_until};
 
-use crate::failed::Failed;
-use crate::reach::Reach;
+use crate::failed::{Exit, Failed, INTERRUPTED};
+use crate::http::encoded;
+use crate::reach::{Reach, base};
 use crate::report::{Form, Report, plain};
 use crate::room::over;
 
@@ -43,6 +44,17 @@ pub(crate) struct Record {
     /// Ends once all others have left
     #[arg(long)]
     until_alone: bool,
+    /// Posts what was recorded to a server that takes recordings (`ortc serve --recordings`): its address, or a URL
+    #[arg(long, value_name = "URL")]
+    post: Option<String>,
+    /// Token to post with, in place of that of `--token`
+    #[arg(
+        long,
+        env = "ORTC_POST_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN"
+    )]
+    post_token: Option<String>,
     /// Password of the room
     #[arg(long, env = "ORTC_PASSWORD", hide_env_values = true)]
     password: Option<String>,
@@ -69,6 +81,7 @@ impl Record {
         options.ivf = self.ivf;
         options.video = !self.audio_only;
         let (recording, mut files) = room.record(&self.dir, options)?;
+        let timeline = recording.recorder().timeline().to_owned();
         let place = self.dir.display().to_string();
         form.say(
             "recording",
@@ -89,6 +102,9 @@ impl Record {
         session.end();
         summary(form, &recorded);
         done?;
+        if let Some(post) = &self.post {
+            self.post(form, post, &recorded, &timeline).await?;
+        }
         match recorded.iter().find_map(|one| one.error.as_ref()) {
             Some(error) => Err(format!("not all was recorded: {error}").into()),
             None => Ok(()),
@@ -131,6 +147,45 @@ impl Record {
         }
     }
 
+    /// One after the other; what is not taken stays where it is.
+    async fn post(
+        &self,
+        form: Form,
+        to: &str,
+        recorded: &[Recorded],
+        timeline: &Path,
+    ) -> Result<(), Failed> {
+        let http = self.reach.http(self.post_token.as_deref())?;
+        let url = post_url(to);
+        let files = recorded.iter().flat_map(|one| &one.files);
+        let files = files.map(|file| (file.path.as_path(), file.recording_type.as_str()));
+        let mut interrupted = pin!(tokio::signal::ctrl_c());
+        for (path, kind) in files.chain([(timeline, "application/json")]) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let (room, name) = (encoded(&self.room), encoded(&name));
+            let to = format!("{url}?room={room}&name={name}");
+            let told = tokio::select! {
+                told = http.post(&to, kind, path) => told,
+                signal = &mut interrupted => {
+                    signal?;
+                    let words = "interrupted; what was not posted is in the folder";
+                    return Err(Exit::boxed(INTERRUPTED, words));
+                }
+            };
+            let told = told.map_err(|error| {
+                format!(
+                    "{} was not posted, and stays there: {error}",
+                    path.display()
+                )
+            })?;
+            let id = plain(told["id"].as_str().unwrap_or_default());
+            let words = format!("{} posted to {url}/{id}", path.display());
+            let object = json!({ "path": path, "url": format!("{url}/{id}"), "about": told });
+            form.say("posted", &words, object);
+        }
+        Ok(())
+    }
+
     async fn snapshots(&self, form: Form, recording: &RoomRecording) -> Result<(), Failed> {
         for (number, (userid, stream)) in (1..).zip(recording.streams()) {
             let Some(stream) = recording.stream(&userid, &stream) else {
@@ -153,6 +208,16 @@ impl Record {
             );
         }
         Ok(())
+    }
+}
+
+/// A server's address means its `/recordings`.
+fn post_url(to: &str) -> String {
+    let path = to.split_once("://").map_or(to, |(_, rest)| rest);
+    match path.split_once('/') {
+        None | Some((_, "")) => format!("{}/recordings", base(to)),
+        Some(_) if to.contains("://") => to.trim_end_matches('/').to_owned(),
+        Some((_, path)) => format!("{}/{path}", base(to)),
     }
 }
 
@@ -221,6 +286,18 @@ fn time(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn c34_a_server_means_its_recordings() {
+        for (said, meant) in [
+            ("127.0.0.1:1", "http://127.0.0.1:1/recordings"),
+            ("https://example.org/", "https://example.org/recordings"),
+            ("https://example.org/a/b", "https://example.org/a/b"),
+            ("example.org/a", "https://example.org/a"),
+        ] {
+            assert_eq!(post_url(said), meant);
+        }
+    }
 
     #[test]
     fn c35_ten_seconds_are_ten_seconds() {

@@ -15,6 +15,7 @@ mod frames;
 mod held;
 mod hooks;
 mod ice;
+mod kept;
 mod listener;
 mod metrics;
 mod origin;

@@ -185,6 +185,8 @@ struct Wish {
     expires_in: Option<u64>,
     /// Good for one entrance.
     once: bool,
+    /// May leave and fetch recordings.
+    record: bool,
 }
 
 async fn token(State(site): State<Arc<Site>>, body: Body<Wish>) -> Response {
@@ -229,6 +231,7 @@ fn made(site: &Site, wish: Wish) -> Response {
         rooms: wish.rooms,
         exp: jsonwebtoken::get_current_timestamp().saturating_add(seconds),
         jti,
+        record: wish.record,
     };
     let Some(token) = site.tokens.make(&claims) else {
         let words = "tokens are made with the setting `token_secret`, which is not there";

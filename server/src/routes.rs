@@ -12,6 +12,7 @@ use axum::{Json, Router};
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::kept::{help, recordings};
 use crate::page;
 use crate::site::Site;
 use crate::socket;
@@ -28,11 +29,13 @@ pub(crate) fn page(site: &Arc<Site>) -> Router {
         .route("/ws", any(socket::upgrade))
         .route("/compat", any(compat::upgrade))
         .merge(poll::routes())
+        .merge(help::routes())
         .route("/config.json", get(config));
     if site.config.rest_port.is_none() {
         router = router.merge(own(site));
     }
-    finished(router.fallback(file), site)
+    let long = recordings::routes().layer(from_fn(secured));
+    finished(router.fallback(file), site).merge(long.with_state(site.clone()))
 }
 
 /// What REST's own port has.
@@ -53,10 +56,20 @@ fn finished(router: Router<Arc<Site>>, site: &Arc<Site>) -> Router {
         .with_state(site.clone())
 }
 
+/// With the headers that all answers have. What is streamed has bounds of its own.
+async fn secured(request: Request, next: Next) -> Response {
+    let host = host(&request);
+    page::secured(next.run(request).await, host.as_deref())
+}
+
+fn host(request: &Request) -> Option<String> {
+    let host = request.headers().get(header::HOST)?;
+    host.to_str().ok().map(str::to_owned)
+}
+
 /// Each answer within its time, and with the headers that all have.
 async fn bounded(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST);
-    let host = host.and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let host = host(&request);
     let response = match timeout(PATIENCE, next.run(request)).await {
         Ok(response) => response,
         Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request took too long\n").into_response(),
@@ -79,6 +92,10 @@ async fn config(State(site): State<Arc<Site>>) -> Response {
         "rolesFree": config.roles_free,
         "jsDebug": config.js_debug,
         "stunPort": site.stun_port,
+        "recordings": site.recordings.as_ref().map(|shelf| json!({
+            "open": config.recordings_open, "most": shelf.most,
+        })),
+        "reports": site.help.is_some(),
     });
     ([(header::CACHE_CONTROL, "no-store")], Json(told)).into_response()
 }

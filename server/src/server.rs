@@ -17,6 +17,8 @@ use crate::cluster::{Cluster, ClusterError};
 use crate::config::{ConfigError, ServerConfig};
 use crate::counts::Counts;
 use crate::hooks::{Hooks, NoHooks};
+use crate::kept::helpdesk::Helpdesk;
+use crate::kept::shelf::Shelf;
 use crate::metrics::Metrics;
 use crate::page::Pages;
 use crate::polls::Polls;
@@ -139,6 +141,7 @@ impl Server {
         let metrics = Arc::new(metrics);
         let reports = Reports::new(&config, hooks.clone(), metrics.clone());
         let reports = reports.map_err(ServerError::Other)?;
+        let (recordings, help) = shelves(&config)?;
         let (desk, cluster) = desks(&config, own_stun).await?;
         let (shutdown, ends) = watch::channel(false);
         let site = Arc::new(Site {
@@ -148,6 +151,8 @@ impl Server {
             counts: Counts::new(&config),
             hooks,
             polls: Polls::default(),
+            recordings,
+            help,
             metrics,
             url: url(&config, page, tls.is_some()),
             pages: Pages::new(config.web_dir.clone()),
@@ -190,6 +195,23 @@ impl Server {
             tasks,
         })
     }
+}
+
+/// What clients leave here, where a folder is named for it.
+fn shelves(config: &ServerConfig) -> Result<(Option<Shelf>, Option<Helpdesk>), ServerError> {
+    let mb = |count: u32| u64::from(count).saturating_mul(1_000_000);
+    let of = |setting: &'static str, path: &std::path::Path| {
+        let path = path.display().to_string();
+        move |error: io::Error| ServerError::Other(format!("{setting}: {path}: {error}"))
+    };
+    let (most, all) = (mb(config.recording_mb), mb(config.recordings_mb));
+    let open =
+        |path: &std::path::PathBuf| Shelf::open(path, most, all).map_err(of("recordings", path));
+    let recordings = config.recordings.as_ref().map(open).transpose()?;
+    let open = |path: &std::path::PathBuf| {
+        Helpdesk::open(path, mb(config.reports_mb)).map_err(of("reports", path))
+    };
+    Ok((recordings, config.reports.as_ref().map(open).transpose()?))
 }
 
 /// The desk, and the cluster that it is in.

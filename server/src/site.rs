@@ -10,6 +10,8 @@ use crate::cluster::Cluster;
 use crate::config::ServerConfig;
 use crate::counts::Counts;
 use crate::hooks::Hooks;
+use crate::kept::helpdesk::Helpdesk;
+use crate::kept::shelf::Shelf;
 use crate::metrics::Metrics;
 use crate::page::Pages;
 use crate::polls::Polls;
@@ -27,6 +29,10 @@ pub(crate) struct Site {
     pub(crate) pages: Pages,
     pub(crate) polls: Polls,
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
+    /// Recordings, where they are taken.
+    pub(crate) recordings: Option<Shelf>,
+    /// Reports of what went wrong, where they are taken.
+    pub(crate) help: Option<Helpdesk>,
     /// Where the page is.
     pub(crate) url: String,
     /// Turns true when the server ends.

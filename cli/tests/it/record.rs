@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::process::{Folder, Running, Serve, run};
 
+const TOKEN: &str = "0123456789abcdef";
+
 /// Codec and count of packets of each stream of a file that ffprobe has nothing against.
 async fn probed(path: &Path) -> Vec<(String, u64)> {
     let out = tokio::process::Command::new("ffprobe")
@@ -113,6 +115,51 @@ async fn c33_what_a_killed_recorder_wrote_can_be_played() {
     let timeline = std::fs::read(folder.0.join("session.json")).unwrap();
     let timeline: Value = serde_json::from_slice(&timeline).unwrap();
     assert_eq!(timeline["streams"][0]["files"][0]["complete"], false);
+    olga.interrupt();
+    assert_eq!(olga.end().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c34_what_was_recorded_is_posted_to_a_server() {
+    let kept = Folder::new();
+    let recordings = kept.0.to_str().unwrap().to_owned();
+    let serve = Serve::start(&["--recordings", &recordings, "--api-token", TOKEN]).await;
+    let folder = Folder::new();
+    let dir = folder.0.to_str().unwrap().to_owned();
+    let server = serve.address.clone();
+    let mut olga = Running::start(&["call", "a/b", "--server", &server, "--name", "Olga"]);
+    olga.until("room").await;
+    let words = [
+        "record", "a/b", "--server", &server, "--dir", &dir, "--post", &server,
+    ];
+    let words = [&words[..], &["--for", "4s", "--post-token", TOKEN]].concat();
+    let mut record = Running::start(&words);
+    assert_eq!(record.end().await, 0, "{:#?}", record.seen);
+    let posted = |event: &&Value| event["event"] == "posted";
+    let posted: Vec<&Value> = record.seen.iter().filter(posted).collect();
+    assert_eq!(posted.len(), 2, "{:#?}", record.seen);
+    for event in posted {
+        let about = &event["about"];
+        assert_eq!(about["room"], "a/b");
+        let (id, name) = (
+            about["id"].as_str().unwrap(),
+            about["name"].as_str().unwrap(),
+        );
+        let there = std::fs::read(kept.0.join(format!("{id}-{name}"))).unwrap();
+        assert!(there == std::fs::read(event["path"].as_str().unwrap()).unwrap());
+    }
+    // Whoever may not is told, and keeps the files.
+    let other = Folder::new();
+    let dir = other.0.to_str().unwrap();
+    let words = [
+        "record", "a/b", "--server", &server, "--dir", dir, "--post", &server, "--for", "1s",
+    ];
+    let (code, _, error) = run(&words).await;
+    assert!(
+        code == 1 && error.contains("api_token") && error.contains("stays there"),
+        "{error}"
+    );
+    assert!(other.0.join("session.json").exists());
     olga.interrupt();
     assert_eq!(olga.end().await, 0);
 }

@@ -92,6 +92,9 @@ impl ServerConfig {
         if self.rest_port == Some(self.address().port()) && self.rest_port != Some(0) {
             return wrong("`rest_port` is the port of the page; leave it out to have REST there");
         }
+        if self.recordings_open && self.recordings.is_none() {
+            return wrong("`recordings_open` needs `recordings`, the folder they are kept in");
+        }
         if self.messages_per_second == 0 || self.connects_per_second == 0 {
             return wrong("a rate of 0 lets nobody in");
         }

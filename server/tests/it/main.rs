@@ -11,6 +11,7 @@ mod house;
 mod http;
 mod lost;
 mod poll;
+mod recordings;
 mod reports;
 mod rest;
 mod sessions;

@@ -15,7 +15,7 @@ export function placeOf(hash) {
     // As it stands, then.
   }
   // Browsers do not send what stands behind the hash: a secret stays between those who have the link.
-  return { room: room.trim().slice(0, 128), name: told.get("name"), email: told.get("email"), color: told.get("color"), secret: told.get("secret") };
+  return { room: room.trim().slice(0, 128), name: told.get("name"), email: told.get("email"), color: told.get("color"), secret: told.get("secret"), token: told.get("token") };
 }
 
 export const place = () => placeOf(location.hash);
@@ -24,7 +24,8 @@ export const settings = {
   log: query.get("log") !== "off",
   /** Among the tabs of this browser, whatever the server says. */
   tabs: query.has("tabs"),
-  token: query.get("token") ?? undefined,
+  /** An invitation has it behind the hash, where no log of a server or a proxy sees it. */
+  get token() { return query.get("token") ?? place().token ?? undefined; },
   role: query.get("role") ?? undefined,
   ice: query.getAll("ice").map((urls) => ({ urls })),
 };

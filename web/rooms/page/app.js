@@ -11,6 +11,7 @@ import { away, back, tell, untell, unring } from "./notices.js";
 import * as rings from "./rings.js";
 import { status } from "./state.js";
 import * as switches from "./switches.js";
+import * as upload from "./upload.js";
 import { closed, ended, refused, WRONG_CODE } from "./words.js";
 
 const KEPT = "ortc session"; // in this tab, for a page that comes back after a crash
@@ -33,6 +34,7 @@ const config = async () => {
 async function connect({ tabs = settings.tabs } = {}) {
   status("searching", "connecting");
   const server = tabs ? null : await config();
+  upload.begin(server);
   lobby.begin({ rolesFree: server ? server.rolesFree === true : true, enter, call: (...who) => rings.call(...who), wantsPassword });
   role = lobby.role();
   const before = kept();

@@ -5,6 +5,7 @@ import { Recording } from "../recording.js";
 import { sizeInWords } from "./file_row.js";
 import { announce, tell } from "./notices.js";
 import { download } from "./saving.js";
+import * as upload from "./upload.js";
 import { view } from "./viewer.js";
 
 let session = null;
@@ -63,7 +64,7 @@ function follow(key, name, recording) {
   recording.result.then(({ blob, recordingType }) => {
     over();
     show();
-    offer(row, doing, button, `${name} ${stamp()}.${recordingType.split("/")[1]}`, blob);
+    offer(row, doing, button, `${name} ${stamp()}.${recordingType.split("/")[1]}`, blob, facts);
   }, (error) => {
     over();
     facts.textContent = error.message;
@@ -71,8 +72,27 @@ function follow(key, name, recording) {
   });
 }
 
-function offer(row, doing, button, file, blob) {
-  doing.replaceChildren(button("View", () => view(file, blob)), button("Save", () => download(file, blob)), button("Remove", () => row.remove()));
+function offer(row, doing, button, file, blob, facts) {
+  const buttons = [button("View", () => view(file, blob)), button("Save", () => download(file, blob)), button("Remove", () => row.remove())];
+  doing.replaceChildren(...buttons);
+  const room = session?.rooms[0]?.name;
+  if (!room || !upload.takes()) return;
+  const before = facts.textContent;
+  const again = button("To the server", () => {
+    const sending = upload.leave(room, file, blob, (done) => { facts.textContent = `${before} · ${Math.floor(done * 100)} % are at the server`; });
+    facts.textContent = `${before} · goes to the server`;
+    doing.replaceChildren(button("Stop", () => sending.abort(), "bad"));
+    doing.firstChild.focus();
+    const over = (text, ...also) => {
+      facts.textContent = `${before} · ${text}`;
+      const had = doing.contains(document.activeElement);
+      doing.replaceChildren(...buttons, ...also);
+      if (had) buttons[0].focus();
+      announce(`${file}: ${text}`);
+    };
+    sending.then(() => over("the server has it"), (error) => over(`not at the server: ${error.message}`, again));
+  });
+  doing.append(again);
 }
 
 /** A picture of what a video shows now, as it is. */
@@ -85,7 +105,7 @@ export function snap(name, video) {
     const doing = element("div", { className: "doing" });
     const row = element("li", {}, element("div", { className: "who" }, element("b", { textContent: name }), element("small", { textContent: `a picture · ${canvas.width}×${canvas.height} · ${sizeInWords(blob.size)}` })), doing);
     const button = (label, onclick) => Object.assign(element("button", { type: "button", textContent: label, onclick }), { ariaLabel: `${label}: picture of ${name}` });
-    offer(row, doing, button, `${name} ${stamp()}.png`, blob);
+    offer(row, doing, button, `${name} ${stamp()}.png`, blob, $("small", row));
     $("#recordings").prepend(row);
     announce(`A picture of ${name} is among the files`);
   }, "image/png");

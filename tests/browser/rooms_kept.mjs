@@ -1,0 +1,67 @@
+// C34: what the page leaves at its server: recordings and pictures, where it takes them and a token lets.
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { assert, run } from "./harness.mjs";
+import { enterRoom, happens, lobby, seesAll, serve } from "./rooms.mjs";
+
+const API = "0123456789abcdef";
+
+await run("rooms_kept", 120, async (test) => {
+  const folder = await mkdtemp(join(tmpdir(), "ortc-kept-"));
+  test.cleanup.push(() => rm(folder, { recursive: true, force: true }));
+  const [recordings, reports] = [join(folder, "recordings"), join(folder, "reports")];
+  const server = await serve(test, "--recordings", recordings, "--recording-mb", "1", "--reports", reports, "--api-token", API, "--token-secret", API + API);
+  const base = `${server.url}/`;
+  const made = await fetch(`${base}api/tokens`, { method: "POST", headers: { Authorization: `Bearer ${API}`, "Content-Type": "application/json" }, body: JSON.stringify({ room: "kept/one", record: true, userid: "ada" }) }).then((answer) => answer.json());
+  // The link of an invitation, as the server makes it.
+  const link = new URL(made.link);
+  link.hash += "&name=Ada";
+  const ada = await lobby(test, link);
+  await ada.waitForSelector("#call:not([hidden])");
+  assert((await ada.evaluate(() => session.userid)) === "ada", "the invitation's token was not used");
+  const grace = await lobby(test, base, ada);
+  await enterRoom(grace, { name: "Grace", room: "kept/one" });
+  await Promise.all([seesAll(ada, 2), seesAll(grace, 2)]);
+
+  const press = async (page, who, what) => {
+    await page.hover(`#tiles .tile:has-text("${who}")`);
+    await page.click(`#tiles .tile:has-text("${who}") .${what}`);
+  };
+  // No text becomes code in a page of this server.
+  const line = (page, text) => page.waitForFunction((text) => document.querySelector("#recordings").textContent.includes(text), text, { timeout: 30_000 });
+  await press(ada, "Grace", "record");
+  await ada.click('[data-open="settings"]');
+  await ada.click("#tab-files");
+  await happens(ada, () => /being recorded · 0:0[2-9]/.test(document.querySelector("#recordings").textContent), "a recording");
+  await ada.click('#recordings button[aria-label="Stop: Grace"]');
+  await ada.click('#recordings button[aria-label="To the server: Grace"]');
+  await line(ada, "the server has it");
+  await press(ada, "Grace", "snap");
+  await ada.click('#recordings button[aria-label="To the server: picture of Grace"]');
+  await happens(ada, () => document.querySelector("#recordings").textContent.split("the server has it").length === 3, "a picture");
+  const mine = { headers: { Authorization: `Bearer ${made.token}` } };
+  const listed = await fetch(`${base}recordings`, mine).then((answer) => answer.json());
+  const [picture, film] = [...listed.recordings].sort((a, b) => a.type.localeCompare(b.type));
+  assert(picture.type === "image/png" && film.type === "video/webm" && film.room === "kept/one" && film.userid === "ada", JSON.stringify(listed));
+  const bytes = Buffer.from(await fetch(`${base}recordings/${film.id}`, mine).then((answer) => answer.arrayBuffer()));
+  assert(bytes.length === film.bytes && bytes.readUInt32BE(0) === 0x1a45dfa3, `${bytes.length} of ${film.bytes} bytes`);
+  assert((await readFile(join(recordings, `${film.id}-${film.name}`))).equals(bytes), "another file in the folder");
+  console.log(`a recording of ${bytes.length} bytes is at the server`);
+
+  // Who has no token is not offered it; one that is too large, and a server that is gone, are said in words.
+  await press(grace, "Ada", "snap");
+  await line(grace, "a picture");
+  assert(!(await grace.$('#recordings button:text-is("To the server")')), "offered without a token");
+  const refusal = await ada.evaluate(async () => {
+    const { leave } = await import("/rooms/page/upload.js");
+    return leave("kept/one", "large", new Blob([new Uint8Array(1_100_000)]), () => {}).catch((error) => error.message);
+  });
+  assert(/it has 1\.\d MB, and the server takes/.test(refusal), refusal);
+  await press(ada, "Grace", "snap");
+  await server.kill();
+  await ada.click('#recordings li:first-child button:text-is("To the server")');
+  await line(ada, "not at the server: the connection was lost");
+  test.forgive(/ERR_CONNECTION_REFUSED|WebSocket/);
+  assert((await readdir(recordings)).length === 4, "more than two recordings");
+});
