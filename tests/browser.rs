@@ -163,6 +163,12 @@ async fn c34_what_the_page_of_rooms_leaves_at_its_server() {
     assert!(script("rooms_kept.mjs").await);
 }
 
+/// Two pages and a Rust peer draw at one drawing and edit one text at once, and again after a reload.
+#[tokio::test]
+async fn d36_d41_d42_pages_and_rust_draw_and_write_together() {
+    assert!(script("rooms_widgets.mjs").await);
+}
+
 /// Two pages and `ortc call` prove a secret to each other; who has another is connected to nobody.
 #[tokio::test]
 async fn c66_secrets_of_rooms_in_pages_and_rust() {

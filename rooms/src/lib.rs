@@ -4,7 +4,7 @@
 //! server knows about a room and what may become of it: rules without sockets, clock or lock,
 //! which a server in one process and a cluster share. [`session`] is a client: one user's part in
 //! rooms, its connections, streams and messages. [`files`] are sent from peer to peer, and [`record`]
-//! writes media into files.
+//! writes media into files. [`widgets`] are what people do together beside talking.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod desk;
@@ -14,6 +14,7 @@ pub mod record;
 pub mod room;
 pub mod session;
 pub mod signalling;
+pub mod widgets;
 
 /// The read-me's code compiles.
 #[cfg(doctest)]

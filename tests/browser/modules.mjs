@@ -62,7 +62,8 @@ assert.deepEqual(eat("v=0\r\nm=audio 0 X 0\r\na=mid:0\r\na=bundle-only\r\nm=audi
 
 // -- All modules load without a browser, none is imported by what it imports, and each is of one subject.
 
-const names = (await readdir(web, { recursive: true })).filter((name) => name.endsWith(".js"));
+// What others made is in folders named vendor.
+const names = (await readdir(web, { recursive: true })).filter((name) => name.endsWith(".js") && !name.split(/[/\\]/).includes("vendor"));
 const imports = new Map();
 for (const name of names) {
   const text = await readFile(join(web, name), "utf8");
@@ -124,6 +125,35 @@ assert.ok(new TextEncoder().encode(sanitised("🙂".repeat(300))).length <= 200)
 assert.equal(shown("a\u001b[31m\u202eb"), "a\\u{1b}[31m\\u{202e}b");
 
 assert.equal(await readFile(join(web, "rooms/words.txt"), "utf8"), await readFile(join(web, "../cli/src/words.txt"), "utf8"), "the words of codes are those of the command");
+
+// -- A drawing: the golden messages, and the same picture as in Rust whatever the order.
+
+const { Drawing } = await import(join(web, "rooms/widgets/drawing.js"));
+const golden = JSON.parse(await readFile(join(web, "../spec/json/widgets/draw.json"), "utf8"));
+const easel = (me) => {
+  const said = [];
+  return { said, drawing: new Drawing({ me, present: (who) => ["a", "b"].includes(who), say: (body, to) => said.push([to, body]), changed() {} }) };
+};
+{
+  const { drawing, said } = easel("a");
+  for (const body of [...golden.filter(({ stroke }) => stroke)].reverse()) drawing.hear("b", body);
+  assert.deepEqual(drawing.have, golden.find(({ have }) => have).have);
+  assert.deepEqual(drawing.strokes.map(({ points }) => points), [[0, 65535, 300, 60000, 900, 51000]]);
+  drawing.hear("b", { want: { by: ["a"] } });
+  assert.deepEqual(said.pop(), ["b", { kept: { strokes: [], last: true } }]);
+  drawing.hear("b", golden.find(({ kept }) => kept));
+  drawing.hear("b", golden[0]);
+  assert.deepEqual(drawing.strokes.map(({ points }) => points), [[5, 5]]);
+  assert.equal(drawing.refused, 0);
+  const [{ stroke }] = golden;
+  const bad = [{ stroke: { ...stroke, by: "c" } }, { stroke: { ...stroke, n: 2 ** 53 } }, { stroke: { ...stroke, width: 0 } }, { stroke: { ...stroke, colour: "red" } }, { stroke: { ...stroke, points: [1] } }, { stroke: { ...stroke, points: [1, 1e5] } }, { stroke: { ...stroke, at: 511 } }, { erase: { by: "a", n: 1 } }, { clear: { n: -1 } }, { have: { clear: 0, by: { x: 1 } } }, { kept: { strokes: [{ ...stroke, by: "a\u0000".repeat(40) }] } }, { kept: { strokes: [null] } }, { want: {} }, { constructor: {} }, null, 7, "x", [], {}];
+  for (const [count, body] of bad.entries()) {
+    drawing.hear("b", body);
+    assert.equal(drawing.refused, count + 1, JSON.stringify(body));
+  }
+  drawing.hear("b", golden.find(({ clear }) => clear));
+  assert.equal(drawing.strokes.length, 0);
+}
 
 // -- A secret is proven to who knows it and has the certificate that it speaks of, to nobody else.
 

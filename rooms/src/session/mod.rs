@@ -47,6 +47,7 @@ mod watch;
 
 pub use action::{Action, ActionEvent, Chat, Hand, Recording, Reply, Timer};
 pub use call::Call;
+pub(crate) use clock::now_ms;
 pub use error::{Error, Result};
 pub use event::{CallRequest, Event, Message, MuteEvent, Origin, Path, StreamEvent};
 pub use file_event::{FileEvent, FileStep};

@@ -26,3 +26,4 @@ mod serverless;
 mod support;
 mod unheard;
 mod ways;
+mod widgets;

@@ -5,7 +5,7 @@ import { drawer } from "../../page/drawer.js";
 
 /** In the order in which they are listed and shown; parts of the page say `data-feature`, tiles are in room.css. */
 export const FEATURES = {
-  chat: "Chat", fileShare: "Files", timer: "Timer", screenrecord: "Recording of screens", screenshare: "Screens",
+  chat: "Chat", fileShare: "Files", timer: "Timer", draw: "Drawing", screenrecord: "Recording of screens", screenshare: "Screens",
   videoRecord: "Recording", snapshot: "Pictures that are taken",
   minmax: "Full screen and putting aside", mute: "Muting", hand: "Raised hands", reconnect: "Connecting anew",
   statistics: "Figures", debug: "Wires",

@@ -1,0 +1,81 @@
+//! What people do together, between sessions over loopback.
+
+use ortc_rooms::desk::Desk;
+use ortc_rooms::session::{Event, Events, Room};
+use ortc_rooms::widgets::{Colour, Drawing, Point, Stroke};
+
+use crate::support::{Member, limited};
+
+const RED: Colour = Colour {
+    red: 200,
+    green: 0,
+    blue: 0,
+};
+
+struct Painter {
+    events: Events,
+    drawing: Drawing,
+}
+
+impl Painter {
+    fn new(room: Room, member: Member) -> (ortc_rooms::session::Session, Self) {
+        let drawing = Drawing::new(room);
+        let events = member.events;
+        (member.session, Self { events, drawing })
+    }
+
+    /// Until the drawing is as it has to be.
+    async fn until(&mut self, wanted: impl Fn(&[Stroke]) -> bool) -> Vec<Stroke> {
+        limited(async {
+            loop {
+                let strokes: Vec<Stroke> = self.drawing.strokes().collect();
+                if wanted(&strokes) {
+                    return strokes;
+                }
+                let event: Event = self.events.next().await.expect("no end");
+                let followed = self.drawing.follow(&event);
+                followed.unwrap();
+            }
+        })
+        .await
+    }
+}
+
+#[tokio::test]
+async fn d41_a_drawing_is_the_same_for_all_and_for_who_comes_later() {
+    let desk = Desk::default();
+    let alice = Member::new(&desk, "alice").await;
+    let mut bob = Member::new(&desk, "bob").await;
+    let room = alice.session.open("demo").await.unwrap();
+    let (_alice, mut alice) = Painter::new(room, alice);
+    let room = bob.session.join("demo").await.unwrap();
+    bob.connected("alice").await;
+    let (bobs, mut bob) = Painter::new(room, bob);
+    let line = |y| [Point { x: 0, y }, Point { x: 65_535, y }];
+    bob.drawing.draw(RED, 300, &line(1)).unwrap();
+    bob.drawing.draw(RED, 300, &line(2)).unwrap();
+    alice.until(|strokes| strokes.len() == 2).await;
+    alice.drawing.draw(RED, 500, &line(3)).unwrap();
+    assert!(bob.drawing.undo().unwrap());
+    let ys =
+        |strokes: &[Stroke]| -> Vec<u16> { strokes.iter().map(|one| one.points[0].y).collect() };
+    bob.until(|strokes| ys(strokes) == [1, 3]).await;
+    alice.until(|strokes| ys(strokes) == [1, 3]).await;
+
+    // Who drew part of it leaves; who comes then has all of it.
+    bobs.leave().await.unwrap();
+    drop(bobs);
+    while !matches!(alice.events.next().await, Some(Event::Left { .. })) {}
+    let carol = Member::new(&desk, "carol").await;
+    let room = carol.session.join("demo").await.unwrap();
+    let (_carol, mut carol) = Painter::new(room, carol);
+    // Alice goes on answering until Carol, who has seen all, takes it away.
+    let carols = async {
+        let seen = carol.until(|strokes| strokes.len() == 2).await;
+        carol.drawing.clear().unwrap();
+        seen
+    };
+    let (seen, left) = tokio::join!(carols, alice.until(<[Stroke]>::is_empty));
+    assert_eq!((ys(&seen), left.len()), (vec![1, 3], 0));
+    assert_eq!((alice.drawing.refused(), carol.drawing.refused()), (0, 0));
+}
