@@ -10,13 +10,17 @@ use ortc_rooms::session::{Event, RoomRequest, StreamOptions};
 use ortc_rooms::signalling::SessionKind;
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, interval, sleep_until};
 
+use crate::bundle::Bundle;
 use crate::failed::Failed;
 use crate::media::{Player, Recorded, Source, record};
 use crate::reach::Reach;
 use crate::report::{Form, Report};
 use crate::room::over;
+
+/// How often figures are looked at for a report.
+const LOOKS: Duration = Duration::from_secs(2);
 
 /// Takes part in a room: sends a test picture with a tone, or files, and writes what arrives
 #[derive(Debug, Args)]
@@ -38,6 +42,9 @@ pub(crate) struct Call {
     /// Ends once all others have left
     #[arg(long)]
     until_alone: bool,
+    /// Writes an archive for who is to find out what went wrong: the log and the figures of each connection, without addresses
+    #[arg(long, value_name = "OUT.ZIP")]
+    report: Option<PathBuf>,
     /// Password of the room
     #[arg(long, env = "ORTC_PASSWORD", hide_env_values = true)]
     password: Option<String>,
@@ -51,6 +58,18 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) async fn run(self) -> Result<(), Failed> {
         let form = Form::of(self.json);
+        let mut bundle = self.report.as_deref().map(Bundle::begin).transpose()?;
+        let done = self.talk(form, bundle.as_mut()).await;
+        if let Some(bundle) = bundle {
+            let path = bundle.path().to_owned();
+            bundle.finish(done.as_ref().err())?;
+            let words = format!("report in {}", path.display());
+            form.say("report", &words, json!({ "path": path }));
+        }
+        done
+    }
+
+    async fn talk(&self, form: Form, mut bundle: Option<&mut Bundle>) -> Result<(), Failed> {
         let mut report = Report::new(form);
         if let Some(folder) = &self.out {
             std::fs::create_dir_all(folder)
@@ -73,6 +92,7 @@ impl Call {
             .map(|seconds| Instant::now() + Duration::from_secs(seconds));
         let mut recordings = JoinSet::new();
         let mut company = false;
+        let mut looks = interval(LOOKS);
         // One for all turns: what comes between two of them is not lost.
         let mut interrupted = pin!(tokio::signal::ctrl_c());
         let done = loop {
@@ -92,6 +112,9 @@ impl Call {
                         break Ok(());
                     }
                 }
+                _ = looks.tick(), if bundle.is_some() => {
+                    bundle.iter_mut().for_each(|bundle| bundle.note(&room));
+                }
                 Some(recorded) = recordings.join_next() => written(form, recorded)?,
                 () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => break Ok(()),
                 signal = &mut interrupted => {
@@ -100,6 +123,7 @@ impl Call {
                 }
             }
         };
+        bundle.iter_mut().for_each(|bundle| bundle.note(&room));
         // Tracks end with the session; their files are then complete.
         session.leave().await.ok();
         session.end();

@@ -1,6 +1,7 @@
 //! The command `ortc`.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bundle;
 mod call;
 mod code;
 mod defaults;
@@ -18,9 +19,12 @@ mod reach;
 mod record;
 mod recv;
 mod report;
+mod ring;
 mod room;
+mod scrub;
 mod send;
 mod serve;
+mod zip;
 
 use std::process::ExitCode;
 

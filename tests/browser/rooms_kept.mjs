@@ -1,10 +1,12 @@
-// C34: what the page leaves at its server: recordings and pictures, where it takes them and a token lets.
+// C34, D39: what the page leaves at its server: recordings, pictures and reports, where it takes them.
+import { createRequire } from "node:module";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { assert, run } from "./harness.mjs";
+import { assert, modules, run, shots } from "./harness.mjs";
 import { enterRoom, happens, lobby, seesAll, serve } from "./rooms.mjs";
 
+const axe = createRequire(`${modules}/package.json`)("axe-core");
 const API = "0123456789abcdef";
 
 await run("rooms_kept", 120, async (test) => {
@@ -48,6 +50,40 @@ await run("rooms_kept", 120, async (test) => {
   assert(bytes.length === film.bytes && bytes.readUInt32BE(0) === 0x1a45dfa3, `${bytes.length} of ${film.bytes} bytes`);
   assert((await readFile(join(recordings, `${film.id}-${film.name}`))).equals(bytes), "another file in the folder");
   console.log(`a recording of ${bytes.length} bytes is at the server`);
+
+  // D39: a report is what was shown before, no more.
+  await ada.evaluate(() => console.warn("from 192.0.2.7:5000 and [2001:db8::7]:1, token=abc, ortc::engine, 12:30:45"));
+  await ada.click('[data-open="settings"]');
+  await ada.click("#tab-settings");
+  await ada.click("#panel-settings [data-help]");
+  await ada.fill("#help-text", "Grace is green.");
+  await ada.waitForFunction(() => document.querySelector("#help-preview").textContent.includes('"stats"'));
+  await ada.click("#help-tiles");
+  await ada.waitForSelector("#help-picture img");
+  await ada.click("#help summary");
+  await ada.screenshot({ path: join(shots, "rooms-help.png") });
+  await ada.evaluate(axe.source);
+  const { violations } = await ada.evaluate(() => window.axe.run(document.querySelector("#help")));
+  assert(!violations.length, JSON.stringify(violations));
+  const shown = await ada.textContent("#help-preview");
+  assert(shown.includes("from [address]:5000 and [[address]]:1, token=[secret], ortc::engine, 12:30:45"), shown.slice(0, 2000));
+  await ada.click("#help-send");
+  await happens(ada, () => /The report is with the operator/.test(document.querySelector("#news").textContent), "that it was sent");
+  const [file] = await readdir(reports);
+  const report = JSON.parse(await readFile(join(reports, file), "utf8"));
+  assert(report.text === "Grace is green." && report.room === "kept/one" && report.stats.peers.length === 1 && report.screenshot.startsWith("data:image/"), JSON.stringify(report).slice(0, 2000));
+  const addresses = JSON.stringify({ ...report, screenshot: "" }).match(/\b\d+\.\d+\.\d+\.\d+\b/g);
+  assert(report.stats.peers[0].stats && !addresses?.some((one) => !/^\d+\.0\.0\.0$/.test(one)), `addresses: ${addresses}`);
+  console.log(`a report of ${JSON.stringify(report).length} letters, ${report.logs.length} lines of log`);
+  // The browser's screen, asked for; then none of it.
+  await ada.click('#news button');
+  await ada.click("#panel-settings [data-help]");
+  await ada.click("#help-screen");
+  await ada.waitForSelector("#help-picture img");
+  await ada.click("#help-no-picture");
+  assert(await ada.evaluate(() => !document.querySelector("#help-picture img")), "a picture that is not wanted");
+  await ada.click("#help-shut");
+  await ada.click("#tab-files");
 
   // Who has no token is not offered it; one that is too large, and a server that is gone, are said in words.
   await press(grace, "Ada", "snap");

@@ -93,3 +93,61 @@ async fn what_cannot_be_sent_is_named() {
     assert_eq!(code, 1);
     assert!(error.contains("not VP8, VP9 or AV1 in IVF"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d39_a_call_leaves_a_report_of_itself() {
+    let serve = Serve::start(&[]).await;
+    let folder = Folder::new();
+    let path = folder.0.join("out.zip");
+    let out = path.to_str().unwrap();
+    let server = serve.address.clone();
+    let mut olga = Running::start(&["call", "r", "--server", &server, "--name", "Olga"]);
+    olga.until("room").await;
+    let words = [
+        "call",
+        "r",
+        "--server",
+        &server,
+        "--report",
+        out,
+        "--until-alone",
+    ];
+    let mut call = Running::start(&words);
+    call.until("stream").await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    olga.interrupt();
+    assert_eq!(olga.end().await, 0);
+    assert_eq!(call.end().await, 0, "{:#?}", call.seen);
+    let read = |path: &str, name: &str| {
+        let read = std::process::Command::new("python3")
+            .args(["-c", "import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); assert z.testzip() is None; sys.stdout.buffer.write(z.read(sys.argv[2]))", path, name])
+            .output()
+            .unwrap();
+        assert!(
+            read.status.success(),
+            "{}",
+            String::from_utf8_lossy(&read.stderr)
+        );
+        String::from_utf8(read.stdout).unwrap()
+    };
+    let stats: Value = serde_json::from_str(&read(out, "stats.json")).unwrap();
+    let peers = stats["peers"].as_object().unwrap();
+    assert_eq!(peers.len(), 1);
+    let text = stats.to_string();
+    assert!(
+        text.contains("[address]") && !text.contains("127.0.0.1"),
+        "{text}"
+    );
+    let report: Value = serde_json::from_str(&read(out, "report.json")).unwrap();
+    assert!(report["seconds"].as_f64().unwrap() > 3.0 && report["failed"].is_null());
+    assert!(!read(out, "log.txt").contains("127.0.0.1"));
+    // Nothing is overwritten; a call that does not come about has one, too.
+    let (code, _, error) = run(&words).await;
+    assert!(code == 1 && error.contains("out.zip"), "{error}");
+    let other = folder.0.join("other.zip");
+    let other = other.to_str().unwrap();
+    let (code, _, _) = run(&["call", "r", "--server", "127.0.0.1:9", "--report", other]).await;
+    assert_eq!(code, 4);
+    let report: Value = serde_json::from_str(&read(other, "report.json")).unwrap();
+    assert!(report["failed"].as_str().is_some(), "{report}");
+}

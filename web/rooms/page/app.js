@@ -5,6 +5,8 @@ import { $ } from "../../page/dom.js";
 import { clearWires, showMessage } from "../../page/wires.js";
 import { place, settings } from "./address.js";
 import * as codes from "./codes.js";
+import * as consoleLog from "./console_log.js";
+import * as help from "./help.js";
 import * as lobby from "./lobby.js";
 import { Meeting } from "./meeting.js";
 import { away, back, tell, untell, unring } from "./notices.js";
@@ -35,6 +37,7 @@ async function connect({ tabs = settings.tabs } = {}) {
   status("searching", "connecting");
   const server = tabs ? null : await config();
   upload.begin(server);
+  help.server(server);
   lobby.begin({ rolesFree: server ? server.rolesFree === true : true, enter, call: (...who) => rings.call(...who), wantsPassword });
   role = lobby.role();
   const before = kept();
@@ -231,6 +234,8 @@ addEventListener("pagehide", () => {
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 addEventListener("hashchange", () => meeting || lobby.readAddress());
 
+consoleLog.begin();
+help.begin(() => session);
 const asked = codes.codeIn(location.hash);
 const known = lobby.readAddress();
 codes.begin(byCode);
