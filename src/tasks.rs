@@ -14,6 +14,8 @@ pub(crate) enum Task {
     ServerName,
     /// Finds the address behind a candidate's name.
     PeerName,
+    /// Carries messages between here and a TURN server over TCP or TLS.
+    RelayStream,
     /// Asks the system's resolver, for either.
     Resolver,
 }
@@ -38,6 +40,17 @@ pub(crate) fn spawn_in<T: Send + 'static>(
     let handle = set.spawn(faults::hooked(task, future));
     faults::began(task, handle.clone());
     handle
+}
+
+/// What reads files, aside: on a thread that may wait.
+///
+/// # Errors
+/// It panicked, or the runtime is shutting down.
+pub(crate) async fn aside<T: Send + 'static>(
+    read: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    let read = tokio::task::spawn_blocking(read);
+    read.await.map_err(|error| error.to_string())
 }
 
 #[cfg(not(test))]

@@ -531,13 +531,7 @@ async fn g017_r_f4_servers_that_cannot_be_used_are_an_error_each_and_the_others_
     run(async {
         let server = Coturn::start(&[]);
         let at = server.v4();
-        let unusable = [
-            format!("turn:{at}?transport=tcp"),
-            format!("turns:{at}?transport=tcp"),
-            format!("turns:{at}"),
-            format!("turns:{at}?transport=udp"),
-            format!("stuns:{at}"),
-        ];
+        let unusable = [format!("turns:{at}?transport=udp"), format!("stuns:{at}")];
         let with = |urls: &[String]| {
             let mut server = turn(at);
             server.urls = urls.to_vec();
@@ -546,7 +540,7 @@ async fn g017_r_f4_servers_that_cannot_be_used_are_an_error_each_and_the_others_
         let mut urls = unusable.to_vec();
         // Before, between and after, and more of them than there may be servers.
         urls.insert(2, format!("turn:{at}?transport=udp"));
-        urls.extend((0..20).map(|i| format!("turns:h{i}.example")));
+        urls.extend((0..20).map(|i| format!("stuns:h{i}.example")));
         urls.push(format!("stun:{at}"));
         for relay_only in [false, true] {
             let options = loopback().relay_only(relay_only);
@@ -562,12 +556,12 @@ async fn g017_r_f4_servers_that_cannot_be_used_are_an_error_each_and_the_others_
         }
         // None that can be used.
         let found = gather(loopback().ice_servers([with(&unusable)])).await;
-        assert_eq!((found.types(), found.errors.len()), (vec!["host"], 5));
+        assert_eq!((found.types(), found.errors.len()), (vec!["host"], 2));
         found.connection.close();
         let options = loopback().relay_only(true);
         let error = RTCConnection::new(options.ice_servers([with(&unusable)])).unwrap_err();
         assert_eq!(error.name(), ErrorName::NotSupported);
-        assert!(error.to_string().contains("TCP"), "{error}");
+        assert!(error.to_string().contains("DTLS"), "{error}");
     })
     .await;
 }
@@ -753,7 +747,8 @@ async fn r_f4_of_five_servers_four_are_dead_and_hosts_come_at_once() {
             IceServerErrorKind::Timeout,
             IceServerErrorKind::Resolve,
             IceServerErrorKind::Refused(486),
-            IceServerErrorKind::Unsupported,
+            // Nobody listens there over TCP.
+            IceServerErrorKind::Unreachable,
         ] {
             assert!(errors.contains(&kind), "{kind:?}: {errors:?}");
         }

@@ -35,6 +35,7 @@ pub struct RTCConnectionOptions {
     pub(crate) bind: Option<SocketAddr>,
     pub(crate) include_loopback: bool,
     pub(crate) relay_only: bool,
+    pub(crate) ice_server_certificates: Option<String>,
     pub(crate) max_candidate_pairs: usize,
     pub(crate) role: Option<RTCIceRole>,
     pub(crate) dtls_role: RTCDtlsRole,
@@ -63,6 +64,7 @@ impl Default for RTCConnectionOptions {
             bind: None,
             include_loopback: false,
             relay_only: false,
+            ice_server_certificates: None,
             max_candidate_pairs: 100,
             role: None,
             dtls_role: RTCDtlsRole::Auto,
@@ -87,8 +89,10 @@ impl Default for RTCConnectionOptions {
 
 impl RTCConnectionOptions {
     // Rows A42, A45 to A47.
-    /// STUN servers to learn server-reflexive candidates from, and TURN servers to relay through,
-    /// over UDP. At most 16 are asked.
+    /// STUN servers to learn server-reflexive candidates from, over UDP, and TURN servers to relay
+    /// through, over UDP, TCP (`?transport=tcp`) and TLS (`turns:`). At most 16 are asked, side by
+    /// side; of the ways that work the cheapest carries: a relay over UDP before one over TCP before
+    /// one over TLS.
     #[must_use]
     #[doc(alias = "iceServers")]
     pub fn ice_servers(mut self, servers: impl IntoIterator<Item = RTCIceServer>) -> Self {
@@ -132,6 +136,17 @@ impl RTCConnectionOptions {
     #[doc(alias = "iceTransportPolicy")]
     pub fn relay_only(mut self, relay_only: bool) -> Self {
         self.relay_only = relay_only;
+        self
+    }
+
+    /// What ICE servers over TLS (`turns:`) are trusted by, in PEM, instead of what the system
+    /// trusts: certificates of authorities, which must have issued the server's for the name in the
+    /// URL, or the servers' own. At most 1,024.
+    ///
+    /// With PEM that has none the connection is refused, and with a `socket` as well.
+    #[must_use]
+    pub fn ice_server_certificates(mut self, pem: impl Into<String>) -> Self {
+        self.ice_server_certificates = Some(pem.into());
         self
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::connection::core::servers::{needs_relay, server_addresses};
+use crate::connection::core::servers::{certificates, needs_relay, server_addresses};
 use crate::connection::description::candidate::RTCIceCandidateDescription;
 use crate::connection::description::certificate::RTCCertificate;
 use crate::connection::description::fingerprint::CertificateFingerprint;
@@ -41,6 +41,9 @@ pub struct RTCSocketOptions {
     /// [`RTCConnectionOptions::relay_only`](crate::RTCConnectionOptions::relay_only); a TURN server
     /// is needed.
     pub relay_only: bool,
+    /// What servers over TLS are trusted by, as with
+    /// [`RTCConnectionOptions::ice_server_certificates`](crate::RTCConnectionOptions::ice_server_certificates).
+    pub ice_server_certificates: Option<String>,
     /// The address to bind; `None`: any port on all interfaces.
     pub bind: Option<SocketAddr>,
 }
@@ -197,6 +200,7 @@ impl RTCSocket {
         let socket = Self::new(SocketConfig {
             bind: options.bind,
             servers,
+            server_certificates: certificates(options.ice_server_certificates.as_deref())?,
             relay_only: options.relay_only,
             gather_at_once: true,
             certificate: options.keys.map(|keys| keys.certificate),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::carrier::Carrier;
 use super::ice_server::ServerKind;
 use super::member::Gathered;
 use super::turn::TurnCredentials;
@@ -19,6 +20,7 @@ pub(crate) struct ServerAddress {
     pub(crate) kind: ServerKind,
     pub(crate) host: String,
     pub(crate) port: u16,
+    pub(crate) carrier: Carrier,
     /// Of TURN servers.
     pub(crate) credentials: Option<Arc<TurnCredentials>>,
     /// Why it cannot be used; it is then an error of its own and nothing more.
@@ -42,6 +44,8 @@ pub(crate) struct SocketConfig {
     pub(crate) certificate: Option<Certificate>,
     /// The hashes of its fingerprints that the socket's description has; empty: the usual one.
     pub(crate) announced: Vec<String>,
+    /// What servers over TLS are trusted by, in PEM; `None`: what the system trusts.
+    pub(crate) server_certificates: Option<Arc<str>>,
     /// Nothing leaves for a peer but through a relay, and nothing else is offered.
     pub(crate) relay_only: bool,
     /// ICE user name fragment and password; `None`: random ones.

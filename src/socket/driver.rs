@@ -5,6 +5,7 @@ mod receiving;
 mod relays;
 mod resumed;
 mod sending;
+mod streams;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use super::log::SocketDrops;
 use super::member::{MemberId, Serviced, with};
 use super::shared::SocketShared;
 use super::sleep::SleepWatch;
+use super::streams::Streams;
 use super::turn::Relays;
 use super::udp::UdpEndpoint;
 use crate::engine::guard;
@@ -37,6 +39,7 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
     // Made out here: a task that is dropped before its first poll must say goodbye as well.
     let mut driver = Driver {
         relays: Relays::new(shared.span.clone()),
+        streams: Streams::new(shared.config.server_certificates.clone()),
         shared,
         udp,
         backlog: VecDeque::new(),
@@ -62,6 +65,7 @@ struct Driver {
     /// Which server of which gatherer each of them is for.
     looked_for: HashMap<Id, (u64, usize)>,
     relays: Relays,
+    streams: Streams,
     sleep_watch: SleepWatch,
     deaf_until: Option<Instant>,
     drops: SocketDrops,
@@ -78,6 +82,7 @@ impl Drop for Driver {
         }
         let _ = self.shared.ended.set(self.cause);
         self.shared.close_now.store(true, Ordering::Release);
+        self.winding_down = true;
         // After a panic another is likely, and would end the process.
         if guard::contain(|| self.end(Instant::now(), self.cause)).is_err() {
             let members = self.shared.routes().members();
@@ -134,6 +139,9 @@ impl Driver {
                         return closed;
                     }
                     self.flush_backlog();
+                }
+                news = self.streams.next(), if !self.streams.is_empty() => {
+                    self.stream_news(news);
                 }
                 () = self.shared.notify.notified() => {}
                 () = &mut sleep, if armed.is_some() => {

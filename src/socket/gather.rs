@@ -37,6 +37,8 @@ const MAX_SEND_ERRORS: u32 = 3;
 /// Local addresses from which each server is asked; the others, which are less likely to lead out,
 /// follow as long as none of these has had an answer from a STUN server. Relays are few.
 const MAX_BASES: usize = 8;
+/// The same for servers over TCP and TLS, which are the last resort and cost a connection each.
+const MAX_STREAM_BASES: usize = 4;
 /// Host addresses beyond this many are ignored.
 const MAX_HOSTS: usize = super::interfaces::MAX_ADDRESSES;
 
@@ -206,7 +208,11 @@ impl Gatherer {
             let Some(t) = self.transactions.get_mut(index) else {
                 return;
             };
-            if !t.open || t.remote != remote || t.base.ip() != local_ip {
+            let stream = self
+                .servers
+                .get(t.server)
+                .is_some_and(|s| s.carrier.is_stream());
+            if !t.open || t.remote != remote || t.base.ip() != local_ip || stream {
                 continue;
             }
             t.send_errors = t.send_errors.saturating_add(1);
@@ -326,11 +332,7 @@ impl Gatherer {
                         }
                     }
                     Obtained::Relayed { relayed, mapped } => {
-                        self.add_relay(host, base, remote, relayed, mapped);
-                        // Its NAT binding is kept alive by the allocation.
-                        if let Some(mapped) = mapped.filter(|_| !self.relay_only) {
-                            self.add_reflexive(host, base, remote, mapped);
-                        }
+                        self.relayed(server_index, host, base, remote, relayed, mapped);
                     }
                 }
             }

@@ -5,6 +5,7 @@ use super::super::udp::{RecvBuffers, SendOutcome, Transmit, UdpEndpoint};
 use super::servers::MAX_SERVERS;
 use super::*;
 use crate::engine::ice::{Candidate, CandidateKind};
+use crate::socket::carrier::Carrier;
 
 const PORT: u16 = 5000;
 
@@ -24,6 +25,7 @@ fn stun_server(url: &str, addrs: &[&str]) -> GatherServer {
     GatherServer {
         url: url.into(),
         kind: ServerKind::Stun,
+        carrier: Carrier::Udp,
         unsupported: None,
         addrs: Some(Ok(addrs.iter().map(|a| addr(a)).collect())),
     }
@@ -717,6 +719,7 @@ async fn a042_reflexive_candidates_are_gathered_on_the_socket_that_will_use_them
     let servers = vec![GatherServer {
         url: format!("stun:{server}"),
         kind: ServerKind::Stun,
+        carrier: Carrier::Udp,
         unsupported: None,
         addrs: Some(Ok(vec![server])),
     }];

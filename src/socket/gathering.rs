@@ -36,6 +36,7 @@ impl SocketShared {
         let servers = self.config.servers.iter().map(|server| GatherServer {
             url: server.url.clone(),
             kind: server.kind,
+            carrier: server.carrier.clone(),
             unsupported: server.unsupported,
             addrs: None,
         });

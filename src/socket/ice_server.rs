@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use super::carrier::Carrier;
+
 /// An ICE server that gave no candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,9 +29,9 @@ impl std::error::Error for IceServerError {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum IceServerErrorKind {
-    /// No answer within 10 s.
+    /// No answer within 10 s, or no connection (TCP).
     Timeout,
-    /// No local address can reach it, or the operating system refused to send.
+    /// No local address can reach it, the operating system refused to send, or nobody listens (TCP).
     Unreachable,
     /// Its name could not be resolved.
     Resolve,
@@ -37,6 +39,9 @@ pub enum IceServerErrorKind {
     Refused(u16),
     /// It answered with something that is not a valid response.
     Malformed,
+    /// Its certificate (TLS) is not of an authority that is trusted, not for the name in the URL, or
+    /// not valid at this time; the message says which.
+    Certificate,
     /// This crate cannot use it: a kind of server not supported, or more than 16 servers.
     Unsupported,
 }
@@ -62,7 +67,7 @@ impl IceServerErrorKind {
     pub(crate) fn answered(self) -> Option<bool> {
         match self {
             Self::Timeout | Self::Unreachable => Some(false),
-            Self::Refused(_) | Self::Malformed => Some(true),
+            Self::Refused(_) | Self::Malformed | Self::Certificate => Some(true),
             Self::Resolve | Self::Unsupported => None,
         }
     }
@@ -73,6 +78,7 @@ impl IceServerErrorKind {
 pub(crate) struct GatherServer {
     pub(crate) url: String,
     pub(crate) kind: ServerKind,
+    pub(crate) carrier: Carrier,
     /// Why this crate cannot use it.
     pub(crate) unsupported: Option<&'static str>,
     /// `None` while its name is being resolved: see `Gatherer::add_server_addrs`.

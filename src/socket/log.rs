@@ -26,6 +26,7 @@ impl IceServerErrorKind {
             Self::Refused(401) => "it refused the user name or the password",
             Self::Refused(_) => "it refused",
             Self::Malformed => "it answered with something else than STUN",
+            Self::Certificate => "its certificate is not trusted, or is for another name",
             Self::Unsupported => "it is of a kind that is not supported, or one too many",
         }
     }

@@ -1,5 +1,6 @@
 //! RTCSocket: one UDP port, shared by any number of connections.
 
+mod carrier;
 mod config;
 mod counters;
 mod driver;
@@ -22,11 +23,13 @@ pub(crate) mod resolve;
 mod route;
 mod shared;
 mod sleep;
+mod streams;
 mod stun;
 mod train;
 mod turn;
 mod udp;
 
+pub(crate) use carrier::Carrier;
 pub(crate) use config::{ServerAddress, SocketConfig, SocketNews};
 pub(crate) use counters::SocketCounters;
 pub use handle::RTCSocket;
@@ -34,5 +37,6 @@ pub(crate) use ice_server::ServerKind;
 pub use ice_server::{IceServerError, IceServerErrorKind};
 pub(crate) use member::{Gathered, Member, MemberId, Serviced};
 pub(crate) use shared::SocketShared;
+pub(crate) use streams::check_certificates;
 pub(crate) use turn::{TurnCounters, TurnCredentials};
 pub(crate) use udp::UdpStats;

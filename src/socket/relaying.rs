@@ -52,6 +52,7 @@ impl SocketShared {
                 ticket: wanted.ticket,
                 base: wanted.base,
                 server: wanted.remote,
+                carrier: server.carrier.clone(),
                 credentials: server.credentials.clone()?,
                 reserved: gatherer.bases(),
             })
@@ -82,11 +83,12 @@ impl SocketShared {
             RelayOutcome::Renewed {
                 base,
                 server,
+                carrier,
                 relayed,
                 mapped,
             } => {
                 if let Some(gatherer) = &mut gathering.gatherer {
-                    gatherer.relay_renewed(base, server, relayed, mapped);
+                    gatherer.relay_renewed(base, server, &carrier, relayed, mapped);
                 }
                 return;
             }

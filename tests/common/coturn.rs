@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ortc::RTCIceServer;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
 use super::random::Random;
 
@@ -19,15 +20,68 @@ pub(crate) const PASSWORD: &str = "pass";
 pub(crate) struct Coturn {
     server: Child,
     port: u16,
+    tls: u16,
     dir: PathBuf,
     options: Vec<String>,
+}
+
+/// A certificate of an authority of the test's own, and its key, in files that live as long.
+pub(crate) struct Certificate {
+    /// That of the authority.
+    pub(crate) authority: String,
+    /// The server's own.
+    pub(crate) own: String,
+    dir: PathBuf,
+}
+
+impl Certificate {
+    /// For these names and addresses.
+    pub(crate) fn of(names: &[&str]) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "ortc tests");
+        let authority = CertifiedIssuer::self_signed(params, key).unwrap();
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(names).unwrap();
+        let own = params.signed_by(&key, &authority).unwrap();
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("ortc-tls-{}-{count}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::write(dir.join("pem"), own.pem()).unwrap();
+        std::fs::write(dir.join("key"), key.serialize_pem()).unwrap();
+        Self {
+            authority: authority.pem(),
+            own: own.pem(),
+            dir,
+        }
+    }
+
+    fn files(&self) -> [PathBuf; 2] {
+        ["pem", "key"].map(|name| self.dir.join(name))
+    }
+}
+
+impl Drop for Certificate {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.dir);
+    }
 }
 
 impl Coturn {
     /// On both loopback addresses, with these options besides.
     pub(crate) fn start(options: &[&str]) -> Self {
+        Self::start_as(options, &["--no-tcp", "--no-tls"])
+    }
+
+    fn start_as(options: &[&str], without: &[&str]) -> Self {
+        let options = [without, options].concat();
         for _ in 0..3 {
-            if let Some(started) = Self::try_start(options) {
+            if let Some(started) = Self::try_start(&options) {
                 return started;
             }
         }
@@ -42,11 +96,46 @@ impl Coturn {
         let started = Self {
             server: Self::spawn(port, &dir, &options),
             port,
+            tls: 0,
             dir,
             options,
         };
         let answers = started.v4_and_v6().into_iter().all(answers);
         answers.then_some(started)
+    }
+
+    /// Besides over TCP, on the port of UDP, and over TLS, on another, with this certificate.
+    pub(crate) fn start_with_tls(certificate: &Certificate, options: &[&str]) -> Self {
+        let tls = free_port();
+        let [pem, key] = certificate.files();
+        let mut all = vec![
+            format!("--tls-listening-port={tls}"),
+            format!("--cert={}", pem.display()),
+            format!("--pkey={}", key.display()),
+        ];
+        all.extend(options.iter().map(|option| (*option).to_owned()));
+        let all: Vec<_> = all.iter().map(String::as_str).collect();
+        let mut started = Self::start_as(&all, &[]);
+        started.tls = tls;
+        started
+    }
+
+    /// The server over TLS with the right credentials, under this name.
+    pub(crate) fn over_tls(&self, name: &str) -> RTCIceServer {
+        let url = format!("turns:{name}:{}", self.tls);
+        RTCIceServer::new(url).with_credential(USER, PASSWORD)
+    }
+
+    /// The server over TCP with the right credentials.
+    pub(crate) fn over_tcp(&self) -> RTCIceServer {
+        let url = format!("turn:{}?transport=tcp", self.v4());
+        RTCIceServer::new(url).with_credential(USER, PASSWORD)
+    }
+
+    /// How often its log has these words.
+    pub(crate) fn count_in_log(&self, words: &str) -> usize {
+        let log = std::fs::read_to_string(self.dir.join("log")).unwrap_or_default();
+        log.matches(words).count()
     }
 
     /// Dies without a word, as of SIGKILL.
@@ -66,7 +155,7 @@ impl Coturn {
         Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program)
-            .args(["-n", "--no-tcp", "--no-tls", "--no-dtls", "--no-cli"])
+            .args(["-n", "--no-dtls", "--no-cli"])
             .args(["--no-rfc5780", "--lt-cred-mech", "--allow-loopback-peers"])
             .args(["--no-stdout-log", "--simple-log", "--relay-threads=1"])
             .args(["--listening-ip=127.0.0.1", "--listening-ip=::1"])

@@ -3,14 +3,22 @@
 use std::sync::Arc;
 
 use crate::connection::description::ice_server::{RTCIceServer, parse_servers};
-use crate::connection::description::server_url::ParsedServer;
+use crate::connection::description::server_url::{ParsedServer, ServerScheme, ServerTransport};
 use crate::error::{Error, Result};
-use crate::socket::{ServerAddress, ServerKind, TurnCredentials};
+use crate::socket::{Carrier, ServerAddress, ServerKind, TurnCredentials, check_certificates};
 
 /// ICE servers as the socket wants them.
 pub(crate) fn server_addresses(servers: &[RTCIceServer]) -> Result<Vec<ServerAddress>> {
     let servers = parse_servers(servers)?;
     Ok(servers.into_iter().map(server_address).collect())
+}
+
+/// What servers over TLS are to be trusted by, checked.
+pub(crate) fn certificates(pem: Option<&str>) -> Result<Option<Arc<str>>> {
+    if let Some(pem) = pem {
+        check_certificates(pem).map_err(Error::invalid_parameters)?;
+    }
+    Ok(pem.map(Arc::from))
 }
 
 /// Refuses servers of which no relay can come.
@@ -30,7 +38,13 @@ pub(crate) fn needs_relay(servers: &[ServerAddress]) -> Result<()> {
 }
 
 fn server_address(server: ParsedServer) -> ServerAddress {
+    let carrier = match (server.scheme, server.transport) {
+        (ServerScheme::Turns, ServerTransport::Tcp) => Carrier::Tls(server.host.as_str().into()),
+        (ServerScheme::Turn, ServerTransport::Tcp) => Carrier::Tcp,
+        _ => Carrier::Udp,
+    };
     ServerAddress {
+        carrier,
         unsupported: server.unsupported(),
         kind: if server.scheme.is_turn() {
             ServerKind::Turn

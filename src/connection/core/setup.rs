@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::event::MAX_WAITING_EVENTS;
 use super::event_sink::EventSink;
-use super::servers::{needs_relay, server_addresses};
+use super::servers::{certificates, needs_relay, server_addresses};
 use super::shared::ConnectionShared;
 use super::state::ConnectionState;
 use crate::budget::Budget;
@@ -150,6 +150,7 @@ fn local_socket(
             bind: options.bind,
             include_loopback: options.include_loopback,
             servers: servers.unwrap_or_default(),
+            server_certificates: certificates(options.ice_server_certificates.as_deref())?,
             gather_at_once: options.gather == GatherStart::Immediate,
             certificate: options
                 .certificate
@@ -172,6 +173,11 @@ fn local_socket(
     if options.relay_only && !socket.handle.shared.relay_only() {
         return Err(Error::invalid_parameters(
             "relay_only on a socket that was made without it",
+        ));
+    }
+    if options.ice_server_certificates.is_some() {
+        return Err(Error::invalid_parameters(
+            "ice_server_certificates and socket exclude each other: the socket has its servers",
         ));
     }
     if options.bind.is_some() {

@@ -119,14 +119,17 @@ impl ParsedServer {
         })
     }
 
-    /// Why it cannot be used. Only UDP without TLS is there yet; saying so beats ignoring the
-    /// server silently, and refusing the others with it.
+    /// Why it cannot be used. Saying so beats ignoring the server silently, and refusing the others
+    /// with it.
     pub(crate) fn unsupported(&self) -> Option<&'static str> {
-        if self.scheme.is_secure() {
-            return Some("ICE servers over TLS (stuns, turns) are not supported");
+        match (self.scheme, self.transport) {
+            // The address that it would find is one of TCP.
+            (ServerScheme::Stuns, _) => Some("STUN servers over TLS (stuns) are not supported"),
+            (ServerScheme::Turns, ServerTransport::Udp) => {
+                Some("TURN servers over DTLS (turns with transport=udp) are not supported")
+            }
+            _ => None,
         }
-        let tcp = self.transport == ServerTransport::Tcp;
-        tcp.then_some("TURN servers over TCP are not supported")
     }
 }
 

@@ -100,7 +100,7 @@ impl Driver {
 
 /// The connection a datagram belongs to. The rest is counted, except STUN answers to
 /// gathering, which are taken off here.
-fn find(
+pub(super) fn find(
     shared: &SocketShared,
     now: Instant,
     local: SocketAddr,

@@ -6,6 +6,7 @@ use super::Driver;
 use crate::engine::outgoing::Transmit;
 use crate::queue::lock;
 use crate::socket::train::SendOutcome;
+use crate::socket::turn::{StreamWish, ToServer, TurnCounters};
 use crate::socket::udp::Transmit as UdpTransmit;
 
 impl Driver {
@@ -13,7 +14,16 @@ impl Driver {
     /// not yet.
     pub(super) fn through_relay(&mut self, now: Instant, transmit: Transmit) -> Option<Transmit> {
         match self.relays.wrap(now, transmit) {
-            Ok(wrapped) => wrapped,
+            Ok(Some(ToServer::Datagrams(wrapped))) => Some(wrapped),
+            Ok(Some(ToServer::Stream {
+                id,
+                contents,
+                media,
+            })) => {
+                self.streams.send(id, contents, media);
+                None
+            }
+            Ok(None) => None,
             // Neither past the policy nor, when a relay is lost, past the relay.
             Err(direct)
                 if self.shared.relay_only()
@@ -55,7 +65,24 @@ impl Driver {
     }
 
     pub(super) fn flush_relays(&mut self, now: Instant) {
+        while let Some(wish) = self.relays.poll_stream() {
+            // The end is not the time to begin something.
+            if !self.winding_down || matches!(wish, StreamWish::Close(_)) {
+                self.streams.fulfil(wish);
+            }
+        }
         while let Some(message) = self.relays.poll_transmit() {
+            let message = match message {
+                ToServer::Datagrams(message) => message,
+                ToServer::Stream {
+                    id,
+                    contents,
+                    media,
+                } => {
+                    self.streams.send(id, contents, media);
+                    continue;
+                }
+            };
             let sent = self.udp.try_send(&UdpTransmit {
                 remote: message.remote,
                 local_ip: Some(message.local.ip()),
@@ -70,6 +97,10 @@ impl Driver {
                 gatherer.handle_send_error(now, ip, remote, &error.to_string());
             }
         }
-        self.shared.relay_counters.set(self.relays.counters());
+        let counters = self.relays.counters();
+        self.shared.relay_counters.set(TurnCounters {
+            unsent: counters.unsent.saturating_add(self.streams.dropped()),
+            ..counters
+        });
     }
 }

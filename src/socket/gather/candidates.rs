@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use super::Gatherer;
 use super::plain::{GatherEvent, Host};
 use crate::engine::ice::{Candidate, CandidateKind};
+use crate::socket::carrier::Carrier;
 
 /// Foundations are compared, never read. The salt keeps them from giving away the base address,
 /// which a server-reflexive candidate may be meant to hide.
@@ -27,7 +28,7 @@ impl Gatherer {
         }
         let kind = CandidateKind::Host;
         self.events.push_back(GatherEvent::Candidate(Candidate {
-            foundation: foundation(kind, base.ip(), None),
+            foundation: foundation(kind, base.ip(), None, &Carrier::Udp),
             priority: Candidate::compute_priority(kind, local_preference),
             addr: base,
             kind,
@@ -55,7 +56,7 @@ impl Gatherer {
         self.reflexive.push((mapped, base));
         let kind = CandidateKind::ServerReflexive;
         self.events.push_back(GatherEvent::Candidate(Candidate {
-            foundation: foundation(kind, base.ip(), Some(remote.ip())),
+            foundation: foundation(kind, base.ip(), Some(remote.ip()), &Carrier::Udp),
             priority: Candidate::compute_priority(kind, local_preference),
             addr: mapped,
             kind,
@@ -71,6 +72,7 @@ impl Gatherer {
         host: usize,
         base: SocketAddr,
         remote: SocketAddr,
+        carrier: &Carrier,
         relayed: SocketAddr,
         mapped: Option<SocketAddr>,
     ) {
@@ -78,6 +80,8 @@ impl Gatherer {
             return;
         };
         let kind = CandidateKind::Relay;
+        // The cheapest that works is to be used.
+        let local_preference = local_preference.saturating_sub(carrier.malus());
         // RFC 8839 section 5.1: rel-addr is the mapped address, or, for privacy, nothing.
         let related = if self.relay_only {
             match relayed {
@@ -88,7 +92,7 @@ impl Gatherer {
             mapped.unwrap_or(base)
         };
         self.events.push_back(GatherEvent::Candidate(Candidate {
-            foundation: foundation(kind, base.ip(), Some(remote.ip())),
+            foundation: foundation(kind, base.ip(), Some(remote.ip()), carrier),
             priority: Candidate::compute_priority(kind, local_preference),
             addr: relayed,
             kind,
@@ -98,9 +102,14 @@ impl Gatherer {
     }
 }
 
-/// RFC 8445 section 5.1.1.3: equal for the same type, base address, server and protocol (here
-/// always UDP); at most 10 ice-chars of the 32 allowed (RFC 8839 section 5.1).
-fn foundation(kind: CandidateKind, base: IpAddr, server: Option<IpAddr>) -> String {
-    let hash = FOUNDATION_SALT.hash_one((kind, base, server));
+/// RFC 8445 section 5.1.1.3: equal for the same type, base address, server and protocol to it; at
+/// most 10 ice-chars of the 32 allowed (RFC 8839 section 5.1).
+fn foundation(
+    kind: CandidateKind,
+    base: IpAddr,
+    server: Option<IpAddr>,
+    carrier: &Carrier,
+) -> String {
+    let hash = FOUNDATION_SALT.hash_one((kind, base, server, carrier));
     (hash >> 32).to_string()
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use ::stun::message::TransactionId;
 
 use crate::engine::ice::Candidate;
+use crate::socket::carrier::Carrier;
 use crate::socket::ice_server::{IceServerError, IceServerErrorKind, ServerKind};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub(super) struct Host {
 pub(super) struct Server {
     pub(super) url: String,
     pub(super) kind: ServerKind,
+    pub(super) carrier: Carrier,
     pub(super) resolving: bool,
     pub(super) open: bool,
     pub(super) answered: bool,

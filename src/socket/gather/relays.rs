@@ -8,6 +8,7 @@ use ::stun::message::TransactionId;
 
 use super::Gatherer;
 use super::plain::{Obtained, Transaction, WantedRelay};
+use crate::socket::carrier::Carrier;
 use crate::socket::ice_server::{IceServerErrorKind, ServerKind};
 
 impl Gatherer {
@@ -46,16 +47,43 @@ impl Gatherer {
         &mut self,
         base: SocketAddr,
         remote: SocketAddr,
+        carrier: &Carrier,
         relayed: SocketAddr,
         mapped: Option<SocketAddr>,
     ) {
-        let same =
-            |t: &&Transaction| t.kind == ServerKind::Turn && t.base == base && t.remote == remote;
-        let Some(host) = self.transactions.iter().find(same).map(|t| t.host) else {
+        let same = |t: &&Transaction| {
+            let of = self.servers.get(t.server);
+            t.kind == ServerKind::Turn
+                && t.base == base
+                && t.remote == remote
+                && of.is_some_and(|server| server.carrier == *carrier)
+        };
+        let found = self.transactions.iter().find(same);
+        if let Some((server, host)) = found.map(|t| (t.server, t.host)) {
+            self.relayed(server, host, base, remote, relayed, mapped);
+        }
+    }
+
+    /// What a relay gives.
+    pub(super) fn relayed(
+        &mut self,
+        server: usize,
+        host: usize,
+        base: SocketAddr,
+        remote: SocketAddr,
+        relayed: SocketAddr,
+        mapped: Option<SocketAddr>,
+    ) {
+        let Some(carrier) = self
+            .servers
+            .get(server)
+            .map(|server| server.carrier.clone())
+        else {
             return;
         };
-        self.add_relay(host, base, remote, relayed, mapped);
-        if let Some(mapped) = mapped.filter(|_| !self.relay_only) {
+        self.add_relay(host, base, remote, &carrier, relayed, mapped);
+        // Its NAT binding is kept alive by the allocation. That of a TCP connection takes no UDP.
+        if let Some(mapped) = mapped.filter(|_| !self.relay_only && !carrier.is_stream()) {
             self.add_reflexive(host, base, remote, mapped);
         }
     }

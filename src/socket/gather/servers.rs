@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::plain::{GatherEvent, Host, Planned, Server};
-use super::{Gatherer, MAX_BASES, MAX_HOSTS};
+use super::{Gatherer, MAX_BASES, MAX_HOSTS, MAX_STREAM_BASES};
 use crate::socket::ice_server::{GatherServer, IceServerError, IceServerErrorKind, ServerKind};
 
 /// Servers beyond this many are refused with an error each.
@@ -16,6 +16,7 @@ impl Gatherer {
         self.servers.push(Server {
             url: server.url,
             kind: server.kind,
+            carrier: server.carrier,
             resolving: true,
             open: true,
             answered: false,
@@ -83,8 +84,13 @@ impl Gatherer {
                 return;
             }
         };
-        let bases = match self.servers.get(index).map(|server| server.kind) {
-            Some(ServerKind::Turn) => MAX_BASES,
+        let bases = match self
+            .servers
+            .get(index)
+            .map(|s| (s.kind, s.carrier.is_stream()))
+        {
+            Some((ServerKind::Turn, false)) => MAX_BASES,
+            Some((ServerKind::Turn, true)) => MAX_STREAM_BASES,
             _ => MAX_HOSTS,
         };
         let bases = self.hosts.iter().take(bases).enumerate();

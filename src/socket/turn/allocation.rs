@@ -4,6 +4,7 @@
 mod data;
 mod refusals;
 mod requests;
+mod stream;
 mod timers;
 
 use std::collections::VecDeque;
@@ -18,10 +19,15 @@ use tracing::Span;
 use super::credentials::TurnCredentials;
 use super::peers::Peers;
 use super::wire::{Ask, Auth};
+use crate::socket::carrier::Carrier;
 use crate::socket::ice_server::IceServerErrorKind;
+use stream::Stream;
+pub(in crate::socket) use stream::StreamId;
 
 /// RFC 8489 section 6.2.1.
 const RTO: Duration = Duration::from_millis(500);
+/// RFC 8489 section 6.2.1: Rc.
+const TRANSMISSIONS: u32 = 7;
 /// A failed refresh is tried again after this while the allocation lasts.
 const REFRESH_RETRY: Duration = Duration::from_secs(5);
 /// Silence of an allocation that was in use, after which the server is asked for it. The peer's
@@ -84,6 +90,8 @@ pub(super) struct Allocation {
     /// The server as it was named, and the one it sent us to, which are mostly the same.
     pub(super) asked: SocketAddr,
     pub(super) server: SocketAddr,
+    pub(super) carrier: Carrier,
+    pub(super) stream: Stream,
     pub(super) credentials: Arc<TurnCredentials>,
     /// Own addresses, which cannot be a relay's.
     reserved: Vec<SocketAddr>,
@@ -137,6 +145,7 @@ impl Allocation {
         now: Instant,
         base: SocketAddr,
         server: SocketAddr,
+        carrier: Carrier,
         credentials: Arc<TurnCredentials>,
         reserved: Vec<SocketAddr>,
     ) -> Self {
@@ -144,6 +153,8 @@ impl Allocation {
             base,
             asked: server,
             server,
+            carrier,
+            stream: Stream::default(),
             credentials,
             reserved,
             phase: Phase::Allocating,
@@ -177,8 +188,10 @@ impl Allocation {
     }
 
     /// Whether this is what a relay of that server comes from.
-    pub(super) fn serves(&self, base: SocketAddr, server: SocketAddr) -> bool {
-        self.base == base && (self.asked == server || self.server == server)
+    pub(super) fn serves(&self, base: SocketAddr, server: SocketAddr, carrier: &Carrier) -> bool {
+        self.base == base
+            && (self.asked == server || self.server == server)
+            && self.carrier == *carrier
     }
 
     /// The relayed address while it can be used.

@@ -72,6 +72,7 @@ impl Rig {
         let request = RelayRequest {
             ticket: TransactionId([ticket; 12]),
             base: self.base,
+            carrier: crate::socket::carrier::Carrier::Udp,
             server: self.at,
             credentials: Arc::new(TurnCredentials {
                 username: USER.into(),
@@ -88,11 +89,11 @@ impl Rig {
         while let Some(message) = self.relays.poll_transmit() {
             sent += 1;
             assert!(sent < 1_000, "no end of messages");
-            if let Some(id) = message.contents.get(8..20) {
+            if let Some(id) = message.contents().get(8..20) {
                 self.last_id.copy_from_slice(id);
             }
             self.answers
-                .extend(self.server.handle(self.now, &message.contents));
+                .extend(self.server.handle(self.now, message.contents()));
         }
         while self.relays.poll_outcome().is_some() {}
     }

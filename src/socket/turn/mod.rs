@@ -1,5 +1,5 @@
-//! TURN over UDP (RFC 8656), without I/O: an [`Allocation`] is one relayed address, [`Relays`]
-//! all those of a socket.
+//! TURN (RFC 8656) over UDP, TCP and TLS, without I/O: an [`Allocation`] is one relayed address,
+//! [`Relays`] all those of a socket.
 //!
 //! The client is ours, on the codec of the `stun` crate. `rtc-turn` 0.21.1 was read and not taken:
 //! it authenticates no response and ignores where it came from, gives error codes as text only,
@@ -17,8 +17,11 @@ mod frame;
 pub(crate) mod fuzz;
 mod peers;
 mod relays;
+mod stream_frame;
 mod wire;
 
+pub(super) use allocation::StreamId;
 pub(crate) use allocation::TurnCounters;
 pub(crate) use credentials::TurnCredentials;
-pub(super) use relays::{RelayInput, RelayOutcome, RelayRequest, Relays};
+pub(super) use relays::{RelayInput, RelayOutcome, RelayRequest, Relays, StreamWish, ToServer};
+pub(super) use stream_frame::{first_message, whole_messages};

@@ -1,6 +1,8 @@
 //! The relays of one socket: which allocation a datagram goes through, in and out.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod streams;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -10,11 +12,13 @@ use std::time::{Duration, Instant};
 use ::stun::message::TransactionId;
 use tracing::Span;
 
-use super::allocation::{Allocation, Event, Incoming, Phase, TurnCounters};
+use super::allocation::{Allocation, Event, Incoming, Phase, StreamId, TurnCounters};
 use super::credentials::TurnCredentials;
 use super::wire::Ask;
 use crate::engine::outgoing::Transmit;
+use crate::socket::carrier::Carrier;
 use crate::socket::ice_server::IceServerErrorKind;
+pub(in crate::socket) use streams::StreamWish;
 
 /// Allocations of one socket. Requests for more are refused.
 pub(in crate::socket) const MAX_ALLOCATIONS: usize = 16;
@@ -30,6 +34,7 @@ pub(in crate::socket) struct RelayRequest {
     pub(in crate::socket) ticket: TransactionId,
     pub(in crate::socket) base: SocketAddr,
     pub(in crate::socket) server: SocketAddr,
+    pub(in crate::socket) carrier: Carrier,
     pub(in crate::socket) credentials: Arc<TurnCredentials>,
     /// Own addresses, which cannot be a relay's.
     pub(in crate::socket) reserved: Vec<SocketAddr>,
@@ -54,8 +59,21 @@ pub(in crate::socket) enum RelayOutcome {
     Renewed {
         base: SocketAddr,
         server: SocketAddr,
+        carrier: Carrier,
         relayed: SocketAddr,
         mapped: Option<SocketAddr>,
+    },
+}
+
+/// What is to go to a server.
+#[derive(Debug)]
+pub(in crate::socket) enum ToServer {
+    Datagrams(Transmit),
+    /// Whole messages. `media` of them carry something to a peer, and may be dropped.
+    Stream {
+        id: StreamId,
+        contents: Vec<u8>,
+        media: u64,
     },
 }
 
@@ -72,6 +90,16 @@ pub(in crate::socket) enum RelayInput {
     },
 }
 
+#[cfg(any(test, fuzzing))]
+impl ToServer {
+    pub(super) fn contents(&self) -> &[u8] {
+        match self {
+            Self::Datagrams(transmit) => &transmit.contents,
+            Self::Stream { contents, .. } => contents,
+        }
+    }
+}
+
 pub(in crate::socket) struct Relays {
     /// The socket in the log.
     span: Span,
@@ -79,6 +107,9 @@ pub(in crate::socket) struct Relays {
     waiting: Vec<RelayRequest>,
     outcomes: VecDeque<RelayOutcome>,
     gone: TurnCounters,
+    streams_given: u64,
+    /// Streams of allocations that are no more.
+    closing: Vec<StreamId>,
 }
 
 impl Relays {
@@ -89,6 +120,8 @@ impl Relays {
             waiting: Vec::new(),
             outcomes: VecDeque::new(),
             gone: TurnCounters::default(),
+            streams_given: 0,
+            closing: Vec::new(),
         }
     }
 
@@ -113,12 +146,14 @@ impl Relays {
 
     /// Asks for a relay. One that there is already is verified and given again.
     pub(in crate::socket) fn request(&mut self, now: Instant, request: RelayRequest) {
-        let same = |a: &Allocation| a.serves(request.base, request.server);
+        let same = |a: &Allocation| a.serves(request.base, request.server, &request.carrier);
         if let Some(known) = self.allocations.iter_mut().find(|a| same(a)) {
             if known.phase == Phase::Ready {
                 known.verify(now);
             } else if known.phase == Phase::Allocating && known.allocate_at.is_none() {
                 known.ask_anew(now, Ask::Allocate);
+            } else if known.phase == Phase::Allocating && known.waits_to_reopen() {
+                known.allocate_at = Some(now);
             } else if known.phase == Phase::Closing && known.relayed.is_none() {
                 // It was given up before it came about: begin again.
                 known.phase = Phase::Gone;
@@ -143,6 +178,7 @@ impl Relays {
             now,
             request.base,
             request.server,
+            request.carrier.clone(),
             request.credentials.clone(),
             request.reserved.clone(),
         );
@@ -157,7 +193,7 @@ impl Relays {
         };
         let request = self.waiting.swap_remove(at);
         for allocation in &mut self.allocations {
-            let wanted = |r: &RelayRequest| allocation.serves(r.base, r.server);
+            let wanted = |r: &RelayRequest| allocation.serves(r.base, r.server, &r.carrier);
             if wanted(&request)
                 && !self.waiting.iter().any(wanted)
                 && allocation.phase == Phase::Allocating
@@ -185,8 +221,17 @@ impl Relays {
         from: SocketAddr,
         data: &[u8],
     ) -> RelayInput {
-        let mine = |a: &&mut Allocation| a.server == from && a.base == local;
-        let Some(allocation) = self.allocations.iter_mut().find(mine) else {
+        let mine =
+            |a: &&mut Allocation| a.server == from && a.base == local && a.carrier == Carrier::Udp;
+        let Some(at) = self.allocations.iter_mut().position(|mut a| mine(&mut a)) else {
+            return RelayInput::Other;
+        };
+        self.handle_message(now, at, data)
+    }
+
+    /// Takes a message that came to the allocation at `at`.
+    fn handle_message(&mut self, now: Instant, at: usize, data: &[u8]) -> RelayInput {
+        let Some(allocation) = self.allocations.get_mut(at) else {
             return RelayInput::Other;
         };
         let (incoming, relayed) = (allocation.handle_datagram(now, data), allocation.relayed);
@@ -213,7 +258,7 @@ impl Relays {
         &mut self,
         now: Instant,
         transmit: Transmit,
-    ) -> Result<Option<Transmit>, Transmit> {
+    ) -> Result<Option<ToServer>, Transmit> {
         let through = |a: &&mut Allocation| a.usable() == Some(transmit.local);
         let Some(allocation) = self.allocations.iter_mut().find(through) else {
             return Err(transmit);
@@ -224,12 +269,22 @@ impl Relays {
             segment_size,
             ..
         } = transmit;
+        let count = contents.len().div_ceil(segment_size.max(1));
         let wrapped = allocation.wrap(now, remote, &contents, segment_size);
-        Ok(wrapped.map(|(contents, segment_size)| Transmit {
-            local: allocation.base,
-            remote: allocation.server,
-            contents,
-            segment_size,
+        Ok(wrapped.and_then(|(contents, segment_size)| {
+            if allocation.carrier.is_stream() {
+                return Some(ToServer::Stream {
+                    id: allocation.stream.id?,
+                    contents,
+                    media: u64::try_from(count).unwrap_or(u64::MAX),
+                });
+            }
+            Some(ToServer::Datagrams(Transmit {
+                local: allocation.base,
+                remote: allocation.server,
+                contents,
+                segment_size,
+            }))
         }))
     }
 
@@ -258,14 +313,26 @@ impl Relays {
         self.handle_timeout(now);
     }
 
-    pub(in crate::socket) fn poll_transmit(&mut self) -> Option<Transmit> {
+    /// The next message of the allocations themselves. What waits for a stream has it after
+    /// [`poll_stream`](Self::poll_stream).
+    pub(in crate::socket) fn poll_transmit(&mut self) -> Option<ToServer> {
         self.allocations.iter_mut().find_map(|allocation| {
+            if allocation.needs_stream() {
+                return None;
+            }
             let contents = allocation.out.pop_front()?;
-            Some(Transmit {
-                local: allocation.base,
-                remote: allocation.server,
-                segment_size: contents.len(),
-                contents,
+            Some(match allocation.stream.id {
+                Some(id) => ToServer::Stream {
+                    id,
+                    contents,
+                    media: 0,
+                },
+                None => ToServer::Datagrams(Transmit {
+                    local: allocation.base,
+                    remote: allocation.server,
+                    segment_size: contents.len(),
+                    contents,
+                }),
             })
         })
     }
@@ -284,9 +351,9 @@ impl Relays {
         }
         let freed = self.remove_gone();
         // Who asked while a former allocation was on its way out, or with other credentials.
-        for (base, asked, server) in freed {
+        for gone in freed {
             let mut waiting = self.waiting.iter();
-            let next = waiting.find(|r| r.base == base && [asked, server].contains(&r.server));
+            let next = waiting.find(|r| gone.serves(r.base, r.server, &r.carrier));
             if let Some(next) = next.cloned() {
                 self.allocate(now, &next);
             }
@@ -298,14 +365,16 @@ impl Relays {
             let mut others = self.allocations.iter().enumerate();
             others.any(|(other, a)| other != at && a.usable() == Some(relayed))
         };
-        let occupied = |base: SocketAddr, server: SocketAddr| {
-            let mut others = self.allocations.iter().enumerate();
-            others.any(|(other, a)| other != at && a.serves(base, server))
+        let occupied = |server: SocketAddr| {
+            let own = self.allocations.get(at);
+            own.is_some_and(|own| {
+                let mut others = self.allocations.iter().enumerate();
+                others.any(|(other, a)| other != at && a.serves(own.base, server, &own.carrier))
+            })
         };
-        let base = self.allocations.get(at).map(|a| a.base);
         // A server that lies must not get what belongs to another one.
         let event = match event {
-            Event::Redirected(to) if base.is_some_and(|base| occupied(base, to)) => Event::Failed(
+            Event::Redirected(to) if occupied(to) => Event::Failed(
                 IceServerErrorKind::Refused(300),
                 "TURN error 300: it names a server that is asked already".to_owned(),
             ),
@@ -324,7 +393,7 @@ impl Relays {
                 let mut wanted = false;
                 let outcomes = &mut self.outcomes;
                 self.waiting.retain(|r| {
-                    let same = allocation.serves(r.base, r.server);
+                    let same = allocation.serves(r.base, r.server, &r.carrier);
                     if same {
                         wanted = true;
                         outcomes.push_back(RelayOutcome::Relayed {
@@ -339,6 +408,7 @@ impl Relays {
                     outcomes.push_back(RelayOutcome::Renewed {
                         base: allocation.base,
                         server: allocation.asked,
+                        carrier: allocation.carrier.clone(),
                         relayed,
                         mapped,
                     });
@@ -354,7 +424,8 @@ impl Relays {
                 let failed = allocation.credentials.clone();
                 let outcomes = &mut self.outcomes;
                 self.waiting.retain(|r| {
-                    let same = allocation.serves(r.base, r.server) && r.credentials == failed;
+                    let same =
+                        allocation.serves(r.base, r.server, &r.carrier) && r.credentials == failed;
                     if same {
                         outcomes.push_back(RelayOutcome::Failed {
                             ticket: r.ticket,
@@ -371,21 +442,18 @@ impl Relays {
         }
     }
 
-    /// The places (base, server as asked, server) that are free now.
-    fn remove_gone(&mut self) -> Vec<(SocketAddr, SocketAddr, SocketAddr)> {
-        let mut freed = Vec::new();
-        let gone = &mut self.gone;
-        self.allocations.retain(|a| {
-            // What it has to say comes first.
-            if a.phase != Phase::Gone || !a.events.is_empty() {
-                return true;
-            }
-            gone.malformed += a.counters.malformed;
-            gone.unpermitted += a.counters.unpermitted;
-            gone.unsent += a.counters.unsent;
-            freed.push((a.base, a.asked, a.server));
-            false
-        });
+    /// Those whose places are free now.
+    fn remove_gone(&mut self) -> Vec<Allocation> {
+        // What one has to say comes first.
+        let over = |a: &mut Allocation| a.phase == Phase::Gone && a.events.is_empty();
+        let freed: Vec<_> = self.allocations.extract_if(.., over).collect();
+        for a in &freed {
+            self.gone.malformed += a.counters.malformed;
+            self.gone.unpermitted += a.counters.unpermitted;
+            self.gone.unsent += a.counters.unsent;
+            self.closing
+                .extend(a.stream.former.iter().chain(&a.stream.id));
+        }
         freed
     }
 }

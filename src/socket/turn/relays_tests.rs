@@ -29,6 +29,7 @@ fn request(id: u8, server: u8, password: &str) -> RelayRequest {
         ticket: ticket(id),
         base: base(),
         server: Rig::server(server),
+        carrier: Carrier::Udp,
         credentials: Arc::new(TurnCredentials {
             username: USER.into(),
             password: password.into(),
@@ -92,7 +93,10 @@ impl Rig {
             .extend(std::iter::from_fn(|| self.relays.poll_outcome()));
     }
 
-    fn deliver(&mut self, message: &Transmit) {
+    fn deliver(&mut self, message: &ToServer) {
+        let ToServer::Datagrams(message) = message else {
+            panic!("over a stream");
+        };
         assert_eq!(message.local, base());
         let server = self.servers.get_mut(&message.remote).unwrap();
         if let Some(answer) = server.handle(self.now, &message.contents) {
@@ -207,7 +211,7 @@ fn r_f7_only_what_comes_from_the_server_counts() {
     rig.relays.request(rig.now, request(1, 1, PASSWORD));
     let asked = rig.relays.poll_transmit().unwrap();
     let server = rig.servers.get_mut(&Rig::server(1)).unwrap();
-    let answer = server.handle(rig.now, &asked.contents).unwrap();
+    let answer = server.handle(rig.now, asked.contents()).unwrap();
     assert_eq!(
         rig.receive(addr("203.0.113.5:3478"), &answer),
         RelayInput::Other
@@ -336,6 +340,7 @@ fn r_f3_a_relay_that_a_restarted_server_forgot_is_made_again_though_nobody_asks(
     assert!(rig.relays.wrap(rig.now, transmit).is_ok());
     rig.run(SECOND);
     let renewed = RelayOutcome::Renewed {
+        carrier: Carrier::Udp,
         base: base(),
         server: Rig::server(1),
         relayed: addr("192.0.2.1:50001"),

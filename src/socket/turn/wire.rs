@@ -193,7 +193,7 @@ pub(super) fn push_send_indication(out: &mut Vec<u8>, peer: SocketAddr, payload:
     out.extend_from_slice([0; 3].get(..padding).unwrap_or_default());
 }
 
-/// Appends a ChannelData message (RFC 8656 section 12.4); over UDP it needs no padding.
+/// Appends a ChannelData message (RFC 8656 section 12.4), which over UDP needs no padding.
 pub(super) fn push_channel_data(out: &mut Vec<u8>, number: u16, payload: &[u8]) {
     out.extend_from_slice(&number.to_be_bytes());
     out.extend_from_slice(&to_u16(payload.len()).to_be_bytes());

@@ -32,9 +32,13 @@ impl Allocation {
         let mut out = Vec::new();
         match way {
             Way::Channel(number) => {
-                out.reserve_exact(contents.len() + 4 * count);
+                out.reserve_exact(contents.len() + 8 * count);
+                let padded = self.carrier.is_stream();
                 for datagram in datagrams {
                     wire::push_channel_data(&mut out, number, datagram);
+                    if padded {
+                        out.resize(out.len().next_multiple_of(4), 0);
+                    }
                 }
             }
             Way::Indication => {

@@ -167,12 +167,18 @@ impl Allocation {
         tracing::warn!(target: trace::TURN, parent: &self.span, cause, "a relay is lost");
         self.refresh_failed = false;
         self.events.push_back(Event::Lost(self.relayed));
-        if self.renewed.is_some_and(|at| now < at + RENEWAL_SPACING) {
+        let again = self.renewed.is_some_and(|at| now < at + RENEWAL_SPACING);
+        if again && !self.carrier.is_stream() {
             self.phase = Phase::Gone;
             return;
         }
         self.renewed = Some(now);
-        self.begin_again(now);
+        if again {
+            self.reopen_later(now);
+        } else {
+            self.forget_failures();
+            self.begin_again(now);
+        }
     }
 
     /// It is there as long as its lifetime lasts. The first time in a row it is news.
@@ -195,6 +201,12 @@ impl Allocation {
     /// Without credentials at first: a server that forgot the allocation may have forgotten its
     /// nonces as well, and a 401 to old ones would say that the credentials are wrong.
     fn begin_again(&mut self, now: Instant) {
+        self.start_over();
+        self.ask(now, Ask::Allocate);
+    }
+
+    pub(super) fn start_over(&mut self) {
+        self.leave_stream();
         self.auth = None;
         self.phase = Phase::Allocating;
         self.relayed = None;
@@ -206,7 +218,6 @@ impl Allocation {
         self.last_data = None;
         self.asked_after = None;
         self.attempts = 0;
-        self.ask(now, Ask::Allocate);
     }
 
     /// RFC 8489 section 10: to a server of the same family, and not to one that was asked already.

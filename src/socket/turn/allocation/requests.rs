@@ -5,7 +5,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::{Allocation, Event, Phase, RTO, Transaction};
+use super::stream::ANSWER;
+use super::{Allocation, Event, KEEPALIVE, Phase, RTO, TRANSMISSIONS, Transaction};
 use crate::socket::ice_server::IceServerErrorKind;
 use crate::socket::stun::new_transaction_id;
 use crate::socket::turn::credentials::TurnCredentials;
@@ -41,15 +42,20 @@ impl Allocation {
             return;
         };
         self.send(now, bytes.clone());
+        let (sent, wait) = if self.carrier.is_stream() {
+            (TRANSMISSIONS, ANSWER)
+        } else {
+            (1, RTO)
+        };
         self.transactions.push(Transaction {
             id,
             ask,
             bytes,
             authenticated: self.auth.is_some(),
             nonces,
-            sent: 1,
+            sent,
             rto: RTO,
-            next: now + RTO,
+            next: now + wait,
             refusal: None,
         });
     }
@@ -161,6 +167,7 @@ impl Allocation {
                 };
                 self.relayed = Some(relayed);
                 self.mapped = frame.mapped();
+                self.keepalive_at = now + KEEPALIVE;
                 self.set_lifetime(now, lifetime);
                 if self.phase == Phase::Closing {
                     self.ask(now, Ask::Refresh { release: true });

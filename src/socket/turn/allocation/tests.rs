@@ -59,7 +59,14 @@ impl Rig {
         } else {
             (addr("[2001:db8::1]:9"), addr("[2001:db8::2]:3478"))
         };
-        let client = Allocation::new(start, base, remote, credentials(password), vec![base]);
+        let client = Allocation::new(
+            start,
+            base,
+            remote,
+            Carrier::Udp,
+            credentials(password),
+            vec![base],
+        );
         Self {
             start,
             now: start,
@@ -364,7 +371,14 @@ fn r_s20_after_a_437_what_is_left_on_the_port_is_given_back_and_the_relay_asked_
     // As after a crash: the same port, and no memory of the allocation.
     let (base, remote) = (rig.client.base, rig.client.server);
     let reserved = vec![base];
-    rig.client = Allocation::new(rig.now, base, remote, credentials(PASSWORD), reserved);
+    rig.client = Allocation::new(
+        rig.now,
+        base,
+        remote,
+        Carrier::Udp,
+        credentials(PASSWORD),
+        reserved,
+    );
     rig.run(10 * SECOND);
     assert_eq!(rig.events.len(), 2, "{:?}", rig.events);
     let Event::Ready { .. } = rig.events[1].1 else {

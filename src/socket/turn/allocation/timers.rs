@@ -3,13 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Allocation, KEEPALIVE, Phase, REFRESH_RETRY};
+use super::{Allocation, KEEPALIVE, Phase, REFRESH_RETRY, TRANSMISSIONS};
 use crate::socket::ice_server::IceServerErrorKind;
 use crate::socket::turn::peers::Verdict;
 use crate::socket::turn::wire::{self, Ask};
 
-/// RFC 8489 section 6.2.1: Rc and Rm; with the RTO 39.5 s in all.
-const TRANSMISSIONS: u32 = 7;
+/// RFC 8489 section 6.2.1: Rm; with the RTO 39.5 s in all.
 const LAST_WAIT: Duration = Duration::from_secs(8);
 
 impl Allocation {
@@ -76,7 +75,7 @@ impl Allocation {
             }
         }
         for t in self.transactions.iter_mut().filter(|t| t.refusal.is_none()) {
-            if t.sent > 1 {
+            if t.sent > 1 && !self.carrier.is_stream() {
                 t.next = t.next.min(now);
             }
         }
@@ -128,6 +127,11 @@ impl Allocation {
         }
         for ask in expired {
             match ask {
+                // Silence on a stream is the end of it.
+                Ask::Allocate | Ask::Refresh { release: false } if self.carrier.is_stream() => {
+                    self.stream_ended(now, IceServerErrorKind::Timeout, "no answer");
+                    return;
+                }
                 Ask::Allocate => self.fail(IceServerErrorKind::Timeout, "no answer"),
                 Ask::Refresh { release: true } => self.released(now),
                 Ask::Refresh { release: false } => {
