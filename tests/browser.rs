@@ -159,7 +159,7 @@ async fn c33_d29_d31_d32_recordings_of_the_page_of_rooms() {
 
 /// What the page leaves at its server: recordings, pictures, reports.
 #[tokio::test]
-async fn c34_d39_what_the_page_of_rooms_leaves_at_its_server() {
+async fn c34_d27_d39_what_the_page_of_rooms_leaves_at_its_server() {
     assert!(script("rooms_kept.mjs").await);
 }
 

@@ -3,6 +3,7 @@
 
 mod bundle;
 mod call;
+mod clock;
 mod code;
 mod defaults;
 mod failed;

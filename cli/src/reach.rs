@@ -7,6 +7,7 @@ use ortc_rooms::session::{Events, Session, SessionOptions};
 use ortc_rooms::signalling::Role;
 use serde_json::json;
 
+use crate::clock;
 use crate::failed::Failed;
 use crate::http::Http;
 use crate::pin::Pinned;
@@ -40,6 +41,9 @@ pub(crate) struct Reach {
     /// SHA-256 of the server's own certificate, as `ortc serve` prints it: that one is trusted, and no other
     #[arg(long, value_name = "SHA-256")]
     fingerprint: Option<String>,
+    /// Tells the others the time zone of this machine, so that they see what time it is here
+    #[arg(long)]
+    share_time: bool,
 }
 
 impl Reach {
@@ -73,8 +77,15 @@ impl Reach {
         if let Some(secret) = secret {
             options = options.with_secret(secret);
         }
+        let mut extra = json!({});
         if let Some(name) = &self.name {
-            options = options.with_extra(json!({ "name": name }));
+            extra["name"] = json!(name);
+        }
+        if self.share_time {
+            extra["tz"] = json!(clock::own_zone()?);
+        }
+        if extra.as_object().is_some_and(|extra| !extra.is_empty()) {
+            options = options.with_extra(extra);
         }
         let mut url = websocket(server);
         if let Some(fingerprint) = &self.fingerprint {

@@ -6,6 +6,8 @@ use ortc_rooms::session::{Chat, Event, Origin, Payload, Recording};
 use ortc_rooms::signalling::{RoomInfo, User, UserId};
 use serde_json::{Value, json};
 
+use crate::clock;
+
 /// In which form things are said on standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -131,7 +133,7 @@ impl Report {
         Some(match event {
             Event::Joined { user, .. } => (
                 "joined",
-                format!("{} came", name(user)),
+                format!("{} came{}", name(user), time_of(user)),
                 json!({ "user": user }),
             ),
             Event::Left { user, reason, .. } => (
@@ -261,6 +263,12 @@ fn of_words(event: &Event) -> Option<Told> {
 pub(crate) fn name(user: &User) -> String {
     let given = user.extra.get("name").and_then(Value::as_str);
     plain(given.unwrap_or(user.userid.as_str()))
+}
+
+/// What time it is there, if that is told.
+fn time_of(user: &User) -> String {
+    let there = clock::there(&user.extra, jiff::Timestamp::now());
+    there.map_or_else(String::new, |time| format!("; it is {time} there"))
 }
 
 /// Text of others, without what a terminal would obey and what changes the order of its words.

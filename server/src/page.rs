@@ -20,10 +20,10 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob: data:; media-src 'self' blob: mediastream:; worker-src 'self'; frame-src blob:; manifest-src 'self'; font-src 'self'; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Camera, microphone and screen are for the page itself, all else for nobody.
+/// Camera, microphone, screen and place are for the page itself, all else for nobody.
 const PERMISSIONS: &str = "camera=(self), microphone=(self), display-capture=(self), \
     fullscreen=(self), speaker-selection=(self), clipboard-write=(self), screen-wake-lock=(self), \
-    geolocation=(), payment=(), usb=(), serial=(), midi=()";
+    geolocation=(self), payment=(), usb=(), serial=(), midi=()";
 
 /// Where the page comes from.
 #[derive(Debug, Clone, Default)]

@@ -1,4 +1,4 @@
-// C34, D39: what the page leaves at its server: recordings, pictures and reports, where it takes them.
+// C34, D27, D39: what the page leaves at its server: recordings, pictures and reports, where it takes them.
 import { createRequire } from "node:module";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -83,6 +83,27 @@ await run("rooms_kept", 120, async (test) => {
   await ada.click("#help-no-picture");
   assert(await ada.evaluate(() => !document.querySelector("#help-picture img")), "a picture that is not wanted");
   await ada.click("#help-shut");
+  await ada.click("#tab-files");
+
+  // D27: what time it is there and roughly where, if that is told; not before.
+  await ada.context().grantPermissions(["geolocation", "camera", "microphone"], { origin: server.url });
+  await ada.context().setGeolocation({ latitude: 48.1374, longitude: -11.5755 });
+  const told = () => grace.evaluate(() => Object.keys(session.rooms[0].users.get("ada").extra).filter((key) => key !== "name").sort().join());
+  assert((await told()) === "", await told());
+  await ada.click("#tab-settings");
+  await ada.check("#tell-time");
+  await ada.click("#tell-place");
+  await happens(grace, () => session.rooms[0].users.get("ada").extra.place, "a place");
+  const extra = await grace.evaluate(() => session.rooms[0].users.get("ada").extra);
+  assert(extra.tz === (await ada.evaluate(() => Intl.DateTimeFormat().resolvedOptions().timeZone)) && extra.place.lat === 48.1 && extra.place.lon === -11.6, JSON.stringify(extra));
+  await happens(grace, () => /Ada.*\d\d.\d\d.* there · near 48\.1° N, 11\.6° W/.test(document.querySelector("#people").textContent), "the time there");
+  await grace.evaluate(() => session.setExtra({ name: "Grace", tz: "Nowhere/<b>", place: { lat: "x", lon: 1e9 } }));
+  await happens(ada, () => session.rooms[0].users.get(session.peers[0].userid).extra.tz, "nonsense");
+  await ada.uncheck("#tell-time");
+  await ada.click("#tell-place");
+  await happens(grace, () => !session.rooms[0].users.get("ada").extra.tz && !session.rooms[0].users.get("ada").extra.place, "that it is told no longer");
+  await happens(ada, () => !/there|near/.test(document.querySelector("#people").textContent), "nothing of nonsense");
+  console.log("time and place");
   await ada.click("#tab-files");
 
   // Who has no token is not offered it; one that is too large, and a server that is gone, are said in words.

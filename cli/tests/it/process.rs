@@ -120,7 +120,13 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, &[])
+    }
+
+    /// With more in its environment.
+    pub(crate) fn start_with(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = ortc(arguments);
+        command.envs(environment.iter().copied());
         command
             .arg("--json")
             .stdin(Stdio::piped())

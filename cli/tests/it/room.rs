@@ -173,3 +173,28 @@ async fn d48_a_self_signed_certificate_is_pinned_by_its_fingerprint() {
     let (code, ..) = run(&["room", "list", "--server", &server, "--fingerprint", &other]).await;
     assert_eq!(code, 4, "another certificate");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d27_the_time_where_somebody_is_shows_if_it_is_told() {
+    let serve = Serve::start(&[]).await;
+    let server = serve.address.as_str();
+    let mut paul = Running::start(&["room", "chat", "r", "--server", server]);
+    paul.until("room").await;
+    let chat = ["room", "chat", "r", "--server", server, "--name", "Olga"];
+    // Not unless it is asked for.
+    let mut olga = Running::start(&chat);
+    olga.until("peer").await;
+    let joined = paul.until("joined").await;
+    assert_eq!(joined["user"]["extra"], json!({ "name": "Olga" }));
+    olga.interrupt();
+    assert_eq!(olga.end().await, 0);
+    let shared = [&chat[..], &["--share-time"]].concat();
+    let mut olga = Running::start_with(&shared, &[("TZ", "Asia/Kathmandu")]);
+    olga.until("peer").await;
+    let joined = paul.until("joined").await;
+    assert_eq!(joined["user"]["extra"]["tz"], "Asia/Kathmandu");
+    olga.interrupt();
+    assert_eq!(olga.end().await, 0);
+    paul.interrupt();
+    assert_eq!(paul.end().await, 0);
+}

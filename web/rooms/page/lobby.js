@@ -4,6 +4,7 @@ import { freshRoom, place, settings } from "./address.js";
 import * as features from "./features.js";
 import { icon, nameOf, signButton } from "./people.js";
 import { isSnapshot } from "./snapshot.js";
+import * as whereabouts from "./whereabouts.js";
 
 const KEY = "ortc name";
 const MEDIA = {
@@ -27,7 +28,7 @@ export const role = () => ($("#role-field").hidden ? settings.role : $("#role").
 export function extra() {
   const { email, color } = place();
   const name = $("#name").value.trim() || "Guest";
-  return { name, ...(email && { email: email.slice(0, 100) }), ...(color && { color: color.slice(0, 30) }) };
+  return { name, ...(email && { email: email.slice(0, 100) }), ...(color && { color: color.slice(0, 30) }), ...whereabouts.told() };
 }
 
 /** Fills in what the address says; true where it says who comes, so that nothing is left to ask. */

@@ -1,6 +1,7 @@
 // The people in the room, what they are and how they are reached, and what may be done with them.
 import { $, element } from "../../page/dom.js";
 import { face, icon, nameOf, signButton } from "./people.js";
+import { placeOf, timeOf } from "./whereabouts.js";
 
 const ROLES = { admin: "admin", guest: "guest", inspector: "looks on" };
 const STATES = { searching: "being reached", halted: "interrupted", closed: "being reached again" };
@@ -86,7 +87,7 @@ export function showPeople({ session, room, mutedOf, hand, records, call }) {
     const peer = room.peer(userid);
     const path = peer && session.paths.of(peer);
     const facts = [
-      mine && "you", owner && "owner", ROLES[user.role], userid === room.presenter && "presents", hand(userid) && "hand raised", records(userid) && "records",
+      mine && "you", owner && "owner", ROLES[user.role], userid === room.presenter && "presents", hand(userid) && "hand raised", records(userid) && "records", !mine && timeOf(user), placeOf(user),
       peer && STATES[peer.state], path?.kind && `${path.kind}${path.roundTrip === null ? "" : ` · ${path.roundTrip} ms`}`,
     ].filter(Boolean).join(" · ");
     row.show(user, { mine, may: room.governed && !mine && !owner, facts, muted: mutedOf(userid) }, session, call);

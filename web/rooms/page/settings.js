@@ -4,6 +4,7 @@ import { $, element } from "../../page/dom.js";
 import * as features from "./features.js";
 import { tell } from "./notices.js";
 import * as sounds from "./sounds.js";
+import * as whereabouts from "./whereabouts.js";
 
 const VIDEO = [64, 128, 256, 600, 1200, 2500, null]; // kbit/s
 const AUDIO = [16, 32, 50, 96, null];
@@ -21,11 +22,13 @@ export function begin(of) {
   session = of;
   session.setBandwidth(bandwidth());
   session.setIncoming(incoming());
+  whereabouts.begin(of);
   showPolicy();
 }
 
 export function end() {
   session = null;
+  whereabouts.end();
   features.follow();
 }
 
