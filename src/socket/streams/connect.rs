@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::End;
 use super::carry::{Inlet, OutletEnd, carry};
+use super::end::End;
 use super::tls::{self, Trust};
 use crate::socket::ice_server::IceServerErrorKind;
 

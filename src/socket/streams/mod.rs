@@ -3,6 +3,7 @@
 
 mod carry;
 mod connect;
+mod end;
 mod tls;
 
 use std::collections::HashMap;
@@ -18,14 +19,12 @@ use super::ice_server::IceServerErrorKind;
 use super::turn::{StreamId, StreamWish};
 use crate::tasks::{self, Task};
 use carry::{Inlet, Outlet};
+use end::End;
 use tls::Trust;
 pub(crate) use tls::check_certificates;
 
 /// Batches of messages that wait for the driver, of all streams. The server keeps the rest.
 const MAX_WAITING: usize = 16;
-
-/// Why a stream ended.
-pub(super) type End = (IceServerErrorKind, String);
 
 /// What there is of a stream.
 pub(super) enum StreamNews {

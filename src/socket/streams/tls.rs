@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
 
-use super::End;
+use super::end::End;
 use crate::socket::ice_server::IceServerErrorKind;
 use crate::tasks;
 

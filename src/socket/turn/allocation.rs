@@ -18,11 +18,10 @@ use tracing::Span;
 
 use super::credentials::TurnCredentials;
 use super::peers::Peers;
+use super::stream::Stream;
 use super::wire::{Ask, Auth};
 use crate::socket::carrier::Carrier;
 use crate::socket::ice_server::IceServerErrorKind;
-use stream::Stream;
-pub(in crate::socket) use stream::StreamId;
 
 /// RFC 8489 section 6.2.1.
 const RTO: Duration = Duration::from_millis(500);

@@ -17,11 +17,12 @@ mod frame;
 pub(crate) mod fuzz;
 mod peers;
 mod relays;
+mod stream;
 mod stream_frame;
 mod wire;
 
-pub(super) use allocation::StreamId;
 pub(crate) use allocation::TurnCounters;
 pub(crate) use credentials::TurnCredentials;
-pub(super) use relays::{RelayInput, RelayOutcome, RelayRequest, Relays, StreamWish, ToServer};
+pub(super) use relays::{RelayInput, RelayOutcome, RelayRequest, Relays, ToServer};
+pub(super) use stream::{StreamId, StreamWish};
 pub(super) use stream_frame::{first_message, whole_messages};

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 use ::stun::message::TransactionId;
 use tracing::Span;
 
-use super::allocation::{Allocation, Event, Incoming, Phase, StreamId, TurnCounters};
+use super::allocation::{Allocation, Event, Incoming, Phase, TurnCounters};
 use super::credentials::TurnCredentials;
+use super::stream::StreamId;
 use super::wire::Ask;
 use crate::engine::outgoing::Transmit;
 use crate::socket::carrier::Carrier;
 use crate::socket::ice_server::IceServerErrorKind;
-pub(in crate::socket) use streams::StreamWish;
 
 /// Allocations of one socket. Requests for more are refused.
 pub(in crate::socket) const MAX_ALLOCATIONS: usize = 16;
@@ -365,13 +365,7 @@ impl Relays {
             let mut others = self.allocations.iter().enumerate();
             others.any(|(other, a)| other != at && a.usable() == Some(relayed))
         };
-        let occupied = |server: SocketAddr| {
-            let own = self.allocations.get(at);
-            own.is_some_and(|own| {
-                let mut others = self.allocations.iter().enumerate();
-                others.any(|(other, a)| other != at && a.serves(own.base, server, &own.carrier))
-            })
-        };
+        let occupied = |server: SocketAddr| self.is_occupied(at, server);
         // A server that lies must not get what belongs to another one.
         let event = match event {
             Event::Redirected(to) if occupied(to) => Event::Failed(
@@ -440,6 +434,15 @@ impl Relays {
                 self.outcomes.extend(relayed.map(RelayOutcome::Lost));
             }
         }
+    }
+
+    /// Whether there is another allocation where the one at `at` is sent to.
+    fn is_occupied(&self, at: usize, server: SocketAddr) -> bool {
+        let own = self.allocations.get(at);
+        own.is_some_and(|own| {
+            let mut others = self.allocations.iter().enumerate();
+            others.any(|(other, a)| other != at && a.serves(own.base, server, &own.carrier))
+        })
     }
 
     /// Those whose places are free now.

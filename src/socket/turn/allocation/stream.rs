@@ -14,20 +14,6 @@ pub(super) const ANSWER: Duration = Duration::from_secs(10);
 const REOPEN: Duration = Duration::from_secs(1);
 const MAX_DOUBLINGS: u32 = 3;
 
-/// One connection to a server. Never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(in crate::socket) struct StreamId(pub(in crate::socket) u64);
-
-/// The stream of an allocation.
-#[derive(Debug, Default)]
-pub(in crate::socket::turn) struct Stream {
-    pub(in crate::socket::turn) id: Option<StreamId>,
-    /// Former ones, to be closed.
-    pub(in crate::socket::turn) former: Vec<StreamId>,
-    /// Ends and failures in a row.
-    failures: u32,
-}
-
 impl Allocation {
     /// Whether there is something to say and no stream to say it on.
     pub(in crate::socket::turn) fn needs_stream(&self) -> bool {

@@ -1,27 +1,11 @@
 //! The streams to the servers: which to open and close, and what comes over them and of them.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::{Allocation, RelayInput, Relays};
-use crate::socket::carrier::Carrier;
 use crate::socket::ice_server::IceServerErrorKind;
-use crate::socket::turn::allocation::StreamId;
-
-/// What is to become of a stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::socket) enum StreamWish {
-    /// Connect, and send what comes for it as soon as that is done.
-    Open {
-        id: StreamId,
-        from: IpAddr,
-        to: SocketAddr,
-        carrier: Carrier,
-    },
-    /// It may be gone already.
-    Close(StreamId),
-}
+use crate::socket::turn::stream::{StreamId, StreamWish};
 
 impl Relays {
     /// The next that is to be opened or closed.
