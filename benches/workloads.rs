@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench workloads -- w1 [--threads 1|2] [--size BYTES] [--packets N] [--window N]
 //! cargo bench --bench workloads -- w2 [--threads 1|2] [--message BYTES] [--total BYTES] [--channels N]
+//! cargo bench --bench workloads -- w5 [--subs N] [--rate PACKETS] [--size BYTES] [--seconds N]
 //! cargo bench --bench workloads -- w6 [--delay-ms MS] [--loss PERCENT] [--seconds N] (and those of w2)
 //! cargo bench --bench workloads -- soak [--read-mbps MB] [--corrupt PERCENT] (and those of w6)
 //! cargo bench --bench workloads -- churn [--seconds N]
@@ -14,6 +15,8 @@
 
 #[path = "workloads/data.rs"]
 mod data;
+#[path = "workloads/fan.rs"]
+mod fan;
 #[path = "workloads/measure.rs"]
 mod measure;
 #[path = "workloads/media.rs"]
@@ -47,6 +50,8 @@ struct Arguments {
     corrupt: f64,
     read_mbps: f64,
     seconds: u64,
+    subs: usize,
+    rate: u64,
 }
 
 impl Default for Arguments {
@@ -65,6 +70,8 @@ impl Default for Arguments {
             corrupt: 0.0,
             read_mbps: 0.0,
             seconds: 20,
+            subs: 50,
+            rate: 2_000,
         }
     }
 }
@@ -86,12 +93,14 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<(Vec<String>, Argume
             "--loss" => arguments.loss = value()?.parse()?,
             "--corrupt" => arguments.corrupt = value()?.parse()?,
             "--read-mbps" => arguments.read_mbps = value()?.parse()?,
+            "--subs" => arguments.subs = value()?.parse()?,
+            "--rate" => arguments.rate = value()?.parse()?,
             "--seconds" => arguments.seconds = value()?.parse()?,
             // What cargo adds.
             "--bench" => {}
-            "w1" | "w2" | "w3" | "w4" | "w6" | "soak" | "churn" => workloads.push(word),
+            "w1" | "w2" | "w3" | "w4" | "w5" | "w6" | "soak" | "churn" => workloads.push(word),
             _ => {
-                let known = "w1, w2, w3, w4, w6, soak, churn and the options";
+                let known = "w1, w2, w3, w4, w5, w6, soak, churn and the options";
                 return Err(format!("unknown: {word}; {known} are").into());
             }
         }
@@ -123,6 +132,7 @@ fn main() -> ExitCode {
                 match workload.as_str() {
                     "w1" => tokio::spawn(media::one_way(arguments)).await?,
                     "w2" => tokio::spawn(data::throughput("W2", arguments)).await?,
+                    "w5" => tokio::spawn(fan::out(arguments)).await?,
                     "w6" => tokio::spawn(data::throughput("W6", arguments)).await?,
                     "soak" => tokio::spawn(soak::slow_reader(arguments)).await?,
                     "churn" => tokio::spawn(soak::churn(arguments)).await?,

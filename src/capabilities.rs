@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::media::MAX_ENCODINGS;
-use crate::media::{CodecFacts, CodecId, Kind, RTCCodec, lookup, primary_codecs, red_primary};
+use crate::media::{
+    CodecFacts, CodecId, Kind, RTCCodec, lookup, primary_codecs, red_primary, same_format,
+    same_name,
+};
 use crate::rtp::{ABS_SEND_TIME, AUDIO_LEVEL, CSRC_AUDIO_LEVEL, MID, RID, RTCHeaderExtension};
 
 crate::json::wire_object! {
@@ -269,7 +272,7 @@ fn negotiate_codecs(local: &[RTCCodec], remote: &[RTCCodec], result: &mut Negoti
         for theirs in remote.iter().filter(|theirs| same_name(own, theirs)) {
             why = match check(theirs, &result.codecs) {
                 Err(_) => Some(DropReason::Invalid),
-                Ok(()) if !fits(own, theirs) => Some(DropReason::Mismatch),
+                Ok(()) if !same_format(own, theirs) => Some(DropReason::Mismatch),
                 Ok(()) => None,
             };
             if why.is_none() {
@@ -296,13 +299,6 @@ fn negotiate_codecs(local: &[RTCCodec], remote: &[RTCCodec], result: &mut Negoti
     }
 }
 
-fn same_name(a: &RTCCodec, b: &RTCCodec) -> bool {
-    match (a.facts(), b.facts()) {
-        (Some(a), Some(b)) => a.id == b.id,
-        _ => a.name.eq_ignore_ascii_case(&b.name),
-    }
-}
-
 fn check(theirs: &RTCCodec, taken: &[RTCCodec]) -> Result<()> {
     theirs.validate()?;
     if taken
@@ -312,34 +308,6 @@ fn check(theirs: &RTCCodec, taken: &[RTCCodec]) -> Result<()> {
         return Err(crate::Error::invalid_parameters("payload type used twice"));
     }
     Ok(())
-}
-
-fn fits(own: &RTCCodec, theirs: &RTCCodec) -> bool {
-    let same = |name: &str, default: &str| {
-        own.param(name).unwrap_or(default) == theirs.param(name).unwrap_or(default)
-    };
-    let shape = own.effective_clock_rate() == theirs.effective_clock_rate()
-        && own.effective_channels() == theirs.effective_channels();
-    shape
-        && match own.id() {
-            // RFC 6184 section 8.2.2: mode and profile must be the same; the level may differ.
-            Some(CodecId::H264) => {
-                same("packetization-mode", "0") && h264_profile(own) == h264_profile(theirs)
-            }
-            // RFC 9628 section 7.2, and the AV1 payload format section 7.2.1.
-            Some(CodecId::Vp9) => same("profile-id", "0"),
-            Some(CodecId::Av1) => same("profile", "0"),
-            _ => true,
-        }
-}
-
-/// The profile without the level; constrained baseline is known by one bit of the second byte
-/// (RFC 6184 section 8.1).
-fn h264_profile(codec: &RTCCodec) -> Option<(u8, bool)> {
-    let id = u32::from_str_radix(codec.param("profile-level-id").unwrap_or("42000a"), 16).ok()?;
-    let [_, profile, constraints, _] = id.to_be_bytes();
-    let constrained = constraints & 0x40 != 0;
-    Some((profile, profile == 0x42 && constrained))
 }
 
 /// What the remote side said describes what it can receive, so that is what counts; of H264 levels

@@ -35,6 +35,8 @@ pub(crate) enum Rank {
     Adding,
     /// The further legs of a connection.
     Legs,
+    /// What is forwarded to one track.
+    Forward,
     /// The connections that a track's media goes to.
     Outlets,
     /// The connections of a socket.
@@ -440,9 +442,10 @@ mod tests {
 
     #[test]
     fn the_order_of_locks_is_kept() {
-        const ALL: [Rank; 6] = [
+        const ALL: [Rank; 7] = [
             Rank::Adding,
             Rank::Legs,
+            Rank::Forward,
             Rank::Outlets,
             Rank::Routes,
             Rank::Connection,
@@ -464,12 +467,12 @@ mod tests {
             }
         }
         // What is no longer held counts no more, in whatever order it was given back.
-        let (first, second) = (lock_at(ALL[0], &locks[0].1), lock(&locks[5].1));
+        let (first, second) = (lock_at(ALL[0], &locks[0].1), lock(&locks[6].1));
         drop(first);
         drop(second);
-        let (first, second) = (lock_at(ALL[2], &locks[2].1), lock_at(ALL[4], &locks[4].1));
+        let (first, second) = (lock_at(ALL[3], &locks[3].1), lock_at(ALL[5], &locks[5].1));
         drop(first);
-        assert!(catch_unwind(AssertUnwindSafe(|| drop(lock_at(ALL[3], &other)))).is_err());
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(lock_at(ALL[4], &other)))).is_err());
         drop(second);
         drop(lock_at(ALL[0], &locks[0].1));
     }

@@ -34,10 +34,19 @@ impl Span {
 }
 
 fn cpu() -> Duration {
+    cpu_of(UsageWho::RUSAGE_SELF)
+}
+
+/// User plus system time of this thread.
+pub(crate) fn thread_cpu() -> Duration {
+    cpu_of(UsageWho::RUSAGE_THREAD)
+}
+
+fn cpu_of(who: UsageWho) -> Duration {
     let duration = |time: TimeVal| {
         Duration::new(time.tv_sec() as u64, 0) + Duration::from_micros(time.tv_usec() as u64)
     };
-    getrusage(UsageWho::RUSAGE_SELF).map_or(Duration::ZERO, |usage| {
+    getrusage(who).map_or(Duration::ZERO, |usage| {
         duration(usage.user_time()) + duration(usage.system_time())
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ortc::{
     RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCDataChannel,
+    RTCSocket,
 };
 
 use crate::relay::Relay;
@@ -48,9 +49,34 @@ pub(crate) async fn connect_through(arguments: &Arguments) -> Result<Pair> {
 }
 
 async fn connect_by(relay: Option<Relay>) -> Result<Pair> {
-    let options = || RTCConnectionOptions::default().bind(SocketAddr::from(([127, 0, 0, 1], 0)));
-    let (a, mut a_events) = RTCConnection::new(options())?;
-    let (b, mut b_events) = RTCConnection::new(options())?;
+    let ports = relay.as_ref().map(|relay| relay.ports);
+    let ((a, a_events), (b, b_events)) = join_by(end(None)?, end(None)?, ports).await?;
+    Ok(Pair {
+        a,
+        b,
+        events: [a_events, b_events],
+        _relay: relay,
+    })
+}
+
+type End = (RTCConnection, RTCConnectionEvents);
+
+/// One end, on a socket that is there already or one of its own.
+pub(crate) fn end(socket: Option<RTCSocket>) -> Result<End> {
+    let options = RTCConnectionOptions::default();
+    Ok(RTCConnection::new(match socket {
+        Some(socket) => options.socket(socket),
+        None => options.bind(SocketAddr::from(([127, 0, 0, 1], 0))),
+    })?)
+}
+
+/// Connects two ends.
+pub(crate) async fn join(a: End, b: End) -> Result<(End, End)> {
+    join_by(a, b, None).await
+}
+
+async fn join_by(a: End, b: End, ports: Option<[u16; 2]>) -> Result<(End, End)> {
+    let ((a, mut a_events), (b, mut b_events)) = (a, b);
     a.set_remote(serde_json::from_str(&serde_json::to_string(&b.local())?)?)?;
     b.set_remote(serde_json::from_str(&serde_json::to_string(&a.local())?)?)?;
     a.connect()?;
@@ -61,15 +87,10 @@ async fn connect_by(relay: Option<Relay>) -> Result<Pair> {
     };
     tokio::select! {
         connected = tokio::time::timeout(TIME_LIMIT, both) => connected??,
-        failed = trickle(&mut a_events, &b, relay.as_ref().map(|relay| relay.ports[1])) => failed?,
-        failed = trickle(&mut b_events, &a, relay.as_ref().map(|relay| relay.ports[0])) => failed?,
+        failed = trickle(&mut a_events, &b, ports.map(|ports| ports[1])) => failed?,
+        failed = trickle(&mut b_events, &a, ports.map(|ports| ports[0])) => failed?,
     }
-    Ok(Pair {
-        a,
-        b,
-        events: [a_events, b_events],
-        _relay: relay,
-    })
+    Ok(((a, a_events), (b, b_events)))
 }
 
 /// Carries candidates to the peer, with the relay's port for their own if there is one; ends with

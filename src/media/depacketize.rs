@@ -80,6 +80,18 @@ impl Depacketizer {
         }
     }
 
+    /// Whether a payload is the first of a frame that a decoder can begin with, as far as it tells.
+    pub(crate) fn begins_keyframe(self, payload: &[u8]) -> bool {
+        match self {
+            Depacketizer::Audio => true,
+            Depacketizer::Vp8 => vp8::begins_keyframe(payload),
+            Depacketizer::Vp9 => vp9::begins_keyframe(payload),
+            Depacketizer::H264 => h264::begins_keyframe(payload),
+            Depacketizer::H265 => h265::begins_keyframe(payload),
+            Depacketizer::Av1 => av1::starts_frame(payload),
+        }
+    }
+
     /// Whether the payloads of a key frame have all that a decoder needs, parameter sets included.
     pub(crate) fn has_parameters(self, packets: &[Bytes]) -> bool {
         match self {

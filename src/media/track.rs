@@ -1,6 +1,9 @@
 //! MediaStreamTrack: a source of encoded media to send, or media received from the peer.
 
 mod event;
+mod fan;
+pub(crate) mod forward;
+pub(crate) mod forwarding;
 mod origin;
 mod outlets;
 mod reader;
@@ -13,9 +16,11 @@ use std::sync::{Arc, Mutex, Weak};
 pub use event::MediaStreamTrackEvent;
 pub use origin::SenderClock;
 
+pub(crate) use fan::SourceClock;
 pub(crate) use origin::MediaOrigin;
-pub(crate) use outlets::{MediaSink, Outlets};
+pub(crate) use outlets::{ForwardedBatch, MediaSink, Outlets};
 
+use self::forwarding::Forwarding;
 use self::remote::RemoteEnd;
 use super::{JitterStats, Kind, MAX_ENCODINGS, MediaSample, RTCCodec};
 use crate::budget::Budget;
@@ -62,6 +67,8 @@ struct Source {
     outlets: Outlets,
     /// Further encodings of the same picture or sound, by RID.
     encodings: Mutex<Vec<(String, MediaStreamTrack)>>,
+    /// Where received tracks are its source.
+    forward: Option<Box<Forwarding>>,
 }
 
 /// The encodings of a received track, by name.

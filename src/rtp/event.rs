@@ -32,7 +32,7 @@ impl Default for RtpConfig {
 }
 
 /// How to ask for a key frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum KeyframeRequest {
     /// Picture Loss Indication (RFC 4585 section 6.3.1).
     Pli,

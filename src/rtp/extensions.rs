@@ -129,6 +129,10 @@ impl ExtensionMap {
         }
     }
 
+    pub(crate) fn entries(&self) -> &[RTCHeaderExtension] {
+        &self.entries
+    }
+
     pub(crate) fn id(&self, uri: &str) -> Option<u8> {
         self.entries.iter().find(|e| e.uri == uri).map(|e| e.id)
     }

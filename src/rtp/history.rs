@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 /// Bound on the packets kept of one source; the oldest gives way.
 const MAX_PACKETS: usize = 1_024;
 /// What is older comes too late for any receiver; its room is used again.
@@ -26,9 +28,18 @@ pub(crate) struct SentPacket {
     /// The payload in the clear, or else the datagram as it was sent.
     pub(crate) is_datagram: bool,
     pub(crate) data: Vec<u8>,
+    /// The rest of the payload, where others hold it as well.
+    pub(crate) shared: Bytes,
     sent: Option<Instant>,
     resent: Option<Instant>,
     resends: u8,
+}
+
+impl SentPacket {
+    /// Bytes of what is kept.
+    pub(crate) fn len(&self) -> usize {
+        self.data.len().saturating_add(self.shared.len())
+    }
 }
 
 /// The packets of one source, found by sequence number. Takes no memory before the first packet,
@@ -91,6 +102,7 @@ impl History {
         packet.csrcs.clear();
         packet.extensions.clear();
         packet.data.clear();
+        packet.shared = Bytes::new();
         packet.sequence_number = sequence_number;
         packet.sent = Some(now);
         packet.resent = None;
@@ -117,7 +129,7 @@ impl History {
         {
             return None;
         }
-        self.credit = self.credit.checked_sub(packet.data.len())?;
+        self.credit = self.credit.checked_sub(packet.len())?;
         packet.resent = Some(now);
         packet.resends = packet.resends.saturating_add(1);
         Some(packet)

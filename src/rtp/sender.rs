@@ -52,6 +52,8 @@ pub(super) struct SenderState {
     /// The newest timestamp, and when it was first sent.
     last_timestamp: u32,
     stamped_at: Option<Instant>,
+    /// A moment, and the timestamp of it, where the source of the media knows.
+    pub(super) reference: Option<(Instant, u32)>,
     pub(super) label: Option<Box<MediaLabel>>,
     /// When it appeared on the wire; then its end is worth a BYE (RFC 3550 section 6.3.7).
     pub(super) since: Option<Instant>,
@@ -83,6 +85,7 @@ impl SenderState {
             },
             last_timestamp: 0,
             stamped_at: None,
+            reference: None,
             label: None,
             since: None,
             last_keyframe_event: None,
@@ -120,15 +123,16 @@ impl SenderState {
 
     /// The RTP timestamp of `now` (RFC 3550 section 6.4.1): the last packet's, carried forward.
     pub(super) fn timestamp_at(&self, now: Instant) -> u32 {
-        let Some(last) = self.stamped_at else {
+        let stamped = self.stamped_at.map(|at| (at, self.last_timestamp));
+        let Some((at, timestamp)) = self.reference.or(stamped) else {
             return self.last_timestamp;
         };
-        let elapsed = now.saturating_duration_since(last);
+        let elapsed = now.saturating_duration_since(at);
         let units = elapsed
             .as_nanos()
             .wrapping_mul(u128::from(self.stats.clock_rate))
             / 1_000_000_000;
-        self.last_timestamp.wrapping_add(units as u32)
+        timestamp.wrapping_add(units as u32)
     }
 
     /// Takes in the peer's report block; `ntp_now` is the wall clock at `now`.

@@ -158,6 +158,13 @@ impl RtpSession {
         }
     }
 
+    /// See [`SenderState::reference`].
+    pub(crate) fn set_sender_clock(&mut self, ssrc: u32, reference: Option<(Instant, u32)>) {
+        if let Some(sender) = self.senders.get_mut(&ssrc) {
+            sender.reference = reference;
+        }
+    }
+
     // Row G9.
     /// Ends an SSRC with a BYE, if it ever appeared on the wire (RFC 3550 section 6.3.7).
     pub(crate) fn remove_sender(&mut self, ssrc: u32) {

@@ -13,6 +13,7 @@ mod data_channels;
 mod dtmf;
 mod errors;
 mod fork;
+mod forwarding;
 mod identity;
 mod json;
 mod json_forms;

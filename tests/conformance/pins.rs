@@ -52,6 +52,8 @@ free! {
     ortc::IceServerErrorKind,
     ortc::Kind,
     ortc::LocalCandidates,
+    ortc::MediaForward,
+    ortc::MediaForwardStats,
     ortc::MediaSample,
     ortc::MediaStream,
     ortc::MediaStreamEvent,

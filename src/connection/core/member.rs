@@ -29,6 +29,10 @@ impl Member for ConnectionShared {
         state.engine.handle_timeout(now);
         state.play_dtmf(now);
         state.receiving.handle_timeout(now);
+        let ConnectionState {
+            engine, receiving, ..
+        } = &mut *state;
+        receiving.repeat_keyframe_requests(now, engine);
         state.report(now);
     }
 
@@ -53,10 +57,16 @@ impl Member for ConnectionShared {
         self.publish(&mut state);
         let held = state.engine.held();
         state.receiving.stay_within_budget(held);
-        Serviced {
+        let serviced = Serviced {
             deadline: state.poll_timeout(),
             done: state.engine.state() == EngineState::Closed,
+        };
+        let elsewhere = state.receiving.has_offered() || !state.asked.is_empty();
+        drop(state);
+        if elsewhere {
+            self.serve_others();
         }
+        serviced
     }
 
     fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool {

@@ -39,6 +39,7 @@
 pub(crate) mod event;
 pub(crate) mod event_sink;
 mod member;
+mod others;
 mod publish;
 pub(crate) mod servers;
 pub(crate) mod setup;

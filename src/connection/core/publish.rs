@@ -86,6 +86,11 @@ impl ConnectionShared {
             EngineEvent::ReceiverDisconnected(id) => state.receiving.disconnected(id),
             EngineEvent::KeyframeRequested { ssrc } => {
                 if let Some(track) = state.sending.values().find(|track| track.ssrc == ssrc) {
+                    if track.source.is_fed() {
+                        // That locks another connection: once this one is unlocked.
+                        state.asked.push(track.source.clone());
+                        return;
+                    }
                     track.source.emit(MediaStreamTrackEvent::KeyframeRequested);
                     // The first encoding has two names.
                     let first = track.rid.as_ref().filter(|_| track.parent.is_none());

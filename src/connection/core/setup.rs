@@ -61,6 +61,7 @@ pub(crate) fn build(
         digits_wait: false,
         receiving: Receiving::new(budget),
         channels: BTreeMap::new(),
+        asked: Vec::new(),
         next_key: 0,
         closed: None,
         linger: options.linger,

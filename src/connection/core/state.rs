@@ -16,6 +16,7 @@ use crate::engine::ice::{Candidate, Credentials};
 use crate::error::{DisconnectReason, Error, Misuse, Result};
 use crate::media::sending::SendingTrack;
 use crate::media::stream::MediaStream;
+use crate::media::track::MediaStreamTrack;
 use crate::socket::RTCSocket;
 
 /// Everything that changes, under one lock. Nothing is awaited while it is held.
@@ -34,6 +35,8 @@ pub(crate) struct ConnectionState {
     pub(crate) digits_wait: bool,
     pub(crate) receiving: Receiving,
     pub(crate) channels: BTreeMap<ChannelKey, Arc<ChannelShared>>,
+    /// Tracks that are forwarded and of which the peer wants a key frame.
+    pub(crate) asked: Vec<MediaStreamTrack>,
     pub(crate) next_key: u32,
     pub(crate) closed: Option<DisconnectReason>,
     /// How long closing may take, for what is queued.
@@ -105,6 +108,9 @@ impl ConnectionState {
         let level_id = self.engine.media().extensions().csrc_audio_level;
         while let Some((id, packets)) = self.engine.poll_packets() {
             self.receiving.deliver(id, packets, level_id);
+        }
+        if self.receiving.has_offered() {
+            self.receiving.describe_forwarded(&self.engine);
         }
     }
 

@@ -19,6 +19,19 @@ impl MediaOrigin for ConnectionShared {
         self.wake();
     }
 
+    fn keyframe_wanted(&self, key: u32, request: KeyframeRequest) {
+        let now = Instant::now();
+        {
+            let mut state = self.lock();
+            let id = ReceiverId(key);
+            let Some(request) = state.receiving.keyframe_wanted(now, id, request) else {
+                return;
+            };
+            state.engine.request_keyframe(now, id, request);
+        }
+        self.wake();
+    }
+
     fn over_budget(&self) {
         self.wake();
     }

@@ -4,6 +4,7 @@ use std::sync::Weak;
 
 use super::contributors::Contributors;
 use super::digits::{ReceivingDigits, dtmf_codecs};
+use super::keyframe_ask::KeyframeAsk;
 use crate::budget::Budget;
 use crate::media::stream::MediaStream;
 use crate::media::track::{MediaOrigin, MediaStreamTrack};
@@ -15,6 +16,8 @@ pub(crate) struct ReceivingTrack {
     pub(crate) track: MediaStreamTrack,
     pub(crate) digits: Option<ReceivingDigits>,
     pub(crate) connected: bool,
+    /// A key frame that those who forward it want.
+    pub(super) ask: KeyframeAsk,
     pub(super) contributors: Contributors,
     /// Its further encodings, by name.
     pub(crate) layers: Vec<(String, ReceiverId)>,
@@ -39,6 +42,7 @@ impl ReceivingTrack {
             track,
             digits,
             connected: false,
+            ask: KeyframeAsk::default(),
             contributors: Contributors::default(),
             layers: Vec::new(),
         }

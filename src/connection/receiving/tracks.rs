@@ -25,6 +25,12 @@ pub(crate) struct Receiving {
     budget: Budget,
     /// No digit is due before this; it may be early, never late.
     digits_at: Option<Instant>,
+    /// No key frame is to be asked for again before this.
+    pub(super) keyframe_at: Option<Instant>,
+    /// Tracks of which packets wait for those who forward them.
+    pub(super) offered: Vec<(ReceiverId, MediaStreamTrack)>,
+    /// A moment of ours, and what the peer's clock said then.
+    pub(super) anchor: Option<(Instant, u64)>,
 }
 
 /// More than is needed gives way at once, in parts of the budget: looking for the track that holds
@@ -165,7 +171,15 @@ impl Receiving {
             return;
         };
         let (track, contributors) = (&receiving.track, &mut receiving.contributors);
+        if track.fan().is_some() && !self.offered.iter().any(|(known, _)| *known == id) {
+            self.offered.push((id, track.clone()));
+        }
+        let (ask, codecs) = (&mut receiving.ask, &receiving.description.codecs);
         let mut changed = None;
+        let packets = packets.inspect(|packet| {
+            track.offer(packet);
+            ask.arrived(codecs, packet);
+        });
         let packets = packets.inspect(|packet| {
             if !packet.csrcs.is_empty() || !contributors.is_empty() {
                 let now = Instant::now();
@@ -197,6 +211,7 @@ impl Receiving {
         self.digits_at
             .into_iter()
             .chain(self.watch.deadline())
+            .chain(self.keyframe_at)
             .min()
     }
 

@@ -150,11 +150,9 @@ impl ConnectionState {
             return;
         };
         let settings = parent.encodings.clone();
-        parent.prefer(
-            settings
-                .first()
-                .and_then(|encoding| encoding.codec_payload_type),
-        );
+        let first = settings.first();
+        let chosen = first.and_then(|encoding| encoding.codec_payload_type);
+        parent.prefer(chosen.or(parent.fed_as()));
         let shared = parent.shared_settings();
         let mut all = vec![(0, key)];
         for (rid, child) in self.encodings_of(key) {

@@ -12,8 +12,8 @@ use crate::dtmf::Command;
 use crate::error::{Error, Result};
 use crate::media::sending::{FramePacket, MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
-use crate::media::track::{MediaSink, MediaStreamTrack};
-use crate::media::{Kind, RTCRtpEncoding};
+use crate::media::track::{ForwardedBatch, MediaSink, MediaStreamTrack};
+use crate::media::{Kind, RTCCodec, RTCRtpEncoding};
 use crate::rtp::{AudioLevel, RtpPacket};
 use crate::trace;
 
@@ -136,6 +136,14 @@ impl MediaSink for ConnectionShared {
             state.play_dtmf(now);
             Ok(())
         })
+    }
+
+    fn forward(&self, key: u32, batch: &ForwardedBatch<'_>) -> bool {
+        self.forward_batch(key, batch)
+    }
+
+    fn may_forward(&self, key: u32, codecs: &[RTCCodec]) -> Result<()> {
+        self.may_forward_here(key, codecs)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::connection::core::state::SendingStream;
 use crate::connection::description::roles::TrackStart;
 use crate::error::{Error, Result};
 use crate::locks::{Rank, lock_at};
+use crate::media::forward::check_codecs;
 use crate::media::sending::{RTCTrack, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
 use crate::media::track::MediaStreamTrack;
@@ -227,13 +228,20 @@ impl ConnectionShared {
             self.socket.allows(track.kind())?;
             let restrictions = &state.send_restrictions;
             let ssrc = state.fresh_ssrc();
+            let fed = track.fed_codecs();
+            let codecs = match (restrictions.codecs_of(track.kind()), &fed) {
+                (Some(own), _) => own,
+                (None, Some(fed)) if !fed.is_empty() => fed.clone(),
+                (None, _) => default_codecs(track.kind()),
+            };
+            if let Some(fed) = &fed {
+                check_codecs(fed, &codecs)?;
+            }
             let mut sending = SendingTrack::new(
                 track.clone(),
                 [ssrc, state.fresh_ssrc()],
                 vec![stream.id().to_owned()],
-                restrictions
-                    .codecs_of(track.kind())
-                    .unwrap_or_else(|| default_codecs(track.kind())),
+                codecs,
                 autostart,
             )?;
             sending.media_attributes = restrictions.attributes(track.kind());
@@ -260,6 +268,6 @@ impl ConnectionShared {
 
 fn remote_media() -> Error {
     Error::invalid_parameters(
-        "remote media cannot be sent as it is: forward its packets with a local track",
+        "remote media cannot be sent as it is: send the track of its MediaStreamTrack::forward",
     )
 }

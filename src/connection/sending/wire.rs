@@ -28,7 +28,9 @@ impl Wire<'_> {
                 timestamp: packet.timestamp,
                 csrcs,
                 extensions: self.extensions,
+                head: &[],
                 payload: packet.payload,
+                shared: None,
             },
         )?;
         if outcome == SendOutcome::QueueFull {

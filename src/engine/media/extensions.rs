@@ -17,6 +17,8 @@ pub(super) struct Extensions {
     pub(super) sent: ExtensionMap,
     /// URIs that alone may be read and sent; empty lists: any.
     limits: [Vec<String>; 2],
+    /// Another for each change.
+    pub(super) version: u32,
 }
 
 impl Extensions {
@@ -26,6 +28,7 @@ impl Extensions {
             sent: known.clone(),
             known,
             limits: Default::default(),
+            version: 0,
         }
     }
 
@@ -45,6 +48,7 @@ impl Extensions {
         let [received, sent] = &self.limits;
         self.received = self.known.only(received);
         self.sent = self.known.only(sent);
+        self.version = self.version.wrapping_add(1);
     }
 
     /// Values by URI in wire form; those that have no id are left out.

@@ -1,5 +1,7 @@
 //! What tracks are declared and sent with, what becomes of their packets, and what is counted.
 
+use bytes::Bytes;
+
 use crate::rtp::Declaration;
 
 /// One RTP packet to send; the engine fills in what belongs to the SSRC.
@@ -11,7 +13,17 @@ pub(crate) struct OutgoingRtp<'a> {
     pub(crate) csrcs: &'a [u32],
     /// Extension elements of this packet beyond those of the connection.
     pub(crate) extensions: &'a [(u8, &'a [u8])],
+    /// The payload is this and then the other part.
+    pub(crate) head: &'a [u8],
     pub(crate) payload: &'a [u8],
+    /// The other part again, where it may be held on to as it is.
+    pub(crate) shared: Option<&'a Bytes>,
+}
+
+impl OutgoingRtp<'_> {
+    pub(super) fn payload_len(&self) -> usize {
+        self.head.len().saturating_add(self.payload.len())
+    }
 }
 
 /// What became of a packet.

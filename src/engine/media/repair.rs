@@ -68,18 +68,25 @@ impl SenderRepair {
         };
         // Without a retransmission stream the very bytes are sent again: protecting another
         // packet under a sequence number that was used would break GCM.
-        let data = if in_the_clear {
-            packet.payload
-        } else {
-            datagram
+        let size = match in_the_clear {
+            true => packet.payload_len(),
+            false => datagram.len(),
         };
-        history.keep(now, packet.sequence_number, data.len(), |kept| {
+        history.keep(now, packet.sequence_number, size, |kept| {
             kept.is_datagram = !in_the_clear;
             kept.marker = packet.marker;
             kept.payload_type = packet.payload_type;
             kept.timestamp = packet.timestamp;
-            kept.data.extend_from_slice(data);
-            if in_the_clear {
+            if !in_the_clear {
+                kept.data.extend_from_slice(datagram);
+                return;
+            }
+            kept.data.extend_from_slice(packet.head);
+            match packet.shared {
+                Some(shared) => kept.shared = shared.clone(),
+                None => kept.data.extend_from_slice(packet.payload),
+            }
+            {
                 kept.csrcs.extend_from_slice(packet.csrcs);
                 let extensions = packet.extensions.iter();
                 kept.extensions
@@ -125,13 +132,15 @@ impl SenderRepair {
             timestamp: packet.timestamp,
             csrcs: &packet.csrcs,
             extensions: &extensions,
-            payload: &packet.data,
+            head: &packet.data,
+            payload: &packet.shared,
+            shared: None,
         };
         let osn = packet.sequence_number.to_be_bytes();
         let sent = wire.send(now, rtx.ssrc, labels, &again, &osn, |_| {})?;
         if sent {
             rtx.next_sequence_number = rtx.next_sequence_number.wrapping_add(1);
-            let len = packet.data.len().saturating_add(OSN_LEN);
+            let len = packet.len().saturating_add(OSN_LEN);
             rtp.sent(now, rtx.ssrc, packet.timestamp, len);
         }
         Ok(sent)

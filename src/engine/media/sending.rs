@@ -71,6 +71,12 @@ impl Media {
         self.rtp.label_sender(ssrc, label);
     }
 
+    /// Which timestamp of a sending SSRC is that of which moment, for its reports; `None`: that of
+    /// its newest packet is that of when it was sent.
+    pub(crate) fn set_sender_clock(&mut self, ssrc: u32, reference: Option<(Instant, u32)>) {
+        self.rtp.set_sender_clock(ssrc, reference);
+    }
+
     /// The RTP stream identifier of a sending SSRC (RFC 8852), where that extension has an id.
     pub(crate) fn set_sender_rid(&mut self, ssrc: u32, rid: Option<String>) {
         if let Some(sender) = self.senders.get_mut(&ssrc) {
@@ -169,7 +175,7 @@ impl Media {
         if !queued {
             return Ok(SendOutcome::QueueFull);
         }
-        let len = prefix.len().saturating_add(packet.payload.len());
+        let len = prefix.len().saturating_add(packet.payload_len());
         rtp.sent(now, ssrc, packet.timestamp, len);
         Ok(SendOutcome::Sent)
     }

@@ -167,6 +167,15 @@ impl Media {
         &self.extensions.received
     }
 
+    /// Those that are sent, and a number that changes with either of both.
+    pub(crate) fn sent_extensions(&self) -> (&ExtensionMap, u32) {
+        (&self.extensions.sent, self.extensions.version)
+    }
+
+    pub(crate) fn extensions_version(&self) -> u32 {
+        self.extensions.version
+    }
+
     pub(crate) fn audio_level_id(&self) -> Option<u8> {
         self.extensions.received.audio_level
     }

@@ -101,12 +101,13 @@ impl<'a> Wire<'a> {
         };
         self.scratch.clear();
         let header_len = write_header(self.scratch, &header);
-        let len = header_len + prefix.len() + packet.payload.len() + self.overhead;
+        let len = header_len + prefix.len() + packet.payload_len() + self.overhead;
         let (head, srtp) = (&*self.scratch, &mut *self.srtp);
         self.outlet.push_with(len, |out| {
             let start = out.len();
             out.extend_from_slice(head);
             out.extend_from_slice(prefix);
+            out.extend_from_slice(packet.head);
             out.extend_from_slice(packet.payload);
             srtp.protect_rtp(out, start, header_len)?;
             sealed(out.get(start..).unwrap_or_default());

@@ -528,7 +528,9 @@ pub(super) fn outgoing(number: u16, timestamp: u32) -> OutgoingRtp<'static> {
         timestamp,
         csrcs: &[],
         extensions: &[],
+        head: &[],
         payload: &[0x55; 160],
+        shared: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod channels;
 mod closing;
 mod consent;
 mod data;
+mod forward;
 mod gunk;
 mod half_open;
 mod hostile;

@@ -74,7 +74,9 @@ fn packet(n: u16, payload: &[u8]) -> OutgoingRtp<'_> {
         timestamp: time(n),
         csrcs: &[],
         extensions: &[],
+        head: &[],
         payload,
+        shared: None,
     }
 }
 

@@ -12,8 +12,8 @@ use crate::rtp::extensions::TRANSPORT_CC;
 use crate::rtp::{ExtensionMap, RTCHeaderExtension, ReceiverId, RtpHeader};
 use crate::simnet::{Link, Rng};
 
-const MEDIA: u32 = 100;
-const RTX: u32 = 101;
+pub(super) const MEDIA: u32 = 100;
+pub(super) const RTX: u32 = 101;
 const RTX_PT: u8 = 97;
 
 fn rtx() -> Option<RtxStream> {
@@ -33,7 +33,7 @@ fn repaired(with_rtx: bool) -> ReceiverRepair {
 }
 
 /// A connected pair whose A sends video to B, 250 packets a second.
-fn video(seed: u64, with_rtx: bool, link: Link) -> (World, ReceiverId) {
+pub(super) fn video(seed: u64, with_rtx: bool, link: Link) -> (World, ReceiverId) {
     let mut world = World::connected(seed, &Setup::default());
     world.net.set_default(link);
     // Consent checks measure the round trip.
@@ -67,7 +67,7 @@ fn ssrc_of(datagram: &[u8]) -> Option<u32> {
 }
 
 /// Loses datagrams both ways with this probability; the media packets among them, by number.
-fn lose(world: &mut World, probability: f64) -> Rc<RefCell<BTreeSet<u16>>> {
+pub(super) fn lose(world: &mut World, probability: f64) -> Rc<RefCell<BTreeSet<u16>>> {
     let lost = Rc::new(RefCell::new(BTreeSet::new()));
     let (list, mut rng) = (lost.clone(), Rng::new(world.seed ^ 0x1055));
     let mut first = true;

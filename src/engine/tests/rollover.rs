@@ -78,7 +78,9 @@ impl Call {
                 timestamp: self.timestamp,
                 csrcs: &[],
                 extensions: &[],
+                head: &[],
                 payload: &payload.payload,
+                shared: None,
             };
             let now = self.world.now;
             let engine = &mut self.world.peers[A].engine;

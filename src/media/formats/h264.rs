@@ -146,6 +146,11 @@ pub(crate) fn may_start_frame(payload: &[u8]) -> bool {
     Headers::first_unit(payload).is_some_and(|(kind, rest)| may_begin(kind, rest))
 }
 
+/// A picture that nothing before it is needed for, or the parameters that come before one.
+pub(crate) fn begins_keyframe(payload: &[u8]) -> bool {
+    Headers::begins_any(payload, |kind| matches!(kind, SPS | IDR))
+}
+
 /// Whether there are sequence parameters among the units.
 pub(crate) fn has_parameters(packets: &[Bytes]) -> bool {
     Headers::hold_unit(packets, SPS)

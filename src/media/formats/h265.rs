@@ -128,6 +128,11 @@ fn may_begin(kind: u8, rest: &[u8]) -> bool {
     }
 }
 
+/// A picture that nothing before it is needed for, or the parameters that come before one.
+pub(crate) fn begins_keyframe(payload: &[u8]) -> bool {
+    Headers::begins_any(payload, |kind| matches!(kind, VPS | SPS) || is_key(kind))
+}
+
 pub(crate) fn starts_frame(payload: &[u8]) -> bool {
     Headers::first_unit(payload).is_some_and(|(kind, _)| begins(kind))
 }

@@ -43,6 +43,27 @@ pub(super) trait UnitHeaders {
         }
     }
 
+    /// Whether a unit of such a type begins in the payload.
+    fn begins_any(payload: &[u8], wanted: impl Fn(u8) -> bool) -> bool {
+        let Some((kind, mut rest)) = Self::split(payload) else {
+            return false;
+        };
+        if kind != Self::AGGREGATE {
+            return Self::first_unit(payload).is_some_and(|(kind, _)| wanted(kind));
+        }
+        while let Some((length, after)) = rest.split_first_chunk::<2>() {
+            let length = usize::from(u16::from_be_bytes(*length));
+            let Some((unit, after)) = after.split_at_checked(length) else {
+                return false;
+            };
+            if unit.first().is_some_and(|head| wanted(Self::kind(*head))) {
+                return true;
+            }
+            rest = after;
+        }
+        false
+    }
+
     /// Whether a unit of this type begins in one of the payloads.
     fn hold_unit(payloads: &[Bytes], wanted: u8) -> bool {
         payloads.iter().any(|payload| match Self::split(payload) {

@@ -78,6 +78,13 @@ pub(crate) fn starts_frame(payload: &[u8]) -> bool {
     parse(payload).is_some_and(|descriptor| descriptor.is_first)
 }
 
+/// RFC 6386 section 9.1: the lowest bit of the frame tag is clear in key frames.
+pub(crate) fn begins_keyframe(payload: &[u8]) -> bool {
+    let first = parse(payload).filter(|descriptor| descriptor.is_first);
+    let tag = first.and_then(|descriptor| descriptor.data.first());
+    tag.is_some_and(|byte| byte & 1 == 0)
+}
+
 pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {
     let mut data = BytesMut::new();
     let mut keyframe = None;

@@ -123,6 +123,12 @@ pub(crate) fn starts_frame(payload: &[u8]) -> bool {
     parse(payload).is_some_and(|d| d.flags & B != 0 && d.spatial_layer == 0)
 }
 
+/// A picture that is not predicted from another, from its lowest spatial layer on.
+pub(crate) fn begins_keyframe(payload: &[u8]) -> bool {
+    parse(payload)
+        .is_some_and(|d| d.flags & (B | P) == B && d.spatial_layer == 0 && is_keyframe(d.data))
+}
+
 /// All layer frames of one picture, one after the other.
 pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {
     let mut data = BytesMut::with_capacity(packets.iter().map(Bytes::len).sum());

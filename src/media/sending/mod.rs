@@ -4,6 +4,8 @@ mod active;
 mod digits;
 mod dtmf;
 mod encodings;
+mod fed;
+mod feeding;
 mod rtc_track;
 mod sending_track;
 

@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::active::Active;
 use super::digits::{Relay, SendingDtmf, with_dtmf};
+use super::fed::Fed;
 use crate::error::Result;
+use crate::media::forward::check_codecs;
 use crate::media::track::{MediaStreamTrack, MediaStreamTrackEvent};
 use crate::media::{
     Kind, Payload, RTCCodec, RTCFecParameters, RTCMediaAttributes, RTCRtcpParameters,
@@ -56,6 +58,8 @@ pub(crate) struct SendingTrack {
     pub(super) reference: Option<(Instant, u32)>,
     pub(super) relay: Relay,
     pub(crate) dtmf: Option<SendingDtmf>,
+    /// How what is forwarded becomes the track's.
+    pub(crate) fed: Fed,
     pub(crate) last: Arc<LastState>,
 }
 
@@ -108,6 +112,7 @@ impl SendingTrack {
             reference: None,
             relay: Relay::default(),
             dtmf: None,
+            fed: Fed::default(),
             last: Arc::default(),
         })
     }
@@ -115,9 +120,13 @@ impl SendingTrack {
     pub(crate) fn set_codecs(&mut self, codecs: Vec<RTCCodec>) -> Result<()> {
         let active = Active::new(&codecs, self.preferred, self.active.timestamp)?;
         self.check(|description| description.codecs.clone_from(&codecs))?;
+        if let Some(source) = self.source.fed_codecs() {
+            check_codecs(&source, &codecs)?;
+        }
+        self.fed.forget_mapping();
         if active.codec != self.active.codec {
             self.active = active;
-            if self.source.kind() == Kind::Video {
+            if self.source.kind() == Kind::Video && !self.source.is_fed() {
                 self.source.emit(MediaStreamTrackEvent::KeyframeRequested);
             }
         }

@@ -9,6 +9,8 @@ use crate::rtp::KeyframeRequest;
 /// A connection as its remote tracks see it.
 pub(crate) trait MediaOrigin: Send + Sync {
     fn request_keyframe(&self, key: u32, request: KeyframeRequest);
+    /// The same for those who forward the track: once a second for all of them, until one came.
+    fn keyframe_wanted(&self, key: u32, request: KeyframeRequest);
     /// More waits for the application than may.
     fn over_budget(&self);
     /// A runtime that has time: who reads may do so in none, or in one without.

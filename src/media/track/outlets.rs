@@ -2,13 +2,15 @@
 
 use std::any::Any;
 use std::sync::{Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::dtmf::Command;
 use crate::error::Result;
 use crate::locks::{Rank, lock_at};
+use crate::media::RTCCodec;
+use crate::media::forward::{Place, SourceFacts};
 use crate::rtp::{AudioLevel, RtpPacket};
 
 /// A connection as its tracks see it.
@@ -22,6 +24,55 @@ pub(crate) trait MediaSink: Send + Sync {
     ) -> Result<()>;
     fn write_rtp(&self, key: u32, packet: &RtpPacket) -> Result<()>;
     fn play_dtmf(&self, key: u32, command: &Command) -> Result<()>;
+    /// Sends packets of another connection; false when it sends nothing at present.
+    fn forward(&self, key: u32, batch: &ForwardedBatch<'_>) -> bool;
+    /// Refuses codecs of a source of which it could send none.
+    fn may_forward(&self, key: u32, codecs: &[RTCCodec]) -> Result<()>;
+}
+
+/// Packets of a received track that go on.
+pub(crate) struct ForwardedBatch<'a> {
+    pub(crate) now: Instant,
+    pub(crate) packets: &'a [RtpPacket],
+    /// Which of them, and where.
+    pub(crate) placed: &'a [Placed],
+    pub(crate) facts: &'a SourceFacts,
+    /// Which timestamp of the line is that of which moment.
+    pub(crate) clock: Option<(Instant, u32)>,
+}
+
+/// One packet that goes on, and its place in the line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placed {
+    pub(super) index: usize,
+    pub(crate) place: Place,
+    /// Its number alone goes on.
+    pub(crate) is_filler: bool,
+}
+
+impl Placed {
+    pub(super) fn new(index: usize, place: Place) -> Self {
+        Self {
+            index,
+            place,
+            is_filler: false,
+        }
+    }
+
+    pub(super) fn filler(index: usize, place: Place) -> Self {
+        Self {
+            is_filler: true,
+            ..Self::new(index, place)
+        }
+    }
+}
+
+impl ForwardedBatch<'_> {
+    /// What goes on, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Placed, &RtpPacket)> {
+        let placed = self.placed.iter();
+        placed.filter_map(|placed| Some((placed, self.packets.get(placed.index)?)))
+    }
 }
 
 /// The clone of the track that an outlet sends, told by its address.

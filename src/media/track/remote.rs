@@ -1,8 +1,9 @@
 //! The end of a track that the peer sends: its readers, and what is asked of the connection.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 
+use super::fan::Fan;
 use super::origin::{MediaOrigin, SenderClock};
 use super::reader::Reader;
 use crate::budget::Budget;
@@ -31,6 +32,10 @@ pub(super) struct RemoteEnd {
     disabled: AtomicBool,
     /// Packets that came meanwhile.
     passed_over: AtomicU64,
+    /// Where it is forwarded, or was.
+    fan: OnceLock<Arc<Fan>>,
+    /// The application has asked for packets.
+    is_read: AtomicBool,
 }
 
 impl RemoteEnd {
@@ -59,6 +64,8 @@ impl RemoteEnd {
             key,
             disabled: AtomicBool::new(false),
             passed_over: AtomicU64::new(0),
+            fan: OnceLock::new(),
+            is_read: AtomicBool::new(false),
         }
     }
 
@@ -81,6 +88,26 @@ impl RemoteEnd {
             self.request(KeyframeRequest::Pli);
         }
         Some(reader)
+    }
+
+    /// Who forwards it.
+    pub(super) fn fan(&self) -> &Arc<Fan> {
+        self.fan.get_or_init(|| {
+            let codecs = lock(&self.codecs).clone();
+            Arc::new(Fan::new(self.origin.clone(), self.key, codecs))
+        })
+    }
+
+    /// The same, if anybody does.
+    pub(super) fn active_fan(&self) -> Option<&Fan> {
+        let fan = self.fan.get()?;
+        fan.is_active().then_some(fan)
+    }
+
+    /// Whether packets are of no interest to the application: they go to others, and it has asked
+    /// for none.
+    fn is_unread(&self) -> bool {
+        self.fan.get().is_some_and(|fan| fan.is_active()) && !self.is_read.load(Ordering::Relaxed)
     }
 
     fn taps(&self) -> Vec<Arc<Reader>> {
@@ -117,10 +144,12 @@ impl RemoteEnd {
     }
 
     pub(super) async fn recv_rtp(&self) -> Option<RtpPacket> {
+        self.is_read.store(true, Ordering::Relaxed);
         self.reader.recv_rtp().await
     }
 
     pub(super) async fn recv_sample(&self) -> Option<MediaSample> {
+        self.is_read.store(true, Ordering::Relaxed);
         self.reader.recv_sample(&self.origin, self.key).await
     }
 
@@ -146,13 +175,20 @@ impl RemoteEnd {
             return;
         }
         let taps = self.taps();
+        let is_unread = self.is_unread();
         if taps.is_empty() {
-            self.reader.deliver(packets);
+            match is_unread {
+                true => packets.for_each(drop),
+                false => self.reader.deliver(packets),
+            }
             return;
         }
         let packets: Vec<RtpPacket> = packets.collect();
         for tap in taps {
             tap.deliver(packets.iter().cloned());
+        }
+        if is_unread {
+            return;
         }
         self.reader.deliver(packets.into_iter());
     }
@@ -186,6 +222,9 @@ impl RemoteEnd {
     pub(super) fn set_codecs(&self, codecs: &[RTCCodec]) {
         *lock(&self.codecs) = codecs.to_vec();
         self.reader.set_codecs(codecs);
+        if let Some(fan) = self.fan.get() {
+            fan.set_codecs(codecs);
+        }
         for tap in self.taps() {
             tap.set_codecs(codecs);
         }

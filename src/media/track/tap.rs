@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::event::MediaStreamTrackEvent;
 use super::origin::SenderClock;
-use super::outlets::MediaSink;
+use super::outlets::{ForwardedBatch, MediaSink};
 use super::reader::Reader;
 use super::{End, MediaStreamTrack};
 use crate::dtmf::Command;
@@ -241,6 +241,14 @@ impl MediaSink for LocalTap {
     }
 
     fn play_dtmf(&self, _key: u32, _command: &Command) -> Result<()> {
+        Ok(())
+    }
+
+    fn forward(&self, _key: u32, _batch: &ForwardedBatch<'_>) -> bool {
+        false
+    }
+
+    fn may_forward(&self, _key: u32, _codecs: &[RTCCodec]) -> Result<()> {
         Ok(())
     }
 }

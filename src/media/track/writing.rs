@@ -23,7 +23,7 @@ impl MediaStreamTrack {
     ///
     /// # Errors
     ///
-    /// `InvalidState` on a remote track; `InvalidParameters` when the frame is not valid for the
+    /// `InvalidState` on a remote track and on one that is fed by a remote one; `InvalidParameters` when the frame is not valid for the
     /// codec. With several connections the first error is returned after all have been served.
     pub fn write_sample(&self, data: impl Into<Bytes>, duration: Duration) -> Result<()> {
         let data = data.into();
@@ -63,6 +63,9 @@ impl MediaStreamTrack {
 
     fn for_each_sink(&self, f: impl Fn(&dyn MediaSink, u32) -> Result<()>) -> Result<()> {
         match &self.inner.end {
+            End::Local(source) if source.forward.is_some() => {
+                Err(Error::invalid_state("the track is fed by a received one"))
+            }
             End::Local(source) => source.outlets.for_each(f),
             End::Remote(..) => Err(Error::invalid_state(
                 "media is written to local tracks only; this one comes from the peer",

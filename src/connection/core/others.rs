@@ -1,0 +1,21 @@
+//! What a connection has for others, which are locked by it: packets that they forward, and key
+//! frames that are asked of them.
+
+use super::shared::ConnectionShared;
+
+impl ConnectionShared {
+    /// With no lock held: two connections may have something for each other.
+    pub(super) fn serve_others(&self) {
+        loop {
+            // One at a time, so that none of it needs room of its own.
+            let offered = self.lock().receiving.take_offered();
+            let Some(track) = offered else { break };
+            track.hand_out();
+        }
+        loop {
+            let asked = self.lock().asked.pop();
+            let Some(track) = asked else { break };
+            track.ask_feeder();
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! When a key frame is asked for that those who forward a track want: at once, then once a second
+//! until it comes.
+
+use std::time::{Duration, Instant};
+
+use crate::media::{Depacketizer, RTCCodec};
+use crate::rtp::{KeyframeRequest, RtpPacket};
+
+/// A key frame is asked for again so long after the last time.
+const REPEAT: Duration = Duration::from_secs(1);
+/// So often while nothing comes: then there is nobody to ask.
+const MAX_REPEATS: u8 = 10;
+/// A key frame that is wanted of a track, or was.
+#[derive(Debug, Default)]
+pub(crate) struct KeyframeAsk {
+    pub(super) wanted: Option<KeyframeRequest>,
+    last: Option<Instant>,
+    repeats: u8,
+}
+
+impl KeyframeAsk {
+    /// Somebody wants one; true to ask now.
+    pub(super) fn want(&mut self, now: Instant, request: KeyframeRequest) -> bool {
+        if self.wanted.is_none() {
+            self.repeats = 0;
+        }
+        self.wanted = Some(self.wanted.map_or(request, |known| known.max(request)));
+        self.ask(now)
+    }
+
+    /// When to ask again.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.wanted?;
+        let last = self.last.filter(|_| self.repeats < MAX_REPEATS)?;
+        last.checked_add(REPEAT)
+    }
+
+    pub(super) fn ask(&mut self, now: Instant) -> bool {
+        let soon = |last: Instant| now.saturating_duration_since(last) < REPEAT;
+        if self.wanted.is_none() || self.last.is_some_and(soon) {
+            return false;
+        }
+        self.last = Some(now);
+        self.repeats = self.repeats.saturating_add(1);
+        true
+    }
+
+    /// A packet came; it may be what is wanted.
+    pub(super) fn arrived(&mut self, codecs: &[RTCCodec], packet: &RtpPacket) {
+        if self.wanted.is_none() {
+            return;
+        }
+        // The source lives: it is worth asking.
+        self.repeats = 0;
+        let mut codecs = codecs.iter();
+        let codec = codecs.find(|codec| codec.payload_type == packet.payload_type);
+        let format = codec.and_then(|codec| Depacketizer::for_codec(codec).ok());
+        if format.is_some_and(|format| format.begins_keyframe(&packet.payload)) {
+            self.wanted = None;
+        }
+    }
+}

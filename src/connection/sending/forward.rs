@@ -1,0 +1,105 @@
+//! Packets of a received track onto the wire of another connection.
+
+use crate::connection::core::shared::ConnectionShared;
+use crate::connection::core::state::ConnectionState;
+use crate::engine::{Engine, OutgoingRtp, SendOutcome};
+use crate::error::Result;
+use crate::media::RTCCodec;
+use crate::media::forward::check_codecs;
+use crate::media::sending::{MAX_RTP_PAYLOAD, SendingTrack};
+use crate::media::track::ForwardedBatch;
+
+/// Header extension elements of a packet that go on.
+const MAX_ELEMENTS: usize = 6;
+
+impl ConnectionShared {
+    /// See [`MediaSink::forward`](crate::media::track::MediaSink::forward).
+    pub(super) fn forward_batch(&self, key: u32, batch: &ForwardedBatch<'_>) -> bool {
+        let mut state = self.lock();
+        let ConnectionState {
+            engine, sending, ..
+        } = &mut *state;
+        let Some(track) = sending.get_mut(&key) else {
+            return false;
+        };
+        if !track.is_sent() || !engine.is_connected() {
+            return false;
+        }
+        let idle = !engine.has_transmits();
+        track.feed_from(batch.facts, engine.media().sent_extensions());
+        let changed = send_batch(engine, track, batch);
+        if track.fed.set_clock(batch.clock) {
+            let ssrc = track.ssrc;
+            engine.media_mut().set_sender_clock(ssrc, batch.clock);
+        }
+        if changed {
+            state.sync_encodings(key);
+        }
+        drop(state);
+        if idle {
+            self.wake();
+        }
+        true
+    }
+
+    pub(super) fn may_forward_here(&self, key: u32, codecs: &[RTCCodec]) -> Result<()> {
+        let state = self.lock();
+        match state.sending.get(&key) {
+            Some(track) => check_codecs(codecs, &track.codecs),
+            None => Ok(()),
+        }
+    }
+}
+
+/// True when the codec in use is another one now.
+fn send_batch(engine: &mut Engine, track: &mut SendingTrack, batch: &ForwardedBatch<'_>) -> bool {
+    let mut changed = false;
+    for (placed, packet) in batch.iter() {
+        let known = track.fed.mapping().payload_type(packet.payload_type);
+        let is_filler = placed.is_filler || known.is_none();
+        let payload_type = known.unwrap_or_else(|| track.payload_type());
+        changed |= !is_filler && track.feeds_as(payload_type);
+        let (number, timestamp) = (placed.place.sequence_number, placed.place.timestamp);
+        let number = track.relay(batch.now, number, timestamp);
+        let (Some(sequence_number), true) = (number, packet.payload.len() <= MAX_RTP_PAYLOAD)
+        else {
+            track.count_discarded(1);
+            continue;
+        };
+        let mut elements: [(u8, &[u8]); MAX_ELEMENTS] = [(0, &[]); MAX_ELEMENTS];
+        let mut count = 0usize;
+        for (from, to) in track.fed.mapping().extensions() {
+            if let Some(value) = packet.extensions.get(*from)
+                && let Some(place) = elements.get_mut(count)
+            {
+                *place = (*to, value);
+                count = count.saturating_add(1);
+            }
+        }
+        let onward = OutgoingRtp {
+            marker: packet.marker,
+            payload_type,
+            sequence_number,
+            timestamp,
+            csrcs: &packet.csrcs,
+            extensions: elements.get(..count).unwrap_or_default(),
+            head: &[],
+            payload: &packet.payload,
+            shared: Some(&packet.payload),
+        };
+        let empty = OutgoingRtp {
+            marker: false,
+            extensions: &[],
+            payload: &[],
+            shared: None,
+            ..onward
+        };
+        let onward = if is_filler { &empty } else { &onward };
+        match engine.send_rtp(batch.now, track.ssrc, onward) {
+            Ok(SendOutcome::Sent) => {}
+            // Too late for its number to be used, or the queue is full.
+            Ok(_) | Err(_) => track.count_discarded(1),
+        }
+    }
+    changed
+}

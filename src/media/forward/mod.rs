@@ -1,0 +1,10 @@
+//! What forwarding a received track needs to know: numbers, payload types, header extensions. No
+//! locks, no connections.
+
+mod mapping;
+mod rewrite;
+#[cfg(test)]
+mod rewrite_tests;
+
+pub(crate) use mapping::{Mapping, SourceFacts, check_codecs, forwardable};
+pub(crate) use rewrite::{Place, Rewriter, ticks};

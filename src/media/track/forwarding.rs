@@ -1,0 +1,333 @@
+//! What a local track does that is fed by received ones: which packets of them go on, and where in
+//! its own line.
+
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use super::fan::{Fan, FanBatch, Follower};
+use super::outlets::{ForwardedBatch, Outlets, Placed};
+use crate::locks::{Rank, lock_at};
+use crate::media::forward::{Rewriter, SourceFacts, forwardable, ticks};
+use crate::media::{Depacketizer, Kind, RTCCodec};
+use crate::queue::lock;
+use crate::rtp::{KeyframeRequest, RtpPacket};
+
+/// So long after a source went on under another SSRC, packets of the one before are late.
+const FORMER: Duration = Duration::from_secs(1);
+
+/// What became of the packets of a forwarded track.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MediaForwardStats {
+    /// Packets that went on, of digits as well.
+    pub forwarded: u64,
+    /// Packets that were left out on purpose: while it was paused, or before a key frame.
+    pub passed_over: u64,
+    /// Packets that came too late to have a place.
+    pub late: u64,
+    /// Packets of a payload type that the source did not describe, or that nobody forwards.
+    pub unknown: u64,
+    /// How often it began with another source, encoding or SSRC.
+    pub switches: u64,
+}
+
+/// The state of a local track that is fed by received ones.
+pub(super) struct Forwarding {
+    kind: Kind,
+    /// The first of the encodings, for who holds the lock of a connection.
+    first: Mutex<Option<Arc<Fan>>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// The encodings of the source.
+    layers: Vec<Arc<Fan>>,
+    /// The one that is to be sent.
+    wanted: usize,
+    current: Option<Current>,
+    former: Option<(Current, Instant)>,
+    rewriter: Rewriter,
+    paused: bool,
+    /// What comes does not continue what went out.
+    waiting: bool,
+    /// Which timestamp of the line is that of which moment.
+    clock: Option<(Instant, u32)>,
+    codec: Option<Known>,
+    stats: MediaForwardStats,
+    placed: Vec<Placed>,
+}
+
+/// Whose packets go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Current {
+    fan: u64,
+    ssrc: u32,
+}
+
+/// What is known of the payload type that came last.
+#[derive(Clone, Copy)]
+struct Known {
+    of: (u64, u8),
+    goes_on: bool,
+    clock_rate: u32,
+    depacketizer: Option<Depacketizer>,
+}
+
+impl Forwarding {
+    pub(super) fn new(kind: Kind) -> Self {
+        // RFC 3550 section 5.1: both start at random; RFC 3711 section 3.3.1: the number in the
+        // lower half.
+        let number = (crate::random::u32() & 0x7fff) as u16;
+        Self {
+            kind,
+            first: Mutex::default(),
+            state: Mutex::new(State {
+                layers: Vec::new(),
+                wanted: 0,
+                current: None,
+                former: None,
+                rewriter: Rewriter::new(number, crate::random::u32()),
+                paused: false,
+                waiting: true,
+                clock: None,
+                codec: None,
+                stats: MediaForwardStats::default(),
+                placed: Vec::new(),
+            }),
+        }
+    }
+
+    /// Is fed by these encodings of a source from now on, the first of them at first.
+    pub(super) fn follow(&self, layers: Vec<Arc<Fan>>, own: &Weak<dyn Follower>) {
+        *lock(&self.first) = layers.first().cloned();
+        let (before, wanted) = {
+            let mut state = lock_at(Rank::Forward, &self.state);
+            let before = std::mem::replace(&mut state.layers, layers.clone());
+            state.wanted = 0;
+            state.waiting = true;
+            (before, state.asks(self.kind))
+        };
+        for fan in &before {
+            fan.leave(own);
+        }
+        for fan in &layers {
+            fan.join(own.clone());
+        }
+        if let Some(fan) = wanted {
+            fan.ask(KeyframeRequest::Pli);
+        }
+    }
+
+    pub(super) fn pause(&self) {
+        lock_at(Rank::Forward, &self.state).paused = true;
+    }
+
+    pub(super) fn resume(&self) {
+        let wanted = {
+            let mut state = lock_at(Rank::Forward, &self.state);
+            state.paused = false;
+            state.asks(self.kind)
+        };
+        if let Some(fan) = wanted {
+            fan.ask(KeyframeRequest::Pli);
+        }
+    }
+
+    pub(super) fn is_paused(&self) -> bool {
+        lock_at(Rank::Forward, &self.state).paused
+    }
+
+    pub(super) fn stats(&self) -> MediaForwardStats {
+        lock_at(Rank::Forward, &self.state).stats
+    }
+
+    /// The codecs of the source; none without one.
+    pub(super) fn codecs(&self) -> Vec<RTCCodec> {
+        let first = lock(&self.first).clone();
+        first.map(|fan| fan.codecs()).unwrap_or_default()
+    }
+
+    /// A receiver needs a key frame. Under no lock.
+    pub(super) fn ask(&self, request: KeyframeRequest) {
+        let fan = {
+            let state = lock_at(Rank::Forward, &self.state);
+            let of_current = |fan: &&Arc<Fan>| state.current.is_some_and(|c| c.fan == fan.id());
+            let current = state.layers.iter().find(of_current);
+            current.or(state.layers.get(state.wanted)).cloned()
+        };
+        if let Some(fan) = fan {
+            fan.ask(request);
+        }
+    }
+
+    /// Sends packets of a source on; true to have a key frame asked for.
+    pub(super) fn feed(&self, batch: &FanBatch<'_>, outlets: &Outlets) -> bool {
+        let mut state = lock_at(Rank::Forward, &self.state);
+        state.placed.clear();
+        let asks = state.take(self.kind, batch);
+        if state.placed.is_empty() {
+            return asks;
+        }
+        let State { placed, clock, .. } = &*state;
+        let forwarded = ForwardedBatch {
+            now: batch.now,
+            packets: batch.packets,
+            placed,
+            facts: batch.facts,
+            clock: *clock,
+        };
+        let mut taken = false;
+        // One that takes nothing keeps none of the others from it.
+        let _ = outlets.for_each(|sink, key| {
+            taken |= sink.forward(key, &forwarded);
+            Ok(())
+        });
+        // Who takes it later begins with a key frame.
+        state.waiting |= !taken;
+        asks
+    }
+}
+
+impl State {
+    /// The source that a key frame is needed of.
+    fn asks(&self, kind: Kind) -> Option<Arc<Fan>> {
+        let needed = kind == Kind::Video && self.waiting && !self.paused;
+        self.layers.get(self.wanted).filter(|_| needed).cloned()
+    }
+
+    /// Finds what goes on of a batch; true to have a key frame asked for.
+    fn take(&mut self, kind: Kind, batch: &FanBatch<'_>) -> bool {
+        let layer = self.layers.iter().position(|fan| fan.id() == batch.fan);
+        let Some(layer) = layer else {
+            return false;
+        };
+        let is_wanted = layer == self.wanted;
+        let of_current = self.current.is_some_and(|current| current.fan == batch.fan);
+        self.waiting |= batch.gap && of_current;
+        let mut asks = false;
+        for (index, packet) in batch.packets.iter().enumerate() {
+            let source = Current {
+                fan: batch.fan,
+                ssrc: packet.ssrc,
+            };
+            let known = self.known(batch.facts, packet.payload_type);
+            let same = self.current == Some(source);
+            if self.paused {
+                self.waiting |= same;
+                self.stats.passed_over += 1;
+                continue;
+            }
+            if !known.goes_on || packet.payload.is_empty() {
+                self.stats.unknown += u64::from(!known.goes_on);
+                self.leave_out(same, index, packet);
+                continue;
+            }
+            let numbered_anew = same && !self.rewriter.continues(packet.sequence_number);
+            self.waiting |= numbered_anew;
+            if !same || self.waiting {
+                if !is_wanted || !same && self.is_former(batch.now, source) {
+                    continue;
+                }
+                let begins = |d: Depacketizer| d.begins_keyframe(&packet.payload);
+                if kind == Kind::Video && !known.depacketizer.is_none_or(begins) {
+                    self.stats.passed_over += 1;
+                    asks = true;
+                    continue;
+                }
+                let goes_on = same && !numbered_anew;
+                if goes_on && !self.rewriter.is_newer(packet.sequence_number) {
+                    continue;
+                }
+                self.begin(batch, packet, source, known, goes_on);
+            }
+            let (number, timestamp) = (packet.sequence_number, packet.timestamp);
+            match self.rewriter.place(batch.now, number, timestamp) {
+                Some(place) => {
+                    self.stats.forwarded += 1;
+                    self.placed.push(Placed::new(index, place));
+                }
+                None => self.stats.late += 1,
+            }
+        }
+        self.note_clock(batch);
+        asks
+    }
+
+    fn known(&mut self, facts: &SourceFacts, payload_type: u8) -> Known {
+        let of = (facts.version, payload_type);
+        if let Some(known) = self.codec.filter(|known| known.of == of) {
+            return known;
+        }
+        let codec = facts.codec(payload_type);
+        let known = Known {
+            of,
+            goes_on: codec.is_some_and(forwardable),
+            clock_rate: codec.map_or(90_000, |codec| codec.effective_clock_rate()),
+            depacketizer: codec.and_then(|codec| Depacketizer::for_codec(codec).ok()),
+        };
+        self.codec = Some(known);
+        known
+    }
+
+    /// Its number does not go missing.
+    fn leave_out(&mut self, same: bool, index: usize, packet: &RtpPacket) {
+        if !same || self.waiting || !self.rewriter.continues(packet.sequence_number) {
+            return;
+        }
+        let hole = self.rewriter.skip(packet.sequence_number, packet.timestamp);
+        if let Some(place) = hole {
+            self.placed.push(Placed::filler(index, place));
+        }
+    }
+
+    /// Whether this is what came before the source went on under another SSRC.
+    fn is_former(&self, now: Instant, source: Current) -> bool {
+        self.former.is_some_and(|(former, at)| {
+            former == source && now.saturating_duration_since(at) < FORMER
+        })
+    }
+
+    /// Goes on with this packet, of the same source or another.
+    fn begin(
+        &mut self,
+        batch: &FanBatch<'_>,
+        packet: &RtpPacket,
+        source: Current,
+        known: Known,
+        goes_on: bool,
+    ) {
+        self.waiting = false;
+        let number = packet.sequence_number;
+        if goes_on {
+            self.rewriter.rejoin(number);
+            return;
+        }
+        let rate = known.clock_rate;
+        let own = batch.clock.filter(|clock| clock.ssrc == packet.ssrc);
+        let aligned = own.zip(self.clock).map(|(own, (at, timestamp))| {
+            let between = match own.at.checked_duration_since(at) {
+                Some(later) => ticks(later, rate),
+                None => 0u32.wrapping_sub(ticks(at.saturating_duration_since(own.at), rate)),
+            };
+            let since = packet.timestamp.wrapping_sub(own.timestamp);
+            timestamp.wrapping_add(between).wrapping_add(since)
+        });
+        self.rewriter
+            .join(batch.now, number, packet.timestamp, rate, aligned);
+        self.former = self.current.map(|former| (former, batch.now));
+        self.current = Some(source);
+        self.clock = None;
+        self.stats.switches += 1;
+    }
+
+    fn note_clock(&mut self, batch: &FanBatch<'_>) {
+        let of_current = |clock: &super::fan::SourceClock| {
+            self.current
+                .is_some_and(|current| current.fan == batch.fan && current.ssrc == clock.ssrc)
+        };
+        let shift = self.rewriter.timestamp_shift();
+        if let Some((clock, shift)) = batch.clock.filter(of_current).zip(shift) {
+            self.clock = Some((clock.at, clock.timestamp.wrapping_add(shift)));
+        }
+    }
+}
