@@ -10,8 +10,8 @@ use crate::media::forward::Rewriter;
 use crate::simnet::{Link, Rng};
 
 /// Watchers that have nothing to suffer from, one on a lossy path, and one whose path is dead for
-/// ten seconds.
-const GOOD: usize = 6;
+/// five seconds.
+const GOOD: usize = 3;
 const LOSSY: usize = GOOD;
 const STALLED: usize = GOOD + 1;
 
@@ -63,7 +63,12 @@ impl Watcher {
 
 #[test]
 fn r_c03_loss_is_mended_once_upstream_and_for_each_watcher_by_itself() {
-    for seed in 0..2 {
+    let seeds = if std::env::var_os("ORTC_SOAK").is_some() {
+        20
+    } else {
+        1
+    };
+    for seed in 0..seeds {
         let link = Link {
             latency: ms(20),
             ..Link::default()
@@ -74,12 +79,12 @@ fn r_c03_loss_is_mended_once_upstream_and_for_each_watcher_by_itself() {
         let mut rng = Rng::new(seed);
         watchers[LOSSY].world.filter = Some(Box::new(move |_, _, _| !rng.percent(10)));
         let (mut first, mut forwarded) = (true, 0u64);
-        for step in 0..30_000u32 {
+        for step in 0..15_000u32 {
             match step {
-                8_000 => watchers[STALLED].world.filter = Some(Box::new(|_, _, _| false)),
-                18_000 => watchers[STALLED].world.filter = None,
+                4_000 => watchers[STALLED].world.filter = Some(Box::new(|_, _, _| false)),
+                14_000 => watchers[STALLED].world.filter = None,
                 // What is under way arrives.
-                28_000 => source.peers[A].pump = None::<Pump>,
+                13_000 => source.peers[A].pump = None::<Pump>,
                 _ => {}
             }
             source.run_for(ms(1));
@@ -94,7 +99,7 @@ fn r_c03_loss_is_mended_once_upstream_and_for_each_watcher_by_itself() {
                 watcher.world.run_for(ms(1));
             }
         }
-        assert!(forwarded > 6_900, "{forwarded}");
+        assert!(forwarded > 3_200, "{forwarded}");
         let lost = lost.borrow().len() as u64;
         let asked = source.peers[A].engine.rtp().outbound_stats(MEDIA).unwrap();
         assert!(asked.nacked * 10 <= lost * 12, "{} of {lost}", asked.nacked);
@@ -105,10 +110,14 @@ fn r_c03_loss_is_mended_once_upstream_and_for_each_watcher_by_itself() {
             let again = again.unwrap().packets_sent;
             assert!(again <= lost / 4, "{again} of {lost}");
         }
-        assert!(watchers[LOSSY].missing() <= 5.0, "{}", watchers[LOSSY].missing());
+        assert!(
+            watchers[LOSSY].missing() <= 5.0,
+            "{}",
+            watchers[LOSSY].missing()
+        );
         // The dead path took what it took, and no more.
         let stalled = watchers[STALLED].missing();
-        assert!((300.0..=420.0).contains(&stalled), "{stalled}");
+        assert!((330.0..=450.0).contains(&stalled), "{stalled}");
         let seen = |n: usize| watchers[n].world.peers[B].packets.len();
         let first = seen(0);
         assert!((1..GOOD).all(|n| seen(n).abs_diff(first) <= 2));
