@@ -210,6 +210,7 @@ async fn script(name: &str) -> bool {
         .arg(script)
         .env("ORTC_BROWSER_CALL", built("examples/browser_call"))
         .env("ORTC_PROGRAM", built("ortc"))
+        .env("ORTC_BOARD", built("examples/board"))
         // Firefox is spoken to by WebSocket, which Node has of itself from 22 on.
         .env("NODE_OPTIONS", "--experimental-websocket")
         .stdin(Stdio::null())

@@ -106,7 +106,7 @@ await run("rooms_reach", 230, async (test) => {
       await reachable(page, BAR, where);
       await page.screenshot({ path: `${shots}/rooms-nine-${name}-${colorScheme}.png` });
       if (![`desktop, light`, `phone, dark`, `landscape, light`].includes(where)) continue;
-      for (const [open, tabs] of [["chat", ["chat", "files"]], ["people", ["people", "timer"]], ["settings", ["draw", "settings", "stats", "wires"]]]) {
+      for (const [open, tabs] of [["chat", ["chat", "files"]], ["people", ["people", "timer"]], ["settings", ["draw", "text", "settings", "stats", "wires"]]]) {
         await page.click(`[data-open="${open}"]`);
         for (const tab of tabs) {
           await page.click(`[data-tab="${tab}"]`);

@@ -1,20 +1,14 @@
-// D41: two pages draw at one drawing at once: the same on both, and again after a reload; who comes later has it, too.
-import { assert, run } from "./harness.mjs";
-import { enterRoom, happens, lobby, serve } from "./rooms.mjs";
+// D41, D42: two pages and a Rust peer draw at one drawing and write at one text at once: the same for all three, and again after a reload; who comes later has it, too.
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { assert, pause, run } from "./harness.mjs";
+import { enterRoom, lobby, serve } from "./rooms.mjs";
 
 /** What a page shows, as the drawing itself has it. */
 const drawn = async (page) => page.evaluate(async () => {
   const { current } = await import("/rooms/page/draw.js");
-  return JSON.stringify(current()?.strokes.map(({ by, n, colour, width, points }) => ({ by, n, colour, width, points })) ?? []);
+  return JSON.stringify(current()?.strokes.map(({ by, colour, n, points, width }) => ({ by, colour, n, points, width })) ?? []);
 });
-
-async function same(pages, count) {
-  const shown = (count) => document.querySelector("#canvas").ariaLabel.startsWith(`drawing of ${count} stroke`);
-  for (const page of pages) await page.waitForFunction(shown, count, { polling: 100 }).catch(async () => { throw new Error(`not ${count} strokes: ${await drawn(page)}`); });
-  const [first, ...others] = await Promise.all(pages.map(drawn));
-  for (const other of others) assert(other === first, `two drawings:\n${first}\n${other}`);
-  return JSON.parse(first);
-}
 
 async function open(page, tab) {
   await page.bringToFront();
@@ -35,7 +29,53 @@ async function draw(page, colour, ...lines) {
   }
 }
 
-await run("rooms_widgets", 100, async (test) => {
+/** rooms/examples/board, as cargo built it: `tell` says a line to it, `shows` is what it has. */
+async function board(test, server) {
+  const program = process.env.ORTC_BOARD ?? server.program.replace(/ortc$/, "examples/board");
+  const child = spawn(program, [`${server.url.replace(/^http/, "ws")}/ws`, "board"], { stdio: ["pipe", "pipe", "inherit"] });
+  test.cleanup.push(() => child.kill("SIGKILL"));
+  const lines = [];
+  createInterface({ input: child.stdout }).on("line", (line) => lines.push(line));
+  const until = async (wanted, what) => {
+    for (const end = Date.now() + 30_000; ; await pause(50)) {
+      const found = lines.find(wanted);
+      if (found) return found;
+      assert(Date.now() < end, `the board never says ${what}: ${lines.join("\n")}`);
+    }
+  };
+  const tell = (line) => child.stdin.write(`${line}\n`);
+  await until((line) => line === "ready", "that it is ready");
+  return {
+    tell,
+    until,
+    async shows() {
+      lines.length = 0;
+      tell("show");
+      return JSON.parse(await until((line) => line.startsWith("{"), "what it shows"));
+    },
+  };
+}
+
+const written = (page) => page.evaluate(async () => {
+  const { current } = await import("/rooms/page/text.js");
+  const { value } = document.querySelector("#text");
+  if (value !== (current()?.text ?? "")) throw new Error(`the area shows ${value}`);
+  return value;
+});
+
+/** Until all of them have as many strokes, and a text that has all of these words; it is the same everywhere. */
+async function allSame(pages, rust, count, words) {
+  for (const end = Date.now() + 20_000; ; await pause(100)) {
+    const shows = await rust.shows();
+    const texts = [shows.text, ...(await Promise.all(pages.map(written)))];
+    const drawings = [JSON.stringify(shows.strokes), ...(await Promise.all(pages.map(drawn)))];
+    const alike = [texts, drawings].every(([first, ...others]) => others.every((other) => other === first));
+    if (alike && shows.strokes.length === count && words.every((word) => shows.text.includes(word))) return shows;
+    assert(Date.now() < end, `not ${count} strokes and ${words}: ${JSON.stringify([texts, drawings])}`);
+  }
+}
+
+await run("rooms_widgets", 110, async (test) => {
   const server = await serve(test);
   const enter = async (name, beside) => {
     const page = await lobby(test, `${server.url}/`, beside);
@@ -44,50 +84,66 @@ await run("rooms_widgets", 100, async (test) => {
     return page;
   };
   const ada = await enter("Ada");
-  const grace = await enter("Grace", ada);
+  const [grace, rust] = await Promise.all([enter("Grace"), board(test, server)]);
   for (const page of [ada, grace]) {
-    await happens(page, () => session.peers.length === 1 && session.peers[0].talk.open, "a channel");
+    await page.waitForFunction(() => session.peers.filter(({ talk }) => talk.open).length === 2, null, { polling: 100 });
     await open(page, "draw");
   }
+
+  // All three draw, then all three write, at once.
   await Promise.all([
     draw(ada, "red", [[0.1, 0.1], [0.9, 0.2], [0.5, 0.5]], [[0.1, 0.9], [0.2, 0.8]]),
-    draw(grace, "blue", [[0.3, 0.1], [0.3, 0.9]], [[0.5, 0.5]], [[0.6, 0.1], [0.9, 0.9]]),
+    draw(grace, "blue", [[0.3, 0.1], [0.3, 0.9]], [[0.5, 0.5]]),
+    rust.tell("line 10 10 20 20 30 10 40 20"), rust.tell("line 90 90 80 80"), rust.tell("undo"),
   ]);
-  const strokes = await same([ada, grace], 5);
-  assert(new Set(strokes.map(({ by }) => by)).size === 2 && strokes.some(({ points }) => points.length === 2) && strokes.some(({ points }) => points.length > 12), JSON.stringify(strokes));
-  await grace.click("#undo");
-  await same([ada, grace], 4);
+  const { strokes } = await allSame([ada, grace], rust, 5, []);
+  assert(new Set(strokes.map(({ by }) => by)).size === 3 && strokes.some(({ points }) => points.length === 2) && strokes.some(({ points }) => points.length > 8), JSON.stringify(strokes));
+  for (const page of [ada, grace]) await open(page, "text");
+  const types = async (page, text) => {
+    await page.focus("#text");
+    await page.keyboard.type(text);
+  };
+  await Promise.all([types(ada, "Ada has tea. "), types(grace, "Grüße 日本 🙂. "), (async () => {
+    for (const [at, letter] of [..."Rust writes."].entries()) {
+      rust.tell(`write ${at} ${letter === " " ? "_" : letter}`);
+      await pause(20);
+    }
+  })()]);
+  // Letters of one stay together where nobody else writes between them: in a page the caret goes along.
+  await allSame([ada, grace], rust, 5, ["Ada has tea. ", "Grüße 日本 🙂. "]);
+  await grace.evaluate(() => document.querySelector("#text").select());
+  await grace.keyboard.type("All new");
+  await allSame([ada, grace], rust, 5, ["All new"]);
+  await grace.click("#text-undo");
+  await allSame([ada, grace], rust, 5, ["Ada has tea. "]);
 
-  // By the keyboard.
-  await ada.bringToFront();
-  await ada.focus("#canvas");
-  for (const key of [" ", "ArrowRight", "ArrowDown", "ArrowLeft", " "]) await ada.keyboard.press(key);
-  await same([ada, grace], 5);
-
-  // Ada comes back, with what she drew; Grace leaves, and what she drew stays for who comes then.
-  const before = await drawn(grace);
+  // Ada comes back, with what she drew and may take back; Grace leaves, and what she drew stays.
+  const before = await rust.shows();
   await ada.reload();
   await ada.waitForSelector("html[data-ready]");
   await ada.waitForSelector("#call:not([hidden])").catch(() => enterRoom(ada, { name: "Ada", room: "board" }));
-  await happens(ada, () => session.peers[0]?.talk.open, "a channel after the reload");
+  const after = await allSame([ada, grace], rust, 5, ["Ada has tea. "]);
+  assert(JSON.stringify(after) === JSON.stringify(before), `after the reload ${JSON.stringify(after)}, before ${JSON.stringify(before)}`);
   await open(ada, "draw");
-  await same([ada, grace], 5);
-  assert((await drawn(ada)) === before, "the drawing after a reload");
   await ada.click("#undo");
-  await same([ada, grace], 4);
+  await ada.focus("#canvas");
+  for (const key of [" ", "ArrowRight", "ArrowDown", "ArrowLeft", " "]) await ada.keyboard.press(key);
+  await ada.keyboard.press("Control+z");
+  await allSame([ada, grace], rust, 4, []);
   await grace.click("#hang-up");
-  await happens(ada, () => session.peers.length === 0, "that Grace has left");
-  const emmy = await enter("Emmy", ada);
-  await same([ada, emmy], 4);
+  const emmy = await enter("Emmy");
+  await allSame([ada, emmy], rust, 4, ["Ada has tea. "]);
 
   // Hostile words change nothing.
   await emmy.evaluate(() => {
     for (const body of [null, 5, [], {}, { stroke: {} }, { stroke: { by: "x" } }, { clear: { n: 2 ** 53 } }, { kept: { strokes: [{}] } }, { erase: { by: "x", n: 1 } }, { have: 1 }]) session.action("x.draw", body);
+    for (const body of [null, 5, {}, { have: {} }, { update: { data: "CQkJ" } }, { kept: { data: "?" } }]) session.action("x.text", body);
   });
-  await happens(ada, async () => (await import("/rooms/page/draw.js")).current().refused === 10, "that they are counted");
-  await same([ada, emmy], 4);
-  await open(emmy, "draw");
-  await emmy.click("#wipe");
-  for (const page of [ada, emmy]) await happens(page, () => document.querySelector("#canvas").ariaLabel === "empty drawing", "an empty drawing");
-  console.log("one drawing");
+  await ada.waitForFunction(async () => {
+    const [draw, text] = await Promise.all(["draw", "text"].map((name) => import(`/rooms/page/${name}.js`)));
+    return draw.current().refused === 10 && text.current().refused === 6;
+  }, null, { polling: 100 });
+  rust.tell("clear");
+  await allSame([ada, emmy], rust, 0, ["Ada has tea. "]);
+  console.log("one drawing, one text");
 });

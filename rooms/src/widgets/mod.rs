@@ -4,8 +4,12 @@
 //! [`Action`]: crate::session::Action
 
 mod draw;
+#[cfg(feature = "text")]
+mod text;
 
 pub use draw::{
     Clear, Colour, Draw, Drawing, Have, Kept, KeptStroke, MAX_POINTS, MAX_STROKES, Mark, Point,
     Stroke, StrokeId, StrokePart, Want,
 };
+#[cfg(feature = "text")]
+pub use text::{MAX_TEXT, Piece, SharedText, Text, TextChange, TextHave, TextWant};

@@ -79,3 +79,53 @@ async fn d41_a_drawing_is_the_same_for_all_and_for_who_comes_later() {
     assert_eq!((ys(&seen), left.len()), (vec![1, 3], 0));
     assert_eq!((alice.drawing.refused(), carol.drawing.refused()), (0, 0));
 }
+
+#[cfg(feature = "text")]
+#[tokio::test]
+async fn d42_a_text_is_the_same_for_all_and_for_who_comes_later() {
+    use ortc_rooms::widgets::SharedText;
+
+    async fn until(text: &mut SharedText, events: &mut Events, wanted: impl Fn(&str) -> bool) {
+        limited(async {
+            while !wanted(&text.text()) {
+                let event = events.next().await.expect("no end");
+                text.follow(&event).unwrap();
+            }
+        })
+        .await;
+    }
+
+    let desk = Desk::default();
+    let mut alice = Member::new(&desk, "alice").await;
+    let mut bob = Member::new(&desk, "bob").await;
+    let mut ours = SharedText::new(alice.session.open("demo").await.unwrap());
+    let mut his = SharedText::new(bob.session.join("demo").await.unwrap());
+    bob.connected("alice").await;
+    alice.connected("bob").await;
+    ours.insert(0, "tea").unwrap();
+    until(&mut his, &mut bob.events, |text| text == "tea").await;
+    // At once, at both ends.
+    ours.insert(0, "green ").unwrap();
+    his.insert(3, " for two").unwrap();
+    his.delete(0, 1).unwrap();
+    his.insert(0, "T").unwrap();
+    let wanted = |text: &str| {
+        let all = ["ea for two", "green", "T"];
+        all.iter().all(|part| text.contains(part)) && !text.contains("tea")
+    };
+    until(&mut ours, &mut alice.events, wanted).await;
+    until(&mut his, &mut bob.events, wanted).await;
+    assert_eq!(ours.text(), his.text());
+    assert!(ours.insert(500, "x").is_err() && ours.delete(3, 500).is_err());
+
+    bob.session.leave().await.unwrap();
+    let mut carol = Member::new(&desk, "carol").await;
+    let mut hers = SharedText::new(carol.session.join("demo").await.unwrap());
+    let carols = async {
+        until(&mut hers, &mut carol.events, wanted).await;
+        let length = hers.text().chars().count();
+        hers.delete(0, length).unwrap();
+    };
+    tokio::join!(carols, until(&mut ours, &mut alice.events, str::is_empty));
+    assert_eq!((ours.refused(), hers.refused()), (0, 0));
+}

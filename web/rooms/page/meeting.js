@@ -5,7 +5,6 @@ import { drawer } from "../../page/drawer.js";
 import { clearWires } from "../../page/wires.js";
 import * as chat from "./chat.js";
 import { GUESSES } from "./codes.js";
-import * as draw from "./draw.js";
 import * as figures from "./figures.js";
 import * as files from "./files_panel.js";
 import * as hands from "./hands.js";
@@ -23,6 +22,7 @@ import * as sounds from "./sounds.js";
 import { status } from "./state.js";
 import { Tile } from "./tile.js";
 import * as timer from "./timer.js";
+import * as together from "./together.js";
 import { Wall } from "./wall.js";
 import { LEFT, refused, WRONG_CODE } from "./words.js";
 
@@ -51,7 +51,7 @@ export class Meeting {
     $("#place").hidden = false;
     chat.begin(session, () => this.#wall.get(`user ${userid}`)?.video);
     timer.begin(session);
-    draw.begin(session, room);
+    together.begin(session, room);
     hands.begin(session, () => this.#look());
     recording.begin(session);
     screens.begin(session);
@@ -82,7 +82,7 @@ export class Meeting {
       hands.gone(user.userid);
       recording.gone(user.userid);
       timer.adopt(user.userid, this.#room.owned);
-      draw.left(user.userid);
+      together.left(user.userid);
       this.#happened(`${nameOf(user)} ${LEFT[reason] ?? "has left"}`);
     });
     on("owner", ({ userid }) => {
@@ -103,7 +103,7 @@ export class Meeting {
     on("open", ({ userid }) => {
       hands.tellTo(userid);
       timer.tellTo(userid);
-      draw.opened(userid, this.#room.users.get(userid)?.role === "inspector");
+      together.opened(userid, this.#room.users.get(userid)?.role === "inspector");
       recorder.tellTo(userid);
     });
     on("unreached", ({ userid }) => this.#happened(`No way to ${nameOf(this.#room.users.get(userid))} yet: a network in between lets nothing through. The page goes on trying.`));
@@ -303,7 +303,7 @@ export class Meeting {
     for (const tile of this.#wall.tiles) if (tile.remote) sounds.stop(tile.remote.id);
     this.#wall.end();
     timer.end();
-    draw.end();
+    together.end();
     hands.end();
     recording.end();
     settings.end();
