@@ -13,7 +13,7 @@ use common::{
 };
 use ortc::{
     ErrorName, IceServerError, IceServerErrorKind, Kind, RTCConnection, RTCConnectionEvent,
-    RTCConnectionOptions, RTCIceCandidateDescription, RTCIceServer,
+    RTCConnectionEvents, RTCConnectionOptions, RTCIceCandidateDescription, RTCIceServer,
 };
 
 const NAMES: [&str; 2] = ["localhost", "127.0.0.1"];
@@ -82,6 +82,7 @@ async fn r_f5_media_goes_both_ways_over_tcp_and_over_tls() {
 /// What gathering found and which servers failed, and how long it took.
 struct Found {
     _connection: RTCConnection,
+    events: RTCConnectionEvents,
     relays: Vec<RTCIceCandidateDescription>,
     errors: Vec<IceServerError>,
     took: Duration,
@@ -104,6 +105,7 @@ async fn gather(options: RTCConnectionOptions) -> Found {
     .await;
     Found {
         _connection: connection,
+        events,
         relays,
         errors,
         took: start.took(),
@@ -244,7 +246,7 @@ async fn r_f4_servers_that_nobody_is_behind_are_an_error_each() {
             let url = format!("{scheme}:{at}?transport=tcp");
             RTCIceServer::new(url).with_credential(USER, PASSWORD)
         };
-        let found = gather(relay_only(
+        let mut found = gather(relay_only(
             &certificate,
             [
                 server("turn", nobody),
@@ -255,6 +257,17 @@ async fn r_f4_servers_that_nobody_is_behind_are_an_error_each() {
                 server("turns", mute),
             ],
         ))
+        .await;
+        // Nobody answers at all.
+        assert!(found.took < Duration::from_secs(7), "{:?}", found.took);
+        within(20, async {
+            while found.errors.len() < 5 {
+                let event = found.events.next().await.unwrap();
+                if let RTCConnectionEvent::IceServerError(error) = event {
+                    found.errors.push(error);
+                }
+            }
+        })
         .await;
         let mut kinds: Vec<_> = found.errors.iter().map(|e| (&*e.url, e.kind)).collect();
         kinds.sort_unstable_by_key(|(url, _)| url.to_string());

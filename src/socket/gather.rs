@@ -23,7 +23,13 @@ use super::stun::{self, BindingResponse};
 pub(super) use plain::{GatherEvent, GatherTransmit, WantedRelay};
 use plain::{Host, Obtained, Planned, Server, Transaction};
 
-/// Gathering is over after this long, whatever is still open.
+/// The end is not put off for servers that are silent: it comes this long after the last answer. They
+/// are still listened to; what they give then is one more candidate.
+const AFTER_ANSWER: Duration = Duration::from_secs(2);
+/// The same while there was no answer at all, from the beginning: three requests to a server, or a
+/// look-up, TCP and TLS on a slow path.
+const NO_ANSWER: Duration = Duration::from_secs(4);
+/// A server that has been silent for so long is given up.
 const LIMIT: Duration = Duration::from_millis(9_500);
 /// RFC 8489 section 6.2.1: first retransmission, doubling after that.
 const RTO: Duration = Duration::from_millis(500);
@@ -54,6 +60,8 @@ pub(crate) struct Gatherer {
     reflexive: Vec<(SocketAddr, SocketAddr)>,
     next_start: Instant,
     deadline: Instant,
+    /// The end, if nothing comes any more.
+    ends: Instant,
     complete: bool,
     events: VecDeque<GatherEvent>,
     transmits: VecDeque<GatherTransmit>,
@@ -92,6 +100,7 @@ impl Gatherer {
             reflexive: Vec::new(),
             next_start: now,
             deadline: now + LIMIT,
+            ends: now + NO_ANSWER,
             complete: false,
             events: VecDeque::new(),
             transmits: VecDeque::new(),
@@ -107,7 +116,7 @@ impl Gatherer {
             gatherer.add_server(now, index, server);
         }
         gatherer.start_queued(now);
-        gatherer.check_complete();
+        gatherer.check_complete(now);
         gatherer
     }
 
@@ -191,7 +200,7 @@ impl Gatherer {
                 Err(message) => Err((IceServerErrorKind::Malformed, message)),
             };
             self.finish(now, index, outcome);
-            self.check_complete();
+            self.check_complete(now);
         }
         true
     }
@@ -221,7 +230,7 @@ impl Gatherer {
                 self.finish(now, index, Err(error));
             }
         }
-        self.check_complete();
+        self.check_complete(now);
     }
 
     /// The machine may have slept.
@@ -237,7 +246,7 @@ impl Gatherer {
         for (base, remote, id) in self.keepalives.due(now) {
             self.send_request(base, remote, id);
         }
-        if self.complete {
+        if !self.is_waiting() {
             return;
         }
         self.start_queued(now);
@@ -260,7 +269,7 @@ impl Gatherer {
         for (base, remote, id) in resend {
             self.send_request(base, remote, id);
         }
-        self.check_complete();
+        self.check_complete(now);
     }
 
     /// No more requests for the sake of NAT bindings: the candidates are no longer offered.
@@ -271,7 +280,7 @@ impl Gatherer {
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let keepalive = self.keepalives.next();
-        if self.complete {
+        if !self.is_waiting() {
             return keepalive;
         }
         let stun = |t: &&Transaction| t.open && t.kind == ServerKind::Stun;
@@ -282,6 +291,7 @@ impl Gatherer {
             .chain(open.map(|t| t.next_send))
             .chain(servers.map(|server| server.deadline))
             .chain((!self.queue.is_empty()).then_some(self.next_start))
+            .chain((!self.complete).then_some(self.ends))
             .min()
     }
 
@@ -291,6 +301,11 @@ impl Gatherer {
 
     pub(crate) fn poll_event(&mut self) -> Option<GatherEvent> {
         self.events.pop_front()
+    }
+
+    /// Whether some server may yet answer.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.servers.iter().any(|server| server.open)
     }
 
     #[cfg(test)]
@@ -314,6 +329,7 @@ impl Gatherer {
         let (server_index, host, base, remote) = (t.server, t.host, t.base, t.remote);
         match outcome {
             Ok(obtained) => {
+                self.ends = now + AFTER_ANSWER;
                 self.queue
                     .retain(|p| p.server != server_index || p.host < MAX_BASES);
                 // Those that still wait for their turn get theirs first.

@@ -125,7 +125,11 @@ impl SocketShared {
                         Gathered::Complete
                     }
                 };
-                gathering.found.push(found.clone());
+                // Those that come later are told the end last.
+                let complete = |found: &Gathered| matches!(found, Gathered::Complete);
+                let end = gathering.found.iter().position(complete);
+                let end = end.unwrap_or(gathering.found.len());
+                gathering.found.insert(end, found.clone());
                 news.push(found.clone());
                 fresh.push(found);
             }

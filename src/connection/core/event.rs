@@ -29,7 +29,8 @@ pub enum RTCConnectionEvent {
     /// `set_local_candidate`.
     Candidate(RTCIceCandidateDescription),
     // Row A33.
-    /// All discoveries have completed; again after each `update`.
+    /// All discoveries have completed, but for servers that are silent: one that answers late is told of
+    /// all the same. Again after each `update`.
     EndOfCandidates,
     /// A STUN or TURN server did not do its work; one per server.
     IceServerError(IceServerError),

@@ -13,7 +13,7 @@ use crate::socket::ice_server::{IceServerError, IceServerErrorKind, ServerKind};
 pub(crate) enum GatherEvent {
     Candidate(Candidate),
     ServerError(IceServerError),
-    /// Emitted once. Only a relay in the place of one that was lost may follow.
+    /// Emitted once. What comes late may follow, and a relay in the place of one that was lost.
     Complete,
 }
 

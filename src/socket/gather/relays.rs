@@ -38,7 +38,7 @@ impl Gatherer {
         if let Some(index) = self.transactions.iter().position(waits) {
             let outcome = outcome.map(|(relayed, mapped)| Obtained::Relayed { relayed, mapped });
             self.finish(now, index, outcome);
-            self.check_complete();
+            self.check_complete(now);
         }
     }
 

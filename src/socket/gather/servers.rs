@@ -58,7 +58,7 @@ impl Gatherer {
     ) {
         self.plan(now, index, addrs);
         self.start_queued(now);
-        self.check_complete();
+        self.check_complete(now);
     }
 
     /// One transaction for each local address, with the server's first address of that family.
@@ -173,8 +173,8 @@ impl Gatherer {
         }
     }
 
-    pub(super) fn check_complete(&mut self) {
-        if !self.complete && self.servers.iter().all(|server| !server.open) {
+    pub(super) fn check_complete(&mut self, now: Instant) {
+        if !self.complete && (now >= self.ends || !self.is_waiting()) {
             self.complete = true;
             self.events.push_back(GatherEvent::Complete);
         }
