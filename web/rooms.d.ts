@@ -418,7 +418,8 @@ export class Session extends EventTarget {
   readonly files: { readonly transfers: Transfer[]; forget(key: string): void };
   /** `later`: to who comes later, too. `key`: of an earlier offer of the same files. */
   sendFiles(items: Iterable<FileItem>, options?: { to?: string; room?: string; later?: boolean; key?: string }): Transfer[];
-  action(name: string, body?: unknown, options?: { to?: string; room?: string }): void;
+  /** With `lossy` it goes at once or not at all. */
+  action(name: string, body?: unknown, options?: { to?: string; room?: string; lossy?: boolean }): void;
   action(name: string, body: unknown, options: { to: string; answer: true; room?: string }): Promise<any>;
   handle(name: string, handler: (action: { name: string; body: any; userid: string; extra?: any; room: string; latency: number | null }) => unknown): void;
   end(): void;

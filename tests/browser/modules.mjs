@@ -155,6 +155,28 @@ const easel = (me) => {
   assert.equal(drawing.strokes.length, 0);
 }
 
+// -- Cursors go over a channel of their own, which is made when there is something.
+{
+  const { Talk } = await import(join(web, "rooms/talk.js"));
+  const made = [];
+  const talk = new Talk({ create: (label, init) => made.push({ label, init, readyState: "connecting", bufferedAmount: 0, sent: [], send(text) { this.sent.push(text); }, close() {} }) && made.at(-1), opened() {}, closed() {} });
+  talk.actionLossy("x.cursor", {});
+  assert.equal(made.length, 0);
+  talk.create();
+  made[0].readyState = "open";
+  for (let count = 0; count < 2; count++) talk.actionLossy("x.cursor", { n: count });
+  assert.deepEqual([made[1].label, made[1].init.ordered, made[1].init.maxRetransmits, made[1].sent.length], ["rooms.lossy", false, 0, 0]);
+  made[1].readyState = "open";
+  for (const body of JSON.parse(await readFile(join(web, "../spec/json/widgets/cursor.json"), "utf8"))) {
+    talk.actionLossy("x.cursor", body);
+    assert.deepEqual(JSON.parse(made[1].sent.at(-1)).action, { name: "x.cursor", body });
+  }
+  made[1].bufferedAmount = 20_000;
+  talk.actionLossy("x.cursor", {});
+  assert.equal(made[1].sent.length, 2);
+  talk.end();
+}
+
 // -- A text: the golden messages, what is typed as the least change, and who is asked for what is missing.
 
 const { difference, SharedText } = await import(join(web, "rooms/widgets/text.js"));

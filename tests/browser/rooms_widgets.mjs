@@ -1,4 +1,4 @@
-// D41, D42: two pages and a Rust peer draw at one drawing and write at one text at once: the same for all three, and again after a reload; who comes later has it, too.
+// D36, D41, D42: two pages and a Rust peer draw at one drawing and write at one text at once: the same for all three, and again after a reload; who comes later has it, too.
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { assert, pause, run } from "./harness.mjs";
@@ -134,6 +134,29 @@ await run("rooms_widgets", 110, async (test) => {
   const emmy = await enter("Emmy");
   await allSame([ada, emmy], rust, 4, ["Ada has tea. "]);
 
+  // Cursors: shown to nobody at first, then with the name, where they are; gone when they are.
+  await open(ada, "draw");
+  await open(emmy, "draw");
+  const over = async (x, y) => {
+    const box = await emmy.locator("#canvas").boundingBox();
+    await emmy.mouse.move(box.x + x * box.width, box.y + y * box.height);
+  };
+  await over(0.2, 0.2);
+  await pause(300);
+  assert(!(await ada.$(".cursor")), "a cursor that nobody wanted to be seen");
+  await emmy.check("#show-cursor");
+  const seen = ada.waitForFunction(() => {
+    const mark = document.querySelector("#paper .cursor");
+    if (!mark || mark.textContent !== "Emmy") return false;
+    const [canvas, at] = [document.querySelector("#canvas"), mark].map((one) => one.getBoundingClientRect());
+    return Math.abs(at.left - canvas.left - canvas.width / 2) < 3 && Math.abs(at.top - canvas.top - canvas.height / 4) < 3;
+  }, null, { polling: 50 });
+  await over(0.4, 0.4);
+  await over(0.5, 0.25);
+  await seen;
+  await emmy.mouse.move(5, 5);
+  await ada.waitForFunction(() => !document.querySelector(".cursor"), null, { polling: 50 });
+
   // Hostile words change nothing.
   await emmy.evaluate(() => {
     for (const body of [null, 5, [], {}, { stroke: {} }, { stroke: { by: "x" } }, { clear: { n: 2 ** 53 } }, { kept: { strokes: [{}] } }, { erase: { by: "x", n: 1 } }, { have: 1 }]) session.action("x.draw", body);
@@ -145,5 +168,5 @@ await run("rooms_widgets", 110, async (test) => {
   }, null, { polling: 100 });
   rust.tell("clear");
   await allSame([ada, emmy], rust, 0, ["Ada has tea. "]);
-  console.log("one drawing, one text");
+  console.log("one drawing, one text, cursors");
 });

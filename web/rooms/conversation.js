@@ -32,11 +32,11 @@ export class Conversation extends Target {
     return this.files.send(items, { to, room: name, later, key });
   }
 
-  /** An action by its name. To one user with `answer`, it resolves with the answer. */
-  action(name, body, { to, answer = false, room } = {}) {
+  /** An action by its name. To one user with `answer`, it resolves with the answer; with `lossy` it goes at once or not at all. */
+  action(name, body, { to, answer = false, lossy = false, room } = {}) {
     const peers = chosen(this._in(room).peers, to);
     if (answer) return peers[0].talk.action(name, body, true);
-    for (const peer of peers) peer.talk.action(name, body);
+    for (const peer of peers) peer.talk[lossy ? "actionLossy" : "action"](name, body);
     return undefined;
   }
 

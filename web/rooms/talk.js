@@ -4,10 +4,12 @@ import { fail } from "./errors.js";
 
 export const LABEL = "rooms";
 const LARGE = "rooms.large";
+const LOSSY = "rooms.lossy"; // neither ordered nor sent again
 const PROTOCOL = "ortc-rooms";
 const INLINE = 16 * 1024; // bytes; also of a part
 const ALONE = 64 * 1024; // bytes beyond which a message has a channel of its own
 const MOST = 16 * 1024 * 1024;
+const MOST_LOSSY = 16 * 1024; // bytes; who has not taken as many misses what comes
 const MAX_WAITING = 256; // messages before the channel is open
 const ANSWER = 30_000; // ms
 const PING = 10_000; // ms
@@ -37,6 +39,7 @@ function unpack(kind, bytes) {
 export class Talk {
   #host;
   #channel = null;
+  #lossy = null;
   #waiting = [];
   #requests = new Map();
   #timer = 0;
@@ -54,7 +57,7 @@ export class Talk {
 
   /** A channel: of this side, or that the other side made. */
   take(channel) {
-    if (channel.label !== LABEL && channel.label !== LARGE) return false;
+    if (![LABEL, LARGE, LOSSY].includes(channel.label)) return false;
     channel.binaryType = "arraybuffer";
     const heard = { part: null, bytes: null, at: 0 };
     channel.onmessage = ({ data }) => {
@@ -65,7 +68,7 @@ export class Talk {
         channel.close();
       }
     };
-    if (channel.label === LARGE) return true;
+    if (channel.label !== LABEL) return true;
     this.#channel = channel;
     const opened = () => {
       if (this.#channel !== channel) return;
@@ -90,7 +93,7 @@ export class Talk {
   drop() {
     clearInterval(this.#timer);
     if (this.#channel) this.#channel.onclose = null;
-    this.#channel = null;
+    this.#channel = this.#lossy = null;
   }
 
   end() {
@@ -149,6 +152,13 @@ export class Talk {
       this.#requests.set(id, { resolve, reject, timer });
       this.#say({ action: { name, body, id } });
     });
+  }
+
+  /** An action at once or not at all: it may be lost, or overtaken. */
+  actionLossy(name, body = null) {
+    if (!this.open) return;
+    if (!this.#lossy || /^clos/.test(this.#lossy.readyState)) this.#lossy = this.#host.create(LOSSY, { protocol: PROTOCOL, ordered: false, maxRetransmits: 0 });
+    else if (this.#lossy.readyState === "open" && this.#lossy.bufferedAmount <= MOST_LOSSY) this.#lossy.send(stamped({ action: { name, body } }));
   }
 
   #ping() { if (this.open) this.#say({ ping: { at: Date.now() } }); }

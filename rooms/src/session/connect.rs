@@ -236,6 +236,7 @@ impl Shared {
         link.sent.clear();
         link.unheard = Unheard::default();
         link.channel = None;
+        link.lossy = None;
         link.connected = false;
         link.was_connected = false;
         link.trouble = Some(Trouble::first());

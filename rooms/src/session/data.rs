@@ -227,5 +227,5 @@ pub(super) fn send(link: &PeerLink, frame: Frame) -> bool {
 
 /// Whether a channel is one of a session's.
 pub(super) fn is_ours(channel: &RTCDataChannel) -> bool {
-    matches!(channel.label(), frame::LABEL | frame::LARGE)
+    matches!(channel.label(), frame::LABEL | frame::LARGE | frame::LOSSY)
 }

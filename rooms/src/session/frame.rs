@@ -12,6 +12,8 @@ use super::payload::{MAX_PAYLOAD, Payload};
 pub(super) const LABEL: &str = "rooms";
 /// A channel for one large message.
 pub(super) const LARGE: &str = "rooms.large";
+/// A channel for what may be lost: neither ordered nor sent again.
+pub(super) const LOSSY: &str = "rooms.lossy";
 /// The protocol of both.
 pub(super) const PROTOCOL: &str = "ortc-rooms";
 /// Text and JSON up to this go as they are; the rest goes in pieces of this many bytes.

@@ -55,6 +55,8 @@ pub(super) struct PeerLink {
     pub(super) dropped: BTreeMap<String, Kinds>,
     pub(super) outbox: Arc<Outbox>,
     pub(super) channel: Option<RTCDataChannel>,
+    /// The channel of what may be lost, once there was something.
+    pub(super) lossy: Option<RTCDataChannel>,
     /// What it sends and has not told of.
     pub(super) unheard: Unheard,
     /// When it was last told all once more.
@@ -112,6 +114,7 @@ impl PeerLink {
             unheard: Unheard::default(),
             told_again: None,
             channel: None,
+            lossy: None,
             readers: Arc::default(),
             asked: HashMap::new(),
             clock: Clock::default(),

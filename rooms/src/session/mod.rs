@@ -22,6 +22,7 @@ mod kept;
 mod kinds;
 mod link;
 mod lobby;
+mod lossy;
 mod media;
 mod negotiate;
 mod options;

@@ -110,6 +110,17 @@ impl Room {
         self.session.shared().post(&self.name, None, &frame, false)
     }
 
+    /// Sends a message with a name to all peers that are connected, at once or not at all: it may
+    /// be lost, overtaken, and passed over where a peer's queue is full.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inspector`]; [`Error::NotInRoom`]; [`Error::Form`]; [`Error::TooLarge`].
+    pub fn act_lossy<A: Action>(&self, action: &A) -> Result<()> {
+        let frame = action_frame(action)?;
+        self.session.shared().post_lossy(&self.name, &frame)
+    }
+
     /// Says something to all of the room by the server, whether connected to them or not.
     ///
     /// # Errors

@@ -3,10 +3,12 @@
 //!
 //! [`Action`]: crate::session::Action
 
+mod cursor;
 mod draw;
 #[cfg(feature = "text")]
 mod text;
 
+pub use cursor::{Cursor, CursorPlace, Cursors};
 pub use draw::{
     Clear, Colour, Draw, Drawing, Have, Kept, KeptStroke, MAX_POINTS, MAX_STROKES, Mark, Point,
     Stroke, StrokeId, StrokePart, Want,

@@ -129,3 +129,72 @@ async fn d42_a_text_is_the_same_for_all_and_for_who_comes_later() {
     tokio::join!(carols, until(&mut ours, &mut alice.events, str::is_empty));
     assert_eq!((ours.refused(), hers.refused()), (0, 0));
 }
+
+#[tokio::test]
+async fn d36_cursors_are_seen_where_they_are_and_gone_when_they_are() {
+    use ortc_rooms::widgets::{Cursor, Cursors};
+
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../spec/json/widgets/cursor.json"
+    );
+    let golden = std::fs::read_to_string(path).unwrap();
+    let golden: Vec<serde_json::Value> = serde_json::from_str(&golden).unwrap();
+    for json in &golden {
+        let cursor: Cursor = serde_json::from_value(json.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&cursor).unwrap(), *json);
+    }
+
+    let desk = Desk::default();
+    let mut alice = Member::new(&desk, "alice").await;
+    let bob = Member::new(&desk, "bob").await;
+    let mut ours = Cursors::new(alice.session.open("demo").await.unwrap());
+    let mut his = Cursors::new(bob.session.join("demo").await.unwrap());
+    // Bob's hand goes on, whatever is lost; Alice sees where it is.
+    let moving = async {
+        for x in 0..u16::MAX {
+            his.show("draw", Point { x, y: 7 }).unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let seeing = async {
+        let mut before = 0;
+        while ours.shown().count() == 0 || before < 5 {
+            let event = alice.events.next().await.expect("no end");
+            if ours.follow(&event) {
+                let (whose, place) = ours.shown().next().unwrap();
+                assert_eq!(
+                    (whose.as_str(), place.over.as_str(), place.y),
+                    ("bob", "draw", 7)
+                );
+                before += 1;
+            }
+        }
+    };
+    limited(async {
+        tokio::select! {
+            () = moving => {}
+            () = seeing => {}
+        }
+    })
+    .await;
+    let hiding = async {
+        loop {
+            his.hide().unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let seeing = async {
+        while ours.shown().count() > 0 {
+            let event = alice.events.next().await.expect("no end");
+            ours.follow(&event);
+        }
+    };
+    limited(async {
+        tokio::select! {
+            () = hiding => {}
+            () = seeing => {}
+        }
+    })
+    .await;
+}

@@ -255,6 +255,7 @@ export class Meeting {
       const peer = this.#room.peer(of);
       tile.recorded(recorder.isRecorded(tile.key));
       tile.follow(tile.mine && !tile.screen ? this.#local?.muted ?? [] : muted);
+      tile.root.dataset.stream = tile.remote?.id ?? (!tile.mine ? "" : tile.screen ? tile.key : this.#own.id);
       if (tile.screen) continue;
       tile.signs({
         owner: of === this.#room.owner, hand: hands.isUp(of), away: Boolean(peer) && peer.state !== "connected",
