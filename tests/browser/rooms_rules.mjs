@@ -11,7 +11,9 @@ await run("rooms_rules", 120, async (test) => {
   await ada.click("#rules summary");
   await ada.selectOption("#direction", "one-way");
   await ada.click("#parts summary");
-  for (const name of ["hand", "debug"]) await ada.uncheck(`#features input[name="${name}"]`);
+  const parts = await ada.$$eval("#features input", (all) => all.map(({ name }) => name).join());
+  assert(parts === "chat,fileShare,timer,draw,screenrecord,screenshare,videoRecord,snapshot,minmax,mute,hand,text,reconnect,cursor,debug,help,statistics", parts);
+  for (const name of ["hand", "debug", "text"]) await ada.uncheck(`#features input[name="${name}"]`);
   await enterRoom(ada, { name: "Ada", room: "stage" });
   const grace = await lobby(test, `${base}#stage?name=Grace`, ada);
   const call = spawn(server.program, ["call", "stage", "--server", server.url, "--name", "Rust", "--json"], { stdio: ["ignore", "pipe", "inherit"] });
@@ -50,22 +52,23 @@ await run("rooms_rules", 120, async (test) => {
   // D16, D43: what the room has not is nowhere, in the order of the list, and it may change.
   const tabs = (page) => page.$$eval('[role="tab"]', (all) => all.filter((one) => one.offsetParent).map(({ dataset }) => dataset.tab).join());
   const hidden = (page, ids) => page.evaluate((ids) => ids.every((id) => !document.querySelector(id).checkVisibility()), ids);
-  assert(await hidden(emmy, ["#raise", "#tab-wires"]), "a part that the room has not");
+  assert(await hidden(emmy, ["#raise", "#tab-wires", "#tab-text"]), "a part that the room has not");
   await ada.click("#policy summary");
   await ada.uncheck('#policy-features input[name="timer"]');
-  await ada.uncheck('#policy-features input[name="chat"]');
+  for (const name of ["chat", "draw", "help"]) await ada.uncheck(`#policy-features input[name="${name}"]`);
   await happens(emmy, () => !document.querySelector('[data-open="chat"]').checkVisibility(), "no chat");
   await emmy.click('[data-open="settings"]');
-  assert(!/chat|timer|wires/.test(await tabs(emmy)), await tabs(emmy));
+  assert(!/chat|timer|wires|draw|text/.test(await tabs(emmy)) && (await hidden(emmy, ['[data-help][data-feature]'])), await tabs(emmy));
   // The keyboard passes them by.
   await emmy.focus("#tab-settings");
   const first = (await tabs(emmy)).split(",")[0];
   await emmy.keyboard.press("Home");
   assert((await emmy.evaluate(() => document.activeElement.dataset.tab)) === first, "the keyboard finds a tab that is not there");
   await ada.check('#policy-features input[name="timer"]');
-  await ada.check('#policy-features input[name="chat"]');
+  for (const name of ["chat", "draw", "help"]) await ada.check(`#policy-features input[name="${name}"]`);
   await happens(emmy, () => document.querySelector('[data-open="chat"]').checkVisibility(), "the chat");
-  assert(/^chat,.*timer,/.test(await tabs(emmy)), await tabs(emmy));
+  await happens(emmy, () => !document.querySelector("[data-help][data-feature]").classList.contains("off"), "the help");
+  assert(/^chat,.*timer,draw,/.test(await tabs(emmy)), await tabs(emmy));
   console.log("parts of the page");
 
   // D26: a timer runs out for all.

@@ -8,7 +8,7 @@ export const FEATURES = {
   chat: "Chat", fileShare: "Files", timer: "Timer", draw: "Drawing", screenrecord: "Recording of screens", screenshare: "Screens",
   videoRecord: "Recording", snapshot: "Pictures that are taken",
   minmax: "Full screen and putting aside", mute: "Muting", hand: "Raised hands", text: "Text", reconnect: "Connecting anew", cursor: "Cursors",
-  statistics: "Figures", debug: "Wires",
+  debug: "Wires", help: "Help", statistics: "Figures",
 };
 
 const isOff = (told) => told === false || told?.active === false;
