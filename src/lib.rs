@@ -211,6 +211,9 @@ pub use error::{
     DataChannelCloseReason, DisconnectReason, DtlsFailure, Error, ErrorName, Misuse, PeerFault,
     Result, TransportFault,
 };
+pub use media::forward::selector::{
+    DefaultLayerSelector, ForwardConditions, ForwardLayer, LayerChoice, LayerSelector,
+};
 pub use media::sending::RTCTrack;
 pub use media::stream::{MediaStream, MediaStreamEvent};
 pub use media::track::forward::MediaForward;

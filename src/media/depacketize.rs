@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::formats::{Corrupt, Frame, av1, h264, h265, vp8, vp9};
+use super::formats::{Corrupt, Frame, Numbers, av1, h264, h265, vp8, vp9};
 use super::{CodecId, RTCCodec};
 use crate::{Error, Result};
 
@@ -89,6 +89,23 @@ impl Depacketizer {
             Depacketizer::H264 => h264::begins_keyframe(payload),
             Depacketizer::H265 => h265::begins_keyframe(payload),
             Depacketizer::Av1 => av1::starts_frame(payload),
+        }
+    }
+
+    /// The size of the picture, where the first payload of a key frame has it at hand.
+    pub(crate) fn picture_size(self, payload: &[u8]) -> Option<(u16, u16)> {
+        match self {
+            Depacketizer::Vp8 => vp8::picture_size(payload),
+            _ => None,
+        }
+    }
+
+    /// What the payload's descriptor numbers; `None` for formats that number nothing there.
+    pub(crate) fn numbers(self, payload: &[u8]) -> Option<Numbers> {
+        match self {
+            Depacketizer::Vp8 => vp8::numbers(payload),
+            Depacketizer::Vp9 => vp9::numbers(payload),
+            _ => None,
         }
     }
 

@@ -6,6 +6,7 @@ pub(crate) mod forward;
 pub(crate) mod forwarding;
 mod origin;
 mod outlets;
+mod pictures;
 mod reader;
 mod remote;
 pub(crate) mod tap;
@@ -18,7 +19,7 @@ pub use origin::SenderClock;
 
 pub(crate) use fan::SourceClock;
 pub(crate) use origin::MediaOrigin;
-pub(crate) use outlets::{ForwardedBatch, MediaSink, Outlets};
+pub(crate) use outlets::{ForwardedBatch, MediaSink, Outlets, Reception};
 
 use self::forwarding::Forwarding;
 use self::remote::RemoteEnd;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::media::RTCCodec;
 use crate::media::forward::check_codecs;
 use crate::media::sending::{MAX_RTP_PAYLOAD, SendingTrack};
-use crate::media::track::ForwardedBatch;
+use crate::media::track::{ForwardedBatch, Reception};
 
 /// Header extension elements of a packet that go on.
 const MAX_ELEMENTS: usize = 6;
@@ -40,6 +40,17 @@ impl ConnectionShared {
             self.wake();
         }
         true
+    }
+
+    pub(super) fn reception_of(&self, key: u32) -> Option<Reception> {
+        let state = self.lock();
+        let ssrc = state.sending.get(&key)?.ssrc;
+        let view = state.engine.rtp().outbound_stats(ssrc)?.remote?;
+        Some(Reception {
+            loss: f64::from(view.fraction_lost) / 256.0,
+            at: view.at,
+            round_trip: view.rtt,
+        })
     }
 
     pub(super) fn may_forward_here(&self, key: u32, codecs: &[RTCCodec]) -> Result<()> {
@@ -76,6 +87,16 @@ fn send_batch(engine: &mut Engine, track: &mut SendingTrack, batch: &ForwardedBa
                 count = count.saturating_add(1);
             }
         }
+        // A part of the same bytes, held together with them.
+        let head = placed.head();
+        let rest;
+        let payload = match head {
+            [] => &packet.payload,
+            _ => {
+                rest = packet.payload.slice(head.len().min(packet.payload.len())..);
+                &rest
+            }
+        };
         let onward = OutgoingRtp {
             marker: packet.marker,
             payload_type,
@@ -83,13 +104,14 @@ fn send_batch(engine: &mut Engine, track: &mut SendingTrack, batch: &ForwardedBa
             timestamp,
             csrcs: &packet.csrcs,
             extensions: elements.get(..count).unwrap_or_default(),
-            head: &[],
-            payload: &packet.payload,
-            shared: Some(&packet.payload),
+            head,
+            payload,
+            shared: Some(payload),
         };
         let empty = OutgoingRtp {
             marker: false,
             extensions: &[],
+            head: &[],
             payload: &[],
             shared: None,
             ..onward

@@ -12,7 +12,7 @@ use crate::dtmf::Command;
 use crate::error::{Error, Result};
 use crate::media::sending::{FramePacket, MAX_RTP_PAYLOAD, SendingOwner, SendingTrack};
 use crate::media::stream::{MediaStream, StreamWatcher};
-use crate::media::track::{ForwardedBatch, MediaSink, MediaStreamTrack};
+use crate::media::track::{ForwardedBatch, MediaSink, MediaStreamTrack, Reception};
 use crate::media::{Kind, RTCCodec, RTCRtpEncoding};
 use crate::rtp::{AudioLevel, RtpPacket};
 use crate::trace;
@@ -140,6 +140,10 @@ impl MediaSink for ConnectionShared {
 
     fn forward(&self, key: u32, batch: &ForwardedBatch<'_>) -> bool {
         self.forward_batch(key, batch)
+    }
+
+    fn reception(&self, key: u32) -> Option<Reception> {
+        self.reception_of(key)
     }
 
     fn may_forward(&self, key: u32, codecs: &[RTCCodec]) -> Result<()> {

@@ -82,7 +82,7 @@ fn r_c03_loss_is_mended_once_upstream_and_for_each_watcher_by_itself() {
         for step in 0..15_000u32 {
             match step {
                 4_000 => watchers[STALLED].world.filter = Some(Box::new(|_, _, _| false)),
-                14_000 => watchers[STALLED].world.filter = None,
+                9_000 => watchers[STALLED].world.filter = None,
                 // What is under way arrives.
                 13_000 => source.peers[A].pump = None::<Pump>,
                 _ => {}

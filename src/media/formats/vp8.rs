@@ -4,6 +4,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::frame::{Corrupt, Frame};
+use super::numbers::Numbers;
 use super::payload::{Cutter, Payload};
 
 /// The payload descriptor with a 15-bit picture id: X, then I, then M and the id.
@@ -69,6 +70,31 @@ fn parse(payload: &[u8]) -> Option<Descriptor<'_>> {
     })
 }
 
+/// The numbers of the descriptor (RFC 7741 section 4.2).
+pub(crate) fn numbers(payload: &[u8]) -> Option<Numbers> {
+    let mut numbers = Numbers::default();
+    if payload.first()? & 0x80 == 0 {
+        return Some(numbers);
+    }
+    let extension = *payload.get(1)?;
+    let mut at = 2usize;
+    if extension & 0x80 != 0 {
+        at = numbers.read_picture(payload, at)?;
+    }
+    if extension & 0x40 != 0 {
+        numbers.base = Some(*payload.get(at)?);
+        numbers.base_at = at;
+        at = at.checked_add(1)?;
+    }
+    if extension & 0x20 != 0 {
+        let layer = *payload.get(at)?;
+        numbers.temporal = layer >> 6;
+        numbers.may_switch_up = layer & 0x20 != 0;
+    }
+    numbers.length = at;
+    Some(numbers)
+}
+
 /// A descriptor alone, which begins nothing.
 pub(crate) fn is_filler(payload: &[u8]) -> bool {
     parse(payload).is_some_and(|d| d.data.is_empty() && !d.is_first)
@@ -83,6 +109,20 @@ pub(crate) fn begins_keyframe(payload: &[u8]) -> bool {
     let first = parse(payload).filter(|descriptor| descriptor.is_first);
     let tag = first.and_then(|descriptor| descriptor.data.first());
     tag.is_some_and(|byte| byte & 1 == 0)
+}
+
+/// Width and height, from the first payload of a key frame (RFC 6386 section 9.1).
+pub(crate) fn picture_size(payload: &[u8]) -> Option<(u16, u16)> {
+    let data = parse(payload)
+        .filter(|descriptor| descriptor.is_first)?
+        .data;
+    let (&[tag, _, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1], _) = data.split_first_chunk::<10>()?
+    else {
+        return None;
+    };
+    // The upper two bits scale.
+    let size = |bytes| u16::from_le_bytes(bytes) & 0x3fff;
+    (tag & 1 == 0).then(|| (size([w0, w1]), size([h0, h1])))
 }
 
 pub(crate) fn assemble(packets: &[Bytes]) -> std::result::Result<Frame, Corrupt> {

@@ -4,6 +4,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::frame::{Corrupt, Frame};
+use super::numbers::Numbers;
 use super::payload::{Cutter, Payload};
 
 const I: u8 = 0x80;
@@ -111,6 +112,29 @@ fn skip_scalability_structure(data: &[u8]) -> Option<&[u8]> {
         }
     }
     Some(rest)
+}
+
+/// The numbers of the descriptor (RFC 9628 section 4.2).
+pub(crate) fn numbers(payload: &[u8]) -> Option<Numbers> {
+    let mut numbers = Numbers::default();
+    let flags = *payload.first()?;
+    let mut at = 1usize;
+    if flags & I != 0 {
+        at = numbers.read_picture(payload, at)?;
+    }
+    if flags & L != 0 {
+        let layer = *payload.get(at)?;
+        numbers.temporal = layer >> 5;
+        numbers.may_switch_up = layer & 0x10 != 0;
+        at = at.checked_add(1)?;
+        if flags & F == 0 {
+            numbers.base = Some(*payload.get(at)?);
+            numbers.base_at = at;
+            at = at.checked_add(1)?;
+        }
+    }
+    numbers.length = at;
+    Some(numbers)
 }
 
 /// A descriptor alone, which begins and ends nothing.

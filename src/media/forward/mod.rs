@@ -5,6 +5,8 @@ mod mapping;
 mod rewrite;
 #[cfg(test)]
 mod rewrite_tests;
+pub(crate) mod selector;
 
 pub(crate) use mapping::{Mapping, SourceFacts, check_codecs, forwardable};
 pub(crate) use rewrite::{Place, Rewriter, ticks};
+pub(crate) use selector::{DefaultLayerSelector, ForwardConditions, ForwardLayer, LayerSelector};

@@ -17,6 +17,16 @@ const JUMP: u16 = 3_000;
 pub(crate) struct Place {
     pub(crate) sequence_number: u16,
     pub(crate) timestamp: u32,
+    /// What is added to the picture's id, and to its index in the base layer.
+    pub(crate) pictures: (u16, u8),
+}
+
+/// What is added to the numbers of a source.
+#[derive(Debug, Clone, Copy)]
+struct Shift {
+    number: u16,
+    picture: u16,
+    base: u8,
 }
 
 /// The line of one track, and how the numbers of its source lead to it.
@@ -36,10 +46,10 @@ struct Line {
     newest: u16,
     /// What is older was of no interest, or of another source.
     floor: u16,
-    shift: u16,
+    shift: Shift,
     timestamp_shift: u32,
     /// Numbers up to the first had the second as their shift, oldest first.
-    steps: VecDeque<(u16, u16)>,
+    steps: VecDeque<(u16, Shift)>,
     newest_is_skipped: bool,
 }
 
@@ -53,15 +63,19 @@ impl Line {
         Self {
             newest: sequence_number.wrapping_sub(1),
             floor: sequence_number,
-            shift: next.wrapping_sub(sequence_number),
+            shift: Shift {
+                number: next.wrapping_sub(sequence_number),
+                picture: 0,
+                base: 0,
+            },
             timestamp_shift,
             steps: VecDeque::new(),
             newest_is_skipped: false,
         }
     }
 
-    /// The number of a packet that is not the newest; `None` if it has none any more.
-    fn late(&self, sequence_number: u16) -> Option<u16> {
+    /// Where a packet that is not the newest goes; `None` if it has no number any more.
+    fn late(&self, sequence_number: u16, timestamp: u32) -> Option<Place> {
         let behind = self.newest.wrapping_sub(sequence_number);
         if behind == 0 || behind > OLDEST || is_after(self.floor, sequence_number) {
             return None;
@@ -71,7 +85,15 @@ impl Line {
             .iter()
             .find(|(upto, _)| !is_after(sequence_number, *upto));
         let shift = step.map_or(self.shift, |(_, shift)| *shift);
-        Some(sequence_number.wrapping_add(shift))
+        Some(self.place(sequence_number, timestamp, shift))
+    }
+
+    fn place(&self, sequence_number: u16, timestamp: u32, shift: Shift) -> Place {
+        Place {
+            sequence_number: sequence_number.wrapping_add(shift.number),
+            timestamp: timestamp.wrapping_add(self.timestamp_shift),
+            pictures: (shift.picture, shift.base),
+        }
     }
 
     fn advance(&mut self, sequence_number: u16) {
@@ -160,27 +182,36 @@ impl Rewriter {
         timestamp: u32,
     ) -> Option<Place> {
         let line = self.line.as_mut()?;
-        let timestamp = timestamp.wrapping_add(line.timestamp_shift);
         if !is_after(sequence_number, line.newest) {
-            let sequence_number = line.late(sequence_number)?;
-            self.used(sequence_number);
-            return Some(Place {
-                sequence_number,
-                timestamp,
-            });
+            let place = line.late(sequence_number, timestamp)?;
+            self.used(place.sequence_number);
+            return Some(place);
         }
         line.advance(sequence_number);
         line.newest_is_skipped = false;
-        let sequence_number = sequence_number.wrapping_add(line.shift);
-        self.next = sequence_number.wrapping_add(1);
-        let newer = |(last, _): (u32, _)| timestamp.wrapping_sub(last) < 0x8000_0000;
+        let place = line.place(sequence_number, timestamp, line.shift);
+        self.next = place.sequence_number.wrapping_add(1);
+        let newer = |(last, _): (u32, _)| place.timestamp.wrapping_sub(last) < 0x8000_0000;
         if self.last.is_none_or(newer) {
-            self.last = Some((timestamp, now));
+            self.last = Some((place.timestamp, now));
         }
-        Some(Place {
-            sequence_number,
-            timestamp,
-        })
+        Some(place)
+    }
+
+    /// From the newest packet on, so much is added to the ids of pictures and to their indices in
+    /// the base layer.
+    pub(crate) fn shift_pictures(&mut self, picture: u16, base: u8) {
+        if let Some(line) = &mut self.line {
+            line.shift.picture = picture;
+            line.shift.base = base;
+        }
+    }
+
+    /// The picture that was just left out has no id.
+    pub(crate) fn skip_picture(&mut self) {
+        if let Some(line) = &mut self.line {
+            line.shift.picture = line.shift.picture.wrapping_sub(1);
+        }
     }
 
     /// A late packet may be the newest that goes out: those after it were left out.
@@ -196,10 +227,7 @@ impl Rewriter {
     pub(crate) fn skip(&mut self, sequence_number: u16, timestamp: u32) -> Option<Place> {
         let line = self.line.as_mut()?;
         if !is_after(sequence_number, line.newest) {
-            let place = Place {
-                sequence_number: line.late(sequence_number)?,
-                timestamp: timestamp.wrapping_add(line.timestamp_shift),
-            };
+            let place = line.late(sequence_number, timestamp)?;
             self.used(place.sequence_number);
             return Some(place);
         }
@@ -215,7 +243,7 @@ impl Rewriter {
         }
         line.advance(sequence_number);
         line.newest_is_skipped = true;
-        line.shift = line.shift.wrapping_sub(1);
+        line.shift.number = line.shift.number.wrapping_sub(1);
         None
     }
 }

@@ -2,16 +2,54 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::origin::MediaOrigin;
-use crate::media::RTCCodec;
-use crate::media::forward::SourceFacts;
+use crate::media::forward::{ForwardLayer, SourceFacts};
+use crate::media::{Depacketizer, RTCCodec};
 use crate::queue::lock;
 use crate::rtp::{ExtensionMap, KeyframeRequest, RtpPacket};
 
 /// Packets that wait to be forwarded: more than one service of a connection brings.
 const MAX_WAITING: usize = 8_192;
+
+/// An encoding of which nothing came for so long is not there.
+const SILENT: Duration = Duration::from_secs(1);
+/// Over so long the rate of a source is measured.
+const WINDOW: Duration = Duration::from_millis(500);
+
+/// What comes of a source.
+#[derive(Default)]
+struct Rate {
+    began: Option<Instant>,
+    bytes: u64,
+    bitrate: u64,
+    last: Option<Instant>,
+    size: Option<(u16, u16)>,
+}
+
+impl Rate {
+    fn note(&mut self, now: Instant, packets: &[RtpPacket], facts: &SourceFacts) {
+        let Some(first) = packets.first() else { return };
+        self.last = Some(now);
+        let bytes = packets.iter().map(|packet| packet.payload.len());
+        self.bytes = self.bytes.saturating_add(bytes.sum::<usize>() as u64);
+        let time = now.saturating_duration_since(*self.began.get_or_insert(now));
+        if time >= WINDOW {
+            let bits = self.bytes.saturating_mul(8) as f64;
+            self.bitrate = (bits / time.as_secs_f64()) as u64;
+            self.bytes = 0;
+            self.began = Some(now);
+        }
+        let codec = facts.codec(first.payload_type);
+        if let Some(format) = codec.and_then(|codec| Depacketizer::for_codec(codec).ok()) {
+            let mut sizes = packets
+                .iter()
+                .filter_map(|p| format.picture_size(&p.payload));
+            self.size = sizes.next().or(self.size);
+        }
+    }
+}
 
 /// Which timestamp of a source is that of which moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +97,7 @@ struct State {
     extensions: Option<u32>,
     clock: Option<SourceClock>,
     gap: bool,
+    rate: Rate,
 }
 
 impl Fan {
@@ -77,6 +116,7 @@ impl Fan {
                 extensions: None,
                 clock: None,
                 gap: false,
+                rate: Rate::default(),
             }),
         }
     }
@@ -152,6 +192,18 @@ impl Fan {
         }
     }
 
+    /// What is known of it as one of several encodings.
+    pub(super) fn layer(&self, now: Instant, rid: Option<String>) -> ForwardLayer {
+        let rate = &lock(&self.state).rate;
+        let heard = |last| now.saturating_duration_since(last) < SILENT;
+        ForwardLayer {
+            rid,
+            size: rate.size,
+            bitrate: rate.bitrate,
+            is_active: rate.last.is_some_and(heard),
+        }
+    }
+
     /// Hands out what waits. Under no lock.
     pub(super) fn hand_out(&self) {
         let (mut packets, facts, clock, gap) = {
@@ -161,8 +213,10 @@ impl Fan {
             let gap = std::mem::take(&mut state.gap);
             (packets, state.facts.clone(), state.clock, gap)
         };
+        let now = Instant::now();
+        lock(&self.state).rate.note(now, &packets, &facts);
         let batch = FanBatch {
-            now: Instant::now(),
+            now,
             fan: self.id,
             packets: &packets,
             facts: &facts,

@@ -3,9 +3,10 @@
 use std::sync::{Arc, Mutex, Weak};
 
 use super::fan::{Fan, FanBatch, Follower};
-use super::forwarding::{Forwarding, MediaForwardStats};
+use super::forwarding::{Forwarding, Layers, MediaForwardStats};
 use super::{End, MediaStreamTrack, Source};
 use crate::error::{Error, Result};
+use crate::media::forward::{ForwardConditions, LayerSelector};
 use crate::media::{Kind, RTCCodec};
 use crate::queue::lock;
 use crate::rtp::{KeyframeRequest, RtpPacket};
@@ -47,7 +48,10 @@ impl MediaForward {
     /// all stays as it was.
     pub fn set_source(&self, source: &MediaStreamTrack) -> Result<()> {
         let layers = source.layers(self.track.kind())?;
-        let codecs = layers.first().map(|fan| fan.codecs()).unwrap_or_default();
+        let codecs = layers
+            .first()
+            .map(|(_, fan)| fan.codecs())
+            .unwrap_or_default();
         if let End::Local(local) = &self.track.inner.end {
             local
                 .outlets
@@ -78,13 +82,46 @@ impl MediaForward {
         self.track.forwarding().is_some_and(Forwarding::is_paused)
     }
 
+    /// The size in which the receiver shows the picture, in pixels; `None`: as large as there is.
+    /// Of a source with several encodings the one that suits it is sent.
+    pub fn set_tile(&self, tile: Option<(u16, u16)>) {
+        self.tell(|conditions| conditions.tile = tile);
+    }
+
+    /// Bits a second that the receiver can have of this, where something estimates that; `None`:
+    /// the losses that it reports decide.
+    pub fn set_available_bitrate(&self, bitrate: Option<u64>) {
+        self.tell(|conditions| conditions.bitrate = bitrate);
+    }
+
+    /// Chooses among the encodings of the source by this, instead of
+    /// [`DefaultLayerSelector`](crate::DefaultLayerSelector). It
+    /// must not call this forward back.
+    pub fn set_selector(&self, selector: impl LayerSelector + 'static) {
+        if let Some(forwarding) = self.track.forwarding() {
+            forwarding.set_selector(Box::new(selector));
+        }
+    }
+
+    /// What the encoding is called that is sent at present; `None` before, and for a source that
+    /// has no name for it.
+    pub fn layer(&self) -> Option<String> {
+        self.track.forwarding()?.layer()
+    }
+
+    fn tell(&self, f: impl FnOnce(&mut ForwardConditions)) {
+        if let Some(forwarding) = self.track.forwarding() {
+            forwarding.tell(f);
+        }
+    }
+
     /// What became of the source's packets.
     pub fn stats(&self) -> MediaForwardStats {
         let forwarding = self.track.forwarding();
         forwarding.map(Forwarding::stats).unwrap_or_default()
     }
 
-    fn follow(&self, layers: Vec<Arc<Fan>>) {
+    fn follow(&self, layers: Layers) {
         if let End::Local(local) = &self.track.inner.end
             && let Some(forwarding) = &local.forward
         {
@@ -131,12 +168,16 @@ impl MediaStreamTrack {
     }
 
     /// Its encodings, for one who forwards it: that of the track itself first.
-    fn layers(&self, kind: Kind) -> Result<Vec<Arc<Fan>>> {
+    fn layers(&self, kind: Kind) -> Result<Layers> {
         match &self.inner.end {
             End::Remote(remote, encodings) if self.kind() == kind => {
-                let others = lock(encodings).others.clone();
-                let others = others.iter().filter_map(|(_, track)| track.own_fan());
-                Ok(std::iter::once(remote.fan().clone())
+                let (own, others) = {
+                    let encodings = lock(encodings);
+                    (encodings.own.clone(), encodings.others.clone())
+                };
+                let others = others.into_iter();
+                let others = others.filter_map(|(rid, track)| Some((Some(rid), track.own_fan()?)));
+                Ok(std::iter::once((own, remote.fan().clone()))
                     .chain(others)
                     .collect())
             }

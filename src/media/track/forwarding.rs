@@ -5,15 +5,21 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use super::fan::{Fan, FanBatch, Follower};
-use super::outlets::{ForwardedBatch, Outlets, Placed};
+use super::outlets::{ForwardedBatch, Outlets, Placed, Reception};
+use super::pictures::Pictures;
 use crate::locks::{Rank, lock_at};
-use crate::media::forward::{Rewriter, SourceFacts, forwardable, ticks};
+use crate::media::forward::{
+    DefaultLayerSelector, ForwardConditions, LayerSelector, Rewriter, SourceFacts, forwardable,
+    ticks,
+};
 use crate::media::{Depacketizer, Kind, RTCCodec};
 use crate::queue::lock;
 use crate::rtp::{KeyframeRequest, RtpPacket};
 
 /// So long after a source went on under another SSRC, packets of the one before are late.
 const FORMER: Duration = Duration::from_secs(1);
+/// How often the encoding is chosen anew.
+const SELECT: Duration = Duration::from_millis(500);
 
 /// What became of the packets of a forwarded track.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,6 +37,9 @@ pub struct MediaForwardStats {
     pub switches: u64,
 }
 
+/// The encodings of a source, by what they are called.
+pub(super) type Layers = Vec<(Option<String>, Arc<Fan>)>;
+
 /// The state of a local track that is fed by received ones.
 pub(super) struct Forwarding {
     kind: Kind,
@@ -40,8 +49,12 @@ pub(super) struct Forwarding {
 }
 
 struct State {
-    /// The encodings of the source.
-    layers: Vec<Arc<Fan>>,
+    /// The encodings of the source, and what they are called.
+    layers: Layers,
+    selector: Box<dyn LayerSelector>,
+    /// What is known of the receiver beside its reports.
+    conditions: ForwardConditions,
+    select_at: Option<Instant>,
     /// The one that is to be sent.
     wanted: usize,
     current: Option<Current>,
@@ -53,6 +66,7 @@ struct State {
     /// Which timestamp of the line is that of which moment.
     clock: Option<(Instant, u32)>,
     codec: Option<Known>,
+    pictures: Pictures,
     stats: MediaForwardStats,
     placed: Vec<Placed>,
 }
@@ -83,6 +97,9 @@ impl Forwarding {
             first: Mutex::default(),
             state: Mutex::new(State {
                 layers: Vec::new(),
+                selector: Box::<DefaultLayerSelector>::default(),
+                conditions: ForwardConditions::default(),
+                select_at: None,
                 wanted: 0,
                 current: None,
                 former: None,
@@ -91,6 +108,7 @@ impl Forwarding {
                 waiting: true,
                 clock: None,
                 codec: None,
+                pictures: Pictures::default(),
                 stats: MediaForwardStats::default(),
                 placed: Vec::new(),
             }),
@@ -98,19 +116,20 @@ impl Forwarding {
     }
 
     /// Is fed by these encodings of a source from now on, the first of them at first.
-    pub(super) fn follow(&self, layers: Vec<Arc<Fan>>, own: &Weak<dyn Follower>) {
-        *lock(&self.first) = layers.first().cloned();
+    pub(super) fn follow(&self, layers: Layers, own: &Weak<dyn Follower>) {
+        *lock(&self.first) = layers.first().map(|(_, fan)| fan.clone());
         let (before, wanted) = {
             let mut state = lock_at(Rank::Forward, &self.state);
             let before = std::mem::replace(&mut state.layers, layers.clone());
             state.wanted = 0;
+            state.select_at = None;
             state.waiting = true;
             (before, state.asks(self.kind))
         };
-        for fan in &before {
+        for (_, fan) in &before {
             fan.leave(own);
         }
-        for fan in &layers {
+        for (_, fan) in &layers {
             fan.join(own.clone());
         }
         if let Some(fan) = wanted {
@@ -147,13 +166,34 @@ impl Forwarding {
         first.map(|fan| fan.codecs()).unwrap_or_default()
     }
 
+    /// Chooses among the encodings by this from now on.
+    pub(super) fn set_selector(&self, selector: Box<dyn LayerSelector>) {
+        let mut state = lock_at(Rank::Forward, &self.state);
+        state.selector = selector;
+        state.select_at = None;
+    }
+
+    /// Says something of the receiver; what it gets is chosen anew.
+    pub(super) fn tell(&self, f: impl FnOnce(&mut ForwardConditions)) {
+        let mut state = lock_at(Rank::Forward, &self.state);
+        f(&mut state.conditions);
+        state.select_at = None;
+    }
+
+    /// What the encoding is called that goes out.
+    pub(super) fn layer(&self) -> Option<String> {
+        let state = lock_at(Rank::Forward, &self.state);
+        state.layers.get(state.current_layer()?)?.0.clone()
+    }
+
     /// A receiver needs a key frame. Under no lock.
     pub(super) fn ask(&self, request: KeyframeRequest) {
         let fan = {
             let state = lock_at(Rank::Forward, &self.state);
-            let of_current = |fan: &&Arc<Fan>| state.current.is_some_and(|c| c.fan == fan.id());
-            let current = state.layers.iter().find(of_current);
-            current.or(state.layers.get(state.wanted)).cloned()
+            let current = state
+                .layers
+                .get(state.current_layer().unwrap_or(state.wanted));
+            current.map(|(_, fan)| fan.clone())
         };
         if let Some(fan) = fan {
             fan.ask(request);
@@ -164,6 +204,9 @@ impl Forwarding {
     pub(super) fn feed(&self, batch: &FanBatch<'_>, outlets: &Outlets) -> bool {
         let mut state = lock_at(Rank::Forward, &self.state);
         state.placed.clear();
+        if state.select_at.is_none_or(|at| at <= batch.now) {
+            state.select(batch.now, outlets);
+        }
         let asks = state.take(self.kind, batch);
         if state.placed.is_empty() {
             return asks;
@@ -192,17 +235,24 @@ impl State {
     /// The source that a key frame is needed of.
     fn asks(&self, kind: Kind) -> Option<Arc<Fan>> {
         let needed = kind == Kind::Video && self.waiting && !self.paused;
-        self.layers.get(self.wanted).filter(|_| needed).cloned()
+        let wanted = self.layers.get(self.wanted).filter(|_| needed);
+        wanted.map(|(_, fan)| fan.clone())
     }
 
     /// Finds what goes on of a batch; true to have a key frame asked for.
     fn take(&mut self, kind: Kind, batch: &FanBatch<'_>) -> bool {
-        let layer = self.layers.iter().position(|fan| fan.id() == batch.fan);
+        let layer = self
+            .layers
+            .iter()
+            .position(|(_, fan)| fan.id() == batch.fan);
         let Some(layer) = layer else {
             return false;
         };
         let is_wanted = layer == self.wanted;
         let of_current = self.current.is_some_and(|current| current.fan == batch.fan);
+        if !is_wanted && !of_current {
+            return false;
+        }
         self.waiting |= batch.gap && of_current;
         let mut asks = false;
         for (index, packet) in batch.packets.iter().enumerate() {
@@ -240,17 +290,68 @@ impl State {
                 }
                 self.begin(batch, packet, source, known, goes_on);
             }
-            let (number, timestamp) = (packet.sequence_number, packet.timestamp);
-            match self.rewriter.place(batch.now, number, timestamp) {
-                Some(place) => {
-                    self.stats.forwarded += 1;
-                    self.placed.push(Placed::new(index, place));
-                }
-                None => self.stats.late += 1,
-            }
+            self.send_on(batch.now, index, packet, known);
         }
         self.note_clock(batch);
         asks
+    }
+
+    /// Gives a packet that goes on its place, unless it is of a temporal layer that does not.
+    fn send_on(&mut self, now: Instant, index: usize, packet: &RtpPacket, known: Known) {
+        let (number, timestamp) = (packet.sequence_number, packet.timestamp);
+        let format = known.depacketizer;
+        let numbers = format.and_then(|format| format.numbers(&packet.payload));
+        let numbers = numbers.unwrap_or_default();
+        if !self.pictures.has(&numbers) {
+            self.stats.passed_over += 1;
+            let hole = self.rewriter.skip(number, timestamp);
+            match hole {
+                Some(place) => self.placed.push(Placed::filler(index, place)),
+                None if self.pictures.is_left_out(&numbers) => self.rewriter.skip_picture(),
+                None => {}
+            }
+            return;
+        }
+        let is_newest = self.rewriter.is_newer(number);
+        let Some(place) = self.rewriter.place(now, number, timestamp) else {
+            self.stats.late += 1;
+            return;
+        };
+        if is_newest {
+            self.pictures.went_out(&numbers, place.pictures);
+        }
+        self.stats.forwarded += 1;
+        let placed = Placed::numbered(index, place, &numbers, &packet.payload);
+        self.placed.push(placed);
+    }
+
+    /// The place of the encoding that goes out.
+    fn current_layer(&self) -> Option<usize> {
+        let current = self.current?;
+        let mut layers = self.layers.iter();
+        layers.position(|(_, fan)| fan.id() == current.fan)
+    }
+
+    /// Chooses the encoding anew.
+    fn select(&mut self, now: Instant, outlets: &Outlets) {
+        self.select_at = now.checked_add(SELECT);
+        let mut worst: Option<Reception> = None;
+        let _ = outlets.for_each(|sink, key| {
+            let heard = [worst, sink.reception(key)].into_iter().flatten();
+            worst = heard.max_by(|a, b| a.loss.total_cmp(&b.loss));
+            Ok(())
+        });
+        let layers = self.layers.iter();
+        let layers: Vec<_> = layers
+            .map(|(rid, fan)| fan.layer(now, rid.clone()))
+            .collect();
+        let mut conditions = self.conditions;
+        conditions.loss = worst.map(|heard| (heard.loss, heard.at));
+        conditions.round_trip = worst.and_then(|heard| heard.round_trip);
+        conditions.current = self.current_layer();
+        let choice = self.selector.select(now, &layers, &conditions);
+        self.wanted = choice.layer.min(layers.len().saturating_sub(1));
+        self.pictures.limit(choice.temporal);
     }
 
     fn known(&mut self, facts: &SourceFacts, payload_type: u8) -> Known {
@@ -298,8 +399,12 @@ impl State {
     ) {
         self.waiting = false;
         let number = packet.sequence_number;
+        let format = known.depacketizer;
+        let numbers = format.and_then(|format| format.numbers(&packet.payload));
+        let (picture, base) = self.pictures.begin(&numbers.unwrap_or_default());
         if goes_on {
             self.rewriter.rejoin(number);
+            self.rewriter.shift_pictures(picture, base);
             return;
         }
         let rate = known.clock_rate;
@@ -314,6 +419,7 @@ impl State {
         });
         self.rewriter
             .join(batch.now, number, packet.timestamp, rate, aligned);
+        self.rewriter.shift_pictures(picture, base);
         self.former = self.current.map(|former| (former, batch.now));
         self.current = Some(source);
         self.clock = None;

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use crate::dtmf::Command;
 use crate::error::Result;
 use crate::locks::{Rank, lock_at};
-use crate::media::RTCCodec;
 use crate::media::forward::{Place, SourceFacts};
+use crate::media::{MAX_HEAD, Numbers, RTCCodec};
 use crate::rtp::{AudioLevel, RtpPacket};
 
 /// A connection as its tracks see it.
@@ -26,8 +26,19 @@ pub(crate) trait MediaSink: Send + Sync {
     fn play_dtmf(&self, key: u32, command: &Command) -> Result<()>;
     /// Sends packets of another connection; false when it sends nothing at present.
     fn forward(&self, key: u32, batch: &ForwardedBatch<'_>) -> bool;
+    /// What the receiver last reported of losses, and the round trip to it.
+    fn reception(&self, key: u32) -> Option<Reception>;
     /// Refuses codecs of a source of which it could send none.
     fn may_forward(&self, key: u32, codecs: &[RTCCodec]) -> Result<()>;
+}
+
+/// What a receiver reported.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reception {
+    /// 0 to 1.
+    pub(crate) loss: f64,
+    pub(crate) at: Instant,
+    pub(crate) round_trip: Option<Duration>,
 }
 
 /// Packets of a received track that go on.
@@ -48,6 +59,8 @@ pub(crate) struct Placed {
     pub(crate) place: Place,
     /// Its number alone goes on.
     pub(crate) is_filler: bool,
+    head: [u8; MAX_HEAD],
+    head_len: usize,
 }
 
 impl Placed {
@@ -56,7 +69,23 @@ impl Placed {
             index,
             place,
             is_filler: false,
+            head: [0; MAX_HEAD],
+            head_len: 0,
         }
+    }
+
+    /// The same, with what its payload numbers as the place has it.
+    pub(super) fn numbered(index: usize, place: Place, numbers: &Numbers, payload: &[u8]) -> Self {
+        let mut placed = Self::new(index, place);
+        if place.pictures != (0, 0) {
+            placed.head_len = numbers.rewrite(payload, place.pictures, &mut placed.head);
+        }
+        placed
+    }
+
+    /// The first bytes of the payload that are other ones, if any.
+    pub(crate) fn head(&self) -> &[u8] {
+        self.head.get(..self.head_len).unwrap_or_default()
     }
 
     pub(super) fn filler(index: usize, place: Place) -> Self {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::event::MediaStreamTrackEvent;
 use super::origin::SenderClock;
-use super::outlets::{ForwardedBatch, MediaSink};
+use super::outlets::{ForwardedBatch, MediaSink, Reception};
 use super::reader::Reader;
 use super::{End, MediaStreamTrack};
 use crate::dtmf::Command;
@@ -246,6 +246,10 @@ impl MediaSink for LocalTap {
 
     fn forward(&self, _key: u32, _batch: &ForwardedBatch<'_>) -> bool {
         false
+    }
+
+    fn reception(&self, _key: u32) -> Option<Reception> {
+        None
     }
 
     fn may_forward(&self, _key: u32, _codecs: &[RTCCodec]) -> Result<()> {

@@ -1,0 +1,250 @@
+//! Which encoding of a source a receiver gets.
+
+use std::time::{Duration, Instant};
+
+/// Of three pictures in a row one is lost or late: less is more.
+const MUCH_LOSS: f64 = 0.1;
+const LITTLE_LOSS: f64 = 0.02;
+/// How long a smaller picture is kept at least after losses, at first and at most.
+const FIRST_PATIENCE: Duration = Duration::from_secs(5);
+const MOST_PATIENCE: Duration = Duration::from_secs(60);
+/// Of a measured rate, what may be used.
+const USABLE: f64 = 0.9;
+
+/// An encoding of a source.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ForwardLayer {
+    /// Its restriction identifier, or what else it is known by; `None` for a source without.
+    pub rid: Option<String>,
+    /// Width and height in pixels, once a key frame has told (VP8).
+    pub size: Option<(u16, u16)>,
+    /// Bits a second that came of it lately.
+    pub bitrate: u64,
+    /// Whether anything came of it lately.
+    pub is_active: bool,
+}
+
+/// What is known of a receiver.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ForwardConditions {
+    /// The size in which it shows the picture, in pixels; `None`: as large as there is.
+    pub tile: Option<(u16, u16)>,
+    /// The part of its packets that was lost, 0 to 1, by its last report, and when that came.
+    pub loss: Option<(f64, Instant)>,
+    /// The round trip to it.
+    pub round_trip: Option<Duration>,
+    /// Bits a second that it can have, where somebody estimates that.
+    pub bitrate: Option<u64>,
+    /// The encoding that it gets.
+    pub current: Option<usize>,
+}
+
+/// What a receiver is to get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LayerChoice {
+    /// The place of the encoding among those that there are.
+    pub layer: usize,
+    /// The highest temporal layer of it, where they are marked (VP8, VP9); 255: all.
+    pub temporal: u8,
+}
+
+impl LayerChoice {
+    /// All of an encoding.
+    pub fn all_of(layer: usize) -> Self {
+        Self {
+            layer,
+            temporal: u8::MAX,
+        }
+    }
+}
+
+/// Chooses what a receiver gets of a source with several encodings: asked twice a second, and when
+/// something changed. A change takes effect at a key frame, which is asked for.
+pub trait LayerSelector: Send {
+    /// The choice for now; `layers` are in the order of the source's description.
+    fn select(
+        &mut self,
+        now: Instant,
+        layers: &[ForwardLayer],
+        conditions: &ForwardConditions,
+    ) -> LayerChoice;
+}
+
+/// The smallest picture that fills the tile, as large as the path allows: by an estimate of its
+/// rate where there is one, else by the losses that the receiver reports, a step down with each
+/// report of more than a tenth, a step up after seconds without, ever longer if that was in vain.
+#[derive(Debug)]
+pub struct DefaultLayerSelector {
+    /// Steps below what the tile would have.
+    below: usize,
+    patience: Duration,
+    changed: Option<Instant>,
+    went_up: Option<Instant>,
+    seen: Option<Instant>,
+}
+
+impl Default for DefaultLayerSelector {
+    fn default() -> Self {
+        Self {
+            below: 0,
+            patience: FIRST_PATIENCE,
+            changed: None,
+            went_up: None,
+            seen: None,
+        }
+    }
+}
+
+impl LayerSelector for DefaultLayerSelector {
+    fn select(
+        &mut self,
+        now: Instant,
+        layers: &[ForwardLayer],
+        conditions: &ForwardConditions,
+    ) -> LayerChoice {
+        // From the smallest to the largest.
+        let mut order: Vec<(usize, &ForwardLayer)> = layers.iter().enumerate().collect();
+        order.retain(|(_, layer)| layer.is_active);
+        order.sort_by_key(|(_, layer)| (layer.size.map(|(_, height)| height), layer.bitrate));
+        let fills = |layer: &ForwardLayer| match (conditions.tile, layer.size) {
+            (Some((_, tile)), Some((_, height))) => height >= tile,
+            _ => false,
+        };
+        let largest = order.len().saturating_sub(1);
+        let wanted = order.iter().position(|(_, layer)| fills(layer));
+        let wanted = wanted.unwrap_or(largest);
+        let allowed = match conditions.bitrate {
+            Some(rate) => {
+                let usable = rate as f64 * USABLE;
+                let fits = |(_, layer): &&(usize, &ForwardLayer)| layer.bitrate as f64 <= usable;
+                order.iter().filter(fits).count().saturating_sub(1)
+            }
+            None => {
+                self.listen(now, conditions.loss, wanted);
+                wanted.saturating_sub(self.below)
+            }
+        };
+        let chosen = order.get(wanted.min(allowed));
+        let fallback = conditions.current.unwrap_or(0);
+        LayerChoice::all_of(chosen.map_or(fallback, |(layer, _)| *layer))
+    }
+}
+
+impl DefaultLayerSelector {
+    /// Takes in a report of losses.
+    fn listen(&mut self, now: Instant, loss: Option<(f64, Instant)>, most: usize) {
+        self.below = self.below.min(most);
+        let Some((loss, at)) = loss.filter(|(_, at)| self.seen != Some(*at)) else {
+            return;
+        };
+        self.seen = Some(at);
+        let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
+        if loss > MUCH_LOSS {
+            // What was tried did not hold.
+            if since(self.went_up.take()).is_some_and(|time| time < self.patience) {
+                self.patience = self.patience.saturating_mul(2).min(MOST_PATIENCE);
+            }
+            self.below = self.below.saturating_add(1).min(most);
+            self.changed = Some(now);
+        } else if loss < LITTLE_LOSS
+            && self.below > 0
+            && since(self.changed).is_none_or(|time| time >= self.patience)
+        {
+            self.below = self.below.saturating_sub(1);
+            self.changed = Some(now);
+            self.went_up = Some(now);
+        } else if since(self.went_up).is_some_and(|time| time >= MOST_PATIENCE) {
+            self.patience = FIRST_PATIENCE;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers() -> [ForwardLayer; 3] {
+        // As a browser lists them.
+        [(180, 150), (360, 500), (720, 1_700)].map(|(height, kbits)| ForwardLayer {
+            rid: None,
+            size: Some((height / 9 * 16, height)),
+            bitrate: kbits * 1_000,
+            is_active: true,
+        })
+    }
+
+    fn at(ms: u64, start: Instant) -> Instant {
+        start + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn the_smallest_picture_that_fills_the_tile() {
+        let now = Instant::now();
+        let mut all = layers();
+        let mut selector = DefaultLayerSelector::default();
+        let mut choice = |tile: Option<u16>, all: &[ForwardLayer]| {
+            let conditions = ForwardConditions {
+                tile: tile.map(|height| (height, height)),
+                ..ForwardConditions::default()
+            };
+            selector.select(now, all, &conditions).layer
+        };
+        let tiles = [Some(90), Some(180), Some(200), Some(500), Some(2_000), None];
+        assert_eq!(tiles.map(|tile| choice(tile, &all)), [0, 0, 1, 2, 2, 2]);
+        // What does not come is not chosen, and without sizes the rate tells.
+        all[2].is_active = false;
+        assert_eq!(choice(None, &all), 1);
+        all.reverse();
+        all.iter_mut().for_each(|layer| layer.size = None);
+        assert_eq!([choice(None, &all), choice(Some(90), &all)], [1, 1]);
+        all.iter_mut().for_each(|layer| layer.is_active = false);
+        assert_eq!(choice(None, &all), 0);
+    }
+
+    #[test]
+    fn an_estimate_of_the_rate_decides_where_there_is_one() {
+        let now = Instant::now();
+        let choices = [100_000, 300_000, 600_000, 5_000_000].map(|rate| {
+            let conditions = ForwardConditions {
+                bitrate: Some(rate),
+                loss: Some((0.5, now)),
+                ..ForwardConditions::default()
+            };
+            let mut selector = DefaultLayerSelector::default();
+            selector.select(now, &layers(), &conditions).layer
+        });
+        assert_eq!(choices, [0, 0, 1, 2]);
+    }
+
+    /// The path carries the middle one: it is found within three reports, and what is too much is
+    /// tried ever more rarely.
+    #[test]
+    fn losses_lead_down_at_once_and_up_with_patience() {
+        let start = Instant::now();
+        let mut selector = DefaultLayerSelector::default();
+        let (mut current, mut tries) = (2, Vec::new());
+        for second in 0..300u64 {
+            let loss = if current == 2 { 0.4 } else { 0.0 };
+            let now = at(second * 1_000, start);
+            let conditions = ForwardConditions {
+                loss: Some((loss, now)),
+                ..ForwardConditions::default()
+            };
+            let before = current;
+            // The same report is no news.
+            for _ in 0..2 {
+                current = selector.select(now, &layers(), &conditions).layer;
+            }
+            if before != 2 && current == 2 {
+                tries.push(second);
+            }
+            assert!(second > 2 || current >= 1);
+        }
+        let pauses: Vec<u64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(pauses.is_sorted() && tries.len() <= 9, "{tries:?}");
+        assert!(pauses.last().is_some_and(|pause| *pause >= 40), "{tries:?}");
+    }
+}
