@@ -1,4 +1,4 @@
-// What a room is for: one who sends and many who watch (C87), what each takes (D12), which parts the page has (D16, D43), and a timer that is up (D26).
+// What a room is for: one who sends and many who watch (C87), what each takes (D12), which parts the page has (D16, D43, D49), and a timer that is up (D26).
 import { spawn } from "node:child_process";
 import { assert, run } from "./harness.mjs";
 import { enterRoom, happens, lobby, seesAll, serve } from "./rooms.mjs";

@@ -1,4 +1,4 @@
-// D36, D41, D42: two pages and a Rust peer draw at one drawing and write at one text at once: the same for all three, and again after a reload; who comes later has it, too.
+// D16, D36, D41, D42, D49: two pages and a Rust peer draw at one drawing and write at one text at once: the same for all three, and again after a reload; who comes later has it, too.
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { assert, pause, run } from "./harness.mjs";
