@@ -1,4 +1,4 @@
-// Each codec between a tab and Rust, both ways: what Rust sends, and the tab's own media back.
+// E15 (G.711 of telephones among them): Each codec between a tab and Rust, both ways: what Rust sends, and the tab's own media back.
 import { assert, assertNoSdp, capture, run } from "./harness.mjs";
 
 const CALLS = [["vp8", "opus"], ["h264", "ulaw"], ["vp9", "alaw"], ["av1", "g722"]];

@@ -32,3 +32,9 @@ example!(
     own_signalling,
     "../../examples/own_signalling.rs"
 );
+example!(e15_ivr_runs, ivr, "../../examples/ivr.rs");
+example!(
+    e15_rtp_bridge_runs,
+    rtp_bridge,
+    "../../examples/rtp_bridge.rs"
+);
