@@ -1,7 +1,7 @@
 //! The sender's side of the disk: a thread that reads files block by block, ahead of what is sent.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,7 +32,7 @@ pub(super) enum Output {
 }
 
 /// Blocks that wait to be sent, beside the one that is read and the one that is sent.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 
 /// What is read, and for which epoch.
 pub(super) type Outputs = mpsc::Receiver<(u64, Output)>;
@@ -158,10 +158,10 @@ impl Reading<'_> {
 
 fn read_block(file: &mut File, item: &Item, index: u64) -> Result<Vec<u8>> {
     let size = block_size(item.entry.size, index).min(BLOCK);
-    let mut data = vec![0; usize::try_from(size).unwrap_or_default()];
-    match file.read_exact(&mut data) {
-        Ok(()) => Ok(data),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(item.changed()),
+    let mut data = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+    match file.take(size).read_to_end(&mut data) {
+        Ok(read) if read as u64 == size => Ok(data),
+        Ok(_) => Err(item.changed()),
         Err(error) => Err(of(&error, &item.path)),
     }
 }

@@ -27,7 +27,7 @@ use super::transfer::{Control, FileDone, Run};
 use super::writer::{self, Job, Report};
 
 /// Bytes that may be on their way to the disk.
-pub(super) const WINDOW: u64 = 5 * 1024 * 1024;
+pub(super) const WINDOW: u64 = 4 * 1024 * 1024;
 /// The same under a limit: a block, and what keeps the sender going meanwhile.
 const LIMITED: u64 = 1024 * 1024 + 256 * 1024;
 /// Files that are asked for ahead.
