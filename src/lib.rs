@@ -158,6 +158,7 @@ mod connection;
 #[allow(clippy::unwrap_used)]
 mod cost;
 mod data;
+pub mod diagnose;
 pub mod dtmf;
 mod engine;
 mod error;

@@ -18,6 +18,8 @@ pub(crate) enum Task {
     RelayStream,
     /// Asks the system's resolver, for either.
     Resolver,
+    /// Asks one server of a diagnosis.
+    Diagnosis,
 }
 
 /// Begins a task, also from a thread that knows no runtime.

@@ -24,7 +24,7 @@ mod route;
 mod shared;
 mod sleep;
 mod streams;
-mod stun;
+pub(crate) mod stun;
 mod train;
 mod turn;
 mod udp;

@@ -13,7 +13,7 @@ from import_circles import Crate
 # From the top. Those of one layer may import each other, though no file another in a circle.
 LAYERS = (
     ("lib",),
-    ("july", "stats"),
+    ("diagnose", "july", "stats"),
     ("connection",),
     ("data", "socket"),
     ("engine",),
