@@ -26,7 +26,7 @@ use ortc::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What there is to be dropped, by file and name, and the test that does it.
-const FUTURES: [(&str, &str); 21] = [
+const FUTURES: [(&str, &str); 22] = [
     ("connection/reaching.rs connected", "connection"),
     ("connection/ending.rs closed", "connection"),
     ("connection/core/event.rs next", "connection"),
@@ -48,6 +48,7 @@ const FUTURES: [(&str, &str); 21] = [
     ("data/views.rs Sink", "views"),
     ("data/views.rs AsyncRead", "views"),
     ("data/views.rs AsyncWrite", "views"),
+    ("diagnose/run.rs diagnose", "diagnose"),
 ];
 
 static TRIED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
@@ -463,5 +464,51 @@ fn r_g03_views() {
         .await;
         assert_eq!(got.load(Ordering::Relaxed), taken);
         all_tried("views");
+    });
+}
+
+#[test]
+fn r_g03_diagnose() {
+    use ortc::diagnose::{DiagnoseOptions, diagnose};
+    alone(current_thread, || async {
+        // A STUN server that answers, once it may: with the address that asked.
+        let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("stun:{}", socket.local_addr().unwrap());
+        let answers = std::sync::Arc::new(tokio::sync::Notify::new());
+        let may = answers.clone();
+        let server = tokio::spawn(async move {
+            may.notified().await;
+            let mut buffer = [0; 2_048];
+            loop {
+                let (_, from) = socket.recv_from(&mut buffer).await.unwrap();
+                let std::net::SocketAddr::V4(v4) = from else {
+                    continue;
+                };
+                let mut answer = vec![1, 1, 0, 12];
+                answer.extend(&buffer[4..20]);
+                // RFC 8489 section 14.1: MAPPED-ADDRESS.
+                answer.extend([0, 1, 0, 8, 0, 1]);
+                answer.extend(v4.port().to_be_bytes());
+                answer.extend(v4.ip().octets());
+                let _ = socket.send_to(&answer, from).await;
+            }
+        });
+        let options = DiagnoseOptions::default()
+            .bind(([127, 0, 0, 1], 0).into())
+            .include_loopback(true);
+        let mut asked = (url, options);
+        let diagnosed = cancel(
+            "diagnose/run.rs diagnose",
+            &mut asked,
+            |(url, options)| {
+                let servers = [ortc::RTCIceServer::new(url.clone())];
+                Box::pin(diagnose(servers, options.clone()))
+            },
+            || answers.notify_one(),
+        );
+        let diagnosed = diagnosed.await.unwrap();
+        assert!(diagnosed.calls_will_work, "{diagnosed}");
+        server.abort();
+        all_tried("diagnose");
     });
 }

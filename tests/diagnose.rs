@@ -161,6 +161,17 @@ async fn no_udp_gets_out() {
     assert_eq!(json["callsWillWork"], false, "{text}");
     assert!(text.contains("a firewall blocks UDP"), "{text}");
     assert!(text.contains("transport=tcp"), "{text}");
+    // The same server by TCP: that way is open.
+    let tcp = json!({ "url": format!("turn:{SERVER}?transport=tcp"), "user": "user", "password": "pass" });
+    let (json, text) = network
+        .asks(json!({ "servers": [stun(SERVER), tcp] }))
+        .await;
+    assert_eq!(json["callsWillWork"], true, "{text}");
+    assert!(
+        text.contains("while TCP works: a firewall blocks UDP"),
+        "{text}"
+    );
+    assert!(text.contains("by relay (TCP)"), "{text}");
 }
 
 #[tokio::test]

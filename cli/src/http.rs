@@ -8,7 +8,7 @@ use std::time::Duration;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -67,6 +67,15 @@ impl Http {
         let patience = PATIENCE + Duration::from_secs(left / SLOWEST);
         let body = FileBody { file, left }.boxed();
         self.ask(request, url, body, patience).await
+    }
+
+    /// What the server's clock says, in the form of HTTP, if it says so.
+    pub(crate) async fn date(&self, url: &str) -> Option<String> {
+        let request = Request::builder().method(Method::HEAD).uri(url);
+        let request = request.body(BoxBody::default()).ok()?;
+        let answer = timeout(PATIENCE, self.client.request(request)).await;
+        let answer = answer.ok()?.ok()?;
+        Some(answer.headers().get(DATE)?.to_str().ok()?.to_owned())
     }
 
     async fn ask(

@@ -6,6 +6,7 @@ mod call;
 mod clock;
 mod code;
 mod defaults;
+mod doctor;
 mod failed;
 mod http;
 mod lan;
@@ -49,6 +50,7 @@ enum Command {
     Record(record::Record),
     Send(send::Send),
     Recv(recv::Recv),
+    Doctor(doctor::Doctor),
     /// Prints what a shell completes the command by
     Completions {
         /// For which shell
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Record(record) => wait_for(record.run()),
         Command::Send(send) => wait_for(send.run()),
         Command::Recv(recv) => wait_for(recv.run()),
+        Command::Doctor(doctor) => wait_for(doctor.run()),
         Command::Completions { shell } => {
             let mut command = Arguments::command();
             clap_complete::generate(shell, &mut command, "ortc", &mut std::io::stdout());

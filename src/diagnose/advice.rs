@@ -273,9 +273,14 @@ fn failed(facts: &Facts, server: &Server, kind: IceServerErrorKind, message: &st
         }
         IceServerErrorKind::Unsupported => warning(format!("This server is not used: {message}."))
             .advice("Remove it, or name it in a form that is supported."),
-        #[allow(unreachable_patterns)]
-        _ => problem(format!("The {name} server cannot be used: {message}."))
-            .advice("Show this to the server's administrator."),
+        IceServerErrorKind::Certificate => problem(format!(
+            "The {name} server's certificate is not taken: {message}."
+        ))
+        .advice(
+            "Compare the name in the URL with that of the certificate, name the authority that \
+             issued it if it is one of your own, and look at both clocks: a certificate is good \
+             from a time to a time.",
+        ),
     }
 }
 

@@ -76,7 +76,10 @@ impl Server {
 }
 
 fn options(given: &DiagnoseOptions) -> RTCConnectionOptions {
-    let options = RTCConnectionOptions::default().include_loopback(given.include_loopback);
+    let mut options = RTCConnectionOptions::default().include_loopback(given.include_loopback);
+    if let Some(pem) = &given.certificates {
+        options = options.ice_server_certificates(pem.clone());
+    }
     match given.bind {
         Some(address) => options.bind(SocketAddr::new(address.ip(), 0)),
         None => options,

@@ -173,6 +173,7 @@ fn kind_name<S: serde::Serializer>(kind: &IceServerErrorKind, to: S) -> Result<S
             return to.collect_str(&format_args!("refused {code}"));
         }
         IceServerErrorKind::Malformed => "malformed",
+        IceServerErrorKind::Certificate => "certificate",
         IceServerErrorKind::Unsupported => "unsupported",
     };
     to.serialize_str(name)

@@ -19,6 +19,7 @@ use crate::tasks::{Task, spawn_in};
 pub struct DiagnoseOptions {
     pub(super) include_loopback: bool,
     pub(super) bind: Option<SocketAddr>,
+    pub(super) certificates: Option<String>,
     pub(super) ahead: Option<i64>,
 }
 
@@ -32,6 +33,14 @@ impl DiagnoseOptions {
     /// Go out from this address; port 0 is the usual. Otherwise any.
     pub fn bind(mut self, address: SocketAddr) -> Self {
         self.bind = Some(address);
+        self
+    }
+
+    /// What servers over TLS are trusted by, in PEM, instead of what the system trusts: as
+    /// [`RTCConnectionOptions::ice_server_certificates`](crate::RTCConnectionOptions::ice_server_certificates)
+    /// has it.
+    pub fn certificates(mut self, pem: impl Into<String>) -> Self {
+        self.certificates = Some(pem.into());
         self
     }
 

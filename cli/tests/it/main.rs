@@ -3,6 +3,7 @@
 
 mod call;
 mod crowd;
+mod doctor;
 mod documents;
 mod files;
 #[path = "../../../server/tests/it/house/nats.rs"]

@@ -17,7 +17,8 @@ use super::signal::grace;
 use super::state::{PATIENCE, Shared, State};
 use crate::signalling::websocket::WebSocket;
 use crate::signalling::{
-    ClientMessage, Extra, Role, ServerMessage, SignalError, SignalEvent, Signaller, UserId, Welcome,
+    ClientMessage, Extra, IceServer, Role, ServerMessage, SignalError, SignalEvent, Signaller,
+    UserId, Welcome,
 };
 
 /// One user's part in rooms: its connections to all who are there. Cloning gives another handle;
@@ -146,6 +147,12 @@ impl Session {
     pub fn set_extra(&self, extra: Extra) {
         self.shared().lock().extra = extra.clone();
         self.shared().tell(ClientMessage::Extra { extra });
+    }
+
+    /// The STUN and TURN servers that the signalling server named last; the application's own are not
+    /// among them.
+    pub fn ice_servers(&self) -> Vec<IceServer> {
+        self.shared().lock().ice_servers.clone()
     }
 
     /// How many UDP ports this session's connections go over.
