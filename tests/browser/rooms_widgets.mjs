@@ -65,7 +65,7 @@ const written = (page) => page.evaluate(async () => {
 
 /** Until all of them have as many strokes, and a text that has all of these words; it is the same everywhere. */
 async function allSame(pages, rust, count, words) {
-  for (const end = Date.now() + 20_000; ; await pause(100)) {
+  for (const end = Date.now() + 40_000; ; await pause(100)) {
     const shows = await rust.shows();
     const texts = [shows.text, ...(await Promise.all(pages.map(written)))];
     const drawings = [JSON.stringify(shows.strokes), ...(await Promise.all(pages.map(drawn)))];
@@ -75,8 +75,8 @@ async function allSame(pages, rust, count, words) {
   }
 }
 
-await run("rooms_widgets", 110, async (test) => {
-  const server = await serve(test);
+await run("rooms_widgets", 200, async (test) => {
+  const server = await serve(test, "--roles-free");
   const enter = async (name, beside) => {
     const page = await lobby(test, `${server.url}/`, beside);
     for (const box of ["#use-camera", "#use-mic"]) await page.uncheck(box);
@@ -99,23 +99,32 @@ await run("rooms_widgets", 110, async (test) => {
   const { strokes } = await allSame([ada, grace], rust, 5, []);
   assert(new Set(strokes.map(({ by }) => by)).size === 3 && strokes.some(({ points }) => points.length === 2) && strokes.some(({ points }) => points.length > 8), JSON.stringify(strokes));
   for (const page of [ada, grace]) await open(page, "text");
-  const types = async (page, text) => {
+  rust.tell("write 0 [R][A][G]");
+  await allSame([ada, grace], rust, 5, ["[R][A][G]"]);
+  const types = async (page, after, text) => {
     await page.focus("#text");
+    await page.evaluate((after) => {
+      const area = document.querySelector("#text");
+      const at = area.value.indexOf(after) + after.length;
+      area.setSelectionRange(at, at);
+    }, after);
     await page.keyboard.type(text);
   };
-  await Promise.all([types(ada, "Ada has tea. "), types(grace, "Grüße 日本 🙂. "), (async () => {
+  // Each at a place of its own, which moves while the others write before it: the caret goes along.
+  await Promise.all([types(ada, "[A]", "Ada has tea. "), types(grace, "[G]", "Grüße 日本 🙂. "), (async () => {
     for (const [at, letter] of [..."Rust writes."].entries()) {
-      rust.tell(`write ${at} ${letter === " " ? "_" : letter}`);
+      rust.tell(`write ${3 + at} ${letter}`);
       await pause(20);
     }
   })()]);
-  // Letters of one stay together where nobody else writes between them: in a page the caret goes along.
-  await allSame([ada, grace], rust, 5, ["Ada has tea. ", "Grüße 日本 🙂. "]);
+  const whole = "[R]Rust writes.[A]Ada has tea. [G]Grüße 日本 🙂. ";
+  const { text } = await allSame([ada, grace], rust, 5, [whole]);
+  assert(text === whole, text);
   await grace.evaluate(() => document.querySelector("#text").select());
   await grace.keyboard.type("All new");
   await allSame([ada, grace], rust, 5, ["All new"]);
   await grace.click("#text-undo");
-  await allSame([ada, grace], rust, 5, ["Ada has tea. "]);
+  await allSame([ada, grace], rust, 5, ["[A]Ada has tea. "]);
 
   // Ada comes back, with what she drew and may take back; Grace leaves, and what she drew stays.
   const before = await rust.shows();
@@ -157,6 +166,21 @@ await run("rooms_widgets", 110, async (test) => {
   await emmy.mouse.move(5, 5);
   await ada.waitForFunction(() => !document.querySelector(".cursor"), null, { polling: 50 });
 
+  // Who looks on cannot ask, and sees it all the same; it draws and writes nothing.
+  const grown = await lobby(test, `${server.url}/?role=inspector`);
+  for (const box of ["#use-camera", "#use-mic"]) await grown.uncheck(box);
+  await grown.click("#rules summary");
+  await grown.selectOption("#role", "inspector");
+  await enterRoom(grown, { name: "Ida", room: "board" });
+  await allSame([ada, emmy, grown], rust, 4, ["Ada has tea. "]);
+  await open(grown, "draw");
+  await draw(grown, "violet", [[0.5, 0.5], [0.6, 0.6]]);
+  assert(await grown.evaluate(() => document.querySelector("#text").readOnly && document.querySelector("#wipe").disabled), "who looks on may write");
+  await grown.evaluate(() => session.action("x.draw", { clear: { n: Date.now() } }));
+  await ada.waitForFunction(async () => (await import("/rooms/page/draw.js")).current().refused === 1, null, { polling: 100 });
+  await allSame([ada, emmy, grown], rust, 4, ["Ada has tea. "]);
+  await grown.close();
+
   // Hostile words change nothing.
   await emmy.evaluate(() => {
     for (const body of [null, 5, [], {}, { stroke: {} }, { stroke: { by: "x" } }, { clear: { n: 2 ** 53 } }, { kept: { strokes: [{}] } }, { erase: { by: "x", n: 1 } }, { have: 1 }]) session.action("x.draw", body);
@@ -164,7 +188,7 @@ await run("rooms_widgets", 110, async (test) => {
   });
   await ada.waitForFunction(async () => {
     const [draw, text] = await Promise.all(["draw", "text"].map((name) => import(`/rooms/page/${name}.js`)));
-    return draw.current().refused === 10 && text.current().refused === 6;
+    return draw.current().refused === 11 && text.current().refused === 6;
   }, null, { polling: 100 });
   rust.tell("clear");
   await allSame([ada, emmy], rust, 0, ["Ada has tea. "]);

@@ -80,6 +80,31 @@ async fn d41_a_drawing_is_the_same_for_all_and_for_who_comes_later() {
     assert_eq!((alice.drawing.refused(), carol.drawing.refused()), (0, 0));
 }
 
+#[tokio::test]
+async fn d41_who_looks_on_sees_the_drawing_and_draws_nothing() {
+    let desk = Desk::default();
+    let alice = Member::new(&desk, "alice").await;
+    let room = alice.session.open("demo").await.unwrap();
+    let (_alice, mut alice) = Painter::new(room, alice);
+    alice
+        .drawing
+        .draw(RED, 300, &[Point { x: 1, y: 2 }])
+        .unwrap();
+    let mut options = crate::support::options("ida");
+    options.role = Some(ortc_rooms::signalling::Role::Inspector);
+    let ida = Member::with(&desk, options).await;
+    let room = ida.session.join("demo").await.unwrap();
+    let (_ida, mut ida) = Painter::new(room, ida);
+    assert!(ida.drawing.draw(RED, 300, &[Point { x: 3, y: 4 }]).is_err());
+    let seen = async {
+        tokio::select! {
+            seen = ida.until(|strokes| strokes.iter().any(|stroke| stroke.points[0].x == 1)) => seen,
+            _ = alice.until(|strokes| strokes.len() > 1) => panic!("she drew"),
+        }
+    };
+    assert!(!limited(seen).await.is_empty());
+}
+
 #[cfg(feature = "text")]
 #[tokio::test]
 async fn d42_a_text_is_the_same_for_all_and_for_who_comes_later() {

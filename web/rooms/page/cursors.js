@@ -1,6 +1,6 @@
 // Where the others' cursors are, over the drawing and the pictures, and on wish this side's own: the action `x.cursor`.
 import { $, element } from "../../page/dom.js";
-import { hueOf, nameOf } from "./people.js";
+import { hueOf, looksOn, nameOf } from "./people.js";
 
 const SIDE = 65_535;
 const TELL = 50; // ms at least between two
@@ -35,7 +35,7 @@ export function left(userid) {
 
 // -- This side's
 
-const wanted = () => $("#show-cursor").checked && session?.role !== "inspector";
+const wanted = () => $("#show-cursor").checked && !looksOn(session);
 
 function say(place) {
   [told, at, last] = [place, Date.now(), Math.max(last + 1, Date.now())];

@@ -3,7 +3,7 @@ import { $, all, element } from "../../page/dom.js";
 import { drawer } from "../../page/drawer.js";
 import { Drawing, SIDE } from "../widgets/drawing.js";
 import { announce } from "./notices.js";
-import { nameOf } from "./people.js";
+import { looksOn, nameOf } from "./people.js";
 
 const COLOURS = { ink: "#131a24", red: "#c22f36", orange: "#d9730d", green: "#1b7f4b", blue: "#2456c9", violet: "#7b3fb5", white: "#ffffff" };
 const WIDTHS = { fine: 220, medium: 520, broad: 1600 };
@@ -28,13 +28,17 @@ export function begin(of, room) {
   drawing = new Drawing({
     me: session.userid,
     present: (userid) => room.users.has(userid),
-    say: (body, to) => session.action("x.draw", body, { room: room.name, ...(to && { to }) }),
+    say: (body, to) => looksOn(session) || session.action("x.draw", body, { room: room.name, ...(to && { to }) }),
     changed: (by) => {
       if (by !== session.userid) tell(room.users.get(by));
       show();
     },
   });
-  session.handle("x.draw", ({ body, userid }) => drawing?.hear(userid, body));
+  session.handle("x.draw", ({ body, userid }) => {
+    if (!drawing) return;
+    if (looksOn(room.users.get(userid))) drawing.refused++;
+    else drawing.hear(userid, body);
+  });
   show();
 }
 
@@ -67,8 +71,9 @@ function show() {
 
 function paint() {
   const strokes = drawing?.strokes ?? [];
-  $("#undo").disabled = !drawing?.mine;
-  $("#wipe").disabled = $("#keep-drawing").disabled = !strokes.length;
+  $("#undo").disabled = !drawing?.mine || looksOn(session);
+  $("#wipe").disabled = !strokes.length || looksOn(session);
+  $("#keep-drawing").disabled = !strokes.length;
   canvas.ariaLabel = strokes.length ? `drawing of ${strokes.length} ${strokes.length === 1 ? "stroke" : "strokes"}` : "empty drawing";
   $("#draw-hint").hidden = strokes.length > 0 || keyPen !== null;
   if ($("#panel-draw").hidden) return;
@@ -142,7 +147,7 @@ function flush() {
 }
 
 const down = (x, y) => {
-  if (!drawing) return;
+  if (!drawing || looksOn(session)) return;
   pen = { stroke: drawing.begin(colour, width), waiting: [], last: null };
   put(x, y);
   flush();

@@ -10,7 +10,7 @@ import * as files from "./files_panel.js";
 import * as hands from "./hands.js";
 import { invite } from "./invitation.js";
 import { announce, tell } from "./notices.js";
-import { nameOf } from "./people.js";
+import { looksOn, nameOf } from "./people.js";
 import * as people from "./people_list.js";
 import * as recorder from "./recorder.js";
 import * as recording from "./recording.js";
@@ -103,7 +103,7 @@ export class Meeting {
     on("open", ({ userid }) => {
       hands.tellTo(userid);
       timer.tellTo(userid);
-      together.opened(userid, this.#room.users.get(userid)?.role === "inspector");
+      together.opened(userid, looksOn(this.#room.users.get(userid)));
       recorder.tellTo(userid);
     });
     on("unreached", ({ userid }) => this.#happened(`No way to ${nameOf(this.#room.users.get(userid))} yet: a network in between lets nothing through. The page goes on trying.`));

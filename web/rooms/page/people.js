@@ -10,6 +10,9 @@ export function nameOf(user) {
   return (told ?? (typeof extra === "string" && extra ? extra : `Guest ${String(user?.userid ?? "").slice(0, 4)}`)).trim().slice(0, MOST);
 }
 
+/** Whether it only looks on: it says nothing, and what it says all the same is not taken. */
+export const looksOn = (user) => user?.role === "inspector";
+
 /** 0 to 359, the same for a user everywhere. */
 export const hueOf = (userid) => [...userid].reduce((hue, letter) => (hue * 31 + letter.codePointAt(0)) % 360, 7);
 

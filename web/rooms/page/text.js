@@ -2,7 +2,7 @@
 import { $ } from "../../page/dom.js";
 import { drawer } from "../../page/drawer.js";
 import { announce, tell } from "./notices.js";
-import { nameOf } from "./people.js";
+import { looksOn, nameOf } from "./people.js";
 import { download } from "./saving.js";
 
 const area = $("#text");
@@ -18,9 +18,12 @@ const whenThere = (work) => stay && (stay.text ? work(stay.text) : stay.waiting.
 export function begin(session, room) {
   seen.clear();
   const mine = (stay = { text: null, waiting: [] });
-  session.handle("x.text", ({ body, userid }) => whenThere((text) => text.hear(userid, body)));
+  session.handle("x.text", ({ body, userid }) => whenThere((text) => {
+    if (looksOn(room.users.get(userid))) text.refused++;
+    else text.hear(userid, body);
+  }));
   const host = {
-    say: (body, to) => session.action("x.text", body, { room: room.name, ...(to && { to }) }),
+    say: (body, to) => looksOn(session) || session.action("x.text", body, { room: room.name, ...(to && { to }) }),
     changed: (delta, by) => {
       follow(delta);
       if (by) note(room.users.get(by));
@@ -29,7 +32,7 @@ export function begin(session, room) {
   import("../widgets/text.js").then(({ SharedText, difference }) => {
     if (stay !== mine) return;
     Object.assign(mine, { text: new SharedText(host), difference });
-    area.readOnly = session.role === "inspector";
+    area.readOnly = $("#text-undo").disabled = looksOn(session);
     for (const work of mine.waiting.splice(0)) work(mine.text);
   }).catch(() => tell("No text", "Part of the page did not come from the server. Load it again."));
   put("");

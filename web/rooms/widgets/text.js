@@ -92,7 +92,7 @@ export class SharedText {
     this.#haves.delete(userid);
     for (const name of ["update", "kept"]) this.#pieces.delete(`${name} ${userid}`);
     if (this.#asked?.of === userid) this.#asked = null;
-    this.#host.say({ have: this.have });
+    if (decodeStateVector(encodeStateVector(this.#doc)).size) this.#host.say({ have: this.have });
   }
 
   #say(name, update, to) {

@@ -131,6 +131,11 @@ impl Drawing {
                         return Ok(false);
                     }
                 };
+                if action.from.role == Role::Inspector {
+                    // Looks on, and draws nothing.
+                    self.canvas.refused = self.canvas.refused.saturating_add(1);
+                    return Ok(false);
+                }
                 let present = self.present();
                 let now = crate::session::now_ms();
                 let heard = self.canvas.hear(&action.from.userid, draw, now, &present);

@@ -138,6 +138,11 @@ impl Pad {
         })
     }
 
+    /// Whether anybody has ever written.
+    pub(super) fn is_touched(&self) -> bool {
+        !self.vector().is_empty()
+    }
+
     /// All, for one who cannot ask.
     pub(super) fn all(&self) -> Vec<Text> {
         let update = self.doc.transact().encode_diff_v1(&StateVector::default());

@@ -103,7 +103,8 @@ impl SharedText {
             Event::Left { room, user, .. } if room == self.room.name() => {
                 self.pad.left(&user.userid);
                 // The others may have heard more of what it wrote last.
-                (vec![(None, self.pad.have())], None)
+                let told = self.pad.is_touched().then(|| (None, self.pad.have()));
+                (told.into_iter().collect(), None)
             }
             Event::Action(action) if action.room == *self.room.name() => {
                 let text = match action.read::<Text>() {
@@ -114,6 +115,11 @@ impl SharedText {
                         return Ok(None);
                     }
                 };
+                if action.from.role == Role::Inspector {
+                    // Looks on, and writes nothing.
+                    self.pad.refused = self.pad.refused.saturating_add(1);
+                    return Ok(None);
+                }
                 let now = crate::session::now_ms();
                 let heard = self.pad.hear(&action.from.userid, text, now);
                 (heard.say, heard.change)
