@@ -186,6 +186,7 @@ mod trace;
 struct ReadMe;
 
 pub use connection::RTCConnection;
+pub use connection::candidate_policy::RTCCandidatePolicy;
 pub use connection::core::event::{RTCConnectionEvent, RTCConnectionEvents};
 pub use connection::description::candidate::RTCIceCandidateDescription;
 pub use connection::description::certificate::RTCCertificate;

@@ -1,5 +1,6 @@
 //! RTCConnection: its handle; the verbs are in files by subject.
 
+pub(crate) mod candidate_policy;
 pub(crate) mod core;
 pub(crate) mod description;
 pub(crate) mod options;

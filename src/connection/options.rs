@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::candidate_policy::RTCCandidatePolicy;
 use super::description::certificate::RTCCertificate;
 use super::description::ice_server::RTCIceServer;
 use super::description::restrictions::RTCRestrictions;
@@ -35,6 +36,7 @@ pub struct RTCConnectionOptions {
     pub(crate) bind: Option<SocketAddr>,
     pub(crate) include_loopback: bool,
     pub(crate) relay_only: bool,
+    pub(crate) candidate_policy: Option<RTCCandidatePolicy>,
     pub(crate) ice_server_certificates: Option<String>,
     pub(crate) max_candidate_pairs: usize,
     pub(crate) role: Option<RTCIceRole>,
@@ -64,6 +66,7 @@ impl Default for RTCConnectionOptions {
             bind: None,
             include_loopback: false,
             relay_only: false,
+            candidate_policy: None,
             ice_server_certificates: None,
             max_candidate_pairs: 100,
             role: None,
@@ -136,6 +139,14 @@ impl RTCConnectionOptions {
     #[doc(alias = "iceTransportPolicy")]
     pub fn relay_only(mut self, relay_only: bool) -> Self {
         self.relay_only = relay_only;
+        self
+    }
+
+    /// Which candidates are offered, and which of the peer's are used. Of a `socket` that is given,
+    /// only what concerns the peer's counts.
+    #[must_use]
+    pub fn candidate_policy(mut self, policy: RTCCandidatePolicy) -> Self {
+        self.candidate_policy = Some(policy);
         self
     }
 

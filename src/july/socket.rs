@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::connection::candidate_policy::RTCCandidatePolicy;
 use crate::connection::core::servers::{certificates, needs_relay, server_addresses};
 use crate::connection::description::candidate::RTCIceCandidateDescription;
 use crate::connection::description::certificate::RTCCertificate;
@@ -44,6 +45,8 @@ pub struct RTCSocketOptions {
     /// What servers over TLS are trusted by, as with
     /// [`RTCConnectionOptions::ice_server_certificates`](crate::RTCConnectionOptions::ice_server_certificates).
     pub ice_server_certificates: Option<String>,
+    /// Which candidates the socket offers; what it denies of peers' is for each connection to say.
+    pub candidate_policy: RTCCandidatePolicy,
     /// The address to bind; `None`: any port on all interfaces.
     pub bind: Option<SocketAddr>,
 }
@@ -52,6 +55,12 @@ impl RTCSocketOptions {
     /// The same options with this address to bind.
     pub fn with_bind(mut self, address: SocketAddr) -> Self {
         self.bind = Some(address);
+        self
+    }
+
+    /// The same options with this policy for candidates.
+    pub fn with_policy(mut self, policy: RTCCandidatePolicy) -> Self {
+        self.candidate_policy = policy;
         self
     }
 
@@ -192,6 +201,7 @@ impl RTCSocket {
         options: RTCSocketOptions,
     ) -> Result<(Self, RTCSocketEvents)> {
         options.validate()?;
+        options.candidate_policy.validate()?;
         let queue = Arc::new(Queue::new(MAX_WAITING));
         let servers = server_addresses(&servers.into_iter().collect::<Vec<_>>())?;
         if options.relay_only {
@@ -200,6 +210,7 @@ impl RTCSocket {
         let socket = Self::new(SocketConfig {
             bind: options.bind,
             servers,
+            policy: options.candidate_policy.socket,
             server_certificates: certificates(options.ice_server_certificates.as_deref())?,
             relay_only: options.relay_only,
             gather_at_once: true,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::carrier::Carrier;
 use super::ice_server::ServerKind;
 use super::member::Gathered;
+use super::policy::SocketPolicy;
 use super::turn::TurnCredentials;
 use crate::engine::certificate::Certificate;
 use crate::engine::ice::{Candidate, Credentials};
@@ -41,6 +42,7 @@ pub(crate) struct SocketConfig {
     pub(crate) include_loopback: bool,
     pub(crate) servers: Vec<ServerAddress>,
     pub(crate) gather_at_once: bool,
+    pub(crate) policy: SocketPolicy,
     pub(crate) certificate: Option<Certificate>,
     /// The hashes of its fingerprints that the socket's description has; empty: the usual one.
     pub(crate) announced: Vec<String>,
@@ -55,6 +57,16 @@ pub(crate) struct SocketConfig {
     // Rows B33 to B37.
     /// Where the socket's own events go.
     pub(crate) news: Option<Arc<Queue<SocketNews>>>,
+}
+
+impl SocketConfig {
+    /// Whether something of this server's would be offered.
+    pub(crate) fn asks(&self, server: &ServerAddress) -> bool {
+        match server.kind {
+            ServerKind::Turn => self.policy.relay,
+            ServerKind::Stun => self.policy.reflexive && !self.relay_only,
+        }
+    }
 }
 
 /// What happens on a socket, whichever connection it concerns.

@@ -19,6 +19,7 @@ use ::stun::message::TransactionId;
 use super::ice_server::{GatherServer, IceServerErrorKind, ServerKind};
 use super::interfaces::InterfaceAddress;
 use super::keepalive::Keepalives;
+use super::policy::SocketPolicy;
 use super::stun::{self, BindingResponse};
 pub(super) use plain::{GatherEvent, GatherTransmit, WantedRelay};
 use plain::{Host, Obtained, Planned, Server, Transaction};
@@ -66,6 +67,9 @@ pub(crate) struct Gatherer {
     events: VecDeque<GatherEvent>,
     transmits: VecDeque<GatherTransmit>,
     relay_only: bool,
+    hosts_offered: bool,
+    reflexive_offered: bool,
+    relays_offered: bool,
     asked: usize,
     wanted_relays: VecDeque<WantedRelay>,
     unwanted_relays: VecDeque<TransactionId>,
@@ -79,7 +83,7 @@ impl Gatherer {
         port: u16,
         servers: Vec<GatherServer>,
     ) -> Self {
-        Self::with_policy(now, hosts, port, servers, false)
+        Self::with_policy(now, hosts, port, servers, false, &SocketPolicy::default())
     }
 
     /// Starts gathering on `port` of the addresses `hosts`; their candidates are ready to poll.
@@ -90,6 +94,7 @@ impl Gatherer {
         port: u16,
         servers: Vec<GatherServer>,
         relay_only: bool,
+        policy: &SocketPolicy,
     ) -> Self {
         let mut gatherer = Self {
             hosts: Vec::new(),
@@ -105,6 +110,9 @@ impl Gatherer {
             events: VecDeque::new(),
             transmits: VecDeque::new(),
             relay_only,
+            hosts_offered: policy.host && !relay_only,
+            reflexive_offered: policy.reflexive && !relay_only,
+            relays_offered: policy.relay,
             asked: 0,
             wanted_relays: VecDeque::new(),
             unwanted_relays: VecDeque::new(),
@@ -112,6 +120,7 @@ impl Gatherer {
         for host in hosts.iter().take(MAX_HOSTS) {
             gatherer.add_host(SocketAddr::new(host.ip, port), host.local_preference);
         }
+        gatherer.add_external(&policy.external);
         for (index, server) in servers.into_iter().enumerate() {
             gatherer.add_server(now, index, server);
         }

@@ -627,7 +627,8 @@ fn r_c15_relay_only_offers_nothing_else_and_asks_nobody_else() {
         turn_server("turn:a", "192.0.2.1:3478"),
     ];
     let hosts = [host("10.0.0.1", 7)];
-    let mut gatherer = Gatherer::with_policy(start, &hosts, PORT, servers, true);
+    let mut gatherer =
+        Gatherer::with_policy(start, &hosts, PORT, servers, true, &SocketPolicy::default());
     assert_eq!(
         (gatherer.poll_event(), gatherer.poll_transmit()),
         (None, None)
@@ -779,4 +780,83 @@ fn r_f4_the_end_comes_two_seconds_after_the_last_answer_and_late_ones_still_coun
     assert_eq!(log.completed_at(), TA + second + AFTER_ANSWER);
     assert_eq!(log.errors(), [("stun:dead", IceServerErrorKind::Timeout)]);
     assert_eq!(log.events.last().unwrap().0, LIMIT);
+}
+
+/// What is not offered is not asked for either, and no candidate tells of it.
+#[test]
+fn the_policy_says_which_candidates_there_are() {
+    let start = Instant::now();
+    let everything = SocketPolicy {
+        external: vec!["198.51.100.9".parse().unwrap()],
+        ..SocketPolicy::default()
+    };
+    for host_on in [true, false] {
+        for reflexive in [true, false] {
+            for relay in [true, false] {
+                let policy = SocketPolicy {
+                    host: host_on,
+                    reflexive,
+                    relay,
+                    ..everything.clone()
+                };
+                let servers = vec![
+                    stun_server("stun:a", &["192.0.2.1:1"]),
+                    turn_server("turn:b", "192.0.2.2:3478"),
+                ];
+                let hosts = [host("10.0.0.1", 7)];
+                let mut gatherer =
+                    Gatherer::with_policy(start, &hosts, PORT, servers, false, &policy);
+                gatherer.handle_timeout(start + TA);
+                let wanted = gatherer.poll_wanted_relay();
+                assert_eq!(wanted.is_some(), relay);
+                if let Some(wanted) = wanted {
+                    let seen = Some(addr("203.0.113.1:4000"));
+                    let relayed = Ok((addr("192.0.2.2:50000"), seen));
+                    gatherer.relay_outcome(start + TA, wanted.ticket, relayed);
+                }
+                let log = run(&mut gatherer, start + TA, MINUTE, &nat);
+                let count = |kind| log.candidates().iter().filter(|c| c.kind == kind).count();
+                assert_eq!(count(CandidateKind::Host), usize::from(host_on));
+                assert_eq!(count(CandidateKind::Relay), usize::from(relay));
+                assert_eq!(log.sent.is_empty(), !reflexive);
+                // The external address comes of no server; the two servers see different ports.
+                let seen = usize::from(reflexive) + usize::from(reflexive && relay);
+                assert_eq!(count(CandidateKind::ServerReflexive), 1 + seen);
+                assert_eq!(log.reflexive()[0].0, addr("198.51.100.9:5000"));
+                let named = |c: &&&Candidate| {
+                    c.kind == CandidateKind::ServerReflexive
+                        && c.related.is_some_and(|a| a.ip() == hosts[0].ip)
+                };
+                let all = log.candidates();
+                assert_eq!(all.iter().filter(named).count() > 0, host_on);
+                assert!(log.errors().is_empty());
+                log.completed_at();
+            }
+        }
+    }
+}
+
+/// Without a NAT the server sees the host's address: it is what there is, if hosts are not offered.
+#[test]
+fn an_address_that_needs_no_nat_is_reflexive_where_hosts_are_not_offered() {
+    let start = Instant::now();
+    for host_on in [true, false] {
+        let policy = SocketPolicy {
+            host: host_on,
+            ..SocketPolicy::default()
+        };
+        let servers = vec![stun_server("stun:a", &["192.0.2.1:1"])];
+        let hosts = [host("10.0.0.1", 7)];
+        let mut gatherer = Gatherer::with_policy(start, &hosts, PORT, servers, false, &policy);
+        let log = run(&mut gatherer, start, MINUTE, &|t, id| {
+            Some((MS, t.remote, success(id, addr("10.0.0.1:5000"))))
+        });
+        let kinds: Vec<_> = log.candidates().iter().map(|c| c.kind).collect();
+        let expected = if host_on {
+            CandidateKind::Host
+        } else {
+            CandidateKind::ServerReflexive
+        };
+        assert_eq!(kinds, [expected]);
+    }
 }

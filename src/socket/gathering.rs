@@ -28,7 +28,7 @@ impl SocketShared {
             include_link_local: false,
         };
         let hosts =
-            interfaces::usable_addresses(self.local_addr.ip(), options).unwrap_or_else(|error| {
+            interfaces::usable_addresses(self.local_addr.ip(), options, |name, ip| self.config.policy.admits(name, ip)).unwrap_or_else(|error| {
                 tracing::warn!(target: trace::GATHER, parent: &self.span, %error, "the network interfaces cannot be listed");
                 Vec::new()
             });
@@ -46,6 +46,7 @@ impl SocketShared {
             self.local_addr.port(),
             servers.collect(),
             self.config.relay_only,
+            &self.config.policy,
         );
         let port = self.local_addr.port();
         let gone: Vec<SocketAddr> = {
@@ -73,7 +74,7 @@ impl SocketShared {
                 .iter()
                 .enumerate()
                 .filter(|(_, server)| server.unsupported.is_none())
-                .filter(|(_, server)| server.gives_relays() || !self.config.relay_only)
+                .filter(|(_, server)| self.config.asks(server))
                 .map(|(index, server)| (generation, index, server.host.clone(), server.port))
                 .collect();
             gone

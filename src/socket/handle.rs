@@ -1,6 +1,6 @@
 //! RTCSocket: the application's handle of a socket.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::sleep::WallClock;
 use super::udp::UdpEndpoint;
 use crate::engine::certificate::Certificate;
 use crate::engine::ice::Credentials;
-use crate::error::{Result, TransportFault};
+use crate::error::{Error, Result, TransportFault};
 use crate::queue::lock;
 use crate::trace::{self, LogId};
 
@@ -35,7 +35,7 @@ pub struct RTCSocket {
 impl RTCSocket {
     pub(crate) fn new(config: SocketConfig) -> Result<Self> {
         let runtime = Handle::try_current().map_err(|_| TransportFault::NoRuntime)?;
-        let udp = UdpEndpoint::bind(config.bind)?;
+        let udp = bind(&config)?;
         let certificate = match &config.certificate {
             Some(certificate) => certificate.clone(),
             None => Certificate::generate()?,
@@ -104,6 +104,38 @@ impl RTCSocket {
         self.handle.shared.close_now.store(true, Ordering::Release);
         self.handle.shared.notify.notify_one();
     }
+}
+
+/// In the range of ports that the policy wants, at any of them that is free.
+fn bind(config: &SocketConfig) -> Result<UdpEndpoint> {
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+    let address = config.bind.or((!config.policy.ipv6).then_some(any));
+    let Some(ports) = &config.policy.ports else {
+        return UdpEndpoint::bind(address);
+    };
+    if address.is_some_and(|address| address.port() != 0) {
+        return UdpEndpoint::bind(address);
+    }
+    let v6_any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let families: &[SocketAddr] = match &address {
+        Some(address) => std::slice::from_ref(address),
+        // Where there is no IPv6, IPv4 alone.
+        None => &[v6_any, any],
+    };
+    // Not always the same one first: peers may still send to who had it before.
+    let count = u64::try_from(ports.len()).unwrap_or(1).max(1);
+    let first = usize::try_from(crate::random::u64() % count).unwrap_or(0);
+    let mut last = None;
+    for address in families {
+        let order = ports.clone().cycle().skip(first).take(ports.len());
+        for port in order {
+            match UdpEndpoint::bind(Some(SocketAddr::new(address.ip(), port))) {
+                Ok(bound) => return Ok(bound),
+                Err(error) => last = Some(error),
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| Error::invalid_parameters("the range of ports is empty")))
 }
 
 impl PartialEq for RTCSocket {

@@ -30,10 +30,11 @@ pub(crate) struct InterfaceOptions {
 }
 
 /// The usable addresses for a socket bound to `bound`: that one, or if it is unspecified those of
-/// the interfaces that are up. `0.0.0.0` stands for IPv4 only, `[::]` for both families.
+/// the interfaces that are up and admitted. `0.0.0.0` stands for IPv4 only, `[::]` for both families.
 pub(crate) fn usable_addresses(
     bound: IpAddr,
     options: InterfaceOptions,
+    admits: impl Fn(&str, IpAddr) -> bool,
 ) -> io::Result<Vec<InterfaceAddress>> {
     if !bound.is_unspecified() {
         return Ok(select(
@@ -49,6 +50,7 @@ pub(crate) fn usable_addresses(
     let up = if_addrs::get_if_addrs()?
         .into_iter()
         .filter(|interface| interface.is_oper_up() || interface.is_loopback())
+        .filter(|interface| admits(&interface.name, interface.ip()))
         .map(|interface| {
             let way = if defaults.contains(&interface.ip()) {
                 WayOut::Default
@@ -255,13 +257,13 @@ mod tests {
 
     #[test]
     fn this_host_has_addresses_and_they_can_be_bound() {
-        let addresses = usable_addresses(ANY, InterfaceOptions::default()).unwrap();
+        let addresses = usable_addresses(ANY, InterfaceOptions::default(), |_, _| true).unwrap();
         assert!(!addresses.is_empty());
         for address in &addresses {
             std::net::UdpSocket::bind((address.ip, 0)).unwrap();
         }
         let one = "127.0.0.1".parse().unwrap();
-        let addresses = usable_addresses(one, InterfaceOptions::default()).unwrap();
+        let addresses = usable_addresses(one, InterfaceOptions::default(), |_, _| true).unwrap();
         assert_eq!(ips(&addresses), ["127.0.0.1"]);
     }
 }

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod candidate_policy;
 mod candidates;
 mod closing;
 mod connect;

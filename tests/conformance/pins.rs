@@ -67,6 +67,7 @@ free! {
     ortc::Misuse,
     ortc::PeerFault,
     ortc::PeerIdentity,
+    ortc::RTCCandidatePolicy,
     ortc::RTCCertificate,
     ortc::RTCCodec,
     ortc::RTCCodecParam,

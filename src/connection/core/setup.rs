@@ -112,6 +112,11 @@ fn engine_config(
         ice: IceConfig {
             rng_seed: crate::random::u64(),
             max_pairs: options.max_candidate_pairs,
+            denied: options
+                .candidate_policy
+                .as_ref()
+                .map(|policy| policy.denied.clone())
+                .unwrap_or_default(),
             ..IceConfig::default()
         },
         rtp: RtpConfig {
@@ -143,6 +148,9 @@ fn local_socket(
     options: &RTCConnectionOptions,
     servers: Option<Vec<ServerAddress>>,
 ) -> Result<RTCSocket> {
+    if let Some(policy) = &options.candidate_policy {
+        policy.validate()?;
+    }
     let Some(socket) = &options.socket else {
         if options.relay_only {
             needs_relay(servers.as_deref().unwrap_or_default())?;
@@ -150,6 +158,11 @@ fn local_socket(
         return RTCSocket::new(SocketConfig {
             bind: options.bind,
             include_loopback: options.include_loopback,
+            policy: options
+                .candidate_policy
+                .as_ref()
+                .map(|policy| policy.socket.clone())
+                .unwrap_or_default(),
             servers: servers.unwrap_or_default(),
             server_certificates: certificates(options.ice_server_certificates.as_deref())?,
             gather_at_once: options.gather == GatherStart::Immediate,

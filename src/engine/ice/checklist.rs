@@ -71,7 +71,7 @@ impl IceAgent {
         if self.state == IceState::Closed {
             return;
         }
-        if !is_usable(candidate.addr) {
+        if !is_usable(candidate.addr) || self.config.denied.denies(candidate.addr.ip()) {
             self.counters.candidates_refused += 1;
             return;
         }

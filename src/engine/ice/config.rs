@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tracing::Span;
 
-use super::Candidate;
+use super::candidate::Candidate;
+use super::denied::Denied;
 
 /// RFC 8445 section 6.1.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,6 +76,8 @@ pub(crate) struct IceConfig {
     pub(crate) nomination_wait: Duration,
     /// RFC 8863: the patiently awaiting connectivity timer.
     pub(crate) failed_after: Duration,
+    /// Remote addresses that nothing is sent to.
+    pub(crate) denied: Denied,
     /// For the jitter of consent checks only.
     pub(crate) rng_seed: u64,
     /// The connection in the log.
@@ -93,6 +96,7 @@ impl Default for IceConfig {
             max_peer_reflexive: 32,
             nomination_wait: Duration::from_millis(200),
             failed_after: Duration::from_millis(39_500),
+            denied: Denied::default(),
             rng_seed: 1,
             span: Span::none(),
         }

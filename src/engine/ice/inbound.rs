@@ -48,6 +48,11 @@ impl IceAgent {
             self.counters.unknown_local += 1;
             return false;
         }
+        // Whoever may check from there could have any address probed.
+        if self.config.denied.denies(key.1.ip()) {
+            self.counters.candidates_refused += 1;
+            return false;
+        }
         let Some((receiver, sender)) = request.username() else {
             self.counters.wrong_username += 1;
             return false;

@@ -23,7 +23,7 @@ impl Gatherer {
             base,
             local_preference,
         });
-        if self.relay_only {
+        if !self.hosts_offered {
             return;
         }
         let kind = CandidateKind::Host;
@@ -47,7 +47,8 @@ impl Gatherer {
     ) -> bool {
         // RFC 8445 section 5.1.3: the same address and base make a candidate redundant. No NAT,
         // or two servers outside of the same NAT.
-        if mapped == base || self.reflexive.contains(&(mapped, base)) {
+        let offered = mapped == base && self.hosts_offered;
+        if offered || self.reflexive.contains(&(mapped, base)) {
             return false;
         }
         let Some(local_preference) = self.hosts.get(host).map(|host| host.local_preference) else {
@@ -61,9 +62,36 @@ impl Gatherer {
             addr: mapped,
             kind,
             base,
-            related: Some(base),
+            related: Some(self.shown(base)),
         }));
         true
+    }
+
+    /// Candidates at the addresses that a NAT maps to this host's, port for port: each at the first
+    /// address of its family.
+    pub(super) fn add_external(&mut self, external: &[IpAddr]) {
+        if self.relay_only {
+            return;
+        }
+        for ip in external {
+            let same = |host: &Host| host.base.is_ipv4() == ip.is_ipv4();
+            let host = self.hosts.iter().position(same);
+            let base = host.and_then(|at| Some((at, self.hosts.get(at)?.base)));
+            if let Some((at, base)) = base {
+                let mapped = SocketAddr::new(*ip, base.port());
+                self.add_reflexive(at, base, mapped, mapped);
+            }
+        }
+    }
+
+    /// The address for the peer's diagnosis, unless it is to see none of this host (RFC 8839
+    /// section 5.1).
+    fn shown(&self, base: SocketAddr) -> SocketAddr {
+        match base {
+            _ if self.hosts_offered => base,
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        }
     }
 
     /// RFC 8445 section 5.1.1.2: the base of a relayed candidate is the candidate itself.

@@ -83,7 +83,7 @@ impl Gatherer {
         };
         self.add_relay(host, base, remote, &carrier, relayed, mapped);
         // Its NAT binding is kept alive by the allocation. That of a TCP connection takes no UDP.
-        if let Some(mapped) = mapped.filter(|_| !self.relay_only && !carrier.is_stream()) {
+        if let Some(mapped) = mapped.filter(|_| self.reflexive_offered && !carrier.is_stream()) {
             self.add_reflexive(host, base, remote, mapped);
         }
     }

@@ -28,7 +28,11 @@ impl Gatherer {
             self.close_server(index);
             return;
         }
-        if self.relay_only && server.kind == ServerKind::Stun {
+        let offered = match server.kind {
+            ServerKind::Stun => self.reflexive_offered,
+            ServerKind::Turn => self.relays_offered,
+        };
+        if !offered {
             self.close_server(index);
             return;
         }

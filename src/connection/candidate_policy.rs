@@ -1,0 +1,150 @@
+//! RTCCandidatePolicy.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use crate::engine::ice::Denied;
+use crate::error::{Error, Result};
+use crate::socket::SocketPolicy;
+
+/// Addresses given to the outside at most.
+const MAX_EXTERNAL: usize = 16;
+/// Ranges of denied addresses at most.
+const MAX_RANGES: usize = 1_024;
+
+/// Which candidates are offered, and which of the peer's are used. The default: all.
+///
+/// ```
+/// use ortc::{RTCCandidatePolicy, RTCConnectionOptions};
+///
+/// // A server in a cloud, that must not be used to reach what is beside it.
+/// let policy = RTCCandidatePolicy::default()
+///     .ports(40_000..=40_999)
+///     .external_addresses(["203.0.113.5".parse().unwrap()])
+///     .deny_private_remotes();
+/// let options = RTCConnectionOptions::default().candidate_policy(policy);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[doc(alias = "RTCIceGatherPolicy")]
+pub struct RTCCandidatePolicy {
+    pub(crate) socket: SocketPolicy,
+    pub(crate) denied: Denied,
+}
+
+impl RTCCandidatePolicy {
+    /// Whether addresses of this host are offered. Without them those that STUN servers see do not
+    /// name them either. At least one of `host`, `reflexive` and `relay` must be there.
+    #[must_use]
+    pub fn host(mut self, offer: bool) -> Self {
+        self.socket.host = offer;
+        self
+    }
+
+    /// Whether addresses that servers see are offered, and STUN servers asked.
+    #[must_use]
+    pub fn reflexive(mut self, offer: bool) -> Self {
+        self.socket.reflexive = offer;
+        self
+    }
+
+    /// Whether relays are offered, and TURN servers asked. Relays alone are
+    /// [`relay_only`](crate::RTCConnectionOptions::relay_only), which hides more.
+    #[must_use]
+    pub fn relay(mut self, offer: bool) -> Self {
+        self.socket.relay = offer;
+        self
+    }
+
+    /// Whether IPv6 is used.
+    #[must_use]
+    pub fn ipv6(mut self, use_it: bool) -> Self {
+        self.socket.ipv6 = use_it;
+        self
+    }
+
+    /// The local port is one of these, unless `bind` names one. Taken at random of those that are
+    /// free; none free is an error.
+    #[must_use]
+    pub fn ports(mut self, range: RangeInclusive<u16>) -> Self {
+        self.socket.ports = Some(range);
+        self
+    }
+
+    /// Addresses under which this host is known outside, where a NAT maps address to address and
+    /// port to the same port (1:1 NAT): each is one more server-reflexive candidate, at the first
+    /// address of its family. At most 16.
+    #[must_use]
+    pub fn external_addresses(mut self, addresses: impl IntoIterator<Item = IpAddr>) -> Self {
+        self.socket.external = addresses.into_iter().collect();
+        self
+    }
+
+    /// Uses the interfaces' addresses of which `wanted` says so; it gets the interface's name and
+    /// the address. It is asked each time that gathering begins, and not for an address that is
+    /// bound explicitly. It must return at once.
+    #[must_use]
+    pub fn interfaces(
+        mut self,
+        wanted: impl Fn(&str, IpAddr) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.socket.interfaces = Some(Arc::new(wanted));
+        self
+    }
+
+    /// Sends nothing to addresses of the peer's that would mean this host or its links: loopback,
+    /// link-local, multicast, metadata services of clouds. Neither as candidates nor when checks
+    /// come from there; `dropped.ice.candidates` of the statistics counts them.
+    #[must_use]
+    pub fn deny_local_remotes(mut self) -> Self {
+        self.denied.local = true;
+        self
+    }
+
+    /// The same for private and reserved networks besides (RFC 6890): peers are on the Internet, or
+    /// behind relays that are.
+    #[must_use]
+    pub fn deny_private_remotes(mut self) -> Self {
+        self.denied.private = true;
+        self
+    }
+
+    /// The same for addresses of which the first `bits` are those of `address`, besides what else
+    /// is denied. At most 1,024 ranges.
+    #[must_use]
+    pub fn deny_remotes(mut self, address: IpAddr, bits: u8) -> Self {
+        self.denied.ranges.push((address, bits));
+        self
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        let SocketPolicy {
+            host,
+            reflexive,
+            relay,
+            ports,
+            external,
+            ..
+        } = &self.socket;
+        let wrong = if !(*host || *reflexive || *relay) {
+            "a policy without any candidates can never connect"
+        } else if ports
+            .as_ref()
+            .is_some_and(|p| p.is_empty() || p.contains(&0))
+        {
+            "the range of ports is empty, or has port 0"
+        } else if external.len() > MAX_EXTERNAL {
+            "more than 16 external addresses"
+        } else if external
+            .iter()
+            .any(|ip| ip.is_unspecified() || ip.is_multicast())
+        {
+            "an external address is no address of a host"
+        } else if self.denied.ranges.len() > MAX_RANGES {
+            "more than 1,024 ranges of denied addresses"
+        } else {
+            return Ok(());
+        };
+        Err(Error::invalid_parameters(wrong))
+    }
+}
