@@ -1,4 +1,5 @@
 //! Which candidates are offered, and which of the peer's are used.
+#![allow(clippy::unwrap_used)]
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
