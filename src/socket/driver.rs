@@ -44,6 +44,7 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
         udp,
         backlog: VecDeque::new(),
         touched: Vec::new(),
+        out: VecDeque::new(),
         lookups: JoinSet::new(),
         looked_for: HashMap::new(),
         sleep_watch,
@@ -61,6 +62,8 @@ struct Driver {
     udp: UdpEndpoint,
     backlog: VecDeque<Transmit>,
     touched: Vec<MemberId>,
+    /// Room for what one connection has to send.
+    out: VecDeque<Transmit>,
     lookups: JoinSet<Result<Vec<SocketAddr>, String>>,
     /// Which server of which gatherer each of them is for.
     looked_for: HashMap<Id, (u64, usize)>,
@@ -175,7 +178,7 @@ impl Driver {
             let mut out = VecDeque::new();
             with(now, &member, |member| member.service(&mut out));
             self.shared.routes().remove(id);
-            self.send_all(now, out);
+            self.send_all(now, &mut out);
         }
         self.relays.release(now);
         self.flush_relays(now);
@@ -236,7 +239,7 @@ impl Driver {
             lock(&self.shared.dirty).push(id);
             return;
         }
-        let mut out = VecDeque::new();
+        let mut out = std::mem::take(&mut self.out);
         let now = Instant::now();
         let serviced = with(now, &member, |member| member.service(&mut out));
         let Serviced { deadline, done } = serviced.unwrap_or(Serviced {
@@ -256,7 +259,8 @@ impl Driver {
                 routes.set_deadline(id, deadline);
             }
         }
-        self.send_all(now, out);
+        self.send_all(now, &mut out);
+        self.out = out;
         if last_left {
             self.relays.release(now);
         }

@@ -60,3 +60,57 @@ impl KeyframeAsk {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(tag: u8) -> RtpPacket {
+        RtpPacket {
+            payload_type: 97,
+            payload: vec![0x10, tag, 0, 0].into(),
+            ..RtpPacket::default()
+        }
+    }
+
+    /// Of fifty who ask every 10 ms one request a second is made, until a key frame begins.
+    #[test]
+    fn r_c16_one_request_a_second_for_all_until_it_comes() {
+        let codecs = [RTCCodec::vp8(97)];
+        let start = Instant::now();
+        let mut ask = KeyframeAsk::default();
+        let mut asked = Vec::new();
+        for n in 0..500u64 {
+            let now = start + Duration::from_millis(n * 10);
+            for _ in 0..50 {
+                if ask.want(now, KeyframeRequest::Pli) {
+                    asked.push(n * 10);
+                }
+            }
+            ask.arrived(&codecs, &packet(1));
+        }
+        assert_eq!(asked, [0, 1_000, 2_000, 3_000, 4_000]);
+        ask.arrived(&codecs, &packet(0));
+        assert_eq!((ask.wanted, ask.due()), (None, None));
+    }
+
+    /// A request may be lost, and so may what answers it; a source that is silent is let be.
+    #[test]
+    fn it_is_asked_for_again_though_nobody_asks_again() {
+        let start = Instant::now();
+        let mut ask = KeyframeAsk::default();
+        assert!(ask.want(start, KeyframeRequest::Fir));
+        let mut asked = Vec::new();
+        for n in 1..60_000u64 {
+            let now = start + Duration::from_millis(n);
+            if ask.due().is_some_and(|due| due <= now) && ask.ask(now) {
+                asked.push(n);
+            }
+        }
+        let expected: Vec<u64> = (1..10).map(|n| n * 1_000).collect();
+        assert_eq!(asked, expected);
+        // It lives, and is asked again.
+        ask.arrived(&[RTCCodec::vp8(97)], &packet(1));
+        assert!(ask.due().is_some() && ask.wanted == Some(KeyframeRequest::Fir));
+    }
+}

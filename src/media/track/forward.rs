@@ -142,6 +142,18 @@ impl Follower for Source {
 impl MediaStreamTrack {
     /// A local track that sends on what this one receives: see [`MediaForward`].
     ///
+    /// ```
+    /// use ortc::{MediaStream, MediaStreamTrack, RTCConnection, Result};
+    ///
+    /// /// Sends a track that one connection receives to another.
+    /// fn watch(received: &MediaStreamTrack, watcher: &RTCConnection) -> Result<()> {
+    ///     let forward = received.forward()?;
+    ///     let stream = MediaStream::new();
+    ///     stream.add_track(forward.track());
+    ///     watcher.add_stream(&stream)
+    /// }
+    /// ```
+    ///
     /// While a received track is forwarded, packets wait for
     /// [`recv_rtp`](Self::recv_rtp) and [`recv_sample`](Self::recv_sample) only from their first
     /// call on; taps are served as before. Digits go on with the audio that they are in.

@@ -15,8 +15,8 @@ use crate::trace;
 const LINGER: Duration = Duration::from_millis(500);
 
 impl Driver {
-    pub(super) fn send_all(&mut self, now: Instant, out: VecDeque<Transmit>) {
-        for transmit in out {
+    pub(super) fn send_all(&mut self, now: Instant, out: &mut VecDeque<Transmit>) {
+        for transmit in out.drain(..) {
             let Some(mut transmit) = self.through_relay(now, transmit) else {
                 continue;
             };
