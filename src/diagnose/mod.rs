@@ -26,13 +26,15 @@ mod advice;
 #[allow(clippy::unwrap_used)]
 mod advice_tests;
 mod nat;
+mod options;
 mod probe;
 mod report;
 mod run;
 mod words;
 
+pub use options::DiagnoseOptions;
 pub use report::{
     Diagnosis, Finding, FindingKind, NatFiltering, NatMapping, NatReport, Relay, ServerReport,
     ServerState,
 };
-pub use run::{DiagnoseOptions, diagnose};
+pub use run::diagnose;

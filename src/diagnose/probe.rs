@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::options::DiagnoseOptions;
 use super::report::{Relay, ServerReport, ServerState};
-use super::run::DiagnoseOptions;
 use crate::connection::RTCConnection;
 use crate::connection::core::event::{RTCConnectionEvent, RTCConnectionEvents};
 use crate::connection::description::candidate::RTCIceCandidateDescription;
