@@ -138,7 +138,7 @@ await run("rooms_shots", 400, async (test) => {
       await shot(looking, "lobby");
       await shot(ada, "room");
       if ((size === "phone") !== (colorScheme === "dark")) continue;
-      for (const tab of ["chat", "people", "timer", "settings", "stats", "wires"]) {
+      for (const tab of ["chat", "people", "timer", "draw", "text", "settings", "stats", "wires"]) {
         await ada.click('[data-open="settings"]');
         await ada.click(`[data-tab="${tab}"]`);
         await shot(ada, tab);
