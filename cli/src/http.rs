@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE};
 use hyper::{Method, Request, StatusCode, Uri};
@@ -55,6 +55,13 @@ impl Http {
             client: Client::builder(TokioExecutor::new()).build(https),
             bearer: bearer.map(str::to_owned),
         })
+    }
+
+    /// What is said there.
+    pub(crate) async fn get(&self, url: &str) -> Result<Value, Failed> {
+        let nothing = Empty::new().map_err(|never| match never {}).boxed();
+        let request = Request::builder().method(Method::GET);
+        self.ask(request, url, nothing, PATIENCE).await
     }
 
     /// Posts a file.

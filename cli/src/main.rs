@@ -15,6 +15,7 @@ mod media;
 mod meeting;
 mod pin;
 mod pipe;
+mod plot;
 mod progress;
 mod qr;
 mod reach;
@@ -26,6 +27,7 @@ mod room;
 mod scrub;
 mod send;
 mod serve;
+mod stats;
 mod zip;
 
 use std::process::ExitCode;
@@ -48,6 +50,7 @@ enum Command {
     Call(call::Call),
     Room(room::RoomCommand),
     Record(record::Record),
+    Stats(stats::Stats),
     Send(send::Send),
     Recv(recv::Recv),
     Doctor(doctor::Doctor),
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
         Command::Call(call) => wait_for(call.run()),
         Command::Room(room) => wait_for(room.run()),
         Command::Record(record) => wait_for(record.run()),
+        Command::Stats(stats) => wait_for(stats.run()),
         Command::Send(send) => wait_for(send.run()),
         Command::Recv(recv) => wait_for(recv.run()),
         Command::Doctor(doctor) => wait_for(doctor.run()),

@@ -106,6 +106,18 @@ impl Reach {
         let tls = pinned.map(Pinned::config).transpose()?;
         Http::new(tls, bearer.or(self.token.as_deref()))
     }
+
+    /// The address of the server's pages, without a slash at its end.
+    pub(crate) fn base(&self) -> String {
+        base(self.server.as_deref().unwrap_or("127.0.0.1:8080"))
+    }
+
+    /// Asks for this role unless another, or a token, was said.
+    pub(crate) fn as_role(&mut self, role: Role) {
+        if self.token.is_none() {
+            self.role = self.role.or(Some(role));
+        }
+    }
 }
 
 /// The address of the pages of a server, as [`websocket`] has that of its WebSocket.

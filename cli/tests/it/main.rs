@@ -13,3 +13,4 @@ mod process;
 mod record;
 mod restart;
 mod room;
+mod stats;
