@@ -171,14 +171,17 @@ impl Receiving {
             return;
         };
         let (track, contributors) = (&receiving.track, &mut receiving.contributors);
-        if track.fan().is_some() && !self.offered.iter().any(|(known, _)| *known == id) {
+        let is_forwarded = track.fan().is_some();
+        if is_forwarded && !self.offered.iter().any(|(known, _)| *known == id) {
             self.offered.push((id, track.clone()));
         }
         let (ask, codecs) = (&mut receiving.ask, &receiving.description.codecs);
         let mut changed = None;
         let packets = packets.inspect(|packet| {
-            track.offer(packet);
-            ask.arrived(codecs, packet);
+            if is_forwarded {
+                track.offer(packet);
+                ask.arrived(codecs, packet);
+            }
         });
         let packets = packets.inspect(|packet| {
             if !packet.csrcs.is_empty() || !contributors.is_empty() {
