@@ -1,4 +1,5 @@
 //! A received track that is sent on to others.
+#![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
