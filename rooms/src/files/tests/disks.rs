@@ -80,8 +80,8 @@ async fn r_i08_a_slow_disk_takes_no_memory() {
     let _ = limited(carried).await;
     println!("{bytes} bytes in {seconds} s, {grown} KiB more");
     assert!(bytes < (seconds + 10) * 1_100_000, "not slow");
-    // What the test itself holds between its two ends is in it.
-    assert!(grown < 2 * WINDOW / 1024, "{grown} KiB");
+    // What the test itself holds between its two ends is in it, and what an allocator keeps.
+    assert!(grown < (WINDOW + 6 * 1024 * 1024) / 1024, "{grown} KiB");
 }
 
 #[cfg(target_os = "linux")]
