@@ -19,7 +19,7 @@ pub use origin::SenderClock;
 
 pub(crate) use fan::SourceClock;
 pub(crate) use origin::MediaOrigin;
-pub(crate) use outlets::{ForwardedBatch, MediaSink, Outlets, Reception};
+pub(crate) use outlets::{Descriptor, ForwardedBatch, MediaSink, Outlets, Reception};
 
 use self::forwarding::Forwarding;
 use self::remote::RemoteEnd;

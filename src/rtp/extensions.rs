@@ -20,6 +20,9 @@ pub(crate) const ABS_SEND_TIME: &str = "http://www.webrtc.org/experiments/rtp-hd
 pub(crate) const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 /// Audio levels of the contributing sources (RFC 6465).
 pub(crate) const CSRC_AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:csrc-audio-level";
+/// Frames and what they depend on (AV1 RTP payload format, appendix A).
+pub(crate) const DEPENDENCY_DESCRIPTOR: &str =
+    "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension";
 /// Transport-wide sequence number (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 pub(crate) const TRANSPORT_CC: &str =
     "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";

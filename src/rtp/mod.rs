@@ -55,8 +55,9 @@ pub(crate) use declaration::{Declaration, ReceiverId};
 pub(crate) use demux::is_rtcp;
 pub(crate) use event::{KeyframeRequest, RtcpCounters, RtpConfig, RtpEvent};
 pub(crate) use extensions::{
-    ABS_SEND_TIME, AUDIO_LEVEL, AudioLevel, CSRC_AUDIO_LEVEL, ExtensionMap, MID, REPAIRED_RID, RID,
-    RTCHeaderExtension, TRANSPORT_CC, decode_csrc_audio_levels, encode_abs_send_time,
+    ABS_SEND_TIME, AUDIO_LEVEL, AudioLevel, CSRC_AUDIO_LEVEL, DEPENDENCY_DESCRIPTOR, ExtensionMap,
+    MID, REPAIRED_RID, RID, RTCHeaderExtension, TRANSPORT_CC, decode_csrc_audio_levels,
+    encode_abs_send_time,
 };
 pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
 pub(crate) use history::History;

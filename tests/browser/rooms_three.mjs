@@ -1,4 +1,4 @@
-// C3, C99: Chromium, Firefox and `ortc call` in one room by `ortc serve`: three pictures at each. Chat, mute, a screen, the owner leaves, somebody is put out.
+// C3, C99, E18: Chromium, Firefox and `ortc call` in one room by `ortc serve`: three pictures at each. Chat, mute, a screen, the owner leaves, somebody is put out.
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { firefox } from "./bidi.mjs";

@@ -6,8 +6,9 @@ use crate::engine::{Engine, OutgoingRtp, SendOutcome};
 use crate::error::Result;
 use crate::media::RTCCodec;
 use crate::media::forward::check_codecs;
+use crate::media::renumber_descriptor;
 use crate::media::sending::{MAX_RTP_PAYLOAD, SendingTrack};
-use crate::media::track::{ForwardedBatch, Reception};
+use crate::media::track::{Descriptor, ForwardedBatch, Reception};
 
 /// Header extension elements of a packet that go on.
 const MAX_ELEMENTS: usize = 6;
@@ -77,10 +78,24 @@ fn send_batch(engine: &mut Engine, track: &mut SendingTrack, batch: &ForwardedBa
             track.count_discarded(1);
             continue;
         };
+        let own = batch.facts.descriptor;
+        let descriptor = own.and_then(|id| packet.extensions.get(id));
+        let mut numbered = [0; 255];
+        let descriptor = match placed.descriptor {
+            Descriptor::AsItIs => descriptor,
+            Descriptor::Numbered(by) => {
+                descriptor.and_then(|value| renumber_descriptor(value, by, &mut numbered))
+            }
+            Descriptor::LeftOut => None,
+        };
         let mut elements: [(u8, &[u8]); MAX_ELEMENTS] = [(0, &[]); MAX_ELEMENTS];
         let mut count = 0usize;
         for (from, to) in track.fed.mapping().extensions() {
-            if let Some(value) = packet.extensions.get(*from)
+            let value = match Some(*from) == own {
+                true => descriptor,
+                false => packet.extensions.get(*from),
+            };
+            if let Some(value) = value
                 && let Some(place) = elements.get_mut(count)
             {
                 *place = (*to, value);

@@ -13,5 +13,5 @@ pub(super) mod vp8;
 pub(super) mod vp9;
 
 pub(crate) use frame::{Corrupt, Frame};
-pub(crate) use numbers::{MAX_HEAD, Numbers};
+pub(crate) use numbers::{MAX_HEAD, Numbers, renumber_descriptor};
 pub(crate) use payload::Payload;

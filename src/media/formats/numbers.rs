@@ -14,6 +14,8 @@ pub(crate) struct Numbers {
     pub(crate) temporal: u8,
     /// Who gets lower temporal layers alone may have this one and those above it from here on.
     pub(crate) may_switch_up: bool,
+    /// The picture's number is that of the dependency descriptor; the payload has none.
+    pub(crate) is_of_descriptor: bool,
     /// Bytes of the payload in which all of that is.
     pub(crate) length: usize,
 }
@@ -21,7 +23,42 @@ pub(crate) struct Numbers {
 /// More than any descriptor needs.
 pub(crate) const MAX_HEAD: usize = 8;
 
+/// Where a dependency descriptor has the number of its frame: after a byte (AV1 RTP payload format,
+/// section A.8.3, mandatory_descriptor_fields).
+const FRAME_NUMBER: std::ops::Range<usize> = 1..3;
+
+/// Writes a dependency descriptor anew, with so much added to the number of its frame. `None` if it
+/// has none, or does not fit.
+pub(crate) fn renumber_descriptor<'a>(
+    value: &[u8],
+    by: u16,
+    into: &'a mut [u8; 255],
+) -> Option<&'a [u8]> {
+    let own = frame_number(value)?;
+    let into = into.get_mut(..value.len())?;
+    into.copy_from_slice(value);
+    let number = own.wrapping_add(by).to_be_bytes();
+    into.get_mut(FRAME_NUMBER)?.copy_from_slice(&number);
+    Some(into)
+}
+
+fn frame_number(descriptor: &[u8]) -> Option<u16> {
+    let bytes = descriptor.get(FRAME_NUMBER)?;
+    Some(u16::from_be_bytes(bytes.try_into().ok()?))
+}
+
 impl Numbers {
+    /// The same with the number of the frame, if the payload has none and the descriptor has one.
+    pub(crate) fn or_of_descriptor(mut self, descriptor: Option<&[u8]>) -> Self {
+        if self.picture.is_none()
+            && let Some(number) = descriptor.and_then(frame_number)
+        {
+            self.picture = Some(number);
+            self.is_of_descriptor = true;
+        }
+        self
+    }
+
     /// Writes the first bytes of a payload anew, with so much added to its numbers; says how many.
     pub(crate) fn rewrite(
         &self,

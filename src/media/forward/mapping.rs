@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::error::{Error, Result};
 use crate::media::{CodecId, RTCCodec, same_format, same_name};
 use crate::rtp::{
-    ABS_SEND_TIME, ExtensionMap, MID, REPAIRED_RID, RID, RTCHeaderExtension, TRANSPORT_CC,
+    ABS_SEND_TIME, DEPENDENCY_DESCRIPTOR, ExtensionMap, MID, REPAIRED_RID, RID, RTCHeaderExtension,
+    TRANSPORT_CC,
 };
 
 /// Header extensions of a packet that go on.
@@ -19,6 +20,8 @@ pub(crate) struct SourceFacts {
     pub(crate) version: u64,
     pub(crate) codecs: Vec<RTCCodec>,
     pub(crate) extensions: ExtensionMap,
+    /// The identifier of the dependency descriptor.
+    pub(crate) descriptor: Option<u8>,
 }
 
 impl SourceFacts {
@@ -27,6 +30,7 @@ impl SourceFacts {
         Self {
             version: VERSIONS.fetch_add(1, Ordering::Relaxed),
             codecs,
+            descriptor: extensions.id(DEPENDENCY_DESCRIPTOR),
             extensions,
         }
     }

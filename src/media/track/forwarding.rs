@@ -12,7 +12,7 @@ use crate::media::forward::{
     DefaultLayerSelector, ForwardConditions, LayerSelector, Rewriter, SourceFacts, forwardable,
     ticks,
 };
-use crate::media::{Depacketizer, Kind, RTCCodec};
+use crate::media::{Depacketizer, Kind, Numbers, RTCCodec};
 use crate::queue::lock;
 use crate::rtp::{KeyframeRequest, RtpPacket};
 
@@ -85,6 +85,18 @@ struct Known {
     goes_on: bool,
     clock_rate: u32,
     depacketizer: Option<Depacketizer>,
+    /// The identifier of the dependency descriptor.
+    descriptor: Option<u8>,
+}
+
+impl Known {
+    /// The numbers of the picture that a packet is of.
+    fn numbers(&self, packet: &RtpPacket) -> Numbers {
+        let format = self.depacketizer;
+        let numbers = format.and_then(|format| format.numbers(&packet.payload));
+        let descriptor = self.descriptor.and_then(|id| packet.extensions.get(id));
+        numbers.unwrap_or_default().or_of_descriptor(descriptor)
+    }
 }
 
 impl Forwarding {
@@ -299,9 +311,7 @@ impl State {
     /// Gives a packet that goes on its place, unless it is of a temporal layer that does not.
     fn send_on(&mut self, now: Instant, index: usize, packet: &RtpPacket, known: Known) {
         let (number, timestamp) = (packet.sequence_number, packet.timestamp);
-        let format = known.depacketizer;
-        let numbers = format.and_then(|format| format.numbers(&packet.payload));
-        let numbers = numbers.unwrap_or_default();
+        let numbers = known.numbers(packet);
         if !self.pictures.has(&numbers) {
             self.stats.passed_over += 1;
             let hole = self.rewriter.skip(number, timestamp);
@@ -365,6 +375,7 @@ impl State {
             goes_on: codec.is_some_and(forwardable),
             clock_rate: codec.map_or(90_000, |codec| codec.effective_clock_rate()),
             depacketizer: codec.and_then(|codec| Depacketizer::for_codec(codec).ok()),
+            descriptor: facts.descriptor,
         };
         self.codec = Some(known);
         known
@@ -399,9 +410,7 @@ impl State {
     ) {
         self.waiting = false;
         let number = packet.sequence_number;
-        let format = known.depacketizer;
-        let numbers = format.and_then(|format| format.numbers(&packet.payload));
-        let (picture, base) = self.pictures.begin(&numbers.unwrap_or_default());
+        let (picture, base) = self.pictures.begin(&known.numbers(packet));
         if goes_on {
             self.rewriter.rejoin(number);
             self.rewriter.shift_pictures(picture, base);

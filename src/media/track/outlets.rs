@@ -52,6 +52,16 @@ pub(crate) struct ForwardedBatch<'a> {
     pub(crate) clock: Option<(Instant, u32)>,
 }
 
+/// What becomes of the dependency descriptor of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Descriptor {
+    AsItIs,
+    /// So much is added to the number of its frame.
+    Numbered(u16),
+    /// Its frames are numbered by themselves, and not as those of the line.
+    LeftOut,
+}
+
 /// One packet that goes on, and its place in the line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placed {
@@ -59,6 +69,7 @@ pub(crate) struct Placed {
     pub(crate) place: Place,
     /// Its number alone goes on.
     pub(crate) is_filler: bool,
+    pub(crate) descriptor: Descriptor,
     head: [u8; MAX_HEAD],
     head_len: usize,
 }
@@ -69,6 +80,7 @@ impl Placed {
             index,
             place,
             is_filler: false,
+            descriptor: Descriptor::AsItIs,
             head: [0; MAX_HEAD],
             head_len: 0,
         }
@@ -78,6 +90,10 @@ impl Placed {
     pub(super) fn numbered(index: usize, place: Place, numbers: &Numbers, payload: &[u8]) -> Self {
         let mut placed = Self::new(index, place);
         if place.pictures != (0, 0) {
+            placed.descriptor = match numbers.is_of_descriptor {
+                true => Descriptor::Numbered(place.pictures.0),
+                false => Descriptor::LeftOut,
+            };
             placed.head_len = numbers.rewrite(payload, place.pictures, &mut placed.head);
         }
         placed

@@ -71,3 +71,61 @@ impl Pictures {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::media::renumber_descriptor;
+
+    /// A descriptor of three bytes and what follows: first and last packet of a frame, template 5.
+    fn descriptor(frame: u16) -> Vec<u8> {
+        let [high, low] = frame.to_be_bytes();
+        vec![0b1100_0101, high, low, 0xab, 0xcd]
+    }
+
+    #[test]
+    fn frames_of_another_source_go_on_in_the_line_by_their_descriptors() {
+        let mut pictures = Pictures::default();
+        let mut out = Vec::new();
+        // The second source begins where it likes, and wraps.
+        for (source, frames) in [(0, [7, 8, 9]), (1, [65_534, 65_535, 0]), (2, [9, 10, 11])] {
+            let mut shift = (0, 0);
+            for (place, frame) in frames.into_iter().enumerate() {
+                let value = descriptor(frame);
+                let numbers = Numbers::default().or_of_descriptor(Some(&value));
+                assert_eq!(
+                    (numbers.picture, numbers.is_of_descriptor),
+                    (Some(frame), true)
+                );
+                if place == 0 {
+                    shift = pictures.begin(&numbers);
+                }
+                pictures.went_out(&numbers, shift);
+                let mut buffer = [0; 255];
+                let new = renumber_descriptor(&value, shift.0, &mut buffer).unwrap();
+                assert_eq!(
+                    (new[0], &new[3..]),
+                    (value[0], &value[3..]),
+                    "source {source}"
+                );
+                out.push(u16::from_be_bytes([new[1], new[2]]));
+            }
+        }
+        assert_eq!(out, (7..16).collect::<Vec<u16>>());
+    }
+
+    #[test]
+    fn a_descriptor_that_is_none_numbers_nothing() {
+        for value in [&[][..], &[0], &[0, 1]] {
+            let numbers = Numbers::default().or_of_descriptor(Some(value));
+            assert_eq!(numbers, Numbers::default());
+            assert_eq!(renumber_descriptor(value, 1, &mut [0; 255]), None);
+        }
+        assert_eq!(renumber_descriptor(&[0; 256], 1, &mut [0; 255]), None);
+        // What the payload says goes before.
+        let mut own = Numbers::default();
+        own.picture = Some(3);
+        assert_eq!(own.or_of_descriptor(Some(&descriptor(9))), own);
+    }
+}
