@@ -1,5 +1,7 @@
 //! How the server is reached: address, trust, identity.
 
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use clap::Args;
@@ -38,6 +40,17 @@ pub(crate) struct Reach {
         value_name = "SECRET"
     )]
     pub(crate) secret: Option<String>,
+    /// Address under which this machine is known outside, where a NAT maps address to address and port to the same port, as in clouds; several times for several
+    #[arg(
+        long,
+        env = "ORTC_EXTERNAL_IP",
+        value_delimiter = ',',
+        value_name = "ADDRESS"
+    )]
+    external_ip: Vec<IpAddr>,
+    /// UDP ports that may be used, such as 40000-40999: for firewalls with few holes
+    #[arg(long, env = "ORTC_PORTS", value_parser = ports, value_name = "FROM-TO")]
+    ports: Option<RangeInclusive<u16>>,
     /// SHA-256 of the server's own certificate, as `ortc serve` prints it: that one is trusted, and no other
     #[arg(long, value_name = "SHA-256")]
     fingerprint: Option<String>,
@@ -69,6 +82,8 @@ impl Reach {
     ) -> Result<(Session, Events), Failed> {
         let mut options = SessionOptions::new();
         options.include_loopback = true;
+        options.external_addresses.clone_from(&self.external_ip);
+        options.port_range.clone_from(&self.ports);
         options.role = self.role;
         options.token.clone_from(&self.token);
         if let Some(userid) = &self.userid {
@@ -129,6 +144,16 @@ pub(crate) fn base(server: &str) -> String {
     format!("{scheme}://{place}")
 }
 
+fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+    let range = text.split_once('-').and_then(|(from, to)| {
+        let range: RangeInclusive<u16> = from.trim().parse().ok()?..=to.trim().parse().ok()?;
+        (!range.is_empty() && *range.start() > 0).then_some(range)
+    });
+    range.ok_or_else(|| {
+        "two ports from 1 to 65535 with a hyphen, the lower first: 40000-40999".to_owned()
+    })
+}
+
 fn role(text: &str) -> Result<Role, String> {
     serde_json::from_value(text.into())
         .map_err(|_| "one of admin, guest, participant, inspector".to_owned())
@@ -180,6 +205,14 @@ mod tests {
             ("ws://example.org:1/other/ws", "http://example.org:1"),
         ] {
             assert_eq!(base(said), meant);
+        }
+    }
+
+    #[test]
+    fn d59_ports_are_a_range() {
+        assert_eq!(ports("40000-40999"), Ok(40_000..=40_999));
+        for wrong in ["", "40000", "0-9", "9-8", "1-70000", "-", "a-b"] {
+            assert!(ports(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -23,7 +23,7 @@ async fn the_doctor_asks_servers_and_the_clock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_doctor_names_what_is_wrong() {
+async fn d59_the_doctor_names_what_is_wrong() {
     // Nobody listens there, and nothing else is asked.
     let ice = "turn:anna:hunter2@127.0.0.1:9";
     let (code, out, errors) = run(&["doctor", "--no-server", "--ice", ice]).await;
@@ -35,6 +35,13 @@ async fn the_doctor_names_what_is_wrong() {
     assert!(
         !(out.clone() + &errors).contains("hunter2"),
         "{out} {errors}"
+    );
+    // A TURN server without a password is wrong usage, and said so at once.
+    let (code, _, missing) = run(&["doctor", "--no-server", "--ice", "turn:127.0.0.1"]).await;
+    assert_eq!(code, 1, "{missing}");
+    assert!(
+        missing.contains("a TURN server needs a username and a credential"),
+        "{missing}"
     );
     assert!(errors.contains("calls will not work from here"), "{errors}");
 }

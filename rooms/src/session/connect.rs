@@ -157,6 +157,8 @@ impl Shared {
         config.include_loopback = self.options.include_loopback;
         config.relay_only = self.relay_only();
         config.bind = self.options.bind;
+        config.port_range.clone_from(&self.options.port_range);
+        config.external.clone_from(&self.options.external_addresses);
         let (socket, certificate) = (&self.options.socket, &self.options.certificate);
         let ports = match (socket, certificate) {
             (None, None) => Ports::shared(&config),

@@ -1,7 +1,8 @@
 //! How a session is made.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -41,6 +42,12 @@ pub struct SessionOptions {
     pub include_loopback: bool,
     /// The address and port of the session's UDP socket.
     pub bind: Option<SocketAddr>,
+    /// The range that UDP ports are of, unless [`bind`](Self::bind) names one: for firewalls with
+    /// few holes.
+    pub port_range: Option<RangeInclusive<u16>>,
+    /// Addresses under which this machine is known outside, where a NAT maps address to address
+    /// and port to the same port, as in clouds: at most 16.
+    pub external_addresses: Vec<IpAddr>,
     /// A UDP port to use; absent: that of the process.
     pub socket: Option<RTCSocket>,
     /// The certificate of the session's connections; a port of its own comes with it.

@@ -4,11 +4,15 @@
 //! itself: nothing in a packet would tell them apart. For these further ports are made: where two
 //! sessions of a process talk to each other, or are in two rooms with the same peer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use ortc::{RTCCertificate, RTCConnection, RTCConnectionOptions, RTCIceServer, RTCSocket};
+use ortc::{
+    RTCCandidatePolicy, RTCCertificate, RTCConnection, RTCConnectionOptions, RTCIceServer,
+    RTCSocket,
+};
 use tokio::runtime::{Handle, Id};
 
 /// The most ports that are tried for one connection.
@@ -30,6 +34,8 @@ pub(super) struct Config {
     pub(super) include_loopback: bool,
     pub(super) relay_only: bool,
     pub(super) bind: Option<SocketAddr>,
+    pub(super) port_range: Option<RangeInclusive<u16>>,
+    pub(super) external: Vec<IpAddr>,
     /// A port lives in the runtime that it was made in.
     runtime: Id,
 }
@@ -43,6 +49,8 @@ impl Config {
             include_loopback: false,
             relay_only: false,
             bind: None,
+            port_range: None,
+            external: Vec::new(),
             runtime: runtime.id(),
         }
     }
@@ -124,6 +132,12 @@ impl Ports {
             .ice_servers(config.servers.iter().cloned())
             .include_loopback(config.include_loopback)
             .relay_only(config.relay_only);
+        let mut policy = RTCCandidatePolicy::default();
+        policy = policy.external_addresses(config.external.iter().copied());
+        if let Some(range) = &config.port_range {
+            policy = policy.ports(range.clone());
+        }
+        options = options.candidate_policy(policy);
         if let Some(mut address) = config.bind {
             if !first {
                 address.set_port(0);
@@ -137,5 +151,43 @@ impl Ports {
         let socket = connection.local_socket();
         connection.close();
         Ok(socket)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::time::Duration;
+
+    use ortc::RTCConnectionEvent;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn d59_the_address_outside_is_offered_and_the_port_is_of_the_range() {
+        let mut config = Config::new(&Handle::current());
+        let outside: IpAddr = "203.0.113.5".parse().unwrap();
+        config.external = vec![outside];
+        config.port_range = Some(43_000..=43_999);
+        config.include_loopback = true;
+        let ports = Ports::own(&config, None, None);
+        let options = RTCConnectionOptions::default().include_loopback(true);
+        for place in 0..2 {
+            let (connection, mut events) = ports.connection(place, &options).unwrap();
+            let found = async {
+                loop {
+                    if let Some(RTCConnectionEvent::Candidate(found)) = events.next().await
+                        && found.connection_address == outside.to_string()
+                    {
+                        return found;
+                    }
+                }
+            };
+            let found = tokio::time::timeout(Duration::from_secs(20), found).await;
+            let found = found.expect("the address outside");
+            assert_eq!(found.typ, "srflx");
+            assert!((43_000..=43_999).contains(&found.connection_port));
+            connection.close();
+        }
     }
 }
