@@ -242,8 +242,10 @@ async fn c33_c35_one_stream_is_recorded_for_a_while() {
     assert!(heard.load(std::sync::atomic::Ordering::Relaxed) > 100);
     let own = own.stop().await.unwrap();
     assert_eq!(own.len(), 1);
-    let streams = probed(&own[0].files[0].path);
-    assert_eq!(streams.len(), 2, "{streams:?}");
+    // A busy machine may tell of the picture when the first file has begun with the sound.
+    let streams: Vec<_> = own[0].files.iter().map(|file| probed(&file.path)).collect();
+    let both = streams.iter().any(|file| file.len() == 2);
+    assert!(both && streams.len() <= 2, "{streams:?}");
     assert!(
         peer.record("nothing", folder.0.join("x"), RecordOptions::default())
             .is_err()
