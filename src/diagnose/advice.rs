@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use super::nat::Explored;
-use super::probe::Server;
 use super::report::{
     Diagnosis, Finding, FindingKind, NatFiltering, NatMapping, Relay, ServerReport, ServerState,
 };
+use super::server::Server;
 use super::words::{span, way_of};
 use crate::socket::IceServerErrorKind;
 

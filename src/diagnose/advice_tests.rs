@@ -2,10 +2,10 @@ use std::net::IpAddr;
 
 use super::advice::{Facts, advise};
 use super::nat::Explored;
-use super::probe::Server;
 use super::report::{
     Diagnosis, FindingKind, NatMapping, NatReport, Relay, ServerReport, ServerState,
 };
+use super::server::Server;
 use crate::connection::description::ice_server::{RTCIceServer, parse_servers};
 use crate::socket::IceServerErrorKind;
 

@@ -30,6 +30,7 @@ mod options;
 mod probe;
 mod report;
 mod run;
+mod server;
 mod words;
 
 pub use options::DiagnoseOptions;

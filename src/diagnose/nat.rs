@@ -1,6 +1,6 @@
 //! What a NAT does to the ports of this machine: the tests of RFC 5780 that one socket can make.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use quinn_udp::UdpSocketState;
@@ -10,9 +10,10 @@ use stun::message::{BINDING_REQUEST, Message, TransactionId};
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 
-use super::probe::Server;
-use super::report::{NatFiltering, NatMapping, NatReport};
+use super::report::{NatFiltering, NatMapping, NatReport, ServerState};
+use super::server::Server;
 use crate::error::{Error, Result};
+use crate::socket::IceServerErrorKind;
 use crate::socket::resolve::resolve_server;
 use crate::socket::stun::{BindingResponse, new_transaction_id, parse_response, response_id};
 
@@ -20,6 +21,8 @@ use crate::socket::stun::{BindingResponse, new_transaction_id, parse_response, r
 const TRIES: u32 = 4;
 /// and waited for so long each time.
 const WAIT: Duration = Duration::from_millis(300);
+/// A server that is asked by itself has so many times that.
+const ROUNDS: u32 = 4;
 /// Servers that are asked.
 const SERVERS: usize = 6;
 /// IP packets of these sizes are tried, the largest first.
@@ -114,8 +117,56 @@ pub(super) async fn explore(servers: Vec<Server>, bind: Option<SocketAddr>) -> R
     })
 }
 
+/// Asks one STUN server what it sees.
+pub(super) async fn binding(server: &Server, bind: Option<SocketAddr>) -> Result<ServerState> {
+    let failed = |kind, message: &str| ServerState::Failed {
+        kind,
+        message: message.to_owned(),
+    };
+    let found = match resolve_server(&server.0.host, server.0.port).await {
+        Ok(found) => found,
+        Err(message) => return Ok(failed(IceServerErrorKind::Resolve, &message)),
+    };
+    let Some(to) = found.first().copied() else {
+        return Ok(failed(IceServerErrorKind::Resolve, "it has no address"));
+    };
+    let any: IpAddr = match to.is_ipv4() {
+        true => Ipv4Addr::UNSPECIFIED.into(),
+        false => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let bound = bind.map(|bind| bind.ip());
+    let own = bound
+        .filter(|ip| ip.is_ipv4() == to.is_ipv4())
+        .unwrap_or(any);
+    let own = SocketAddr::new(own, 0);
+    let socket = UdpSocket::bind(own)
+        .await
+        .map_err(|error| Error::io("binding a UDP port", &error))?;
+    for _ in 0..ROUNDS {
+        let (id, request) = request(|_| {});
+        let Some(answer) = heard(&socket, to, id, &request).await else {
+            continue;
+        };
+        return Ok(match parse_response(&answer) {
+            Ok(BindingResponse::Mapped(mapped)) => {
+                let port = socket.local_addr().map_or(0, |address| address.port());
+                let ip = local(to, own).await;
+                let is_own = ip.is_some_and(|ip| mapped == SocketAddr::new(ip, port));
+                ServerState::Mapped {
+                    address: (!is_own).then_some(mapped),
+                }
+            }
+            Ok(BindingResponse::Refused { code, reason }) => {
+                failed(IceServerErrorKind::Refused(code), &reason)
+            }
+            Err(message) => failed(IceServerErrorKind::Malformed, &message),
+        });
+    }
+    Ok(failed(IceServerErrorKind::Timeout, "no answer"))
+}
+
 /// The address that packets to the server leave from.
-async fn local(server: SocketAddr, own: SocketAddr) -> Option<std::net::IpAddr> {
+async fn local(server: SocketAddr, own: SocketAddr) -> Option<IpAddr> {
     let socket = UdpSocket::bind(own).await.ok()?;
     socket.connect(server).await.ok()?;
     Some(socket.local_addr().ok()?.ip())

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::nat;
 use super::options::DiagnoseOptions;
 use super::report::{Relay, ServerReport, ServerState};
+use super::server::Server;
 use crate::connection::RTCConnection;
 use crate::connection::core::event::{RTCConnectionEvent, RTCConnectionEvents};
 use crate::connection::description::candidate::RTCIceCandidateDescription;
-use crate::connection::description::ice_server::RTCIceServer;
-use crate::connection::description::server_url::{ParsedServer, ServerScheme, ServerTransport};
 use crate::connection::options::RTCConnectionOptions;
 use crate::error::Result;
 use crate::socket::IceServerErrorKind;
@@ -20,60 +20,6 @@ use crate::socket::IceServerErrorKind;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What does not come through a relay by then does not come.
 const THROUGH: Duration = Duration::from_secs(6);
-
-/// A server that is asked.
-#[derive(Debug, Clone)]
-pub(super) struct Server(pub(super) ParsedServer);
-
-impl Server {
-    /// Whether it is asked over UDP.
-    pub(super) fn is_udp(&self) -> bool {
-        self.0.transport == ServerTransport::Udp && !self.is_secure()
-    }
-
-    pub(super) fn is_turn(&self) -> bool {
-        self.0.scheme.is_turn()
-    }
-
-    fn is_secure(&self) -> bool {
-        matches!(self.0.scheme, ServerScheme::Stuns | ServerScheme::Turns)
-    }
-
-    /// "UDP", "TCP" or "TLS".
-    pub(super) fn way(&self) -> &'static str {
-        match (self.is_secure(), self.0.transport) {
-            (true, ServerTransport::Tcp) => "TLS",
-            (true, ServerTransport::Udp) => "DTLS",
-            (false, ServerTransport::Tcp) => "TCP",
-            (false, ServerTransport::Udp) => "UDP",
-        }
-    }
-
-    /// When the password of a user name of the REST kind ends, in seconds since 1970: such a name
-    /// begins with it.
-    pub(super) fn expires(&self) -> Option<u64> {
-        let name = self.0.username.as_deref()?;
-        let digits = name.split(':').next()?;
-        digits.parse().ok().filter(|time| *time > 1_000_000_000)
-    }
-
-    fn alone(&self) -> RTCIceServer {
-        let mut server = RTCIceServer::new(self.0.url.clone());
-        server.username.clone_from(&self.0.username);
-        server.credential.clone_from(&self.0.credential);
-        server
-    }
-
-    /// The same as a STUN server, which every TURN server is.
-    fn as_stun(&self) -> Option<RTCIceServer> {
-        let host = match self.0.host.contains(':') {
-            true => format!("[{}]", self.0.host),
-            false => self.0.host.clone(),
-        };
-        let url = format!("stun:{host}:{}", self.0.port);
-        self.is_udp().then(|| RTCIceServer::new(url))
-    }
-}
 
 fn options(given: &DiagnoseOptions) -> RTCConnectionOptions {
     let mut options = RTCConnectionOptions::default().include_loopback(given.include_loopback);
@@ -110,6 +56,10 @@ pub(super) async fn addresses(given: &DiagnoseOptions) -> Result<Vec<IpAddr>> {
 /// Asks one server, and sends something through its relay.
 pub(super) async fn server(server: Server, given: DiagnoseOptions) -> Result<ServerReport> {
     let begun = Instant::now();
+    if server.is_udp() && !server.is_turn() {
+        let state = nat::binding(&server, given.bind).await?;
+        return Ok(report(server, state, begun.elapsed()));
+    }
     let options = options(&given)
         .ice_servers([server.alone()])
         .relay_only(server.is_turn());
@@ -124,25 +74,26 @@ pub(super) async fn server(server: Server, given: DiagnoseOptions) -> Result<Ser
             },
             (address, _) => ServerState::Mapped { address },
         },
-        // It told an address that is known already.
-        Answer::Nothing if !server.is_turn() => ServerState::Mapped { address: None },
         Answer::Failed(kind, message) => ServerState::Failed { kind, message },
-        Answer::Nothing | Answer::Silence => ServerState::Failed {
+        Answer::Silence => ServerState::Failed {
             kind: IceServerErrorKind::Timeout,
             message: "no answer".to_owned(),
         },
     };
-    Ok(ServerReport {
+    Ok(report(server, state, took))
+}
+
+fn report(server: Server, state: ServerState, took: Duration) -> ServerReport {
+    ServerReport {
         url: server.0.url,
         state,
         took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-    })
+    }
 }
 
 enum Answer {
     Candidate(Box<RTCIceCandidateDescription>),
     Failed(IceServerErrorKind, String),
-    Nothing,
     Silence,
 }
 
@@ -155,7 +106,6 @@ async fn answer(events: &mut RTCConnectionEvents) -> Answer {
             RTCConnectionEvent::IceServerError(error) => {
                 return Answer::Failed(error.kind, error.message);
             }
-            RTCConnectionEvent::EndOfCandidates => return Answer::Nothing,
             _ => {}
         }
     }
