@@ -1,6 +1,7 @@
 //! What the parts of a cluster's member have in common.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -8,12 +9,15 @@ use async_nats::connection::State;
 use async_nats::{Client, jetstream};
 use ortc_rooms::desk::{Clock, SealKey, StoreListener};
 use ortc_rooms::room::Refusal;
-use ortc_rooms::signalling::ErrorCode;
+use ortc_rooms::signalling::{ErrorCode, RoomName};
 use tokio::sync::{Notify, watch};
 
 use super::bucket::{Bucket, Failure};
 use super::options::ClusterOptions;
 use super::view::View;
+
+/// Rooms whose changes do not wait for each other.
+const TURNS: usize = 64;
 
 pub(super) struct Shared {
     pub(super) node: String,
@@ -33,6 +37,8 @@ pub(super) struct Shared {
     behind: Mutex<BTreeSet<String>>,
     /// Held by who waits for them.
     pub(super) catching_up: tokio::sync::Mutex<()>,
+    /// Held by who changes a room, so that those of one server do not get in each other's way.
+    turns: [tokio::sync::Mutex<()>; TURNS],
     pub(super) figures: Figures,
 }
 
@@ -64,6 +70,18 @@ impl Shared {
 
     pub(super) fn connected(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// What is held while a room is changed. Some rooms have it in common.
+    pub(super) fn turn(&self, room: &RoomName) -> &tokio::sync::Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        room.hash(&mut hasher);
+        let [first, rest @ ..] = &self.turns;
+        let place = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
+        place
+            .checked_sub(1)
+            .and_then(|place| rest.get(place))
+            .unwrap_or(first)
     }
 
     pub(super) fn subject(&self, node: &str) -> String {
@@ -107,6 +125,7 @@ impl Shared {
             look: Notify::new(),
             behind: Mutex::default(),
             catching_up: tokio::sync::Mutex::default(),
+            turns: [const { tokio::sync::Mutex::const_new(()) }; TURNS],
             figures: Figures::default(),
         }
     }

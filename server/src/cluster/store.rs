@@ -176,6 +176,8 @@ impl Shared {
         }
         peers::catch_up(self).await;
         let key = room_key(room);
+        // Sixteen who enter at once would else overtake each other until one of them gives up.
+        let _turn = self.turn(room).lock().await;
         let mut known = self.known(room);
         let mut fresh = false;
         for _ in 0..TRIES {
