@@ -199,10 +199,8 @@ impl Shared {
             if unchanged && decided.notices.is_empty() {
                 return Ok(changed(before, decided));
             }
-            let version = match &before {
-                Some(_) => version.saturating_add(1),
-                None => 1,
-            };
+            // On through the room's end and its next opening: who has missed both must notice it.
+            let version = version.saturating_add(1);
             let stored = StoredRoom::new(version, &decided);
             let value = serde_json::to_vec(&stored).unwrap_or_default();
             match self.bucket.put(&key, value.into(), revision).await {
