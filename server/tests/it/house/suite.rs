@@ -315,7 +315,9 @@ pub(super) async fn r_h11_many_at_once(house: &House) {
             for _ in 0..3 {
                 enter(&mut guest).await;
                 guest.say(json!({"leave": {"room": "demo"}})).await;
-                guest.waits_for("closed left").await;
+                // Of changes that follow each other fast a server sees the last alone: why somebody
+                // left is not known then.
+                while !guest.short().await.starts_with("closed ") {}
             }
             enter(&mut guest).await;
             guest
