@@ -32,9 +32,15 @@ fn options(given: &DiagnoseOptions) -> RTCConnectionOptions {
     }
 }
 
+/// What looks for this machine's addresses. An error here is of the runtime or the port.
+pub(super) fn begin(given: &DiagnoseOptions) -> Result<(RTCConnection, RTCConnectionEvents)> {
+    RTCConnection::new(options(given))
+}
+
 /// This machine's addresses.
-pub(super) async fn addresses(given: &DiagnoseOptions) -> Result<Vec<IpAddr>> {
-    let (_connection, mut events) = RTCConnection::new(options(given))?;
+pub(super) async fn addresses(
+    (_connection, mut events): (RTCConnection, RTCConnectionEvents),
+) -> Vec<IpAddr> {
     let mut found = Vec::new();
     let all = async {
         while let Some(event) = events.next().await {
@@ -50,7 +56,7 @@ pub(super) async fn addresses(given: &DiagnoseOptions) -> Result<Vec<IpAddr>> {
     // What came by then is what there is.
     let _ = timeout(PATIENCE, all).await;
     found.dedup();
-    Ok(found)
+    found
 }
 
 /// Asks one server, and sends something through its relay.

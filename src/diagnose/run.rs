@@ -31,6 +31,8 @@ pub async fn diagnose(
 ) -> Result<Diagnosis> {
     let given: Vec<RTCIceServer> = servers.into_iter().collect();
     let servers: Vec<Server> = parse_servers(&given)?.into_iter().map(Server).collect();
+    // Where there is no runtime, this says so; what follows would not.
+    let looking = probe::begin(&options)?;
     let mut asked = JoinSet::new();
     for (place, server) in servers.iter().cloned().enumerate() {
         let options = options.clone();
@@ -38,12 +40,12 @@ pub async fn diagnose(
         spawn_in(&mut asked, Task::Diagnosis, report);
     }
     let nat = nat::explore(servers.clone(), options.bind);
-    let (nat, addresses, reports) = tokio::join!(nat, probe::addresses(&options), asked.join_all());
+    let (nat, addresses, reports) = tokio::join!(nat, probe::addresses(looking), asked.join_all());
     let mut reports = reports;
     reports.sort_by_key(|(place, _)| *place);
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let facts = Facts {
-        addresses: addresses?,
+        addresses,
         network: nat?,
         clock_ahead: options.ahead,
         servers: servers
@@ -54,4 +56,26 @@ pub async fn diagnose(
         now: now.map_or(0, |now| now.as_secs()),
     };
     Ok(advise(facts))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+    use crate::error::{Error, TransportFault};
+
+    #[test]
+    fn without_a_runtime_it_is_an_error() {
+        let bare = tokio::runtime::Builder::new_current_thread().build();
+        for entered in [false, true] {
+            let _guard = bare.as_ref().ok().filter(|_| entered).map(|of| of.enter());
+            let servers = [RTCIceServer::new("stun:127.0.0.1")];
+            let future = pin!(diagnose(servers, DiagnoseOptions::default()));
+            let polled = future.poll(&mut Context::from_waker(Waker::noop()));
+            let no_runtime = Err(Error::Transport(TransportFault::NoRuntime));
+            assert_eq!(polled, Poll::Ready(no_runtime), "{entered}");
+        }
+    }
 }
