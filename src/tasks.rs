@@ -16,6 +16,8 @@ pub(crate) enum Task {
     PeerName,
     /// Carries messages between here and a TURN server over TCP or TLS.
     RelayStream,
+    /// Carries datagrams between here and a peer over TCP.
+    PeerStream,
     /// Asks the system's resolver, for either.
     Resolver,
     /// Asks one server of a diagnosis.

@@ -31,8 +31,6 @@ mod socket;
 mod stun;
 mod tls;
 mod tokens;
-#[cfg(feature = "whip")]
-mod whip;
 
 pub use config::{ConfigError, Kind, SETTINGS, ServerConfig, Setting, Settings};
 pub use hooks::Hooks;

@@ -71,6 +71,27 @@ impl RTCCandidatePolicy {
         self
     }
 
+    /// Whether TCP is used beside UDP (RFC 6544): for those whose firewall lets nothing else
+    /// through. Offered are the addresses of this host, on a listening port that all connections of
+    /// the socket share, and connections to the peer's. Where UDP works it is preferred. The
+    /// default is not.
+    ///
+    /// The port has the number of the UDP port if it is free, or else any of `ports`, or any at all;
+    /// [`tcp_port`](Self::tcp_port) names one.
+    #[must_use]
+    pub fn tcp(mut self, use_it: bool) -> Self {
+        self.socket.tcp = use_it.then(|| self.socket.tcp.unwrap_or(0));
+        self
+    }
+
+    /// Uses TCP as [`tcp`](Self::tcp) does, and listens on this port; if it is not free, the socket
+    /// is refused. 0 leaves the choice.
+    #[must_use]
+    pub fn tcp_port(mut self, port: u16) -> Self {
+        self.socket.tcp = Some(port);
+        self
+    }
+
     /// Addresses under which this host is known outside, where a NAT maps address to address and
     /// port to the same port (1:1 NAT): each is one more server-reflexive candidate, at the first
     /// address of its family. At most 16.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::RTCConnection;
 use super::core::shared::ConnectionShared;
 use super::description::candidate::{RTCIceCandidateDescription, Skip};
-use crate::engine::ice::CandidateKind;
+use crate::engine::ice::{CandidateKind, TcpType};
 use crate::error::Result;
 use crate::socket::resolve;
 use crate::tasks::{self, Task};
@@ -26,8 +26,8 @@ impl RTCConnection {
     ///
     /// # Errors
     ///
-    /// [`Misuse::UnsupportedTransport`](crate::Misuse::UnsupportedTransport) for one over TCP,
-    /// `NotSupported` for another that this side cannot use (component 2, a name); `Closed`.
+    /// [`Misuse::UnsupportedTransport`](crate::Misuse::UnsupportedTransport) for one over TCP
+    /// unless [`RTCCandidatePolicy::tcp`](crate::RTCCandidatePolicy::tcp) asks for it, `NotSupported` for another that this side cannot use (component 2, a name); `Closed`.
     #[doc(alias = "setLocalCandidate")]
     pub fn set_local_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
         let is = |leg: &Self| candidate.socket_id.as_deref() == leg.shared().events.socket_id();
@@ -37,26 +37,31 @@ impl RTCConnection {
             return leg.set_local_candidate(candidate);
         }
         let port = self.shared().socket.local_addr.port();
-        self.shared().open(|state| match candidate.to_engine() {
-            Ok(mut usable) => {
-                // Checks leave from the socket, whatever address the outside sees.
-                usable.base = match (usable.kind, usable.related) {
-                    // A relay's base is the relay (RFC 8445 section 5.1.1.2).
-                    (CandidateKind::Relay, _) => usable.addr,
-                    (CandidateKind::Host, _) | (_, None) => SocketAddr::new(usable.addr.ip(), port),
-                    (_, Some(related)) => SocketAddr::new(related.ip(), port),
-                };
-                state.engine.add_local_candidate(Instant::now(), usable);
-                Ok(())
-            }
-            Err(skip) => Err(skip.into()),
-        })
+        let tcp = self.shared().socket.uses_tcp();
+        self.shared()
+            .open(|state| match candidate.to_engine_over(tcp) {
+                Ok(mut usable) => {
+                    let port = usable.tcp.map_or(port, TcpType::base_port);
+                    // Checks leave from the socket, whatever address the outside sees.
+                    usable.base = match (usable.kind, usable.related) {
+                        // A relay's base is the relay (RFC 8445 section 5.1.1.2).
+                        (CandidateKind::Relay, _) => usable.addr,
+                        (CandidateKind::Host, _) | (_, None) => {
+                            SocketAddr::new(usable.addr.ip(), port)
+                        }
+                        (_, Some(related)) => SocketAddr::new(related.ip(), port),
+                    };
+                    state.engine.add_local_candidate(Instant::now(), usable);
+                    Ok(())
+                }
+                Err(skip) => Err(skip.into()),
+            })
     }
 
     // Rows A8, A18, A20, A118, G21, G22.
     /// Adds a candidate of the peer, at any time and in any order. Duplicates do nothing.
     ///
-    /// Candidates that cannot be used are ignored and counted, never fatal: TCP, component 2,
+    /// Candidates that cannot be used are ignored and counted, never fatal: TCP unless it is asked for, component 2,
     /// unknown types, `.local` names that do not resolve within 5 s.
     ///
     /// # Errors
@@ -68,8 +73,9 @@ impl RTCConnection {
         if let Some(leg) = self.leg_of_remote(candidate.socket_id.as_deref())? {
             return leg.set_remote_candidate(candidate);
         }
+        let tcp = self.shared().socket.uses_tcp();
         let name = self.shared().open(|state| {
-            match candidate.to_engine() {
+            match candidate.to_engine_over(tcp) {
                 Ok(usable) => {
                     let ufrag = candidate.username_frag.as_deref();
                     state.add_remote_candidate(Instant::now(), usable, ufrag);

@@ -27,6 +27,12 @@ impl Engine {
         self.advance(now);
     }
 
+    /// A connection under a candidate over TCP is no more.
+    pub(crate) fn stream_ended(&mut self, now: Instant, base: SocketAddr, remote: SocketAddr) {
+        self.ice.stream_ended(now, base, remote);
+        self.advance(now);
+    }
+
     pub(crate) fn add_local_candidate(&mut self, now: Instant, candidate: Candidate) {
         self.ice.add_local_candidate(now, candidate);
         self.advance(now);

@@ -323,13 +323,14 @@ impl RTCSocket {
     /// # Errors
     ///
     /// `InvalidState` when there is no such connection, or several; `UnsupportedTransport` for a
-    /// candidate over TCP, `NotSupported` for others that cannot be used here, e.g. a name.
+    /// candidate over TCP that was not asked for, `NotSupported` for others that cannot be used here, e.g. a name.
     #[doc(alias = "setRemoteCandidate")]
     pub fn set_remote_candidate(
         &self,
         candidate: &crate::RTCIceCandidateDescription,
     ) -> Result<()> {
-        let usable = candidate.to_engine().map_err(Error::from)?;
+        let tcp = self.handle.shared.uses_tcp();
+        let usable = candidate.to_engine_over(tcp).map_err(Error::from)?;
         let ufrag = candidate.username_frag.as_deref();
         if self.handle.shared.remote_candidate(ufrag, usable) {
             return Ok(());

@@ -13,6 +13,8 @@ pub(crate) struct SocketCounters {
     pub(crate) udp: UdpStats,
     /// Datagrams dropped on the way from or to relays.
     pub(crate) turn: TurnCounters,
+    /// Datagrams to peers over TCP that had no room, or no connection.
+    pub(crate) tcp_unsent: u64,
 }
 
 /// The counters of the relays, which the driver has, for whoever asks.

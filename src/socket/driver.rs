@@ -1,5 +1,6 @@
 //! The one task of a socket: receives in batches, keeps the timers, sends in batches.
 
+mod direct;
 mod names;
 mod receiving;
 mod relays;
@@ -13,8 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpListener;
 use tokio::task::{Id, JoinSet};
 
+use super::direct::Direct;
 use super::log::SocketDrops;
 use super::member::{MemberId, Serviced, with};
 use super::shared::SocketShared;
@@ -33,13 +36,14 @@ const MAX_BACKLOG: usize = 256;
 /// Timers that fire so late were not meant: the process was stopped.
 const STOOD_STILL: Duration = Duration::from_secs(1);
 
-pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint) {
+pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint, listener: Option<TcpListener>) {
     let sleep_watch = SleepWatch::new(Instant::now(), shared.wall_clock.now());
     let runtime = shared.runtime.clone();
     // Made out here: a task that is dropped before its first poll must say goodbye as well.
     let mut driver = Driver {
         relays: Relays::new(shared.span.clone()),
         streams: Streams::new(shared.config.server_certificates.clone()),
+        direct: Direct::new(listener, shared.tcp_unsent.clone()),
         shared,
         udp,
         backlog: VecDeque::new(),
@@ -69,6 +73,7 @@ struct Driver {
     looked_for: HashMap<Id, (u64, usize)>,
     relays: Relays,
     streams: Streams,
+    direct: Direct,
     sleep_watch: SleepWatch,
     deaf_until: Option<Instant>,
     drops: SocketDrops,
@@ -121,6 +126,7 @@ impl Driver {
             // Relays are given back within a second, or else left to expire.
             if self.winding_down && self.relays.is_empty() {
                 self.flush_backlog_before_exit().await;
+                self.direct.finish().await;
                 return closed;
             }
             let deadline = self.next_deadline();
@@ -145,6 +151,9 @@ impl Driver {
                 }
                 news = self.streams.next(), if !self.streams.is_empty() => {
                     self.stream_news(news);
+                }
+                news = self.direct.next(), if !self.direct.is_idle() => {
+                    self.direct_news(news);
                 }
                 () = self.shared.notify.notified() => {}
                 () = &mut sleep, if armed.is_some() => {
@@ -178,7 +187,8 @@ impl Driver {
             let mut out = VecDeque::new();
             with(now, &member, |member| member.service(&mut out));
             self.shared.routes().remove(id);
-            self.send_all(now, &mut out);
+            self.send_all(now, id, &mut out);
+            self.direct.forget(now, id);
         }
         self.relays.release(now);
         self.flush_relays(now);
@@ -194,7 +204,8 @@ impl Driver {
             .and_then(|gatherer| gatherer.poll_timeout());
         let members = self.shared.routes().next_deadline();
         let relays = self.relays.poll_timeout();
-        let all = [gathering, members, relays, self.deaf_until];
+        let direct = self.direct.poll_timeout();
+        let all = [gathering, members, relays, direct, self.deaf_until];
         all.into_iter().flatten().min()
     }
 
@@ -207,6 +218,7 @@ impl Driver {
         self.relays.handle_timeout(now);
         self.pump_relays(now);
         self.shared.poll_gathering(now);
+        self.direct_timeout(now);
         self.drops.tell(now, &self.shared);
         let due = self.shared.routes().take_due(now);
         for id in due {
@@ -259,8 +271,11 @@ impl Driver {
                 routes.set_deadline(id, deadline);
             }
         }
-        self.send_all(now, &mut out);
+        self.send_all(now, id, &mut out);
         self.out = out;
+        if done {
+            self.direct.forget(now, id);
+        }
         if last_left {
             self.relays.release(now);
         }

@@ -59,7 +59,8 @@ impl SocketShared {
                 Gathered::Candidate(found) => {
                     let there =
                         hosts.is_empty() || hosts.iter().any(|host| host.ip == found.base.ip());
-                    if !there && found.base.port() == port && !gone.contains(&found.base) {
+                    let own = found.base.port() == port || found.tcp.is_some();
+                    if !there && own && !gone.contains(&found.base) {
                         gone.push(found.base);
                     }
                     there

@@ -5,17 +5,19 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::config::SocketConfig;
 use super::counters::RelayCounters;
+use super::direct::listen;
 use super::driver;
 use super::shared::{SocketHandle, SocketShared};
 use super::sleep::WallClock;
 use super::udp::UdpEndpoint;
 use crate::engine::certificate::Certificate;
-use crate::engine::ice::Credentials;
+use crate::engine::ice::{Credentials, TcpType};
 use crate::error::{Error, Result, TransportFault};
 use crate::queue::lock;
 use crate::trace::{self, LogId};
@@ -33,9 +35,10 @@ pub struct RTCSocket {
 }
 
 impl RTCSocket {
-    pub(crate) fn new(config: SocketConfig) -> Result<Self> {
+    pub(crate) fn new(mut config: SocketConfig) -> Result<Self> {
         let runtime = Handle::try_current().map_err(|_| TransportFault::NoRuntime)?;
         let udp = bind(&config)?;
+        let listener = listener(&mut config, udp.local_addr())?;
         let certificate = match &config.certificate {
             Some(certificate) => certificate.clone(),
             None => Certificate::generate()?,
@@ -66,12 +69,13 @@ impl RTCSocket {
             handle: Mutex::default(),
             unrouted: AtomicU64::new(0),
             relay_counters: RelayCounters::default(),
+            tcp_unsent: Arc::default(),
             not_permitted: AtomicU16::new(0),
         });
         if shared.config.gather_at_once {
             shared.gather(Instant::now());
         }
-        driver::spawn(shared.clone(), udp);
+        driver::spawn(shared.clone(), udp, listener);
         let handle = Arc::new(SocketHandle { shared });
         *lock(&handle.shared.handle) = Arc::downgrade(&handle);
         Ok(Self { handle })
@@ -104,6 +108,21 @@ impl RTCSocket {
         self.handle.shared.close_now.store(true, Ordering::Release);
         self.handle.shared.notify.notify_one();
     }
+}
+
+/// The listening port for TCP, if it is asked for; what is offered is the one that it is.
+fn listener(config: &mut SocketConfig, udp: SocketAddr) -> Result<Option<TcpListener>> {
+    let Some(wanted) = config.policy.tcp.filter(|_| !config.relay_only) else {
+        return Ok(None);
+    };
+    if TcpType::is_base_port(udp.port()) {
+        return Err(Error::invalid_parameters("TCP beside UDP on port 1 or 9"));
+    }
+    let listener = listen(udp, wanted, config.policy.ports.as_ref())?;
+    let bound = listener.local_addr();
+    let bound = bound.map_err(|error| Error::io("the listening port", &error))?;
+    config.policy.tcp = Some(bound.port());
+    Ok(Some(listener))
 }
 
 /// In the range of ports that the policy wants, at any of them that is free.

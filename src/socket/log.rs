@@ -45,6 +45,7 @@ fn reasons(counters: SocketCounters) -> [(&'static str, u64); REASONS] {
         unrouted,
         udp,
         turn,
+        tcp_unsent,
     } = counters;
     let UdpStats {
         recv_errors,
@@ -64,10 +65,11 @@ fn reasons(counters: SocketCounters) -> [(&'static str, u64); REASONS] {
         ("malformed TURN", malformed),
         ("over a relay, of nobody who may", unpermitted),
         ("to a relay: not permitted, too many, or gone", unsent),
+        ("over TCP: no room, or no connection", tcp_unsent),
     ]
 }
 
-const REASONS: usize = 6;
+const REASONS: usize = 7;
 
 /// What of them was told already.
 #[derive(Default)]

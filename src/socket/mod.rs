@@ -3,6 +3,7 @@
 mod carrier;
 mod config;
 mod counters;
+mod direct;
 mod driver;
 #[cfg(test)]
 mod fault_tests;

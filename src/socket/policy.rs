@@ -15,6 +15,9 @@ pub(crate) struct SocketPolicy {
     pub(crate) relay: bool,
     pub(crate) ipv6: bool,
     pub(crate) ports: Option<RangeInclusive<u16>>,
+    /// TCP is used as well, and listened to on this port; 0: that of UDP, or else any. Of a socket:
+    /// the port that it is.
+    pub(crate) tcp: Option<u16>,
     /// Under which this host is known outside, by a NAT that maps address to address.
     pub(crate) external: Vec<IpAddr>,
     /// Whether an interface of this name may be used with this address.
@@ -29,6 +32,7 @@ impl Default for SocketPolicy {
             relay: true,
             ipv6: true,
             ports: None,
+            tcp: None,
             external: Vec::new(),
             interfaces: None,
         }
@@ -50,6 +54,7 @@ impl fmt::Debug for SocketPolicy {
             .field("relay", &self.relay)
             .field("ipv6", &self.ipv6)
             .field("ports", &self.ports)
+            .field("tcp", &self.tcp)
             .field("external", &self.external)
             .field("interfaces", &self.interfaces.is_some())
             .finish()

@@ -20,6 +20,7 @@ impl SocketShared {
             unrouted: self.unrouted.load(Ordering::Relaxed),
             udp: self.udp_counters.stats(),
             turn: self.relay_counters.get(),
+            tcp_unsent: self.tcp_unsent.load(Ordering::Relaxed),
         }
     }
 

@@ -61,12 +61,18 @@ pub(crate) struct SocketShared {
     /// Datagrams that no connection wanted.
     pub(crate) unrouted: AtomicU64,
     pub(super) relay_counters: RelayCounters,
+    pub(super) tcp_unsent: Arc<AtomicU64>,
     pub(super) not_permitted: AtomicU16,
 }
 
 impl SocketShared {
     pub(crate) fn servers(&self) -> &[ServerAddress] {
         &self.config.servers
+    }
+
+    /// Whether candidates over TCP are offered, and the peer's used.
+    pub(crate) fn uses_tcp(&self) -> bool {
+        self.config.policy.tcp.is_some() && !self.config.relay_only
     }
 
     /// See [`SocketConfig::announced`].

@@ -15,6 +15,7 @@ mod dtmf;
 mod errors;
 mod fork;
 mod forwarding;
+mod ice_tcp;
 mod identity;
 mod json;
 mod json_forms;

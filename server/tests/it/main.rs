@@ -17,5 +17,3 @@ mod rest;
 mod sessions;
 mod talk;
 mod turn;
-#[cfg(feature = "whip")]
-mod whip;

@@ -104,6 +104,11 @@ impl Member for ConnectionShared {
         self.wake();
     }
 
+    fn stream_ended(&self, now: Instant, base: SocketAddr, remote: SocketAddr) {
+        self.lock().engine.stream_ended(now, base, remote);
+        self.wake();
+    }
+
     fn withdrawn(&self, now: Instant, base: SocketAddr) {
         let _ = self.open(|state| {
             state.engine.withdraw_local_base(now, base);

@@ -8,7 +8,7 @@ use serde::de;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::lenient::{Text, TextOrNumber, is_ice_chars};
-use crate::engine::ice::{Candidate, CandidateKind};
+use crate::engine::ice::{Candidate, CandidateKind, TcpType};
 use crate::error::Error;
 use crate::json;
 
@@ -19,7 +19,7 @@ use crate::json;
 /// `foundation`, and `usernameFragment` or `ufrag`; and a candidate as browsers signal it, an object
 /// with the line as `candidate`, or the line alone. Unknown fields are ignored.
 ///
-/// What this crate cannot use (TCP, another component, an unknown type) is a valid description all
+/// What this crate cannot use (another component, an unknown type) is a valid description all
 /// the same: it can be read, passed on and set, and is then ignored. The end of candidates is not
 /// a candidate; there is no null or empty one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -31,13 +31,15 @@ pub struct RTCIceCandidateDescription {
     pub foundation: String,
     /// Always 1: RTP and RTCP share a component.
     pub component: u32,
-    /// `udp`; `tcp` candidates are ignored.
+    /// `udp`, or `tcp` (RFC 6544), which is ignored unless
+    /// [`RTCCandidatePolicy::tcp`](crate::RTCCandidatePolicy::tcp) asks for it.
     pub transport: String,
     /// Greater is better; see RFC 8445 section 5.1.2.
     pub priority: u32,
     /// An IPv4 or IPv6 address, or an mDNS name that ends in `.local`.
     pub connection_address: String,
-    /// The UDP port, 1 to 65535 in a usable candidate.
+    /// The port, 1 to 65535 in a usable candidate; 9 stands for none of a TCP candidate that is
+    /// `active`.
     pub connection_port: u16,
     /// `type` in JSON: `host`, `srflx`, `prflx` or `relay`; others are kept and ignored.
     #[serde(rename = "type")]
@@ -121,6 +123,7 @@ impl RTCIceCandidateDescription {
                 kind: CandidateKind::Host,
                 base: address,
                 related: None,
+                tcp: None,
             },
             None,
         )
@@ -145,6 +148,15 @@ impl RTCIceCandidateDescription {
         }
     }
 
+    /// The same, for a socket that may not use TCP.
+    pub(crate) fn to_engine_over(&self, tcp: bool) -> Result<Candidate, Skip> {
+        if !tcp && self.transport.eq_ignore_ascii_case("tcp") {
+            self.check_component()?;
+            return Err(Skip::Ignored(Ignored::Transport));
+        }
+        self.to_engine()
+    }
+
     /// The same, with the address that an mDNS name was resolved to.
     pub(crate) fn to_engine_at(&self, ip: IpAddr) -> Result<Candidate, Skip> {
         let kind = self.check()?;
@@ -153,12 +165,8 @@ impl RTCIceCandidateDescription {
 
     fn check(&self) -> Result<CandidateKind, Skip> {
         let ignored = |why| Err(Skip::Ignored(why));
-        if self.component != 1 {
-            return ignored(Ignored::Component);
-        }
-        if !self.transport.eq_ignore_ascii_case("udp") {
-            return ignored(Ignored::Transport);
-        }
+        self.check_component()?;
+        self.tcp()?;
         if !is_foundation(&self.foundation) {
             return ignored(Ignored::Foundation);
         }
@@ -168,6 +176,26 @@ impl RTCIceCandidateDescription {
             "prflx" => Ok(CandidateKind::PeerReflexive),
             "relay" => Ok(CandidateKind::Relay),
             _ => ignored(Ignored::Type),
+        }
+    }
+
+    fn check_component(&self) -> Result<(), Skip> {
+        match self.component {
+            1 => Ok(()),
+            _ => Err(Skip::Ignored(Ignored::Component)),
+        }
+    }
+
+    /// `None`: UDP. RFC 6544 section 4.5: over TCP the type must be there.
+    fn tcp(&self) -> Result<Option<TcpType>, Skip> {
+        if self.transport.eq_ignore_ascii_case("udp") {
+            return Ok(None);
+        }
+        let tcp = self.transport.eq_ignore_ascii_case("tcp");
+        let of = self.tcp_type.as_deref().filter(|_| tcp);
+        match of.and_then(TcpType::of_name) {
+            Some(tcp) => Ok(Some(tcp)),
+            None => Err(Skip::Ignored(Ignored::Transport)),
         }
     }
 
@@ -191,6 +219,7 @@ impl RTCIceCandidateDescription {
             related: related
                 .zip(self.rel_port)
                 .map(|(ip, port)| SocketAddr::new(ip, port)),
+            tcp: self.tcp()?,
         })
     }
 
@@ -199,7 +228,7 @@ impl RTCIceCandidateDescription {
         Self {
             foundation: candidate.foundation.clone(),
             component: 1,
-            transport: "udp".into(),
+            transport: candidate.tcp.map_or("udp", |_| "tcp").into(),
             priority: candidate.priority,
             connection_address: candidate.addr.ip().to_string(),
             connection_port: candidate.addr.port(),
@@ -212,7 +241,7 @@ impl RTCIceCandidateDescription {
             .into(),
             rel_address: candidate.related.map(|related| related.ip().to_string()),
             rel_port: candidate.related.map(|related| related.port()),
-            tcp_type: None,
+            tcp_type: candidate.tcp.map(|tcp| tcp.name().to_owned()),
             socket_id: None,
             username_frag: username_frag.map(str::to_owned),
         }

@@ -37,5 +37,6 @@ pub struct RTCIceCandidatePairStats {
 }
 
 pub(super) fn pair_id(pair: &PairStats) -> String {
-    format!("CP{}-{}", pair.local.addr, pair.remote.addr)
+    let tcp = pair.local.tcp.map_or("", |_| "tcp-");
+    format!("CP{tcp}{}-{}", pair.local.addr, pair.remote.addr)
 }

@@ -24,6 +24,8 @@ pub struct RTCSocketStats {
     pub relay_unpermitted: u64,
     /// Datagrams to a relay that were not permitted, over a bound, or whose relay was gone. Dropped.
     pub relay_unsent: u64,
+    /// Datagrams to peers over TCP for which a connection had no room, or that had none. Dropped.
+    pub tcp_unsent: u64,
 }
 
 impl From<SocketCounters> for RTCSocketStats {
@@ -32,6 +34,7 @@ impl From<SocketCounters> for RTCSocketStats {
             unrouted,
             udp,
             turn,
+            tcp_unsent,
         } = counters;
         let UdpStats {
             recv_errors,
@@ -51,6 +54,7 @@ impl From<SocketCounters> for RTCSocketStats {
             relay_malformed: malformed,
             relay_unpermitted: unpermitted,
             relay_unsent: unsent,
+            tcp_unsent,
         }
     }
 }
@@ -73,10 +77,12 @@ mod tests {
                 unpermitted: 6,
                 unsent: 7,
             },
+            tcp_unsent: 8,
         };
         let shown = serde_json::json!({
             "unknown": 1, "receiveErrors": 2, "sendErrors": 3, "sendBlocked": 4,
             "relayMalformed": 5, "relayUnpermitted": 6, "relayUnsent": 7,
+            "tcpUnsent": 8,
         });
         let stats = serde_json::to_value(RTCSocketStats::from(counted));
         assert_eq!(stats.ok(), Some(shown));

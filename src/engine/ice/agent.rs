@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::candidate::Place;
 use super::evidence::Evidence;
 use super::message::Crypto;
 use super::pair::{EarlyCheck, Pair, PairKey, PairState, Transaction};
@@ -43,7 +44,7 @@ pub(crate) struct IceAgent {
     pub(super) locals: Vec<Arc<Candidate>>,
     pub(super) remotes: Vec<Arc<Candidate>>,
     /// Those of `remotes` that belong to the credentials in use and to no later ones.
-    pub(super) dated: Vec<SocketAddr>,
+    pub(super) dated: Vec<Place>,
     /// Candidates of credentials that are yet to come, with the user name fragment of these.
     pub(super) ahead: VecDeque<(String, Candidate)>,
     /// What the peer had before its restarts.

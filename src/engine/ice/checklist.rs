@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::agent::IceAgent;
+use super::candidate::Place;
 use super::pair::{Pair, PairKey, PairState, PairStats, Purpose, can_pair, is_usable};
 use super::spare::Spare;
 use super::{Candidate, CandidateKind, IceState};
@@ -76,8 +77,11 @@ impl IceAgent {
             return;
         }
         let remote = Arc::new(candidate);
-        self.dated.retain(|addr| *addr != remote.addr);
-        let known = self.remotes.iter_mut().find(|r| r.addr == remote.addr);
+        self.dated.retain(|place| *place != remote.place());
+        let known = self
+            .remotes
+            .iter_mut()
+            .find(|r| r.place() == remote.place());
         if let Some(known) = known {
             // A signalled candidate replaces the peer-reflexive one of its address, and of
             // redundant ones the better stays (RFC 8445 section 5.1.3).
@@ -89,12 +93,12 @@ impl IceAgent {
             }
             *known = Arc::clone(&remote);
             for pair in &mut self.pairs {
-                if pair.remote.addr == remote.addr {
+                if pair.remote.place() == remote.place() {
                     pair.remote = Arc::clone(&remote);
                 }
             }
             for spare in &mut self.spares {
-                if spare.remote.addr == remote.addr {
+                if spare.remote.place() == remote.place() {
                     spare.remote = Arc::clone(&remote);
                 }
             }
@@ -135,18 +139,17 @@ impl IceAgent {
         if self.remotes.iter().filter(signalled).count() <= self.config.max_remote_candidates {
             return;
         }
-        let in_use = |addr: SocketAddr| {
+        let in_use = |place: Place| {
             self.selected
                 .as_ref()
-                .is_some_and(|p| p.remote.addr == addr)
-                || self
-                    .pairs
-                    .iter()
-                    .any(|p| p.remote.addr == addr && (p.heard || p.state == PairState::Succeeded))
+                .is_some_and(|p| p.remote.place() == place)
+                || self.pairs.iter().any(|p| {
+                    p.remote.place() == place && (p.heard || p.state == PairState::Succeeded)
+                })
         };
-        let untried = |addr: SocketAddr| {
-            let mut pairs = self.pairs.iter().filter(|p| p.remote.addr == addr);
-            let mut spares = self.spares.iter().filter(|s| s.remote.addr == addr);
+        let untried = |place: Place| {
+            let mut pairs = self.pairs.iter().filter(|p| p.remote.place() == place);
+            let mut spares = self.spares.iter().filter(|s| s.remote.place() == place);
             let none = pairs.clone().next().is_none() && spares.clone().next().is_none();
             none || pairs.any(|p| p.timeouts == 0 && p.state != PairState::Failed)
                 || spares.any(|s| s.timeouts == 0)
@@ -157,28 +160,28 @@ impl IceAgent {
             .remotes
             .iter()
             .filter(signalled)
-            .filter(|r| !in_use(r.addr))
-            .min_by_key(|r| (untried(r.addr), usize::MAX - of_kind(r.kind), r.priority))
-            .map(|r| r.addr);
+            .filter(|r| !in_use(r.place()))
+            .min_by_key(|r| (untried(r.place()), usize::MAX - of_kind(r.kind), r.priority))
+            .map(|r| r.place());
         if let Some(worst) = worst {
             self.forget_remote(worst);
         }
         self.counters.candidates_refused += 1;
     }
 
-    pub(super) fn forget_remote(&mut self, addr: SocketAddr) {
-        self.remotes.retain(|r| r.addr != addr);
-        self.dated.retain(|dated| *dated != addr);
+    pub(super) fn forget_remote(&mut self, place: Place) {
+        self.remotes.retain(|r| r.place() != place);
+        self.dated.retain(|dated| *dated != place);
         let gone: Vec<PairKey> = self
             .pairs
             .iter()
+            .filter(|p| p.remote.place() == place)
             .map(Pair::key)
-            .filter(|key| key.1 == addr)
             .collect();
         for key in gone {
             self.remove_pair(key);
         }
-        self.spares.retain(|s| s.remote.addr != addr);
+        self.spares.retain(|s| s.remote.place() != place);
     }
 
     pub(super) fn remove_pair(&mut self, key: PairKey) {
@@ -197,7 +200,7 @@ impl IceAgent {
         local: &Arc<Candidate>,
         remote: &Arc<Candidate>,
     ) {
-        if !can_pair(local.base.ip(), remote.addr.ip()) {
+        if !can_pair(local, remote) {
             return;
         }
         let key = (local.base, remote.addr);

@@ -8,7 +8,7 @@ use super::message::Check;
 use super::pair::{Pair, PairKey, PairState, Purpose, Transaction};
 use super::path::Path;
 use super::spare::{Rank, pair_type};
-use super::{CandidateKind, IceState, Role};
+use super::{IceState, Role};
 
 /// RFC 8489 section 6.2.1: Rc and Rm.
 const TRANSMISSIONS: u32 = 7;
@@ -344,7 +344,7 @@ impl IceAgent {
         let (Some(remote), local) = (self.remote.clone(), Arc::clone(&self.local)) else {
             return false;
         };
-        let priority = pair.local.priority;
+        let priority = pair.local.peer_reflexive_priority();
         let purpose = Purpose::Check { nominate };
         for t in &mut self.transactions {
             if t.key == key && t.live {
@@ -377,7 +377,7 @@ impl IceAgent {
         purpose: Purpose,
         local: &Arc<super::Credentials>,
         remote: &Arc<super::Credentials>,
-        local_priority: u32,
+        reflexive_priority: u32,
         rto: Duration,
     ) -> bool {
         let role = self.effective_role();
@@ -386,14 +386,12 @@ impl IceAgent {
                 Purpose::Check { nominate } => nominate,
                 Purpose::Consent => self.nominates_again(key),
             };
-        // RFC 8445 section 7.1.1: the priority of a peer-reflexive candidate from this base.
-        let preference = CandidateKind::PeerReflexive.type_preference() << 24;
         let check = Check {
             local,
             remote,
             role,
             tie_breaker: self.tie_breaker,
-            priority: preference | (local_priority & 0x00FF_FFFF),
+            priority: reflexive_priority,
             nominate,
         };
         let Some((id, bytes)) = check.encode(&self.crypto) else {

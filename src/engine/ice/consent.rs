@@ -140,7 +140,7 @@ impl IceAgent {
             .filter(|d| *d < interval);
         path.next_consent = now + path.unheard.unwrap_or(interval);
         path.traffic.requests_sent += 1;
-        let (key, priority) = (path.key(), path.local.priority);
+        let (key, priority) = (path.key(), path.local.peer_reflexive_priority());
         let local = Arc::clone(&path.local_credentials);
         let remote = Arc::clone(&path.remote_credentials);
         let rto = self.config.rto;

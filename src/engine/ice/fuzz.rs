@@ -74,6 +74,7 @@ fn host(addr: SocketAddr) -> Candidate {
         kind: CandidateKind::Host,
         base: addr,
         related: None,
+        tcp: None,
     }
 }
 

@@ -11,7 +11,7 @@ use super::checks::FRESH_CHECK;
 use super::message::{self, Class, Inbound};
 use super::nomination::Session;
 use super::pair::{EarlyCheck, Pair, PairKey, PairState, is_usable};
-use super::{Candidate, CandidateKind, IceEvent, IceState, Role};
+use super::{Candidate, CandidateKind, IceEvent, IceState, Role, TcpType};
 
 const MAX_EARLY_CHECKS: usize = 100;
 /// A peer-reflexive candidate that leads nowhere makes room after this.
@@ -213,14 +213,17 @@ impl IceAgent {
     /// What an accepted request does to the checklist (RFC 8445 sections 7.3.1.3 to 7.3.1.5).
     fn peer_checked(&mut self, now: Instant, key: PairKey, priority: u32, nominate: bool) -> bool {
         if self.pair_mut(key).is_none() {
-            if !self.learn_remote(now, key.1, priority) {
-                return false;
-            }
             let locals = self.locals.iter().filter(|c| c.base == key.0);
             let Some(local) = locals.max_by_key(|c| c.priority).cloned() else {
                 return false;
             };
-            let Some(remote) = self.remotes.iter().find(|r| r.addr == key.1).cloned() else {
+            // RFC 6544 section 7.2: what connects to a passive candidate is active.
+            let tcp = local.tcp.map(|_| TcpType::Active);
+            let place = (key.1, tcp.is_some());
+            if !self.learn_remote(now, key.1, tcp, priority) {
+                return false;
+            }
+            let Some(remote) = self.remotes.iter().find(|r| r.place() == place).cloned() else {
                 return false;
             };
             self.add_pair(now, &local, &remote);
@@ -258,8 +261,15 @@ impl IceAgent {
     }
 
     /// RFC 8445 section 7.3.1.3, within bounds.
-    fn learn_remote(&mut self, now: Instant, addr: SocketAddr, priority: u32) -> bool {
-        if self.remotes.iter().any(|r| r.addr == addr) {
+    fn learn_remote(
+        &mut self,
+        now: Instant,
+        addr: SocketAddr,
+        tcp: Option<TcpType>,
+        priority: u32,
+    ) -> bool {
+        let place = (addr, tcp.is_some());
+        if self.remotes.iter().any(|r| r.place() == place) {
             return true;
         }
         let reflexive = |r: &&Arc<Candidate>| r.kind == CandidateKind::PeerReflexive;
@@ -276,7 +286,7 @@ impl IceAgent {
                 .iter()
                 .filter(useless)
                 .min_by_key(|p| p.created)
-                .map(|p| p.remote.addr);
+                .map(|p| p.remote.place());
             let Some(oldest) = oldest else {
                 self.counters.peer_reflexive_refused += 1;
                 return false;
@@ -291,6 +301,7 @@ impl IceAgent {
             kind: CandidateKind::PeerReflexive,
             base: addr,
             related: None,
+            tcp,
         };
         self.push_event(IceEvent::RemoteCandidateDiscovered(candidate.clone()));
         self.remotes.push(Arc::new(candidate));

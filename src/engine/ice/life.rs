@@ -39,7 +39,7 @@ impl IceAgent {
             self.new_generation();
             if known.ufrag != credentials.ufrag {
                 let dated = std::mem::take(&mut self.dated);
-                self.remotes.retain(|r| !dated.contains(&r.addr));
+                self.remotes.retain(|r| !dated.contains(&r.place()));
             }
             self.former.push_back(known);
             let surplus = self.former.len().saturating_sub(MAX_FORMER);
@@ -83,15 +83,16 @@ impl IceAgent {
         ufrag: &str,
     ) {
         if self.remote.as_ref().is_some_and(|r| r.ufrag == ufrag) {
-            let addr = candidate.addr;
+            let place = candidate.place();
             self.add_remote_candidate(now, candidate);
-            if !self.dated.contains(&addr) && self.remotes.iter().any(|r| r.addr == addr) {
-                self.dated.push(addr);
+            if !self.dated.contains(&place) && self.remotes.iter().any(|r| r.place() == place) {
+                self.dated.push(place);
             }
         } else if self.former.iter().any(|former| former.ufrag == ufrag) {
             self.counters.candidates_refused += 1;
         } else if self.state != IceState::Closed {
-            let known = |(of, one): &(String, Candidate)| of == ufrag && one.addr == candidate.addr;
+            let known =
+                |(of, one): &(String, Candidate)| of == ufrag && one.place() == candidate.place();
             if self.ahead.iter().any(known) {
                 return;
             }
@@ -197,7 +198,7 @@ impl IceAgent {
         self.undecided = self.remote.is_some();
         if self.undecided {
             // Those that name no credentials and come from now on may be of the new ones.
-            self.dated = self.remotes.iter().map(|r| r.addr).collect();
+            self.dated = self.remotes.iter().map(|r| r.place()).collect();
             self.pair_all(now);
             self.begin_patience(now);
         }

@@ -1,5 +1,5 @@
 //! ICE (RFC 8445, 8838, 8863) with consent (RFC 7675), without I/O: one component, one stream,
-//! UDP, full agent, regular nomination.
+//! UDP and TCP (RFC 6544), full agent, regular nomination.
 //!
 //! The checklist is our own; the message codec is `stun`'s. `rtc_ice_faults.rs` shows why the
 //! agent of the ICE crate is not used.
@@ -30,6 +30,7 @@ mod responses;
 mod resumed;
 mod spare;
 mod spares;
+mod streams;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -42,7 +43,7 @@ pub(crate) mod fuzz;
 )]
 mod tests;
 pub(crate) use agent::IceAgent;
-pub(crate) use candidate::{Candidate, CandidateKind};
+pub(crate) use candidate::{Candidate, CandidateKind, TcpType};
 pub(crate) use config::{IceConfig, IceCounters, IceEvent, IceState, Role};
 pub(crate) use credentials::Credentials;
 pub(crate) use denied::Denied;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use stun::message::TransactionId;
 
-use super::{Candidate, Credentials, Role};
+use super::{Candidate, CandidateKind, Credentials, Role, TcpType};
 
 /// RFC 8489 section 6.2.1: Rc. As many checks unanswered are a pair that does not work.
 const CHECKS_IN_VAIN: u64 = 7;
@@ -103,8 +103,21 @@ pub(super) fn priority(local: u32, remote: u32, role: Role) -> u64 {
         .saturating_add(u64::from(g > d))
 }
 
-/// RFC 8445 section 6.1.2.2: one family, and link-local only with link-local.
-pub(super) fn can_pair(base: IpAddr, remote: IpAddr) -> bool {
+/// RFC 8445 section 6.1.2.2: one family, and link-local only with link-local. RFC 6544 section 6.2:
+/// one transport, and over TCP active with passive; a passive candidate pairs with none that is
+/// signalled, since the address from which the peer connects is not known before it does.
+pub(super) fn can_pair(local: &Candidate, remote: &Candidate) -> bool {
+    let transports = match (local.tcp, remote.tcp) {
+        (None, None) | (Some(TcpType::Active), Some(TcpType::Passive)) => true,
+        (Some(TcpType::Passive), Some(TcpType::Active)) => {
+            remote.kind == CandidateKind::PeerReflexive
+        }
+        _ => false,
+    };
+    transports && are_of_one_kind(local.base.ip(), remote.addr.ip())
+}
+
+fn are_of_one_kind(base: IpAddr, remote: IpAddr) -> bool {
     match (base, remote) {
         (IpAddr::V4(_), IpAddr::V4(_)) => true,
         (IpAddr::V6(a), IpAddr::V6(b)) => {

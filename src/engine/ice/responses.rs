@@ -150,14 +150,14 @@ impl IceAgent {
             return Some(pair_local);
         }
         self.peer_reflexive_seen += 1;
-        let preference = CandidateKind::PeerReflexive.type_preference() << 24;
         let candidate = Arc::new(Candidate {
             foundation: format!("prflx{}", self.peer_reflexive_seen),
-            priority: preference | (pair_local.priority & 0x00FF_FFFF),
+            priority: pair_local.peer_reflexive_priority(),
             addr: mapped,
             kind: CandidateKind::PeerReflexive,
             base,
             related: Some(base),
+            tcp: pair_local.tcp,
         });
         self.locals.push(Arc::clone(&candidate));
         Some(candidate)

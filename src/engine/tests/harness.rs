@@ -55,6 +55,7 @@ pub(super) fn host(addr: SocketAddr) -> Candidate {
         kind: CandidateKind::Host,
         base: addr,
         related: None,
+        tcp: None,
     }
 }
 

@@ -54,6 +54,7 @@ fn server_reflexive(base: SocketAddr, addr: SocketAddr) -> Candidate {
         kind,
         base,
         related: Some(base),
+        tcp: None,
     }
 }
 

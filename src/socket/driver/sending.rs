@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::engine::guard;
+use crate::engine::ice::TcpType;
 use crate::engine::outgoing::Transmit;
 use crate::queue::lock;
+use crate::socket::member::MemberId;
 use crate::socket::train::SendOutcome;
 use crate::socket::udp::Transmit as UdpTransmit;
 use crate::trace;
@@ -15,8 +17,13 @@ use crate::trace;
 const LINGER: Duration = Duration::from_millis(500);
 
 impl Driver {
-    pub(super) fn send_all(&mut self, now: Instant, out: &mut VecDeque<Transmit>) {
+    pub(super) fn send_all(&mut self, now: Instant, id: MemberId, out: &mut VecDeque<Transmit>) {
+        let tcp = self.shared.uses_tcp();
         for transmit in out.drain(..) {
+            if tcp && TcpType::is_base_port(transmit.local.port()) {
+                self.direct.send(now, id, &transmit);
+                continue;
+            }
             let Some(mut transmit) = self.through_relay(now, transmit) else {
                 continue;
             };

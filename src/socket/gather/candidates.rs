@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use super::Gatherer;
 use super::plain::{GatherEvent, Host};
-use crate::engine::ice::{Candidate, CandidateKind};
+use crate::engine::ice::{Candidate, CandidateKind, TcpType};
 use crate::socket::carrier::Carrier;
 
 /// Foundations are compared, never read. The salt keeps them from giving away the base address,
@@ -34,6 +34,47 @@ impl Gatherer {
             kind,
             base,
             related: None,
+            tcp: None,
+        }));
+        self.add_tcp_host(base.ip(), local_preference);
+    }
+
+    /// RFC 6544 section 5.1: both directions at each address.
+    fn add_tcp_host(&mut self, ip: IpAddr, local_preference: u16) {
+        let Some(port) = self.tcp_port else {
+            return;
+        };
+        let kind = CandidateKind::Host;
+        for (tcp, port) in [
+            (TcpType::Active, TcpType::Active.base_port()),
+            (TcpType::Passive, port),
+        ] {
+            self.events.push_back(GatherEvent::Candidate(Candidate {
+                foundation: tcp_foundation(kind, ip, tcp),
+                priority: Candidate::compute_tcp_priority(kind, tcp, local_preference),
+                addr: SocketAddr::new(ip, port),
+                kind,
+                base: SocketAddr::new(ip, tcp.base_port()),
+                related: None,
+                tcp: Some(tcp),
+            }));
+        }
+    }
+
+    /// The listening port where a NAT maps it to the outside.
+    fn add_tcp_external(&mut self, outside: IpAddr, base: IpAddr, local_preference: u16) {
+        let Some(port) = self.tcp_port else {
+            return;
+        };
+        let (kind, tcp) = (CandidateKind::ServerReflexive, TcpType::Passive);
+        self.events.push_back(GatherEvent::Candidate(Candidate {
+            foundation: tcp_foundation(kind, base, tcp),
+            priority: Candidate::compute_tcp_priority(kind, tcp, local_preference),
+            addr: SocketAddr::new(outside, port),
+            kind,
+            base: SocketAddr::new(base, tcp.base_port()),
+            related: Some(self.shown(SocketAddr::new(base, port))),
+            tcp: Some(tcp),
         }));
     }
 
@@ -63,6 +104,7 @@ impl Gatherer {
             kind,
             base,
             related: Some(self.shown(base)),
+            tcp: None,
         }));
         true
     }
@@ -79,7 +121,11 @@ impl Gatherer {
             let base = host.and_then(|at| Some((at, self.hosts.get(at)?.base)));
             if let Some((at, base)) = base {
                 let mapped = SocketAddr::new(*ip, base.port());
-                self.add_reflexive(at, base, mapped, mapped);
+                let fresh = self.add_reflexive(at, base, mapped, mapped);
+                let preference = self.hosts.get(at).map(|host| host.local_preference);
+                if let Some(preference) = preference.filter(|_| fresh) {
+                    self.add_tcp_external(*ip, base.ip(), preference);
+                }
             }
         }
     }
@@ -126,8 +172,15 @@ impl Gatherer {
             kind,
             base: relayed,
             related: Some(related),
+            tcp: None,
         }));
     }
+}
+
+/// The same over TCP; active and passive ones work at different times.
+fn tcp_foundation(kind: CandidateKind, base: IpAddr, tcp: TcpType) -> String {
+    let hash = FOUNDATION_SALT.hash_one((kind, base, tcp));
+    (hash >> 32).to_string()
 }
 
 /// RFC 8445 section 5.1.1.3: equal for the same type, base address, server and protocol to it; at

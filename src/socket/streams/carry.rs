@@ -9,8 +9,6 @@ use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
 
-use crate::socket::turn::{StreamId, whole_messages};
-
 /// Bytes for peers that may wait: a second of a good video.
 const MAX_MEDIA: usize = 256 << 10;
 /// Bytes that may wait when some of them are requests of ours, by which the relay lives.
@@ -30,27 +28,29 @@ struct Outgoing {
 }
 
 /// Where a stream's messages are put that are to be sent.
-pub(super) struct Outlet {
+pub(in crate::socket) struct Outlet {
     queue: mpsc::UnboundedSender<Outgoing>,
     /// Bytes in it, and on their way out of it: what bounds it.
     waiting: Arc<AtomicUsize>,
 }
 
 /// The other end of an [`Outlet`].
-pub(super) struct OutletEnd {
+pub(in crate::socket) struct OutletEnd {
     queue: mpsc::UnboundedReceiver<Outgoing>,
     waiting: Arc<AtomicUsize>,
     dropped: Arc<AtomicU64>,
 }
 
 /// Where a stream's messages go that have come.
-pub(super) struct Inlet {
-    pub(super) id: StreamId,
-    pub(super) queue: mpsc::Sender<(StreamId, BytesMut)>,
+pub(in crate::socket) struct Inlet<I> {
+    pub(in crate::socket) id: I,
+    pub(in crate::socket) queue: mpsc::Sender<(I, BytesMut)>,
+    /// How many bytes are whole messages; `None`: what follows them begins none.
+    pub(in crate::socket) whole: fn(&[u8]) -> Option<usize>,
 }
 
 /// `dropped` counts the datagrams that became too old while they waited.
-pub(super) fn outlet(dropped: Arc<AtomicU64>) -> (Outlet, OutletEnd) {
+pub(in crate::socket) fn outlet(dropped: Arc<AtomicU64>) -> (Outlet, OutletEnd) {
     let (sender, queue) = mpsc::unbounded_channel();
     let waiting = Arc::<AtomicUsize>::default();
     let outlet = Outlet {
@@ -67,7 +67,7 @@ pub(super) fn outlet(dropped: Arc<AtomicU64>) -> (Outlet, OutletEnd) {
 
 impl Outlet {
     /// False when there is no room.
-    pub(super) fn push(&self, contents: Vec<u8>, media: u64) -> bool {
+    pub(in crate::socket) fn push(&self, contents: Vec<u8>, media: u64) -> bool {
         let bytes = contents.len();
         let most = if media > 0 { MAX_MEDIA } else { MAX_WAITING };
         if self.waiting.load(Ordering::Relaxed).saturating_add(bytes) > most {
@@ -84,13 +84,13 @@ impl Outlet {
     }
 }
 
-/// Until the connection ends, which is an error always; `None` when the server sends what is no
-/// message.
-pub(super) async fn carry(
+/// Until the connection ends, which is an error always; `None` when the other side sends what is no
+/// message. With the outlet it ends once all that was in it is sent.
+pub(in crate::socket) async fn carry<I: Copy>(
     reader: impl AsyncRead + Unpin,
     writer: impl AsyncWrite + Unpin,
     outlet: OutletEnd,
-    inlet: Inlet,
+    inlet: Inlet<I>,
 ) -> Option<io::Error> {
     tokio::select! {
         end = read(reader, inlet) => end,
@@ -98,7 +98,7 @@ pub(super) async fn carry(
     }
 }
 
-async fn read(mut reader: impl AsyncRead + Unpin, inlet: Inlet) -> Option<io::Error> {
+async fn read<I: Copy>(mut reader: impl AsyncRead + Unpin, inlet: Inlet<I>) -> Option<io::Error> {
     let closed = || Some(io::ErrorKind::UnexpectedEof.into());
     let mut buffer = BytesMut::new();
     loop {
@@ -108,7 +108,7 @@ async fn read(mut reader: impl AsyncRead + Unpin, inlet: Inlet) -> Option<io::Er
             Ok(_) => {}
             Err(error) => return Some(error),
         }
-        let whole = whole_messages(&buffer).ok()?;
+        let whole = (inlet.whole)(&buffer)?;
         if whole > 0 {
             let messages = (inlet.id, buffer.split_to(whole));
             if inlet.queue.send(messages).await.is_err() {
@@ -153,19 +153,21 @@ async fn write(mut writer: impl AsyncWrite + Unpin, mut outlet: OutletEnd) -> io
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
+    use crate::socket::turn::{StreamId, whole_messages};
 
     fn ends(
         count: usize,
     ) -> (
         Outlet,
         OutletEnd,
-        Inlet,
+        Inlet<StreamId>,
         mpsc::Receiver<(StreamId, BytesMut)>,
     ) {
         let (outlet, end) = outlet(Arc::default());
         let (queue, came) = mpsc::channel(count);
         let id = StreamId(1);
-        (outlet, end, Inlet { id, queue }, came)
+        let whole = |data: &[u8]| whole_messages(data).ok();
+        (outlet, end, Inlet { id, queue, whole }, came)
     }
 
     /// Media beyond the bound is refused, requests have room of their own, and what waited too

@@ -12,6 +12,7 @@ use super::carry::{Inlet, OutletEnd, carry};
 use super::end::End;
 use super::tls::{self, Trust};
 use crate::socket::ice_server::IceServerErrorKind;
+use crate::socket::turn::StreamId;
 
 /// The connection and the handshake above it. Gathering is over by then.
 const CONNECT: Duration = Duration::from_secs(9);
@@ -26,7 +27,7 @@ pub(super) async fn run(
     to: SocketAddr,
     tls: Option<(Arc<str>, Trust)>,
     outlet: OutletEnd,
-    inlet: Inlet,
+    inlet: Inlet<StreamId>,
 ) -> End {
     let connecting = async {
         let tcp = connect(from, to).await.map_err(why)?;
@@ -63,18 +64,24 @@ pub(super) async fn run(
     }
 }
 
-async fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+pub(in crate::socket) async fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = match to {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
     socket.bind(SocketAddr::new(from, 0))?;
     let stream = socket.connect(to).await?;
+    tune(&stream)?;
+    Ok(stream)
+}
+
+/// As little as can be waits in the kernel.
+pub(in crate::socket) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     // Not fatal: what waits in the kernel is then bounded by its own buffer.
     #[cfg(any(target_os = "android", target_os = "linux"))]
-    let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT);
-    Ok(stream)
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+    Ok(())
 }
 
 fn why(error: io::Error) -> End {

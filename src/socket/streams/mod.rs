@@ -16,9 +16,10 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::carrier::Carrier;
 use super::ice_server::IceServerErrorKind;
-use super::turn::{StreamId, StreamWish};
+use super::turn::{StreamId, StreamWish, whole_messages};
 use crate::tasks::{self, Task};
-use carry::{Inlet, Outlet};
+pub(super) use carry::{Inlet, Outlet, OutletEnd, carry, outlet};
+pub(super) use connect::{connect, tune};
 use end::End;
 use tls::Trust;
 pub(crate) use tls::check_certificates;
@@ -81,10 +82,11 @@ impl Streams {
                     Carrier::Tls(name) => Some((name, self.trust.clone())),
                     Carrier::Tcp | Carrier::Udp => None,
                 };
-                let (outlet, outlet_end) = carry::outlet(self.dropped.clone());
+                let (outlet, outlet_end) = outlet(self.dropped.clone());
                 let inlet = Inlet {
                     id,
                     queue: self.inlet.clone(),
+                    whole: |data| whole_messages(data).ok(),
                 };
                 let task = connect::run(from, to, name, outlet_end, inlet);
                 let task = tasks::spawn_in(&mut self.tasks, Task::RelayStream, task);

@@ -23,6 +23,7 @@ pub(super) fn host(s: &str, preference: u16) -> Candidate {
         kind: CandidateKind::Host,
         base: addr,
         related: None,
+        tcp: None,
     }
 }
 
