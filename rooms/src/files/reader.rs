@@ -1,5 +1,6 @@
 //! The sender's side of the disk: a thread that reads files block by block, ahead of what is sent.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
@@ -33,6 +34,9 @@ pub(super) enum Output {
 
 /// Blocks that wait to be sent, beside the one that is read and the one that is sent.
 const AHEAD: usize = 1;
+/// Blocks whose memory is looked at for another: as many as the receiver's window has on the way,
+/// and those that are read.
+const SPARE: usize = 8;
 
 /// What is read, and for which epoch.
 pub(super) type Outputs = mpsc::Receiver<(u64, Output)>;
@@ -137,11 +141,11 @@ impl Reading<'_> {
 
     fn go_on(&self, item: &Item, mut opened: File, mut tree: Tree, from: u64) -> Result<Sent> {
         let size = item.entry.size;
+        let mut buffers = Buffers::default();
         for index in from..blocks(size) {
-            let data = read_block(&mut opened, item, index)?;
+            let data = buffers.fill(|data| read_into(&mut opened, item, index, data))?;
             let hash = hash_block(size, index, &data);
             tree.push(hash);
-            let data = data.into();
             let sent = self.send(Output::Block { index, hash, data });
             if sent != Sent::Yes {
                 return Ok(sent);
@@ -156,11 +160,40 @@ impl Reading<'_> {
     }
 }
 
+/// Memory of blocks that have gone out, for those that follow: the system clears each page that it
+/// hands out.
+#[derive(Default)]
+struct Buffers(VecDeque<Bytes>);
+
+impl Buffers {
+    fn fill(&mut self, read: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Bytes> {
+        let free = self.0.iter().position(Bytes::is_unique);
+        let free = free.and_then(|at| self.0.remove(at));
+        // Empty before it is turned, which would move what is there.
+        let mut free = free.unwrap_or_default();
+        free.truncate(0);
+        let mut data = Vec::from(free);
+        read(&mut data)?;
+        let data = Bytes::from(data);
+        if self.0.len() == SPARE {
+            self.0.pop_front();
+        }
+        self.0.push_back(data.clone());
+        Ok(data)
+    }
+}
+
 fn read_block(file: &mut File, item: &Item, index: u64) -> Result<Vec<u8>> {
+    let mut data = Vec::new();
+    read_into(file, item, index, &mut data)?;
+    Ok(data)
+}
+
+fn read_into(file: &mut File, item: &Item, index: u64, data: &mut Vec<u8>) -> Result<()> {
     let size = block_size(item.entry.size, index).min(BLOCK);
-    let mut data = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-    match file.take(size).read_to_end(&mut data) {
-        Ok(read) if read as u64 == size => Ok(data),
+    data.reserve_exact(usize::try_from(size).unwrap_or_default());
+    match file.take(size).read_to_end(data) {
+        Ok(read) if read as u64 == size => Ok(()),
         Ok(_) => Err(item.changed()),
         Err(error) => Err(of(&error, &item.path)),
     }
