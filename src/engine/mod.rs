@@ -31,6 +31,7 @@ mod model;
 pub(crate) mod outgoing;
 pub(crate) mod sctp;
 mod secure;
+mod spare;
 pub(crate) mod srtp;
 #[cfg(test)]
 #[allow(

@@ -6,8 +6,12 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use super::spare;
+
 /// Segments of one batch; the kernel takes at most 64.
 const MAX_SEGMENTS: usize = 60;
+/// Room for a short burst.
+const FEW_SEGMENTS: usize = 8;
 /// Bytes of one batch; the kernel takes at most 65,535 including headers.
 const MAX_BATCH: usize = 62_000;
 /// Bytes that may wait. When full, new datagrams are dropped and counted.
@@ -21,6 +25,12 @@ pub(crate) struct Transmit {
     pub(crate) remote: SocketAddr,
     pub(crate) contents: Vec<u8>,
     pub(crate) segment_size: usize,
+}
+
+impl Drop for Transmit {
+    fn drop(&mut self) {
+        spare::give_back(std::mem::take(&mut self.contents));
+    }
 }
 
 impl Transmit {
@@ -72,7 +82,7 @@ impl Outgoing {
             self.queue.push_back(Transmit {
                 local,
                 remote,
-                contents: Vec::with_capacity(len),
+                contents: spare::take(len),
                 segment_size: len.max(1),
             });
         }
@@ -81,9 +91,14 @@ impl Outgoing {
         };
         let start = tail.contents.len();
         if join && tail.contents.capacity() < start + len {
-            // A second datagram announces a burst: one growth to the size of a whole batch.
-            let full = (tail.segment_size * MAX_SEGMENTS).min(MAX_BATCH);
-            tail.contents.reserve_exact(full.saturating_sub(start));
+            // A second datagram announces a burst, a short one as a picture for each of many who
+            // watch; and more than that one of any length.
+            let segments = match start + len > tail.segment_size * FEW_SEGMENTS {
+                true => MAX_SEGMENTS,
+                false => FEW_SEGMENTS,
+            };
+            let room = (tail.segment_size * segments).min(MAX_BATCH);
+            tail.contents.reserve_exact(room.saturating_sub(start));
         }
         let result = write(&mut tail.contents);
         if result.is_err() {
@@ -248,7 +263,7 @@ mod tests {
             Err("no")
         });
         assert_eq!(failed, Err("no"));
-        let batch = out.pop().map(|t| t.contents);
+        let batch = out.pop().map(|t| t.contents.clone());
         assert_eq!(batch, Some(vec![1; 10]));
         assert!(out.pop().is_none());
     }

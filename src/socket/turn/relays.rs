@@ -265,12 +265,12 @@ impl Relays {
         };
         let Transmit {
             remote,
-            contents,
+            ref contents,
             segment_size,
             ..
         } = transmit;
         let count = contents.len().div_ceil(segment_size.max(1));
-        let wrapped = allocation.wrap(now, remote, &contents, segment_size);
+        let wrapped = allocation.wrap(now, remote, contents, segment_size);
         Ok(wrapped.and_then(|(contents, segment_size)| {
             if allocation.carrier.is_stream() {
                 return Some(ToServer::Stream {
