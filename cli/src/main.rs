@@ -10,6 +10,7 @@ mod doctor;
 mod failed;
 mod http;
 mod lan;
+mod load;
 mod log;
 mod media;
 mod meeting;
@@ -51,6 +52,7 @@ enum Command {
     Room(room::RoomCommand),
     Record(record::Record),
     Stats(stats::Stats),
+    LoadTest(Box<load::LoadTest>),
     Send(send::Send),
     Recv(recv::Recv),
     Doctor(doctor::Doctor),
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Room(room) => wait_for(room.run()),
         Command::Record(record) => wait_for(record.run()),
         Command::Stats(stats) => wait_for(stats.run()),
+        Command::LoadTest(test) => wait_for(test.run()),
         Command::Send(send) => wait_for(send.run()),
         Command::Recv(recv) => wait_for(recv.run()),
         Command::Doctor(doctor) => wait_for(doctor.run()),

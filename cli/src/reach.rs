@@ -127,6 +127,17 @@ impl Reach {
         base(self.server.as_deref().unwrap_or("127.0.0.1:8080"))
     }
 
+    /// For one of several who come from here: a user id is one's alone. Who only looks on is an
+    /// inspector, unless something else was said.
+    pub(crate) fn one_of_many(&self, sends: bool) -> Self {
+        let mut one = self.clone();
+        one.userid = None;
+        if !sends {
+            one.as_role(Role::Inspector);
+        }
+        one
+    }
+
     /// Asks for this role unless another, or a token, was said.
     pub(crate) fn as_role(&mut self, role: Role) {
         if self.token.is_none() {

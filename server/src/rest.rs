@@ -287,6 +287,7 @@ async fn stats(State(site): State<Arc<Site>>) -> Response {
         "errors": counters.errors(),
         "resumed": counters.resumed(),
         "overflowed": counters.overflowed(),
+        "cpuSeconds": crate::metrics::cpu_seconds(),
         "cluster": cluster,
     }))
     .into_response()
