@@ -13,8 +13,8 @@ use super::seal::{Ticket, random_id};
 use super::store::Claim;
 use crate::room::{Change, Refusal, Restoring, RoomRecord};
 use crate::signalling::{
-    ClosedReason, Envelope, ErrorCode, Extra, Hello, LeftReason, MAX_EXTRA, ServerMessage, User,
-    UserId, VERSION, Welcome,
+    ClosedReason, Envelope, ErrorCode, Extra, Hello, LeftReason, MAX_EXTRA, Role, ServerMessage,
+    User, UserId, VERSION, Welcome,
 };
 
 /// A client, the number of its connection, and what goes out by it.
@@ -47,6 +47,13 @@ impl House {
             return refuse(ErrorCode::BadVersion, words);
         }
         check_extra(&hello.extra)?;
+        let asks = hello.role == Some(Role::Hub) || admission.role == Role::Hub;
+        if asks && !admission.own {
+            return refuse(
+                ErrorCode::NotAllowed,
+                "the role of a hub is the server's own",
+            );
+        }
         if lock(&self.leaving).is_some() {
             return refuse(
                 ErrorCode::Unavailable,

@@ -189,12 +189,18 @@ impl House {
     fn ring(&self, callee: &Arc<Client>, call: CallId, from: User, session: SessionKind) {
         let me = &callee.userid;
         let caller = from.userid.clone();
-        if from.role == Role::Guest && callee.role != Role::Admin {
+        let refused = match (from.role, callee.role) {
+            (_, Role::Hub) => Some("a hub takes no calls"),
+            (Role::Guest, Role::Admin) => None,
+            (Role::Guest, _) => Some("a guest calls admins alone"),
+            _ => None,
+        };
+        if let Some(words) = refused {
             let refused = Post::CallRefused {
                 call,
                 with: me.clone(),
                 code: ErrorCode::NotAllowed,
-                message: "a guest calls admins alone".to_owned(),
+                message: words.to_owned(),
             };
             return self.reply(&caller, refused);
         }

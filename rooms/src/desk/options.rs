@@ -110,6 +110,8 @@ pub struct Admission {
     pub rooms: Option<Vec<RoomName>>,
     /// It is let in only if it resumes.
     pub resume_only: bool,
+    /// It is the server's own: only so anybody has the role of a hub.
+    pub(crate) own: bool,
 }
 
 impl Admission {
@@ -140,6 +142,16 @@ impl Admission {
             rooms: Some(rooms),
             ..self
         }
+    }
+
+    /// The server's own hub, under this user id, for this room.
+    pub fn hub(userid: UserId, room: RoomName) -> Self {
+        Self {
+            own: true,
+            ..Self::new(Role::Hub)
+        }
+        .with_userid(userid)
+        .with_rooms(vec![room])
     }
 
     /// Only one who was let in before and comes back.

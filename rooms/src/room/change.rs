@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Member, Notice, Refusal, RoomRecord};
 use crate::signalling::{
     ClosedReason, Direction, ErrorCode, Extra, LeftReason, Role, RoomName, RoomPolicy,
-    ServerMessage, SessionKind, User, UserId,
+    ServerMessage, SessionKind, Topology, User, UserId,
 };
 
 /// Who enters.
@@ -52,10 +52,10 @@ impl RoomRecord {
         now: u64,
     ) -> Result<(Self, Vec<Notice>), Refusal> {
         check_session(opening.session)?;
-        if opener.user.role == Role::Inspector {
+        if let Role::Inspector | Role::Hub = opener.user.role {
             return Err(refuse(
                 ErrorCode::NotAllowed,
-                "an inspector cannot open a room",
+                "an inspector or a hub cannot open a room",
             ));
         }
         let mut policy = opening.policy;
@@ -95,24 +95,9 @@ impl RoomRecord {
                 "you are in this room already",
             ));
         }
-        if self.banned.contains(&userid) {
-            return Err(refuse(
-                ErrorCode::Banned,
-                "you were put out of this room and may not come back",
-            ));
-        }
-        if self.verifier != entrant.verified && self.verifier.is_some() {
-            return Err(refuse(
-                ErrorCode::BadPassword,
-                "this room wants a password, and this is not it",
-            ));
-        }
-        if self.members.len() >= self.policy.places() {
-            let places = self.policy.places();
-            return Err(refuse(
-                ErrorCode::RoomFull,
-                format!("all {places} places of this room are taken"),
-            ));
+        match entrant.user.role {
+            Role::Hub => self.takes_hub()?,
+            _ => self.takes_person(&userid, entrant.verified.as_ref())?,
         }
         let user = entrant.user.clone();
         self.members.push(Member {
@@ -129,6 +114,40 @@ impl RoomRecord {
             Notice::to_one(&userid, ServerMessage::Room(self.state(entrant.about))),
             Notice::others(&userid, joined),
         ])
+    }
+
+    fn takes_person(&self, userid: &UserId, verified: Option<&String>) -> Result<(), Refusal> {
+        if self.banned.contains(userid) {
+            return Err(refuse(
+                ErrorCode::Banned,
+                "you were put out of this room and may not come back",
+            ));
+        }
+        if self.verifier.as_ref() != verified && self.verifier.is_some() {
+            return Err(refuse(
+                ErrorCode::BadPassword,
+                "this room wants a password, and this is not it",
+            ));
+        }
+        if self.persons().count() >= self.policy.places() {
+            let places = self.policy.places();
+            return Err(refuse(
+                ErrorCode::RoomFull,
+                format!("all {places} places of this room are taken"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// One hub, which needs no place and no password, where the rules do not forbid it.
+    fn takes_hub(&self) -> Result<(), Refusal> {
+        let words = match (self.hub(), self.policy.secret, self.policy.topology) {
+            (Some(_), ..) => "this room has a hub already",
+            (None, true, _) => "who proves a secret to each other trusts no hub",
+            (None, false, Topology::Mesh) => "the rules of this room want no hub",
+            _ => return Ok(()),
+        };
+        Err(refuse(ErrorCode::NotAllowed, words))
     }
 
     /// Somebody leaves, or does not come back. The room may end with it: see [`Self::ended`].
@@ -154,6 +173,7 @@ impl RoomRecord {
     pub fn eject(&mut self, by: &UserId, userid: &UserId, ban: bool) -> Notices {
         self.wants_governor(by)?;
         self.wants_user(userid)?;
+        self.wants_person(userid)?;
         if *userid == self.owner {
             return Err(refuse(
                 ErrorCode::NotAllowed,
@@ -170,6 +190,7 @@ impl RoomRecord {
     /// [`Refusal`] if it is not in the room.
     pub fn put_out(&mut self, userid: &UserId, ban: bool) -> Notices {
         self.wants_user(userid)?;
+        self.wants_person(userid)?;
         let reason = if ban {
             ClosedReason::Banned
         } else {
@@ -211,6 +232,7 @@ impl RoomRecord {
     pub fn hand_over(&mut self, by: &UserId, to: &UserId) -> Notices {
         self.wants_governor(by)?;
         self.wants_user(to)?;
+        self.wants_person(to)?;
         if self
             .member(to)
             .is_some_and(|member| member.user.role == Role::Inspector)
@@ -273,6 +295,7 @@ impl RoomRecord {
             .as_ref()
             .is_some_and(|presenter| presenter != userid);
         if on {
+            self.wants_person(userid)?;
             if self
                 .member(userid)
                 .is_some_and(|member| member.user.role == Role::Inspector)
@@ -379,7 +402,7 @@ impl RoomRecord {
         let able = self
             .members
             .iter()
-            .filter(|member| member.user.role != Role::Inspector);
+            .filter(|member| !matches!(member.user.role, Role::Inspector | Role::Hub));
         able.min_by_key(rank)
             .map(|member| member.user.userid.clone())
     }
@@ -432,6 +455,16 @@ impl RoomRecord {
                 ErrorCode::NoSuchUser,
                 format!("{userid} is not in this room"),
             )),
+        }
+    }
+
+    fn wants_person(&self, userid: &UserId) -> Result<(), Refusal> {
+        match self.hub() {
+            Some(hub) if hub.user.userid == *userid => Err(refuse(
+                ErrorCode::NotAllowed,
+                "the hub of a room is the server's; the room's rules say whether there is one",
+            )),
+            _ => Ok(()),
         }
     }
 

@@ -72,6 +72,18 @@ impl RoomRecord {
             .find(|member| member.user.userid == *userid)
     }
 
+    /// The members that are persons: all but a hub.
+    pub fn persons(&self) -> impl Iterator<Item = &Member> {
+        let persons = self.members.iter();
+        persons.filter(|member| member.user.role != Role::Hub)
+    }
+
+    /// The hub, where there is one.
+    pub fn hub(&self) -> Option<&Member> {
+        let mut members = self.members.iter();
+        members.find(|member| member.user.role == Role::Hub)
+    }
+
     /// True if the user may eject, close and set the rules.
     pub fn governs(&self, userid: &UserId) -> bool {
         self.owner == *userid
@@ -95,7 +107,7 @@ impl RoomRecord {
             policy: self.policy.clone(),
             presenter: self.presenter.clone(),
             returning: false,
-            hub: None,
+            hub: self.hub().map(|hub| hub.user.userid.clone()),
             about,
         }
     }
@@ -113,7 +125,7 @@ impl RoomRecord {
                 .map(|owner| owner.user.extra.clone())
                 .unwrap_or_default(),
             session: self.session,
-            users: u32::try_from(self.members.len()).unwrap_or(u32::MAX),
+            users: u32::try_from(self.persons().count()).unwrap_or(u32::MAX),
             places: u32::try_from(self.policy.places()).unwrap_or(u32::MAX),
             password: self.verifier.is_some(),
         })

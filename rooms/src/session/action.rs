@@ -1,15 +1,12 @@
 //! Messages with a name, which one may wish an answer to.
 
-use std::sync::Arc;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::clock::clock;
 use super::error::{Error, Result};
-use super::frame::{self, Frame};
-use super::outbox::Outbox;
+use super::frame::{self, Frame, Written};
 use crate::signalling::{RoomName, User};
 
 /// A message with a name: `x.chat` and the like.
@@ -122,13 +119,14 @@ impl ActionEvent {
 
 /// Where the answer to an action goes: once.
 pub struct Reply {
-    outbox: Arc<Outbox>,
+    send: Box<dyn FnOnce(Written) + Send + Sync>,
     id: String,
 }
 
 impl Reply {
-    pub(super) fn new(outbox: Arc<Outbox>, id: String) -> Self {
-        Self { outbox, id }
+    pub(super) fn new(id: String, send: impl FnOnce(Written) + Send + Sync + 'static) -> Self {
+        let send = Box::new(send);
+        Self { send, id }
     }
 
     /// Answers.
@@ -153,7 +151,7 @@ impl Reply {
     fn send(self, body: Value, error: Option<String>) -> Result<()> {
         let id = self.id;
         let written = Frame::Reply(frame::Reply { id, body, error }).write(clock())?;
-        self.outbox.push(written);
+        (self.send)(written);
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::kinds::Kinds;
-use crate::signalling::{Extra, SessionKind};
+use crate::signalling::{Extra, SessionKind, UserId};
 
 /// What a peer says. One that has none of these members is the application's.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -27,6 +27,8 @@ pub(super) struct Body {
     pub(super) streams: Option<Vec<StreamInfo>>,
     pub(super) mute: Option<Mute>,
     pub(super) pause: Option<Mute>,
+    /// Of a hub: who is connected to it.
+    pub(super) peers: Option<Vec<UserId>>,
 }
 
 /// A stream as its sender tells of it.
@@ -38,6 +40,22 @@ pub(super) struct StreamInfo {
     pub(super) session: SessionKind,
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub(super) extra: Extra,
+    /// Whose it is, of what a hub sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) of: Option<UserId>,
+    /// Its id as its user has it, where a hub had to choose another.
+    #[serde(default, rename = "as", skip_serializing_if = "Option::is_none")]
+    pub(super) original: Option<String>,
+    /// Those whom a hub is to send it to; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) to: Option<Vec<UserId>>,
+}
+
+impl StreamInfo {
+    /// Its id as its user has it.
+    pub(super) fn shown(&self) -> &str {
+        self.original.as_ref().unwrap_or(&self.id)
+    }
 }
 
 /// A stream or a part of it is silent, or is to be.
@@ -58,8 +76,9 @@ impl Mute {
     }
 }
 
-/// Streams of one peer that are listened to.
+/// Streams of one peer that are listened to, and of a hub, which sends those of all.
 pub(super) const MAX_STREAMS: usize = 64;
+pub(super) const MAX_HUB_STREAMS: usize = 1024;
 
 impl Body {
     /// `None` if it is the application's.
@@ -82,6 +101,7 @@ impl Body {
             || self.streams.is_some()
             || self.mute.is_some()
             || self.pause.is_some()
+            || self.peers.is_some()
     }
 
     /// The SSRC of what is gone.

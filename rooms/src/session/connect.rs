@@ -17,7 +17,7 @@ use super::ports::{Config, Ports};
 use super::secret::{Exchange, Side};
 use super::state::{RoomEntry, Shared, State, about};
 use super::unheard::Unheard;
-use crate::signalling::{RoomName, UserId};
+use crate::signalling::{Role, RoomName, UserId};
 
 /// Header extensions under the ids that Chromium has for them.
 const EXTENSIONS: [(&str, u8); 3] = [
@@ -46,6 +46,7 @@ impl Shared {
             .map(|user| user.userid.clone())
             .filter(|userid| *userid != me && entry.connects(&me, userid))
             .collect();
+        let hub = entry.hub().filter(|_| !self.hub);
         let unwanted: Vec<UserId> = entry
             .peers
             .keys()
@@ -56,20 +57,24 @@ impl Shared {
             self.end_link(entry, room, &userid, true);
             entry.peers.remove(&userid);
         }
-        if entry.state.users.len() > mesh_limit(entry) && !entry.warned {
+        let hubs = entry.state.users.iter();
+        let hubs = hubs.filter(|user| user.role == Role::Hub).count();
+        let users = entry.state.users.len().saturating_sub(hubs);
+        if users > mesh_limit(entry) && hub.is_none() && !entry.warned && !self.hub {
             entry.warned = true;
-            self.event(Event::MeshLarge {
-                room: room.clone(),
-                users: entry.state.users.len(),
-            });
+            let room = room.clone();
+            self.event(Event::MeshLarge { room, users });
         }
         let fresh: Vec<UserId> = wanted
             .into_iter()
             .filter(|userid| !entry.peers.contains_key(userid))
             .collect();
         for userid in fresh {
-            let link = PeerLink::new(&me, &userid);
-            let caller = link.caller;
+            let link = match reached_by(hub.as_ref(), &userid) {
+                true => PeerLink::by_hub(&me, &userid),
+                false => PeerLink::new(&me, &userid),
+            };
+            let caller = link.caller && link.direct;
             if let Some(entry) = state.rooms.get_mut(room) {
                 entry.peers.insert(userid.clone(), link);
             }
@@ -77,6 +82,7 @@ impl Shared {
                 self.call_peer(state, room, &userid);
             }
         }
+        self.align_ways(state, room);
         self.align_streams(state, room);
     }
 
@@ -93,7 +99,10 @@ impl Shared {
             return;
         };
         link.instance = now_ms().max(link.instance.saturating_add(1));
-        self.reset_link(room, peer, link);
+        self.reset_link(entry, room, peer);
+        let Some(link) = entry.peers.get_mut(peer) else {
+            return;
+        };
         link.place = place;
         let (connection, events) = match made {
             Ok(made) => made,
@@ -224,8 +233,15 @@ impl Shared {
     }
 
     /// The connection of before is over; what is to be sent stays.
-    pub(super) fn reset_link(&self, room: &RoomName, peer: &UserId, link: &mut PeerLink) {
-        self.end_received(room, peer, link);
+    pub(super) fn reset_link(&self, entry: &mut RoomEntry, room: &RoomName, peer: &UserId) {
+        self.end_received(entry, room, peer);
+        let Some(link) = entry.peers.get_mut(peer) else {
+            return;
+        };
+        link.said_bye = false;
+        link.heard_bye = false;
+        link.forwarded.clear();
+        link.muted.clear();
         if let Some(connection) = link.connection.take() {
             connection.close();
         }
@@ -258,13 +274,17 @@ impl Shared {
         let Some(link) = entry.peers.get_mut(peer) else {
             return;
         };
-        let was = link.connected;
+        let was = link.connected || link.by_hub;
         if say && link.connection.is_some() && link.instance > 0 {
             self.say(room, Some(peer), &about(link.instance, "bye", true));
         }
-        self.reset_link(room, peer, link);
         link.outbox.close();
-        if was {
+        self.reset_link(entry, room, peer);
+        let hub = user.role == Role::Hub;
+        if hub {
+            self.hub_changed(entry, room);
+        }
+        if was && !hub {
             self.event(Event::Disconnected {
                 room: room.clone(),
                 user,
@@ -287,9 +307,11 @@ impl Shared {
             return;
         };
         let instance = link.instance;
-        self.reset_link(room, peer, link);
-        link.distrusted = true;
-        link.trouble = None;
+        self.reset_link(entry, room, peer);
+        if let Some(link) = entry.peers.get_mut(peer) {
+            link.distrusted = true;
+            link.trouble = None;
+        }
         if !told {
             self.say(room, Some(peer), &about(instance, "wrongSecret", true));
         }
@@ -348,6 +370,11 @@ impl Shared {
             self.announce(me, room, peer, link);
         }
     }
+}
+
+/// Whether one is reached by a hub rather than directly.
+fn reached_by(hub: Option<&UserId>, userid: &UserId) -> bool {
+    hub.is_some_and(|hub| hub != userid)
 }
 
 /// From how many users on a mesh is large.

@@ -8,10 +8,12 @@ use super::action::{ActionEvent, Recording, Reply, action_frame};
 use super::clock::clock;
 use super::error::{Error, Result};
 use super::event::{Event, Message};
-use super::frame::{self, Frame, Ping, Pong, Reader};
+use super::frame::{self, Came, Frame, Ping, Pong, Reader};
 use super::link::PeerLink;
-use super::state::Shared;
-use crate::signalling::{RoomName, UserId};
+use super::queue::EventQueue;
+use super::relay::Lane;
+use super::state::{RoomEntry, Shared};
+use crate::signalling::{Role, RoomName, User, UserId};
 
 /// Whose channel it is.
 #[derive(Clone)]
@@ -19,6 +21,7 @@ struct Whose {
     room: RoomName,
     peer: UserId,
     instance: u64,
+    lane: Lane,
 }
 
 impl Shared {
@@ -54,6 +57,10 @@ impl Shared {
             room: room.clone(),
             peer: peer.clone(),
             instance: link.instance,
+            lane: match channel.label() == frame::LOSSY {
+                true => Lane::Lossy,
+                false => Lane::Sure,
+            },
         };
         let (shared, reads) = (Arc::downgrade(self), link.readers.clone());
         self.runtime.spawn(async move {
@@ -84,7 +91,7 @@ impl Whose {
     fn with<T>(
         &self,
         shared: &Weak<Shared>,
-        f: impl FnOnce(&Arc<Shared>, &mut PeerLink, crate::signalling::User) -> T,
+        f: impl FnOnce(&Arc<Shared>, &mut PeerLink, User) -> T,
     ) -> Option<T> {
         let shared = shared.upgrade()?;
         let mut state = shared.lock();
@@ -98,6 +105,9 @@ impl Whose {
         self.with(shared, |shared, link, user| {
             link.clock.since_ping = 0;
             send(link, Frame::Ping(Ping { at: clock() }));
+            if link.by_hub || shared.hub || user.role == Role::Hub {
+                return;
+            }
             if shared.recordings.has(&self.room)
                 && let Ok(frame) = action_frame(&Recording { on: true })
             {
@@ -108,6 +118,9 @@ impl Whose {
                 user,
             });
         });
+        if let Some(shared) = shared.upgrade() {
+            shared.hub_channel(&self.room, &self.peer);
+        }
     }
 
     fn ended(&self, shared: &Weak<Shared>, error: Option<String>, main: bool) {
@@ -117,11 +130,14 @@ impl Whose {
                 let user = user.clone();
                 shared.event(Event::DataError { room, user, error });
             }
-            if main && link.channel.take().is_some() {
+            if main && link.channel.take().is_some() && !link.by_hub && user.role != Role::Hub {
                 let room = self.room.clone();
                 shared.event(Event::DataClosed { room, user });
             }
         });
+        if let Some(shared) = shared.upgrade().filter(|_| main) {
+            shared.hub_channel(&self.room, &self.peer);
+        }
     }
 
     async fn read(&self, shared: &Weak<Shared>, channel: &RTCDataChannel) -> Option<String> {
@@ -143,13 +159,10 @@ impl Whose {
         reader: &mut Reader,
         message: RTCDataChannelMessage,
     ) -> Result<bool> {
-        let Some((frame, at)) = reader.read(message)? else {
+        let Some(came) = reader.read(message)? else {
             return Ok(true);
         };
-        let Some((events, event)) = self.with(shared, |shared, link, user| {
-            let events = shared.events.clone();
-            (events, self.event_of(shared, link, user, frame, at))
-        }) else {
+        let Some((events, event)) = self.took(shared, came) else {
             return Ok(false);
         };
         if let Some(event) = event {
@@ -158,50 +171,95 @@ impl Whose {
         Ok(true)
     }
 
+    /// `None` when nobody wants it any more.
+    fn took(&self, shared: &Weak<Shared>, came: Came) -> Option<(Arc<EventQueue>, Option<Event>)> {
+        let shared = shared.upgrade()?;
+        let state = &mut *shared.lock();
+        let entry = state.rooms.get_mut(&self.room)?;
+        let link = entry.peers.get_mut(&self.peer)?;
+        if link.instance != self.instance {
+            return None;
+        }
+        let events = shared.events.clone();
+        let now = clock();
+        match came.frame {
+            Frame::Ping(ping) => {
+                let (at, here) = (ping.at, now);
+                send(link, Frame::Pong(Pong { at, here }));
+                Some((events, None))
+            }
+            Frame::Pong(pong) => {
+                link.answered = pong.at;
+                link.clock.pong(pong, now);
+                Some((events, None))
+            }
+            _ if shared.hub => {
+                let lane = self.lane;
+                shared.pass_on(entry, &self.peer, lane, came);
+                Some((events, None))
+            }
+            frame => {
+                let from = self.author(entry, came.way.from);
+                let event =
+                    from.and_then(|from| self.event_of(&shared, entry, from, frame, came.at));
+                Some((events, event))
+            }
+        }
+    }
+
+    /// Who says something: a hub says it of others, and is believed.
+    fn author(&self, entry: &RoomEntry, from: Option<UserId>) -> Option<User> {
+        match from.filter(|_| entry.is_hub(&self.peer)) {
+            Some(from) => entry.user(&from).cloned(),
+            None => Some(entry.user_or_bare(&self.peer)),
+        }
+    }
+
     fn event_of(
         &self,
         shared: &Arc<Shared>,
-        link: &mut PeerLink,
-        user: crate::signalling::User,
+        entry: &mut RoomEntry,
+        from: User,
         frame: Frame,
         at: Option<f64>,
     ) -> Option<Event> {
-        let now = clock();
+        let room = self.room.clone();
         match frame {
-            Frame::Ping(ping) => {
-                let pong = Pong {
-                    at: ping.at,
-                    here: now,
-                };
-                send(link, Frame::Pong(pong));
-                None
-            }
-            Frame::Pong(pong) => {
-                link.clock.pong(pong, now);
-                None
-            }
-            Frame::Payload(data) => shared.options.incoming.data.then(|| {
-                Event::Message(Message {
-                    room: self.room.clone(),
-                    from: user,
-                    data,
-                    latency: link.clock.latency(at, now),
+            Frame::Payload(data) => {
+                let clock_of = &entry.peers.get(&self.peer)?.clock;
+                let latency = clock_of.latency(at, clock());
+                shared.options.incoming.data.then_some({
+                    Event::Message(Message {
+                        room,
+                        from,
+                        data,
+                        latency,
+                    })
                 })
-            }),
+            }
             Frame::Action(action) => {
-                let outbox = link.outbox.clone();
-                let reply = action.id.map(|id| Reply::new(outbox, id));
-                let sent = at.and_then(|at| link.clock.to_own(at));
+                let clock_of = &entry.peers.get(&self.peer)?.clock;
+                let sent = at.and_then(|at| clock_of.to_own(at));
+                let (to, weak) = (from.userid.clone(), Arc::downgrade(shared));
+                let of = room.clone();
+                let send = move |written| {
+                    if let Some(shared) = weak.upgrade()
+                        && let Some(entry) = shared.lock().rooms.get_mut(&of)
+                    {
+                        entry.push(&to, written);
+                    }
+                };
                 Some(Event::Action(ActionEvent {
-                    room: self.room.clone(),
-                    from: user,
+                    room,
+                    from,
                     name: action.name,
                     body: action.body,
                     sent,
-                    reply,
+                    reply: action.id.map(|id| Reply::new(id, send)),
                 }))
             }
             Frame::Reply(reply) => {
+                let link = entry.peers.get_mut(&from.userid)?;
                 let waiting = link.asked.remove(&reply.id)?;
                 let answer = match reply.error {
                     Some(error) => Err(Error::Answer(error)),
@@ -210,6 +268,7 @@ impl Whose {
                 let _ = waiting.send(answer);
                 None
             }
+            Frame::Ping(_) | Frame::Pong(_) => None,
         }
     }
 }

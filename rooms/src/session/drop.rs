@@ -1,6 +1,8 @@
 //! Streams of others that are not wanted here: what comes of them is dropped, and the sender is
 //! asked to send nothing.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::body::{MAX_STREAMS, Mute};
@@ -8,8 +10,8 @@ use super::error::{Error, Result};
 use super::event::{Event, MuteEvent, Origin};
 use super::handle::Session;
 use super::kinds::Kinds;
-use super::link::PeerLink;
-use super::state::Shared;
+use super::state::{RoomEntry, Shared};
+use super::stream::ReceivedTrack;
 use crate::signalling::{RoomName, UserId};
 
 impl Shared {
@@ -23,35 +25,47 @@ impl Shared {
         on: bool,
     ) -> Result<()> {
         let state = &mut *self.lock();
-        let link = state.room_mut(room)?.peers.get_mut(peer);
-        let link = link.ok_or_else(|| Error::NoSuchPeer(peer.clone()))?;
-        self.pause_stream(room, peer, link, stream_id, kinds, on)
+        let entry = state.room_mut(room)?;
+        if !entry.peers.contains_key(peer) {
+            return Err(Error::NoSuchPeer(peer.clone()));
+        }
+        self.pause_stream(room, entry, peer, stream_id, kinds, on)
     }
 
     fn pause_stream(
         &self,
         room: &RoomName,
-        peer: &UserId,
-        link: &mut PeerLink,
+        entry: &mut RoomEntry,
+        owner: &UserId,
         stream_id: &str,
         kinds: Kinds,
         on: bool,
     ) -> Result<()> {
-        if !link.received.iter().any(|one| one.stream == stream_id) {
+        if !entry.carries(owner, stream_id) {
             return Err(Error::NoSuchStream(stream_id.to_owned()));
         }
-        let dropped = link.dropped.entry(stream_id.to_owned()).or_default();
-        *dropped = match on {
-            true => dropped.with(kinds),
-            false => dropped.without(kinds),
-        };
-        link.dropped.retain(|_, kinds| !kinds.is_none());
-        link.enable(stream_id);
-        let body = json!({ "pause": Mute::new(stream_id, kinds, on) });
-        self.tell_peer(room, peer, link, body);
+        if let Some(link) = entry.peers.get_mut(owner) {
+            let dropped = link.dropped.entry(stream_id.to_owned()).or_default();
+            *dropped = match on {
+                true => dropped.with(kinds),
+                false => dropped.without(kinds),
+            };
+            link.dropped.retain(|_, kinds| !kinds.is_none());
+        }
+        entry.enable(owner, stream_id);
+        for (peer, link) in &mut entry.peers {
+            let mut received = link.received.iter();
+            let is = |one: &&ReceivedTrack| {
+                one.of.as_ref().unwrap_or(peer) == owner && one.shown == stream_id
+            };
+            if let Some(id) = received.find(is).map(|one| one.stream.clone()) {
+                let body = json!({ "pause": Mute::new(&id, kinds, on) });
+                self.tell_peer(room, peer, link, body);
+            }
+        }
         let event = MuteEvent {
             room: Some(room.clone()),
-            userid: peer.clone(),
+            userid: owner.clone(),
             stream_id: stream_id.to_owned(),
             kinds,
             by: Origin::Local,
@@ -63,22 +77,24 @@ impl Shared {
         Ok(())
     }
 
-    /// A track has come: what is not wanted of its stream stays so, also on a new connection,
-    /// whose other end does not know.
+    /// A track has come from a peer: what is not wanted of its stream stays so, also on a new
+    /// connection, whose other end does not know.
     pub(super) fn pause_again(
         &self,
         room: &RoomName,
+        entry: &mut RoomEntry,
         peer: &UserId,
-        link: &mut PeerLink,
-        stream_id: &str,
+        came: &ReceivedTrack,
         is_new: bool,
     ) {
-        let Some(kinds) = link.dropped.get(stream_id).copied() else {
+        let owner = came.of.as_ref().unwrap_or(peer);
+        let dropped = entry.peers.get(owner).map(|link| &link.dropped);
+        let Some(kinds) = dropped.and_then(|dropped| dropped.get(&came.shown).copied()) else {
             return;
         };
-        link.enable(stream_id);
-        if is_new {
-            let body = json!({ "pause": Mute::new(stream_id, kinds, true) });
+        entry.enable(owner, &came.shown);
+        if let Some(link) = entry.peers.get_mut(peer).filter(|_| is_new) {
+            let body = json!({ "pause": Mute::new(&came.stream, kinds, true) });
             self.tell_peer(room, peer, link, body);
         }
     }
@@ -87,13 +103,11 @@ impl Shared {
         let state = &mut *self.lock();
         let mut count = 0_usize;
         for (room, entry) in &mut state.rooms {
-            for (peer, link) in &mut entry.peers {
-                let mut ids: Vec<String> =
-                    link.received.iter().map(|one| one.stream.clone()).collect();
-                ids.sort();
-                ids.dedup();
+            for owner in entry.persons() {
+                let received = entry.received(&owner);
+                let ids: BTreeSet<String> = received.map(|one| one.shown.clone()).collect();
                 for id in ids {
-                    let paused = self.pause_stream(room, peer, link, &id, kinds, on);
+                    let paused = self.pause_stream(room, entry, &owner, &id, kinds, on);
                     count = count.saturating_add(usize::from(paused.is_ok()));
                 }
             }
@@ -102,20 +116,25 @@ impl Shared {
     }
 }
 
-impl PeerLink {
+impl RoomEntry {
     /// Has the tracks of a stream hand out what is wanted of it.
-    fn enable(&mut self, stream_id: &str) {
-        let dropped = self.dropped.get(stream_id).copied().unwrap_or_default();
-        for one in self.received.iter().filter(|one| one.stream == stream_id) {
+    fn enable(&mut self, owner: &UserId, stream_id: &str) {
+        let dropped = self.peers.get(owner).map(|link| &link.dropped);
+        let dropped = dropped.and_then(|dropped| dropped.get(stream_id).copied());
+        let dropped = dropped.unwrap_or_default();
+        for one in self.received(owner).filter(|one| one.shown == stream_id) {
             one.track.set_enabled(!dropped.has(one.track.kind()));
         }
     }
 
     /// Streams that are told of no more are forgotten.
-    pub(super) fn forget_dropped(&mut self) {
-        let (infos, dropped) = (&self.infos, &mut self.dropped);
-        dropped.retain(|id, _| infos.contains_key(id));
-        debug_assert!(dropped.len() <= MAX_STREAMS);
+    pub(super) fn forget_dropped(&mut self, owner: &UserId) {
+        let known: BTreeSet<String> = self.received(owner).map(|one| one.shown.clone()).collect();
+        if let Some(link) = self.peers.get_mut(owner) {
+            let (infos, dropped) = (&link.infos, &mut link.dropped);
+            dropped.retain(|id, _| infos.contains_key(id) || known.contains(id));
+            debug_assert!(dropped.len() <= MAX_STREAMS.saturating_mul(2));
+        }
     }
 }
 

@@ -99,6 +99,14 @@ pub enum Event {
         /// How many.
         users: usize,
     },
+    /// A hub of the server takes over a room, or leaves it: media and messages of all go by it, or
+    /// from each to each. Streams go on under their ids: each comes once more as a stream.
+    Hub {
+        /// Which room.
+        room: RoomName,
+        /// It is there.
+        on: bool,
+    },
     /// Rooms that are watched.
     Rooms {
         /// All that are there.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::error::{Error, Result};
 use super::payload::{MAX_PAYLOAD, Payload};
+use crate::signalling::UserId;
 
 /// The channel of small messages.
 pub(super) const LABEL: &str = "rooms";
@@ -41,6 +42,21 @@ struct Wire {
     pong: Option<Pong>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<f64>,
+    /// Of what goes to a hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<UserId>,
+    /// Of what comes from one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<UserId>,
+}
+
+/// By a hub: for whom it is, and of whom.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Way {
+    /// Of what a person says: for one alone.
+    pub(super) to: Option<UserId>,
+    /// Of what a hub says.
+    pub(super) from: Option<UserId>,
 }
 
 /// JSON's null is a value like others.
@@ -121,23 +137,34 @@ impl Frame {
     ///
     /// [`Error::TooLarge`] if it has more than [`MAX_PAYLOAD`] bytes.
     pub(super) fn write(self, at: f64) -> Result<Written> {
+        self.write_on(at, Way::default())
+    }
+
+    /// The same by a hub.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub(super) fn write_on(self, at: f64, way: Way) -> Result<Written> {
         let mut wire = Wire {
             at: Some(at),
+            to: way.to,
+            from: way.from,
             ..Wire::default()
         };
         match self {
             Self::Payload(Payload::Text(text)) if text.len() <= PIECE => wire.text = Some(text),
             Self::Payload(Payload::Text(text)) => {
-                return pieces(PartKind::Text, text.into(), at);
+                return pieces(PartKind::Text, text.into(), wire);
             }
             Self::Payload(Payload::Json(json)) => {
                 let text = json.to_string();
                 if text.len() > PIECE {
-                    return pieces(PartKind::Json, text.into(), at);
+                    return pieces(PartKind::Json, text.into(), wire);
                 }
                 wire.json = Some(json);
             }
-            Self::Payload(Payload::Bytes(bytes)) => return pieces(PartKind::Bytes, bytes, at),
+            Self::Payload(Payload::Bytes(bytes)) => return pieces(PartKind::Bytes, bytes, wire),
             Self::Action(action) => wire.action = Some(action),
             Self::Reply(reply) => wire.reply = Some(reply),
             Self::Ping(ping) => wire.ping = Some(ping),
@@ -155,7 +182,7 @@ impl Frame {
     }
 }
 
-fn pieces(kind: PartKind, data: Bytes, at: f64) -> Result<Written> {
+fn pieces(kind: PartKind, data: Bytes, wire: Wire) -> Result<Written> {
     let size = data.len();
     if size > MAX_PAYLOAD {
         return Err(Error::TooLarge(size, MAX_PAYLOAD));
@@ -166,8 +193,7 @@ fn pieces(kind: PartKind, data: Bytes, at: f64) -> Result<Written> {
             size,
             id: crate::random::id(),
         }),
-        at: Some(at),
-        ..Wire::default()
+        ..wire
     };
     let head = serde_json::to_string(&head).map_err(|e| Error::Form(e.to_string()))?;
     let mut messages = vec![head.into()];
@@ -183,14 +209,44 @@ fn pieces(kind: PartKind, data: Bytes, at: f64) -> Result<Written> {
     })
 }
 
+impl Written {
+    /// The same, for one of those whom a hub passes it on to. Pieces are not copied.
+    pub(super) fn addressed(&self, to: &UserId) -> Self {
+        let mut addressed = self.clone();
+        // A frame begins with a JSON object.
+        if let Some(RTCDataChannelMessage::Text(text)) = addressed.messages.first_mut()
+            && let Ok(name) = serde_json::to_string(to)
+            && let Some(open) = text.strip_suffix('}')
+        {
+            *text = format!("{open},\"to\":{name}}}").into();
+        }
+        addressed
+    }
+}
+
 /// Puts together what comes over one channel.
 #[derive(Default)]
 pub(super) struct Reader {
-    open: Option<(PartKind, usize, BytesMut, Option<f64>)>,
+    open: Option<Open>,
 }
 
-/// A frame with the sender's clock.
-pub(super) type Timed = (Frame, Option<f64>);
+/// A message in pieces of which not all have come.
+struct Open {
+    kind: PartKind,
+    size: usize,
+    buffer: BytesMut,
+    at: Option<f64>,
+    way: Way,
+}
+
+/// A frame that came.
+#[derive(Debug, PartialEq)]
+pub(super) struct Came {
+    pub(super) frame: Frame,
+    /// The sender's clock.
+    pub(super) at: Option<f64>,
+    pub(super) way: Way,
+}
 
 impl Reader {
     /// `None` while a message is not complete.
@@ -198,27 +254,37 @@ impl Reader {
     /// # Errors
     ///
     /// [`Error::TooLarge`] and [`Error::Form`]: the channel cannot be understood any longer.
-    pub(super) fn read(&mut self, message: RTCDataChannelMessage) -> Result<Option<Timed>> {
+    pub(super) fn read(&mut self, message: RTCDataChannelMessage) -> Result<Option<Came>> {
         match message {
             RTCDataChannelMessage::Text(text) => self.text(&text),
             RTCDataChannelMessage::Binary(piece) => self.piece(&piece),
         }
     }
 
-    fn text(&mut self, text: &str) -> Result<Option<Timed>> {
+    fn text(&mut self, text: &str) -> Result<Option<Came>> {
         if self.open.is_some() {
             return Err(Error::Form("text within a message in pieces".into()));
         }
         let wire: Wire =
             serde_json::from_str(text).map_err(|error| Error::Form(error.to_string()))?;
         let at = wire.at;
+        let way = Way {
+            to: wire.to,
+            from: wire.from,
+        };
         if let Some(part) = wire.part {
             if part.size > MAX_PAYLOAD {
                 return Err(Error::TooLarge(part.size, MAX_PAYLOAD));
             }
             // Not the whole at once: that nothing more comes costs nothing.
             let buffer = BytesMut::with_capacity(part.size.min(PIECE));
-            self.open = Some((part.kind, part.size, buffer, at));
+            self.open = Some(Open {
+                kind: part.kind,
+                size: part.size,
+                buffer,
+                at,
+                way,
+            });
             return self.complete();
         }
         let payload = wire
@@ -232,25 +298,26 @@ impl Reader {
             .or(wire.ping.map(Frame::Ping))
             .or(wire.pong.map(Frame::Pong));
         // One of a newer peer is passed over.
-        Ok(frame.map(|frame| (frame, at)))
+        Ok(frame.map(|frame| Came { frame, at, way }))
     }
 
-    fn piece(&mut self, piece: &[u8]) -> Result<Option<Timed>> {
-        let Some((_, size, buffer, _)) = &mut self.open else {
+    fn piece(&mut self, piece: &[u8]) -> Result<Option<Came>> {
+        let Some(open) = &mut self.open else {
             return Err(Error::Form("bytes that belong to no message".into()));
         };
-        if buffer.len().saturating_add(piece.len()) > *size {
+        if open.buffer.len().saturating_add(piece.len()) > open.size {
             return Err(Error::Form("more bytes than were announced".into()));
         }
-        buffer.extend_from_slice(piece);
+        open.buffer.extend_from_slice(piece);
         self.complete()
     }
 
-    fn complete(&mut self) -> Result<Option<Timed>> {
-        let complete = |(_, size, buffer, _): &mut (_, usize, BytesMut, _)| buffer.len() == *size;
-        let Some((kind, _, buffer, at)) = self.open.take_if(complete) else {
+    fn complete(&mut self) -> Result<Option<Came>> {
+        let complete = |open: &mut Open| open.buffer.len() == open.size;
+        let Some(open) = self.open.take_if(complete) else {
             return Ok(None);
         };
+        let (kind, buffer) = (open.kind, open.buffer);
         let text = |buffer: BytesMut| {
             String::from_utf8(buffer.to_vec()).map_err(|error| Error::Form(error.to_string()))
         };
@@ -261,7 +328,11 @@ impl Reader {
                 serde_json::from_slice(&buffer).map_err(|error| Error::Form(error.to_string()))?,
             ),
         };
-        Ok(Some((Frame::Payload(payload), at)))
+        Ok(Some(Came {
+            frame: Frame::Payload(payload),
+            at: open.at,
+            way: open.way,
+        }))
     }
 }
 
@@ -280,7 +351,11 @@ mod tests {
             .collect();
         assert_eq!(came.len(), 1);
         match came.into_iter().next() {
-            Some((Frame::Payload(payload), Some(7.0))) => (payload, count, large),
+            Some(Came {
+                frame: Frame::Payload(payload),
+                at: Some(7.0),
+                ..
+            }) => (payload, count, large),
             other => panic!("{other:?}"),
         }
     }
@@ -303,6 +378,19 @@ mod tests {
         }
         let huge = Frame::Payload(Payload::from(vec![0; MAX_PAYLOAD + 1])).write(0.0);
         assert!(matches!(huge, Err(Error::TooLarge(..))));
+    }
+
+    #[test]
+    fn e05_what_goes_by_a_hub_says_for_whom_it_is() {
+        let bob = UserId::new("b\"ob").unwrap();
+        for payload in [Payload::from("hello"), Payload::from(vec![7; 100])] {
+            let written = Frame::Payload(payload).write(7.0).unwrap();
+            let mut reader = Reader::default();
+            let came = written.addressed(&bob).messages.into_iter();
+            let came = came.filter_map(|message| reader.read(message).unwrap());
+            let ways: Vec<_> = came.map(|came| (came.way.to, came.way.from)).collect();
+            assert_eq!(ways, [(Some(bob.clone()), None)]);
+        }
     }
 
     #[test]

@@ -100,6 +100,8 @@ impl Session {
             offers: Arc::default(),
             accepted: Arc::default(),
             recordings: Default::default(),
+            hub: welcome.role == Role::Hub,
+            passed: Default::default(),
             end: Notify::new(),
         });
         shared.event(Event::LocalConnected {
@@ -107,7 +109,11 @@ impl Session {
             role: welcome.role,
             resumed: false,
         });
-        let rate = welcome.limits.messages_per_second;
+        // The server's own hub speaks for all of a room.
+        let rate = match welcome.role {
+            Role::Hub => u32::MAX,
+            _ => welcome.limits.messages_per_second,
+        };
         tokio::spawn(run(shared.clone(), signaller, outgoing, rate));
         let handle = Arc::new(Handle { shared });
         let session = Self { handle };

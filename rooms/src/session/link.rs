@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ortc::{RTCConnection, RTCDataChannel};
+use ortc::{MediaForward, MediaStreamTrack, RTCConnection, RTCDataChannel, RTCDataChannelState};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
@@ -15,6 +15,7 @@ use super::body::StreamInfo;
 use super::clock::Clock;
 use super::error::Result;
 use super::event::Path;
+use super::frame::Written;
 use super::kinds::Kinds;
 use super::outbox::Outbox;
 use super::secret::{Exchange, Key, Pair, Side};
@@ -72,6 +73,45 @@ pub(super) struct PeerLink {
     pub(super) trouble: Option<Trouble>,
     pub(super) path: Option<Path>,
     pub(super) bytes: (u64, u64),
+    /// The two are connected to each other, or to be: not by a hub.
+    pub(super) direct: bool,
+    /// It is reached by the hub at the moment, and messages too.
+    pub(super) by_hub: bool,
+    pub(super) open_by_hub: bool,
+    /// The way that messages go.
+    pub(super) route: Route,
+    /// This side, and the other, needs the connection no longer: another way is there.
+    pub(super) said_bye: bool,
+    pub(super) heard_bye: bool,
+    /// When what waits for an answer was asked over the old way of messages.
+    pub(super) barrier: f64,
+    /// The last time that was answered.
+    pub(super) answered: f64,
+    /// Of a hub: what it sends on to this peer.
+    pub(super) forwarded: Vec<Forwarded>,
+    /// Of a hub: what the peer has silenced of its streams.
+    pub(super) muted: BTreeMap<String, Kinds>,
+    /// When the peer was last told that somebody takes no more messages.
+    pub(super) told_full: Option<Instant>,
+}
+
+/// The way that messages to a peer go.
+pub(super) enum Route {
+    /// Over the connection to it.
+    Direct,
+    /// None for now: they wait until what went by the old way has come.
+    Held(VecDeque<Written>),
+    /// By the hub.
+    Hub,
+}
+
+/// A stream of somebody's that a hub sends on to a peer.
+pub(super) struct Forwarded {
+    /// Its id as it came.
+    pub(super) id: String,
+    pub(super) local: LocalStream,
+    /// The tracks that came, and as they go on.
+    pub(super) tracks: Vec<(MediaStreamTrack, MediaForward, MediaStreamTrack)>,
 }
 
 /// A connection that does not work at the moment.
@@ -123,7 +163,34 @@ impl PeerLink {
             trouble: Some(Trouble::first()),
             path: None,
             bytes: (0, 0),
+            direct: true,
+            by_hub: false,
+            open_by_hub: false,
+            route: Route::Direct,
+            said_bye: false,
+            heard_bye: false,
+            barrier: 0.0,
+            answered: 0.0,
+            forwarded: Vec::new(),
+            muted: BTreeMap::new(),
+            told_full: None,
         }
+    }
+
+    /// One that is reached by a hub alone.
+    pub(super) fn by_hub(me: &UserId, peer: &UserId) -> Self {
+        Self {
+            direct: false,
+            route: Route::Hub,
+            trouble: None,
+            ..Self::new(me, peer)
+        }
+    }
+
+    /// Whether messages can go over the connection now.
+    pub(super) fn is_open(&self) -> bool {
+        let open = |channel: &RTCDataChannel| channel.ready_state() == RTCDataChannelState::Open;
+        self.connected && self.channel.as_ref().is_some_and(open)
     }
 
     pub(super) fn side(&self) -> Side {

@@ -4,7 +4,8 @@ use ortc::{RTCConnection, RTCDataChannel, RTCDataChannelOptions, RTCDataChannelS
 
 use super::clock::clock;
 use super::error::{Error, Result};
-use super::frame::{Frame, LOSSY, PROTOCOL};
+use super::frame::{Frame, LOSSY, PROTOCOL, Written};
+use super::link::{PeerLink, Route};
 use super::state::Shared;
 use crate::signalling::{Role, RoomName};
 
@@ -26,31 +27,59 @@ impl Shared {
         if written.bytes > MAX_BYTES {
             return Err(Error::TooLarge(written.bytes, MAX_BYTES));
         }
-        for link in entry.peers.values_mut().filter(|link| link.connected) {
-            let Some(connection) = link.connection.as_ref().filter(|_| link.channel.is_some())
-            else {
-                continue;
-            };
-            let gone = |channel: &RTCDataChannel| {
-                !matches!(
-                    channel.ready_state(),
-                    RTCDataChannelState::Connecting | RTCDataChannelState::Open
-                )
-            };
-            if link.lossy.as_ref().is_none_or(gone) {
-                link.lossy = make(connection);
+        let hub = entry.any_hub().map(|hub| hub.userid.clone());
+        if entry.all_by_hub() {
+            if let Some(link) = hub.and_then(|hub| entry.peers.get_mut(&hub)) {
+                send_lossy(link, &written);
             }
-            let ready = |channel: &&RTCDataChannel| {
-                channel.ready_state() == RTCDataChannelState::Open
-                    && channel.buffered_amount() <= MAX_BUFFERED
-            };
-            if let Some(channel) = link.lossy.as_ref().filter(ready) {
-                for message in &written.messages {
-                    let _ = channel.try_send(message.clone());
+            return Ok(());
+        }
+        for peer in entry.persons() {
+            let by_hub = |link: &PeerLink| !matches!(link.route, Route::Direct);
+            let hub = hub
+                .as_ref()
+                .filter(|_| entry.peers.get(&peer).is_some_and(by_hub));
+            match hub {
+                Some(hub) => {
+                    let addressed = written.addressed(&peer);
+                    if let Some(link) = entry.peers.get_mut(hub) {
+                        send_lossy(link, &addressed);
+                    }
+                }
+                None => {
+                    if let Some(link) = entry.peers.get_mut(&peer) {
+                        send_lossy(link, &written);
+                    }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// Over a connection that works, if it can be taken at once.
+pub(super) fn send_lossy(link: &mut PeerLink, written: &Written) {
+    let works = link.connected && link.channel.is_some();
+    let Some(connection) = link.connection.as_ref().filter(|_| works) else {
+        return;
+    };
+    let gone = |channel: &RTCDataChannel| {
+        !matches!(
+            channel.ready_state(),
+            RTCDataChannelState::Connecting | RTCDataChannelState::Open
+        )
+    };
+    if link.lossy.as_ref().is_none_or(gone) {
+        link.lossy = make(connection);
+    }
+    let ready = |channel: &&RTCDataChannel| {
+        channel.ready_state() == RTCDataChannelState::Open
+            && channel.buffered_amount() <= MAX_BUFFERED
+    };
+    if let Some(channel) = link.lossy.as_ref().filter(ready) {
+        for message in &written.messages {
+            let _ = channel.try_send(message.clone());
+        }
     }
 }
 

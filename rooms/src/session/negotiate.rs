@@ -6,14 +6,14 @@ use std::time::Instant;
 use ortc::{RTCConnection, RTCConnectionSide, RTCIceCandidateDescription};
 use serde_json::Value;
 
-use super::body::Body;
+use super::body::{Body, Mute};
 use super::clock::now_ms;
 use super::event::{Event, MuteEvent, Origin};
 use super::link::PeerLink;
 use super::ports::MAX_PORTS;
 use super::secret::Side;
-use super::state::{Shared, State, about};
-use super::stream::MAX_TRACKS;
+use super::state::{RoomEntry, Shared, State, about};
+use super::stream::{MAX_HUB_TRACKS, MAX_TRACKS};
 use crate::signalling::{RoomName, UserId};
 
 /// A caller that is asked for a new connection makes one at most so often, in milliseconds, and who
@@ -64,21 +64,26 @@ impl Shared {
 
     /// Whether what is said is about the present connection, which what comes may begin.
     fn is_present(
-        &self,
+        self: &Arc<Self>,
         state: &mut State,
         room: &RoomName,
         from: &UserId,
         instance: u64,
         body: &Body,
     ) -> bool {
-        let entry = state.rooms.get_mut(room);
-        let Some(link) = entry.and_then(|entry| entry.peers.get_mut(from)) else {
+        let Some(entry) = state.rooms.get_mut(room) else {
+            return false;
+        };
+        let Some(link) = entry.peers.get_mut(from) else {
             return false;
         };
         let begins = body.pake.is_some() || body.ice_info.is_some();
         if !link.caller && begins && instance > link.instance {
-            self.reset_link(room, from, link);
             link.instance = instance;
+            // It may have heard of a hub that comes or goes before this side, or after.
+            link.direct = true;
+            self.reset_link(entry, room, from);
+            self.keep_moving(entry, room);
             return true;
         }
         instance == link.instance && !link.distrusted
@@ -105,33 +110,37 @@ impl Shared {
             }
             return;
         }
+        let by_hub = entry.is_hub(from);
+        let most = match by_hub {
+            true => MAX_HUB_TRACKS,
+            false => MAX_TRACKS,
+        };
         let Some(link) = entry.peers.get_mut(from) else {
             return;
         };
         if let Some(streams) = body.streams {
-            self.take_streams(room, from, link, streams);
+            self.take_streams(entry, room, from, streams);
+            self.forward_again(state, room);
         } else if let Some(track) = body.track {
-            if link.accepted && link.received.len() < MAX_TRACKS {
+            if link.accepted && link.received.len() < most {
                 self.take_track(state, room, from, track);
+                self.forward_again(state, room);
             }
         } else if let Some(ssrc) = body.gone_ssrc() {
-            self.take_gone(room, from, link, ssrc);
+            self.take_gone(entry, room, from, ssrc);
+            self.forward_again(state, room);
         } else if let Some(mute) = body.mute {
-            let event = MuteEvent {
-                room: Some(room.clone()),
-                userid: from.clone(),
-                stream_id: mute.stream,
-                kinds: mute.kinds,
-                by: Origin::Remote,
-            };
-            self.event(match mute.on {
-                true => Event::Mute(event),
-                false => Event::Unmute(event),
-            });
+            self.take_mute(entry, room, from, mute);
+            self.forward_again(state, room);
+        } else if let Some(peers) = body.peers {
+            if by_hub {
+                entry.hub_peers = peers.into_iter().collect();
+                self.hub_changed(entry, room);
+            }
         } else if let Some(pause) = body.pause {
             self.take_pause(room, from, link, &pause);
         } else if body.bye {
-            self.reset_link(room, from, link);
+            self.take_bye(entry, room, from);
         } else if body.tell {
             let now = Instant::now();
             let since = link.told_again.map(|before| now.duration_since(before));
@@ -146,6 +155,42 @@ impl Shared {
         {
             let _ = connection.end_of_remote_candidates();
         }
+    }
+
+    /// The hub's streams follow what came.
+    fn forward_again(&self, state: &mut State, room: &RoomName) {
+        if self.hub {
+            self.align_streams(state, room);
+        }
+    }
+
+    /// Part of a stream is silent, or no longer.
+    fn take_mute(&self, entry: &mut RoomEntry, room: &RoomName, from: &UserId, mute: Mute) {
+        let by_hub = entry.is_hub(from);
+        let Some(link) = entry.peers.get_mut(from) else {
+            return;
+        };
+        if link.infos.contains_key(&mute.stream) {
+            let muted = link.muted.entry(mute.stream.clone()).or_default();
+            *muted = match mute.on {
+                true => muted.with(mute.kinds),
+                false => muted.without(mute.kinds),
+            };
+        }
+        let info = link.infos.get(&mute.stream).filter(|_| by_hub);
+        let of = info.and_then(|info| info.of.clone());
+        let stream_id = info.map(|info| info.shown().to_owned());
+        let event = MuteEvent {
+            room: Some(room.clone()),
+            userid: of.unwrap_or_else(|| from.clone()),
+            stream_id: stream_id.unwrap_or(mute.stream),
+            kinds: mute.kinds,
+            by: Origin::Remote,
+        };
+        self.event(match mute.on {
+            true => Event::Mute(event),
+            false => Event::Unmute(event),
+        });
     }
 
     fn take_candidate(&self, link: &PeerLink, candidate: Value) {

@@ -57,6 +57,19 @@ impl Outbox {
         true
     }
 
+    /// Whether all has been sent, large messages too.
+    pub(super) fn is_idle(&self) -> bool {
+        let inner = self.lock();
+        inner.waiting.is_empty() && inner.large == 0
+    }
+
+    /// Takes out what waits, for another way.
+    pub(super) fn take(&self) -> VecDeque<Written> {
+        let mut inner = self.lock();
+        inner.bytes = 0;
+        std::mem::take(&mut inner.waiting)
+    }
+
     /// Bytes that wait.
     pub(super) fn waiting(&self) -> usize {
         self.lock().bytes

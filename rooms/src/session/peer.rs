@@ -79,12 +79,31 @@ impl Peer {
 
     /// Whether it is connected at the moment.
     pub fn is_connected(&self) -> bool {
-        self.with(|link| link.connected).unwrap_or(false)
+        self.with(|link| link.connected || link.by_hub)
+            .unwrap_or(false)
     }
 
-    /// The connection: absent before there is one; another after it was made anew.
+    /// Whether what goes between the two goes by the room's hub.
+    pub fn is_by_hub(&self) -> bool {
+        self.with(|link| !link.direct).unwrap_or(false)
+    }
+
+    /// The connection to it, or to the hub that it is reached by: absent before there is one;
+    /// another after it was made anew.
     pub fn connection(&self) -> Option<RTCConnection> {
-        self.with(|link| link.connection.clone()).ok().flatten()
+        self.carrier(|link| link.connection.clone()).flatten()
+    }
+
+    /// Looks at the link to it, or to the hub that it is reached by.
+    fn carrier<T>(&self, f: impl FnOnce(&PeerLink) -> T) -> Option<T> {
+        let state = self.session.shared().lock();
+        let entry = state.room(&self.room).ok()?;
+        let link = entry.peers.get(&self.userid)?;
+        let hub = entry.any_hub().filter(|_| !link.direct);
+        match hub {
+            Some(hub) => entry.peers.get(&hub.userid).map(f),
+            None => Some(f(link)),
+        }
     }
 
     /// The statistics of the connection.
@@ -119,17 +138,18 @@ impl Peer {
 
     /// The way that the connection goes.
     pub fn path(&self) -> Option<Path> {
-        self.with(|link| link.path.clone()).ok().flatten()
+        self.carrier(|link| link.path.clone()).flatten()
     }
 
-    /// How long a message takes to this peer and back, as measured with pings.
+    /// How long a message takes to this peer, or to the hub that it is reached by, and back, as
+    /// measured with pings.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.with(|link| link.clock.round_trip()).ok().flatten()
+        self.carrier(|link| link.clock.round_trip()).flatten()
     }
 
     /// Bytes of messages that wait to be sent to it.
     pub fn waiting(&self) -> usize {
-        self.with(|link| link.outbox.waiting()).unwrap_or(0)
+        self.carrier(|link| link.outbox.waiting()).unwrap_or(0)
     }
 
     /// Sends text, JSON or bytes to this peer alone.
@@ -183,28 +203,39 @@ impl Peer {
         let body = serde_json::to_value(body).map_err(|error| Error::Form(error.to_string()))?;
         let id = crate::random::id();
         let (sender, answer) = oneshot::channel();
-        self.with(|link| {
-            link.asked.retain(|_, waiting| !waiting.is_closed());
-            if link.asked.len() >= MAX_ASKED {
-                return Err(Error::QueueFull(self.userid.clone()));
-            }
-            let frame = Frame::Action(frame::Action {
-                name: name.to_owned(),
-                body,
-                id: Some(id.clone()),
-            });
-            let written = frame.write(clock())?;
-            if !link.outbox.push(written) {
-                return Err(Error::QueueFull(self.userid.clone()));
-            }
-            link.asked.insert(id, sender);
-            Ok(())
-        })??;
+        let frame = Frame::Action(frame::Action {
+            name: name.to_owned(),
+            body,
+            id: Some(id.clone()),
+        });
+        self.ask(frame, id, sender)?;
         match timeout(patience, answer).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Error::NoSuchPeer(self.userid.clone())),
             Err(_) => Err(Error::Timeout),
         }
+    }
+
+    /// Sends what wants an answer, and notes who waits for it.
+    fn ask(&self, frame: Frame, id: String, sender: oneshot::Sender<Result<Value>>) -> Result<()> {
+        let full = || Error::QueueFull(self.userid.clone());
+        let mut state = self.session.shared().lock();
+        let entry = state.room_mut(&self.room)?;
+        let link = entry.peers.get_mut(&self.userid);
+        let link = link.ok_or_else(|| Error::NoSuchPeer(self.userid.clone()))?;
+        link.asked.retain(|_, waiting| !waiting.is_closed());
+        if link.asked.len() >= MAX_ASKED {
+            return Err(full());
+        }
+        let written = frame.write(clock())?;
+        link.asked.insert(id.clone(), sender);
+        if !entry.push(&self.userid, written) {
+            if let Some(link) = entry.peers.get_mut(&self.userid) {
+                link.asked.remove(&id);
+            }
+            return Err(full());
+        }
+        Ok(())
     }
 
     /// Sends a stream to this peer alone, also after the connection was made anew.
@@ -258,7 +289,7 @@ impl Peer {
 
     /// Waits until what is to be sent has gone out, at most a second.
     pub(super) async fn settle(&self) {
-        let channel = self.with(|link| link.channel.clone()).ok().flatten();
+        let channel = self.carrier(|link| link.channel.clone()).flatten();
         let Some(channel) = channel.filter(|_| self.is_connected()) else {
             return;
         };

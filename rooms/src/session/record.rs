@@ -65,7 +65,8 @@ fn present(recorder: &RoomRecorder, room: &RoomName, state: &State) -> Result<()
     }
     for (userid, link) in &entry.peers {
         for received in &link.received {
-            recorder.track(userid, &received.stream, &received.track);
+            let owner = received.of.as_ref().unwrap_or(userid);
+            recorder.track(owner, &received.shown, &received.track);
         }
         for local in &link.own {
             recorder.local(&state.me, &local.stream);
@@ -135,9 +136,11 @@ fn received(
     stream_id: &str,
 ) -> Result<Vec<MediaStreamTrack>> {
     let state = session.shared().lock();
-    let link = state.room(room)?.peers.get(userid);
-    let link = link.ok_or_else(|| Error::NoSuchPeer(userid.clone()))?;
-    let tracks = link.received.iter().filter(|one| one.stream == stream_id);
+    let entry = state.room(room)?;
+    if !entry.peers.contains_key(userid) {
+        return Err(Error::NoSuchPeer(userid.clone()));
+    }
+    let tracks = entry.received(userid).filter(|one| one.shown == stream_id);
     let tracks: Vec<_> = tracks.map(|one| one.track.clone()).collect();
     match tracks.is_empty() {
         true => Err(Error::NoSuchStream(stream_id.to_owned())),

@@ -10,10 +10,10 @@ use super::kinds::Kinds;
 use super::payload::Payload;
 use super::peer::Peer;
 use super::scope::{Scope, local};
-use super::state::Asked;
+use super::state::{Asked, RoomEntry};
 use super::stream::{Screen, StreamOptions};
 use crate::signalling::{
-    ClientMessage, RoomName, RoomPolicy, RoomState, SessionKind, User, UserId,
+    ClientMessage, Role, RoomName, RoomPolicy, RoomState, SessionKind, User, UserId,
 };
 
 /// A room that this user is in, among others maybe. Verbs after it was left or closed are
@@ -49,9 +49,17 @@ impl Room {
         Ok(state.room(&self.name)?.state.clone())
     }
 
-    /// All who are there, this user among them; none once it was left.
+    /// All who are there, this user among them, but no hub; none once it was left.
     pub fn users(&self) -> Vec<User> {
-        self.state().map(|state| state.users).unwrap_or_default()
+        let users = self.state().map(|state| state.users).unwrap_or_default();
+        let persons = users.into_iter().filter(|user| user.role != Role::Hub);
+        persons.collect()
+    }
+
+    /// The hub that media and messages go by, where there is one.
+    pub fn hub(&self) -> Option<UserId> {
+        let state = self.session.shared().lock();
+        state.rooms.get(&self.name)?.hub()
     }
 
     /// Who owns it.
@@ -67,8 +75,8 @@ impl Room {
     /// Those that this user is connected to, or to be.
     pub fn peers(&self) -> Vec<Peer> {
         let state = self.session.shared().lock();
-        let peers = state.rooms.get(&self.name).map(|entry| entry.peers.keys());
-        let peer = |id: &UserId| Peer::new(self.session.clone(), self.name.clone(), id.clone());
+        let peers = state.rooms.get(&self.name).map(RoomEntry::persons);
+        let peer = |id: UserId| Peer::new(self.session.clone(), self.name.clone(), id);
         peers.into_iter().flatten().map(peer).collect()
     }
 

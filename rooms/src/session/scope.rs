@@ -181,13 +181,17 @@ impl Shared {
         }
         // Bytes are not copied by this.
         let whole = frame.clone().write(clock())?;
+        let everybody = entry.persons();
+        let to = match to {
+            // Once up: the hub sends it to all.
+            None if entry.all_by_hub() => entry.any_hub().map(|hub| vec![hub.userid.clone()]),
+            None => Some(everybody),
+            Some(to) => Some(vec![to.clone()]),
+        };
         let mut full = None;
-        for (peer, link) in &entry.peers {
-            if to.is_some_and(|to| to != peer) {
-                continue;
-            }
-            if !link.outbox.push(whole.clone()) {
-                full = Some(peer.clone());
+        for peer in to.unwrap_or_default() {
+            if !entry.push(&peer, whole.clone()) {
+                full = Some(peer);
             }
         }
         full.map_or(Ok(()), |peer| Err(Error::QueueFull(peer)))

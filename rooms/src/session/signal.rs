@@ -9,7 +9,7 @@ use super::error::Error;
 use super::event::{CallRequest, Event};
 use super::state::{Asked, Pending, RoomEntry, Shared, State};
 use crate::signalling::{
-    CallId, CallStatus, ClientMessage, ClosedReason, Enter, ErrorCode, LeftReason, RoomInfo,
+    CallId, CallStatus, ClientMessage, ClosedReason, Enter, ErrorCode, LeftReason, Role, RoomInfo,
     RoomName, RoomState, ServerMessage, User, UserId, Welcome,
 };
 
@@ -60,7 +60,9 @@ impl Shared {
                     user.extra.clone_from(&extra);
                     told = Some(user.clone());
                 }
-                if let Some(user) = told {
+                if let Some(user) = told.as_ref().filter(|user| user.role == Role::Hub) {
+                    self.hub_turns(state, &user.userid);
+                } else if let Some(user) = told {
                     self.event(Event::Extra { user });
                 }
             }
@@ -152,6 +154,10 @@ impl Shared {
                         streams: Vec::new(),
                         kept: Vec::new(),
                         warned: false,
+                        secret: self.options.secret.is_some(),
+                        hub_peers: Default::default(),
+                        moving: false,
+                        move_by: None,
                     },
                 );
                 self.event(Event::SessionConnected { room });
@@ -170,26 +176,19 @@ impl Shared {
         for user in before.users.iter().filter(|user| !has(&room.users, user)) {
             // The server has forgotten them: they may be on their way back, and their media
             // never stopped.
-            if returning {
+            if returning && user.role != Role::Hub {
                 let until = Instant::now() + grace;
                 entry.missing.insert(user.userid.clone(), until);
                 entry.state.users.push(user.clone());
                 continue;
             }
-            self.event(Event::Left {
-                room: name.clone(),
-                user: user.clone(),
-                reason: LeftReason::Lost,
-            });
+            self.tell_left(&name, user.clone(), LeftReason::Lost);
         }
         if before.users.is_empty() {
             self.event(Event::SessionConnected { room: room.clone() });
         } else {
             for user in room.users.iter().filter(|user| !has(&before.users, user)) {
-                self.event(Event::Joined {
-                    room: name.clone(),
-                    user: user.clone(),
-                });
+                self.tell_joined(&name, user.clone());
             }
         }
         // Nor does it know what those tell of themselves who are not back.
@@ -234,11 +233,25 @@ impl Shared {
             entry.peers.remove(&user.userid);
         }
         entry.state.users.push(user.clone());
-        self.event(Event::Joined {
-            room: room.clone(),
-            user,
-        });
+        self.tell_joined(room, user);
         self.align(state, room);
+    }
+
+    /// A hub is no person.
+    fn tell_joined(&self, room: &RoomName, user: User) {
+        let room = room.clone();
+        self.event(match user.role {
+            Role::Hub => Event::Hub { room, on: true },
+            _ => Event::Joined { room, user },
+        });
+    }
+
+    fn tell_left(&self, room: &RoomName, user: User, reason: LeftReason) {
+        let room = room.clone();
+        self.event(match user.role {
+            Role::Hub => Event::Hub { room, on: false },
+            _ => Event::Left { room, user, reason },
+        });
     }
 
     /// Those who did not come back to a room that was made anew have left.
@@ -273,11 +286,11 @@ impl Shared {
         entry.missing.remove(userid);
         let user = entry.user_or_bare(userid);
         entry.state.users.retain(|user| user.userid != *userid);
-        self.event(Event::Left {
-            room: room.clone(),
-            user,
-            reason,
-        });
+        let hub = user.role == Role::Hub;
+        self.tell_left(room, user, reason);
+        if hub || self.hub {
+            self.align(state, room);
+        }
     }
 
     fn owned(self: &Arc<Self>, state: &mut State, room: &RoomName, userid: UserId) {

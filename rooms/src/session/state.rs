@@ -1,6 +1,6 @@
 //! What a session knows: who it is, in which rooms, with whom, what it sends.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,15 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::error::{Error, Result};
 use super::event::Event;
+use super::frame::Written;
+use super::hub_counts::HubCounts;
 use super::kept::Kept;
-use super::link::PeerLink;
+use super::link::{PeerLink, Route};
 use super::options::SessionOptions;
 use super::ports::Ports;
 use super::queue::EventQueue;
 use super::recordings::Recordings;
-use super::stream::LocalStream;
+use super::stream::{LocalStream, ReceivedTrack};
 use crate::files::again::Accepted;
 use crate::signalling::{
     CallStatus, ClientMessage, Direction, Enter, Extra, IceServer, Role, RoomInfo, RoomName,
@@ -28,6 +30,9 @@ use crate::signalling::{
 
 /// How long requests wait for the server's answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Messages of one peer that wait between two ways.
+const MAX_HELD: usize = 1024;
 
 /// What a session's handles and tasks share.
 pub(super) struct Shared {
@@ -44,6 +49,10 @@ pub(super) struct Shared {
     pub(super) recordings: Recordings,
     /// The session is to end.
     pub(super) end: Notify,
+    /// This session is a hub's: it passes on what comes.
+    pub(super) hub: bool,
+    /// What the hub has counted.
+    pub(super) passed: HubCounts,
 }
 
 /// What changes.
@@ -95,6 +104,13 @@ pub(super) struct RoomEntry {
     pub(super) kept: Vec<Kept>,
     /// The application was told that the mesh is large.
     pub(super) warned: bool,
+    /// This session proves a secret, and so goes by no hub.
+    pub(super) secret: bool,
+    /// Those that the hub has told to be connected to it.
+    pub(super) hub_peers: BTreeSet<UserId>,
+    /// A task moves the peers from one way to the other, at the latest by then.
+    pub(super) moving: bool,
+    pub(super) move_by: Option<Instant>,
 }
 
 /// What waits for the server's answer about a room.
@@ -234,23 +250,105 @@ impl RoomEntry {
         user.unwrap_or_else(|| User::new(userid.clone(), Role::default()))
     }
 
-    /// Whether media goes from one to the other.
+    /// Whether media goes from one to the other. A hub sends to all, and gets what is for anybody.
     pub(super) fn sends(&self, from: &UserId, to: &UserId) -> bool {
-        let inspects = self
-            .user(from)
-            .is_none_or(|user| user.role == Role::Inspector);
         let direction = self
             .state
             .session
             .direction()
             .unwrap_or(Direction::ManyToMany);
-        !inspects && direction.sends(self.state.owner == *from, self.state.owner == *to)
+        let owns = self.state.owner == *from;
+        match self.user(from).map(|user| user.role) {
+            None | Some(Role::Inspector) => false,
+            Some(Role::Hub) => true,
+            Some(_) if self.is_hub(to) => owns || direction.sends(false, true),
+            Some(_) => direction.sends(owns, self.state.owner == *to),
+        }
     }
 
-    /// Whether the two are connected at all.
+    /// Whether it is a hub.
+    pub(super) fn is_hub(&self, userid: &UserId) -> bool {
+        self.user(userid).is_some_and(|user| user.role == Role::Hub)
+    }
+
+    /// The hub, also one that is about to leave.
+    pub(super) fn any_hub(&self) -> Option<&User> {
+        let hub = self.state.users.iter().find(|user| user.role == Role::Hub);
+        hub.filter(|_| !self.secret && !self.state.policy.secret)
+    }
+
+    /// The hub that everybody goes by.
+    pub(super) fn hub(&self) -> Option<UserId> {
+        let hub = self.any_hub().filter(|user| !is_leaving(user));
+        hub.map(|hub| hub.userid.clone())
+    }
+
+    /// Those that this user is connected to or to be, but a hub.
+    pub(super) fn persons(&self) -> Vec<UserId> {
+        let peers = self.peers.keys().filter(|peer| !self.is_hub(peer));
+        peers.cloned().collect()
+    }
+
+    /// Whether messages to all go by the hub.
+    pub(super) fn all_by_hub(&self) -> bool {
+        let by_hub =
+            |peer: &UserId, link: &PeerLink| matches!(link.route, Route::Hub) || self.is_hub(peer);
+        self.any_hub()
+            .is_some_and(|hub| self.peers.contains_key(&hub.userid))
+            && self.peers.iter().all(|(peer, link)| by_hub(peer, link))
+    }
+
+    /// Tracks of a user's streams, by whichever way they come.
+    pub(super) fn received(&self, owner: &UserId) -> impl Iterator<Item = &ReceivedTrack> {
+        self.peers.iter().flat_map(move |(peer, link)| {
+            let received = link.received.iter();
+            received.filter(move |one| one.of.as_ref().unwrap_or(peer) == owner)
+        })
+    }
+
+    /// Whether anything of a user's stream comes.
+    pub(super) fn carries(&self, owner: &UserId, shown: &str) -> bool {
+        self.received(owner).any(|one| one.shown == shown)
+    }
+
+    /// Puts a message behind what waits for a peer, by the way that is its at the moment; false if
+    /// too much waits.
+    pub(super) fn push(&mut self, peer: &UserId, written: Written) -> bool {
+        let hub = self.any_hub().and_then(|hub| self.peers.get(&hub.userid));
+        let hub = hub.map(|hub| hub.outbox.clone());
+        match self
+            .peers
+            .get_mut(peer)
+            .map(|link| (&mut link.route, &link.outbox))
+        {
+            None => false,
+            Some((Route::Direct, outbox)) => outbox.push(written),
+            Some((Route::Held(held), _)) => {
+                let fits = held.len() < MAX_HELD;
+                if fits {
+                    held.push_back(written);
+                }
+                fits
+            }
+            Some((Route::Hub, _)) => hub.is_some_and(|hub| hub.push(written.addressed(peer))),
+        }
+    }
+
+    /// Whether the two are connected at all, directly or not. Who proves a secret goes by no hub.
     pub(super) fn connects(&self, one: &UserId, other: &UserId) -> bool {
+        let hub = self.is_hub(one) || self.is_hub(other);
+        if hub && self.any_hub().is_none() {
+            return false;
+        }
         self.sends(one, other) || self.sends(other, one)
     }
+}
+
+/// Whether a hub has said that it is about to leave.
+pub(super) fn is_leaving(hub: &User) -> bool {
+    hub.extra
+        .get("leaving")
+        .is_some_and(|leaving| *leaving == Value::Bool(true))
 }
 
 /// JSON of what is said, e.g. `{"instance":1,"bye":true}`.

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use ortc::{Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCTrackDescription};
 
+use super::body::StreamInfo;
 use super::kinds::Kinds;
-use crate::signalling::{Extra, SessionKind};
+use crate::signalling::{Extra, SessionKind, UserId};
 
 /// How a stream is sent.
 #[derive(Debug, Clone, Default)]
@@ -69,6 +70,18 @@ pub(super) struct LocalStream {
     pub(super) stream: MediaStream,
     pub(super) options: StreamOptions,
     pub(super) muted: Kinds,
+    /// Of a stream that a hub sends on: whose it is.
+    pub(super) passed: Option<Passed>,
+    /// Those whom a hub is to send it to; absent: all.
+    pub(super) to: Option<Vec<UserId>>,
+}
+
+/// What a hub tells of a stream that it sends on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Passed {
+    pub(super) of: UserId,
+    pub(super) original: String,
+    pub(super) session: SessionKind,
 }
 
 impl LocalStream {
@@ -77,6 +90,23 @@ impl LocalStream {
             stream: stream.clone(),
             options,
             muted: Kinds::NONE,
+            passed: None,
+            to: None,
+        }
+    }
+
+    /// As a peer is told of it.
+    pub(super) fn info(&self) -> StreamInfo {
+        let id = self.stream.id().to_owned();
+        let passed = self.passed.as_ref();
+        let original = passed.map(|passed| passed.original.clone());
+        StreamInfo {
+            session: self.session(),
+            extra: self.options.extra.clone(),
+            of: passed.map(|passed| passed.of.clone()),
+            original: original.filter(|original| *original != id),
+            to: self.to.clone(),
+            id,
         }
     }
 
@@ -86,6 +116,9 @@ impl LocalStream {
 
     /// What it carries.
     pub(super) fn session(&self) -> SessionKind {
+        if let Some(passed) = &self.passed {
+            return passed.session;
+        }
         let tracks = self.stream.tracks();
         let has = |kind| tracks.iter().any(|track| track.kind() == kind);
         let options = &self.options;
@@ -99,8 +132,9 @@ impl LocalStream {
     }
 }
 
-/// Tracks of one peer that are received.
+/// Tracks of one peer that are received, and of a hub, which sends those of all.
 pub(super) const MAX_TRACKS: usize = 64;
+pub(super) const MAX_HUB_TRACKS: usize = 2048;
 
 /// A stream as it is sent to one peer.
 pub(super) struct SentStream {
@@ -109,11 +143,20 @@ pub(super) struct SentStream {
     pub(super) paused: Kinds,
     /// What was told of its tracks, by the track's id.
     pub(super) told: BTreeMap<String, RTCTrackDescription>,
+    /// What was told of the stream.
+    pub(super) info: Option<StreamInfo>,
 }
 
 /// A track of a peer.
+#[derive(Clone)]
 pub(super) struct ReceivedTrack {
+    /// The stream's id on the wire.
     pub(super) stream: String,
+    /// Whose it is, if it came by a hub.
+    pub(super) of: Option<UserId>,
+    /// The stream's id as its user has it.
+    pub(super) shown: String,
+    pub(super) session: SessionKind,
     pub(super) ssrc: Option<u32>,
     pub(super) track: MediaStreamTrack,
 }

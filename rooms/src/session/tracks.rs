@@ -7,12 +7,12 @@ use ortc::{
 };
 use serde_json::{Value, json};
 
-use super::body::{MAX_STREAMS, Mute, StreamInfo};
+use super::body::{MAX_HUB_STREAMS, MAX_STREAMS, Mute, StreamInfo};
 use super::event::{Event, Origin, StreamEvent};
 use super::kinds::Kinds;
 use super::link::PeerLink;
 use super::options::SessionOptions;
-use super::state::{Shared, State, about};
+use super::state::{RoomEntry, Shared, State, about};
 use super::stream::{LocalStream, ReceivedTrack, SentStream};
 use crate::signalling::{RoomName, SessionKind, UserId};
 
@@ -24,12 +24,17 @@ impl Shared {
         let Some(entry) = state.rooms.get_mut(room) else {
             return;
         };
+        if self.hub {
+            self.align_forwards(entry, room);
+        }
         let peers: Vec<(UserId, bool)> = entry
             .peers
             .keys()
             .map(|peer| (peer.clone(), entry.sends(&me, peer)))
             .collect();
         let in_room = entry.streams.clone();
+        let hub = entry.any_hub().map(|hub| hub.userid.clone());
+        let for_some = for_some(entry);
         for (peer, sends) in peers {
             let Some(link) = entry.peers.get_mut(&peer) else {
                 continue;
@@ -39,6 +44,10 @@ impl Shared {
                 wanted.extend(everywhere.iter().cloned());
                 wanted.extend(in_room.iter().cloned());
                 wanted.extend(link.own.iter().cloned());
+                wanted.extend(link.forwarded.iter().map(|one| one.local.clone()));
+                if hub.as_ref() == Some(&peer) {
+                    wanted.extend(for_some.iter().cloned());
+                }
             }
             self.send_streams(room, &peer, link, wanted);
         }
@@ -80,6 +89,7 @@ impl Shared {
                 .find(|sent| sent.local.stream == local.stream)
             {
                 sent.local = local;
+                changed |= sent.info.as_ref() != Some(&sent.local.info());
                 continue;
             }
             if let Err(error) = connection.add_stream(&local.stream) {
@@ -91,6 +101,7 @@ impl Shared {
                 local,
                 paused: Kinds::NONE,
                 told: BTreeMap::new(),
+                info: None,
             });
         }
         if changed {
@@ -100,15 +111,12 @@ impl Shared {
     }
 
     fn tell_streams(&self, room: &RoomName, peer: &UserId, link: &mut PeerLink) {
-        let streams: Vec<StreamInfo> = link
-            .sent
-            .iter()
-            .map(|sent| StreamInfo {
-                id: sent.local.stream.id().to_owned(),
-                session: sent.local.session(),
-                extra: sent.local.options.extra.clone(),
-            })
-            .collect();
+        let mut streams = Vec::new();
+        for sent in &mut link.sent {
+            let info = sent.local.info();
+            sent.info = Some(info.clone());
+            streams.push(info);
+        }
         self.tell_peer(room, peer, link, json!({ "streams": streams }));
         for at in 0..link.sent.len() {
             let Some(sent) = link.sent.get(at).filter(|sent| !sent.local.muted.is_none()) else {
@@ -137,7 +145,8 @@ impl Shared {
                     continue;
                 };
                 let id = source.id().to_owned();
-                if !sent.told.contains_key(&id) {
+                // What is sent on stays as it came.
+                if !sent.told.contains_key(&id) && sent.local.passed.is_none() {
                     prepare(&self.options, &sent.local.options.codecs, &track);
                 }
                 let runs = !silent.has(source.kind());
@@ -186,31 +195,45 @@ impl Shared {
     /// The peer's streams, all of them.
     pub(super) fn take_streams(
         &self,
+        entry: &mut RoomEntry,
         room: &RoomName,
         from: &UserId,
-        link: &mut PeerLink,
         streams: Vec<StreamInfo>,
     ) {
-        let listed = streams.into_iter().take(MAX_STREAMS);
-        let infos: BTreeMap<String, StreamInfo> =
-            listed.map(|info| (info.id.clone(), info)).collect();
-        let before = std::mem::replace(&mut link.infos, infos);
-        let gone: Vec<String> = before
-            .into_keys()
-            .filter(|id| !link.infos.contains_key(id))
-            .collect();
-        for id in gone {
-            let ssrcs: Vec<u32> = link
-                .received
-                .iter()
-                .filter(|received| received.stream == id)
-                .filter_map(|received| received.ssrc)
-                .collect();
-            for ssrc in ssrcs {
-                self.take_gone(room, from, link, ssrc);
+        let hub = entry.is_hub(from);
+        let Some(link) = entry.peers.get_mut(from) else {
+            return;
+        };
+        let most = match hub {
+            true => MAX_HUB_STREAMS,
+            false => MAX_STREAMS,
+        };
+        let listed = streams.into_iter().take(most).map(|mut info| {
+            if !hub {
+                // Nobody else is believed to speak for others.
+                (info.of, info.original) = (None, None);
             }
+            (info.id.clone(), info)
+        });
+        let infos: BTreeMap<String, StreamInfo> = listed.collect();
+        link.infos = infos;
+        let gone: Vec<u32> = link
+            .received
+            .iter()
+            .filter(|received| !link.infos.contains_key(&received.stream))
+            .filter_map(|received| received.ssrc)
+            .collect();
+        for ssrc in gone {
+            self.take_gone(entry, room, from, ssrc);
         }
-        link.forget_dropped();
+        match hub {
+            true => {
+                for person in entry.persons() {
+                    entry.forget_dropped(&person);
+                }
+            }
+            false => entry.forget_dropped(from),
+        }
     }
 
     /// A track of the peer: new, or described anew.
@@ -224,11 +247,7 @@ impl Shared {
         let Some(entry) = state.rooms.get_mut(room) else {
             return;
         };
-        // Who may not send is not received.
-        if !entry.sends(from, &state.me) {
-            return;
-        }
-        let user = entry.user_or_bare(from);
+        let by_hub = entry.is_hub(from);
         let Some(link) = entry.peers.get_mut(from) else {
             return;
         };
@@ -242,11 +261,19 @@ impl Shared {
             return;
         };
         let info = link.infos.get(&stream_id).cloned();
+        let of = info.as_ref().and_then(|info| info.of.clone());
+        let connection = link.connection.clone();
+        let owner = of.as_ref().unwrap_or(from).clone();
+        // A hub sends nothing of its own. Who may not send is not received.
+        if by_hub != of.is_some() || !entry.sends(&owner, &state.me) || owner == state.me {
+            return;
+        }
+        let user = entry.user_or_bare(&owner);
         let session = info.as_ref().map(|info| info.session).unwrap_or_default();
         if !self.takes(&description, session) {
             return;
         }
-        let Some(connection) = link.connection.clone() else {
+        let Some(connection) = connection else {
             return;
         };
         let ssrc = description.ssrc;
@@ -261,35 +288,43 @@ impl Shared {
                 return;
             }
         };
-        if link.received.iter().any(|received| received.track == track) {
+        let shown = info.as_ref().map_or(stream_id.as_str(), StreamInfo::shown);
+        let came = ReceivedTrack {
+            stream: stream_id.clone(),
+            of,
+            shown: shown.to_owned(),
+            session,
+            ssrc,
+            track,
+        };
+        let Some(link) = entry.peers.get_mut(from) else {
+            return;
+        };
+        if link.received.iter().any(|one| one.track == came.track) {
             return;
         }
         let is_new = !link.received.iter().any(|one| one.stream == stream_id);
-        link.received.push(ReceivedTrack {
-            stream: stream_id.clone(),
-            ssrc,
-            track: track.clone(),
-        });
-        self.pause_again(room, from, link, &stream_id, is_new);
+        link.received.push(came.clone());
+        self.pause_again(room, entry, from, &came, is_new);
         let streams = connection.receiving_streams();
         let stream = streams.into_iter().find(|one| one.id() == stream_id);
         if let Some(stream) = stream.filter(|_| is_new) {
             self.event(Event::Stream(StreamEvent {
                 room: Some(room.clone()),
-                userid: from.clone(),
+                userid: owner.clone(),
                 extra: user.extra,
                 origin: Origin::Remote,
                 stream,
-                stream_id: stream_id.clone(),
+                stream_id: came.shown.clone(),
                 session,
                 stream_extra: info.map(|info| info.extra).unwrap_or_default(),
             }));
         }
         self.event(Event::Track {
             room: room.clone(),
-            userid: from.clone(),
-            stream_id,
-            track,
+            userid: owner,
+            stream_id: came.shown,
+            track: came.track,
         });
     }
 
@@ -303,7 +338,16 @@ impl Shared {
     }
 
     /// A track of the peer is sent no longer.
-    pub(super) fn take_gone(&self, room: &RoomName, from: &UserId, link: &mut PeerLink, ssrc: u32) {
+    pub(super) fn take_gone(
+        &self,
+        entry: &mut RoomEntry,
+        room: &RoomName,
+        from: &UserId,
+        ssrc: u32,
+    ) {
+        let Some(link) = entry.peers.get_mut(from) else {
+            return;
+        };
         let Some(at) = link.received.iter().position(|one| one.ssrc == Some(ssrc)) else {
             return;
         };
@@ -311,30 +355,33 @@ impl Shared {
         if let Some(connection) = &link.connection {
             let _ = connection.stop_receiving(ssrc);
         }
-        if !link.received.iter().any(|one| one.stream == gone.stream) {
-            self.stream_ended(room, from, link, gone.stream);
-        }
+        self.ended(entry, room, from, vec![gone]);
     }
 
     /// Nothing more comes over this connection.
-    pub(super) fn end_received(&self, room: &RoomName, from: &UserId, link: &mut PeerLink) {
-        let mut ids: Vec<String> = link.received.drain(..).map(|one| one.stream).collect();
-        ids.dedup();
-        ids.sort();
-        ids.dedup();
-        for id in ids {
-            self.stream_ended(room, from, link, id);
-        }
+    pub(super) fn end_received(&self, entry: &mut RoomEntry, room: &RoomName, from: &UserId) {
+        let link = entry.peers.get_mut(from);
+        let gone = link.map(|link| std::mem::take(&mut link.received));
+        self.ended(entry, room, from, gone.unwrap_or_default());
     }
 
-    fn stream_ended(&self, room: &RoomName, from: &UserId, link: &PeerLink, stream_id: String) {
-        let info = link.infos.get(&stream_id);
-        self.event(Event::StreamEnded {
-            room: Some(room.clone()),
-            userid: from.clone(),
-            session: info.map(|info| info.session).unwrap_or_default(),
-            stream_id,
-        });
+    /// Tells of the streams of which nothing comes any more, by no way.
+    fn ended(&self, entry: &RoomEntry, room: &RoomName, from: &UserId, gone: Vec<ReceivedTrack>) {
+        let mut streams = BTreeMap::new();
+        for one in gone {
+            let owner = one.of.unwrap_or_else(|| from.clone());
+            streams.insert((owner, one.shown), one.session);
+        }
+        for ((userid, stream_id), session) in streams {
+            if !entry.carries(&userid, &stream_id) {
+                self.event(Event::StreamEnded {
+                    room: Some(room.clone()),
+                    userid,
+                    session,
+                    stream_id,
+                });
+            }
+        }
     }
 
     /// The peer wants part of a stream no longer, or again.
@@ -357,6 +404,25 @@ impl Shared {
             self.tell_tracks(room, from, link, &connection);
         }
     }
+}
+
+/// Streams for some alone, as a hub is told of them.
+fn for_some(entry: &RoomEntry) -> Vec<LocalStream> {
+    let mut streams: Vec<LocalStream> = Vec::new();
+    let hub = entry.hub().is_some();
+    for (peer, link) in entry.peers.iter().filter(|(_, link)| hub || !link.direct) {
+        for own in &link.own {
+            let mut known = streams.iter_mut();
+            match known.find(|known| known.stream == own.stream) {
+                Some(known) => known.to.get_or_insert_default().push(peer.clone()),
+                None => streams.push(LocalStream {
+                    to: Some(vec![peer.clone()]),
+                    ..own.clone()
+                }),
+            }
+        }
+    }
+    streams
 }
 
 /// A track that is new on a connection: its codecs and limits.

@@ -13,7 +13,7 @@ use super::files::is_transfer;
 use super::frame::{self, Frame, Ping};
 use super::link::PeerLink;
 use super::state::{RoomEntry, Shared, State, about};
-use crate::signalling::{RoomName, UserId};
+use crate::signalling::{Role, RoomName, UserId};
 
 /// Channels of one peer that are read at once; more are closed.
 const MAX_CHANNELS: usize = 16;
@@ -65,17 +65,27 @@ impl Shared {
                 link.connected = true;
                 link.was_connected = true;
                 link.trouble = None;
-                let room = room.clone();
-                self.event(Event::Connected { room, user });
+                let known = link.by_hub;
+                if user.role == Role::Hub || self.hub {
+                    self.hub_changed(entry, room);
+                }
+                if user.role != Role::Hub && !known {
+                    let room = room.clone();
+                    self.event(Event::Connected { room, user });
+                }
             }
             RTCConnectionEvent::Disconnected { reason } => {
                 let was = std::mem::take(&mut link.connected);
                 let mistrust = reason == DisconnectReason::FingerprintMismatch;
-                if reason != DisconnectReason::Closed {
+                if reason != DisconnectReason::Closed && link.direct {
                     link.trouble = None;
                     link.retry_later();
                 }
-                if was || reason.is_transient() {
+                let by_hub = link.by_hub || user.role == Role::Hub;
+                if self.hub || user.role == Role::Hub {
+                    self.hub_changed(entry, room);
+                }
+                if (was || reason.is_transient()) && !by_hub {
                     let room = room.clone();
                     let user = user.clone();
                     self.event(Event::Disconnected { room, user, reason });

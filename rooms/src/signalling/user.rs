@@ -26,6 +26,9 @@ pub enum Role {
     Guest,
     /// May eject, close and change the policy.
     Admin,
+    /// The server's own, which media and data of a room go by: nobody takes this role, and it
+    /// stands for no person.
+    Hub,
 }
 
 /// One who is in a room.

@@ -12,6 +12,7 @@ mod data;
 mod examples;
 mod files;
 mod forms;
+mod hub;
 mod lost;
 mod media;
 mod pairs;

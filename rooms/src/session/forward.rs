@@ -1,0 +1,154 @@
+//! What a hub does with media: each track comes once, and goes on to all who may have it.
+
+use ortc::july::RTCMediaStreamDescription;
+use ortc::{MediaStream, MediaStreamTrack};
+use serde_json::json;
+
+use super::body::{Mute, StreamInfo};
+use super::kinds::Kinds;
+use super::link::{Forwarded, PeerLink};
+use super::state::{RoomEntry, Shared};
+use super::stream::{LocalStream, Passed, StreamOptions};
+use crate::signalling::{RoomName, UserId};
+
+/// A stream that comes.
+struct Origin {
+    of: UserId,
+    info: StreamInfo,
+    muted: Kinds,
+    tracks: Vec<MediaStreamTrack>,
+}
+
+impl Shared {
+    /// Brings what goes on to each in line with what comes, and with who may have it.
+    pub(super) fn align_forwards(&self, entry: &mut RoomEntry, room: &RoomName) {
+        let origins = origins(entry);
+        for peer in entry.persons() {
+            let may = |origin: &&Origin| {
+                let for_it = |to: &Vec<UserId>| to.contains(&peer);
+                origin.of != peer
+                    && origin.info.to.as_ref().is_none_or(for_it)
+                    && entry.sends(&origin.of, &peer)
+            };
+            let wanted: Vec<&Origin> = origins.iter().filter(may).collect();
+            let Some(link) = entry.peers.get_mut(&peer) else {
+                continue;
+            };
+            link.forwarded
+                .retain(|one| wanted.iter().any(|origin| origin.is(one)));
+            for origin in wanted {
+                let known = link.forwarded.iter().position(|one| origin.is(one));
+                let at = known.unwrap_or_else(|| {
+                    link.forwarded.push(origin.begin(link));
+                    link.forwarded.len().saturating_sub(1)
+                });
+                if let Some(one) = link.forwarded.get_mut(at) {
+                    let before = origin.bring(one);
+                    let now = one.local.muted;
+                    let id = one.local.stream.id().to_owned();
+                    self.mute_forwarded(room, &peer, link, &id, before, now);
+                }
+            }
+        }
+    }
+
+    /// Tells a receiver that parts of a stream were silenced, or are so no longer.
+    fn mute_forwarded(
+        &self,
+        room: &RoomName,
+        peer: &UserId,
+        link: &mut PeerLink,
+        id: &str,
+        before: Kinds,
+        now: Kinds,
+    ) {
+        if !link.sent.iter().any(|sent| sent.local.is(id)) {
+            return;
+        }
+        for (kinds, on) in [(now.without(before), true), (before.without(now), false)] {
+            if !kinds.is_none() {
+                let body = json!({ "mute": Mute::new(id, kinds, on) });
+                self.tell_peer(room, peer, link, body);
+            }
+        }
+    }
+}
+
+impl Origin {
+    fn is(&self, one: &Forwarded) -> bool {
+        let passed = one.local.passed.as_ref();
+        passed.is_some_and(|passed| passed.of == self.of) && one.id == self.info.id
+    }
+
+    /// For one more receiver: under its own id, unless that receiver gets one of that id already.
+    fn begin(&self, link: &PeerLink) -> Forwarded {
+        let id = self.info.id.as_str();
+        let taken = link.forwarded.iter().any(|one| one.local.is(id));
+        let mut named = RTCMediaStreamDescription::default();
+        named.stream_id = Some(id.to_owned()).filter(|_| !taken);
+        let stream = MediaStream::from_description(&named).unwrap_or_default();
+        Forwarded {
+            id: self.info.id.clone(),
+            local: LocalStream::new(&stream, StreamOptions::default()),
+            tracks: Vec::new(),
+        }
+    }
+
+    /// Brings it up to date; what was silent of it before.
+    fn bring(&self, one: &mut Forwarded) -> Kinds {
+        one.local.passed = Some(Passed {
+            of: self.of.clone(),
+            original: self.info.id.clone(),
+            session: self.info.session,
+        });
+        one.local.options.extra = self.info.extra.clone();
+        let stream = one.local.stream.clone();
+        one.tracks.retain(|(source, _, sent)| {
+            let there = self.tracks.contains(source);
+            if !there {
+                stream.remove_track(sent);
+            }
+            there
+        });
+        for source in &self.tracks {
+            if one.tracks.iter().any(|(known, ..)| known == source) {
+                continue;
+            }
+            match source.forward() {
+                Ok(forward) => {
+                    let sent = stream.add_track(forward.track());
+                    one.tracks.push((source.clone(), forward, sent));
+                }
+                Err(error) => {
+                    tracing::debug!(target: "ortc_rooms::session", %error, "a track is not sent on");
+                }
+            }
+        }
+        std::mem::replace(&mut one.local.muted, self.muted)
+    }
+}
+
+/// The streams that come, of all.
+fn origins(entry: &RoomEntry) -> Vec<Origin> {
+    let mut origins: Vec<Origin> = Vec::new();
+    for (peer, link) in &entry.peers {
+        for one in &link.received {
+            let known = origins.iter_mut();
+            let known = known
+                .filter(|origin| origin.of == *peer)
+                .find(|origin| origin.info.id == one.stream);
+            match (known, link.infos.get(&one.stream)) {
+                (Some(known), _) => known.tracks.push(one.track.clone()),
+                (None, Some(info)) => origins.push(Origin {
+                    of: peer.clone(),
+                    info: info.clone(),
+                    muted: link.muted.get(&one.stream).copied().unwrap_or_default(),
+                    tracks: vec![one.track.clone()],
+                }),
+                // Nothing was told of it: nor can it be of whom it is for.
+                (None, None) => {}
+            }
+        }
+    }
+    origins
+}
