@@ -8,7 +8,7 @@ use super::action::{ActionEvent, Recording, Reply, action_frame};
 use super::clock::clock;
 use super::error::{Error, Result};
 use super::event::{Event, Message};
-use super::frame::{self, Came, Frame, Ping, Pong, Reader};
+use super::frame::{self, Came, Frame, Ping, Pong, Reader, Way};
 use super::link::PeerLink;
 use super::queue::EventQueue;
 use super::relay::Lane;
@@ -176,21 +176,37 @@ impl Whose {
         let shared = shared.upgrade()?;
         let state = &mut *shared.lock();
         let entry = state.rooms.get_mut(&self.room)?;
-        let link = entry.peers.get_mut(&self.peer)?;
-        if link.instance != self.instance {
+        if entry.peers.get(&self.peer)?.instance != self.instance {
             return None;
         }
         let events = shared.events.clone();
+        let by_hub = entry.is_hub(&self.peer);
+        let link = entry.peers.get_mut(&self.peer)?;
         let now = clock();
         match came.frame {
-            Frame::Ping(ping) => {
+            // What has `to` is no hub's to answer.
+            Frame::Ping(ping) if !shared.hub || came.way.to.is_none() => {
                 let (at, here) = (ping.at, now);
-                send(link, Frame::Pong(Pong { at, here }));
+                let way = Way {
+                    to: came.way.from.filter(|_| !shared.hub),
+                    from: None,
+                };
+                if let Ok(written) = Frame::Pong(Pong { at, here }).write_on(now, way) {
+                    link.outbox.push(written);
+                }
                 Some((events, None))
             }
-            Frame::Pong(pong) => {
-                link.answered = pong.at;
-                link.clock.pong(pong, now);
+            Frame::Pong(pong) if !shared.hub || came.way.to.is_none() => {
+                let from = match came.way.from {
+                    Some(from) if by_hub => entry.peers.get_mut(&from),
+                    _ => {
+                        link.clock.pong(pong, now);
+                        Some(link)
+                    }
+                };
+                if let Some(link) = from {
+                    link.answered |= pong.at == link.barrier;
+                }
                 Some((events, None))
             }
             _ if shared.hub => {

@@ -83,10 +83,10 @@ pub(super) struct PeerLink {
     /// This side, and the other, needs the connection no longer: another way is there.
     pub(super) said_bye: bool,
     pub(super) heard_bye: bool,
-    /// When what waits for an answer was asked over the old way of messages.
+    /// The last ping over the old way of messages, and whether it was answered: all before it has
+    /// come then.
     pub(super) barrier: f64,
-    /// The last time that was answered.
-    pub(super) answered: f64,
+    pub(super) answered: bool,
     /// Of a hub: what it sends on to this peer.
     pub(super) forwarded: Vec<Forwarded>,
     /// Of a hub: what the peer has silenced of its streams.
@@ -170,7 +170,7 @@ impl PeerLink {
             said_bye: false,
             heard_bye: false,
             barrier: 0.0,
-            answered: 0.0,
+            answered: false,
             forwarded: Vec::new(),
             muted: BTreeMap::new(),
             told_full: None,

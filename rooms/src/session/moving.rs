@@ -110,12 +110,11 @@ impl Shared {
         match &mut link.route {
             Route::Direct if ready || late => {
                 let at = link.ping_at();
-                link.barrier = at;
                 super::data::send(link, Frame::Ping(Ping { at }));
                 link.route = Route::Held(VecDeque::new());
             }
             Route::Held(held) => {
-                let came = link.outbox.is_idle() && link.answered >= link.barrier;
+                let came = link.outbox.is_idle() && link.answered;
                 if !came && !late {
                     return;
                 }
@@ -167,25 +166,24 @@ impl Shared {
         let mut all = true;
         for peer in entry.persons() {
             let ready = late || has_all(entry, &peer, hub, &peer);
-            let Some(hub) = entry.peers.get_mut(hub) else {
+            let Some(outbox) = entry.peers.get(hub).map(|hub| hub.outbox.clone()) else {
                 return false;
             };
-            let (at, idle, answered) = (hub.ping_at(), hub.outbox.is_idle(), hub.answered);
-            let outbox = hub.outbox.clone();
             let Some(link) = entry.peers.get_mut(&peer) else {
                 continue;
             };
             let open = link.is_open();
             match &link.route {
                 Route::Hub if late || (ready && open) => {
-                    link.barrier = at;
+                    // The peer answers it: the hub may be slower than the new way.
+                    let at = link.ping_at();
                     if let Ok(written) = Frame::Ping(Ping { at }).write(clock()) {
-                        outbox.push(written);
+                        outbox.push(written.addressed(&peer));
                     }
                     link.route = Route::Held(VecDeque::new());
                     all = false;
                 }
-                Route::Held(_) if late || (idle && answered >= link.barrier) => link.go_direct(),
+                Route::Held(_) if late || (outbox.is_idle() && link.answered) => link.go_direct(),
                 Route::Direct => {}
                 Route::Hub | Route::Held(_) => all = false,
             }
@@ -220,8 +218,9 @@ impl Shared {
 impl PeerLink {
     /// The time of a ping that no other has.
     fn ping_at(&mut self) -> f64 {
-        let at = clock().max(self.barrier + 0.001);
-        self.barrier = at;
+        // Others have whole milliseconds.
+        let at = clock().max(self.barrier) + 0.5;
+        (self.barrier, self.answered) = (at, false);
         at
     }
 }

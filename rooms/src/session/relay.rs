@@ -29,8 +29,12 @@ impl Shared {
     pub(super) fn pass_on(&self, entry: &mut RoomEntry, from: &UserId, lane: Lane, came: Came) {
         let inspects = |user: &crate::signalling::User| user.role == Role::Inspector;
         let barred = entry.user(from).is_none_or(inspects);
-        let data = entry.state.session.data || !matches!(came.frame, Frame::Payload(_));
-        if barred || !data {
+        let allowed = match came.frame {
+            Frame::Ping(_) | Frame::Pong(_) => true,
+            Frame::Payload(_) => !barred && entry.state.session.data,
+            Frame::Action(_) | Frame::Reply(_) => !barred,
+        };
+        if !allowed {
             return;
         }
         // Each has compared its clock with the hub's.

@@ -1,13 +1,18 @@
 //! A room that goes by a hub: everybody sends once, and gets what all others send.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use ortc::{MediaStream, MediaStreamTrack};
 use ortc_rooms::desk::Desk;
 use ortc_rooms::session::{Event, Hub, Payload, Room, RoomRequest, SessionOptions};
 use ortc_rooms::signalling::memory::Memory;
-use ortc_rooms::signalling::{Hello, Role, RoomName, RoomPolicy, Topology};
+use ortc_rooms::signalling::{Hello, Role, RoomName, RoomPolicy, Topology, UserId};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use crate::support::{Member, Source, count, limited, more, options};
+use crate::support::{Member, Source, count, id, limited, more};
 
 fn name() -> RoomName {
     RoomName::new("hall").unwrap()
@@ -162,21 +167,179 @@ async fn e05_nobody_but_the_server_is_a_hub() {
     .await;
 }
 
-/// Sends numbers to all, at once, to each alone too.
-fn counting(rooms: &[Room]) -> Vec<tokio::task::JoinHandle<u64>> {
-    let each = rooms.iter().cloned().map(|room| {
-        tokio::spawn(async move {
-            let mut number = 0;
-            let mut clock = tokio::time::interval(std::time::Duration::from_millis(10));
-            loop {
-                clock.tick().await;
-                let text = format!("{number}");
-                if room.send(text).is_err() {
-                    return number;
-                }
-                number += 1;
+/// Sends numbers to all, and to one of them alone others, until it is stopped: how many.
+fn counting(room: &Room, one: UserId, stop: watch::Receiver<bool>) -> JoinHandle<(u64, u64)> {
+    let room = room.clone();
+    tokio::spawn(async move {
+        let mut clock = tokio::time::interval(Duration::from_millis(10));
+        let (mut all, mut alone) = (0, 0);
+        while !*stop.borrow() {
+            clock.tick().await;
+            all += u64::from(room.send(format!("all {all}")).is_ok());
+            if let Ok(peer) = room.peer(&one) {
+                alone += u64::from(peer.send(format!("one {alone}")).is_ok());
             }
-        })
+        }
+        (all, alone)
+    })
+}
+
+/// An audio track of packets with numbers.
+fn numbered(stop: watch::Receiver<bool>) -> MediaStream {
+    let stream = MediaStream::new();
+    let track = stream.add_track(&MediaStreamTrack::audio());
+    tokio::spawn(async move {
+        let mut clock = tokio::time::interval(Duration::from_millis(20));
+        let mut number: u64 = 0;
+        while !*stop.borrow() {
+            clock.tick().await;
+            let _ = track.write_sample(number.to_be_bytes().to_vec(), Duration::from_millis(20));
+            number += 1;
+        }
     });
-    each.collect()
+    stream
+}
+
+/// What one has got of each of the others.
+#[derive(Default)]
+struct Got {
+    texts: BTreeMap<(String, String), Vec<u64>>,
+    packets: BTreeMap<String, Arc<Mutex<BTreeSet<u64>>>>,
+    ways: Vec<bool>,
+    connected: i32,
+    ended: Vec<String>,
+}
+
+impl Got {
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Message(message) => {
+                let text = message.data.text().unwrap().to_owned();
+                let (kind, number) = text.split_once(' ').unwrap();
+                let key = (message.from.userid.to_string(), kind.to_owned());
+                self.texts
+                    .entry(key)
+                    .or_default()
+                    .push(number.parse().unwrap());
+            }
+            Event::Track { userid, track, .. } => {
+                let numbers = self.packets.entry(userid.to_string()).or_default().clone();
+                tokio::spawn(async move {
+                    while let Some(packet) = track.recv_rtp().await {
+                        if let Ok(bytes) = packet.payload[..].try_into() {
+                            numbers.lock().unwrap().insert(u64::from_be_bytes(bytes));
+                        }
+                    }
+                });
+            }
+            Event::Hub { on, .. } => self.ways.push(on),
+            Event::Connected { .. } => self.connected += 1,
+            Event::Disconnected { user, .. } => self.ended.push(format!("{} itself", user.userid)),
+            Event::StreamEnded {
+                userid, stream_id, ..
+            } => {
+                self.ended.push(format!("{userid} {stream_id}"));
+            }
+            _ => {}
+        }
+    }
+}
+
+async fn settled(rooms: &[Room], by_hub: bool) {
+    limited(async {
+        let as_wanted = |room: &Room| {
+            let peers = room.peers();
+            let as_wanted = peers.iter().filter(|peer| peer.is_by_hub() == by_hub);
+            as_wanted.filter(|peer| peer.is_connected()).count() == rooms.len() - 1
+        };
+        while !rooms.iter().all(as_wanted) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn e10_from_mesh_to_hub_and_back_nothing_is_lost() {
+    let desk = Desk::default();
+    let (stop, stopped) = watch::channel(false);
+    let names = ["anna", "bob", "carl"];
+    let (mut rooms, mut got) = (Vec::new(), Vec::new());
+    for name in names {
+        let member = Member::new(&desk, name).await;
+        let room = member.session.open_or_join(self::name()).await.unwrap();
+        let stream = numbered(stopped.clone());
+        member.session.add_stream_with(&stream, ()).unwrap();
+        let Member {
+            session,
+            mut events,
+        } = member;
+        let (seen, sees) = (Arc::new(Mutex::new(Got::default())), session);
+        let all = seen.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.next().await {
+                all.lock().unwrap().take(event);
+            }
+            drop(sees);
+        });
+        rooms.push(room);
+        got.push(seen);
+    }
+    settled(&rooms, false).await;
+    let first: Vec<_> = names.iter().zip(1..).collect();
+    let writers: Vec<_> = first
+        .iter()
+        .zip(&rooms)
+        .map(|((_, at), room)| counting(room, id(names[at % 3]), stopped.clone()))
+        .collect();
+    let moment = Duration::from_millis(300);
+    tokio::time::sleep(moment).await;
+    let hub = Hub::enter(&desk, &name(), hub_options()).await.unwrap();
+    settled(&rooms, true).await;
+    tokio::time::sleep(moment).await;
+    assert!(hub.stats().messages > 0 && hub.stats().tracks_out == 6);
+    hub.retire().await;
+    settled(&rooms, false).await;
+    tokio::time::sleep(moment).await;
+    stop.send(true).unwrap();
+    let mut sent = Vec::new();
+    for writer in writers {
+        sent.push(writer.await.unwrap());
+    }
+    for (at, got) in got.iter().enumerate() {
+        for (other, (all, alone)) in sent.iter().enumerate().filter(|(other, _)| *other != at) {
+            let from = names[other].to_owned();
+            let to_me = (other + 1) % 3 == at;
+            for (kind, count) in [("all", *all), ("one", if to_me { *alone } else { 0 })] {
+                let key = (from.clone(), kind.to_owned());
+                let come = || {
+                    got.lock()
+                        .unwrap()
+                        .texts
+                        .get(&key)
+                        .cloned()
+                        .unwrap_or_default()
+                };
+                limited(async {
+                    while (come().len() as u64) < count {
+                        tokio::time::sleep(Duration::from_millis(20)).await;
+                    }
+                })
+                .await;
+                let mut numbers = come();
+                assert!(numbers.is_sorted(), "{kind} of {from}: {numbers:?}");
+                numbers.sort_unstable();
+                let wanted: Vec<u64> = (0..count).collect();
+                assert_eq!(numbers, wanted, "{kind} of {from} to {}", names[at]);
+            }
+            let got = got.lock().unwrap();
+            let packets = got.packets[&from].lock().unwrap().clone();
+            let (first, last) = (packets.first().unwrap(), packets.last().unwrap());
+            let missing = (*first..*last).filter(|number| !packets.contains(number));
+            assert_eq!(missing.count(), 0, "of {first} to {last}");
+        }
+        let got = got.lock().unwrap();
+        assert_eq!(got.ways, [true, false]);
+        assert_eq!((got.connected, &got.ended[..]), (2, &[] as &[String]));
+    }
 }
