@@ -14,6 +14,7 @@ mod files;
 mod frames;
 mod held;
 mod hooks;
+mod hub;
 mod ice;
 mod kept;
 mod listener;

@@ -22,6 +22,19 @@ pub(crate) struct Metrics {
     pub(crate) stun_refused: IntCounter,
     pub(crate) hooks: IntCounterVec,
     cpu_seconds: Counter,
+    pub(crate) hubs: HubMetrics,
+}
+
+/// What goes by the hubs.
+#[derive(Clone)]
+pub(crate) struct HubMetrics {
+    pub(crate) rooms: IntGauge,
+    pub(crate) people: IntGauge,
+    pub(crate) tracks_in: IntGauge,
+    pub(crate) tracks_out: IntGauge,
+    pub(crate) messages: IntCounter,
+    pub(crate) dropped: IntCounter,
+    pub(crate) refused: IntCounterVec,
 }
 
 /// One that is counted for as long as this is there.
@@ -82,6 +95,22 @@ impl Metrics {
                 let counter = Counter::new("process_cpu_seconds_total", help)?;
                 registry.register(Box::new(counter.clone()))?;
                 counter
+            },
+            hubs: HubMetrics {
+                rooms: gauge("ortc_hub_rooms", "Rooms that go by this server")?,
+                people: gauge("ortc_hub_people", "Users connected to the hubs")?,
+                tracks_in: gauge("ortc_hub_tracks_in", "Tracks that come to the hubs")?,
+                tracks_out: gauge("ortc_hub_tracks_out", "Tracks that the hubs send on")?,
+                messages: counter("ortc_hub_messages_total", "Messages that hubs sent on")?,
+                dropped: counter(
+                    "ortc_hub_dropped_total",
+                    "Messages that hubs dropped for users who take none",
+                )?,
+                refused: counters(
+                    "ortc_hub_refused_total",
+                    "Rooms that were to go by a hub and do not",
+                    "reason",
+                )?,
             },
             registry,
         })

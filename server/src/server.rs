@@ -17,6 +17,7 @@ use crate::cluster::{Cluster, ClusterError};
 use crate::config::{ConfigError, ServerConfig};
 use crate::counts::Counts;
 use crate::hooks::{Hooks, NoHooks};
+use crate::hub::Hubs;
 use crate::kept::helpdesk::Helpdesk;
 use crate::kept::shelf::Shelf;
 use crate::metrics::Metrics;
@@ -180,6 +181,9 @@ impl Server {
         });
         tasks.spawn(reports.run(site.desk.events(), ends.clone()));
         tasks.spawn(poll::watch(site.clone()));
+        if let Some(hubs) = Hubs::of(&site) {
+            tasks.spawn(hubs.run(site.desk.events(), ends.clone()));
+        }
         tasks.spawn(tidy(site.counts.clone(), ends));
         info!(port = page.port(), tls = tls.is_some(), "serving");
         Ok(Running {

@@ -93,10 +93,12 @@ impl House {
             self.options.limits.queue_bytes,
         ));
         self.settle(&client, None, proven, None).await?;
-        self.event(DeskEvent::Arrived {
-            userid: client.userid.clone(),
-            role: client.role,
-        });
+        if client.role != Role::Hub {
+            self.event(DeskEvent::Arrived {
+                userid: client.userid.clone(),
+                role: client.role,
+            });
+        }
         let line = client.lock().connect();
         Ok(self.welcome(client, line, false, 0))
     }

@@ -9,7 +9,7 @@ use super::house::House;
 use super::locks::{lock, write};
 use super::store::Changed;
 use crate::room::{Change, Refusal};
-use crate::signalling::{ErrorCode, LeftReason, RoomName};
+use crate::signalling::{ErrorCode, LeftReason, Role, RoomName};
 
 /// What must become of a room is tried again after this time, and after twice as long each time,
 const AGAIN: Duration = Duration::from_millis(250);
@@ -120,9 +120,11 @@ impl House {
         self.forget(client);
         let (userid, session) = (client.userid.clone(), client.session.clone());
         self.store.release(userid, session).await;
-        self.event(DeskEvent::Gone {
-            userid: client.userid.clone(),
-        });
+        if client.role != Role::Hub {
+            self.event(DeskEvent::Gone {
+                userid: client.userid.clone(),
+            });
+        }
     }
 
     /// A client has no place here any longer, whatever becomes of its rooms.

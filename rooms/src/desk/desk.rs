@@ -1,11 +1,12 @@
 //! The desk.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::broadcast;
 
 use super::client::{CLOSE_GOODBYE, text};
 use super::event::{Counters, DeskEvent};
+use super::hall::Hall;
 use super::house::House;
 use super::in_memory::InMemory;
 use super::locks::{lock, read};
@@ -96,6 +97,13 @@ impl Desk {
     /// What is known of a room.
     pub fn room(&self, room: &RoomName) -> Option<Arc<RoomRecord>> {
         self.house.record(room)
+    }
+
+    /// What is known of all rooms, the hidden ones among them.
+    pub fn records(&self) -> Vec<Arc<RoomRecord>> {
+        let halls: Vec<_> = read(&self.house.halls).values().cloned().collect();
+        let record = |hall: &Arc<Mutex<Hall>>| lock(hall).record.clone();
+        halls.iter().filter_map(record).collect()
     }
 
     /// How many clients of this desk are there, those among them whose connection is lost and who

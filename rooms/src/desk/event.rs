@@ -109,7 +109,15 @@ pub(crate) fn events(room: &RoomName, change: &Change, changed: &Changed) -> Vec
             userid,
         });
     }
-    if let Change::Open(_, entrant) | Change::Join(entrant) = change {
+    // A hub is the server's own.
+    let person = |userid: &UserId| {
+        let known = [&changed.before, &changed.after];
+        let mut known = known.into_iter().flatten();
+        !known.any(|record| record.hub().is_some_and(|hub| hub.user.userid == *userid))
+    };
+    if let Change::Open(_, entrant) | Change::Join(entrant) = change
+        && entrant.user.role != Role::Hub
+    {
         let userid = entrant.user.userid.clone();
         events.push(DeskEvent::Joined {
             room: room(),
@@ -118,11 +126,13 @@ pub(crate) fn events(room: &RoomName, change: &Change, changed: &Changed) -> Vec
     }
     for notice in changed.notices.iter() {
         match &notice.message {
-            ServerMessage::Left { userid, reason, .. } => events.push(DeskEvent::Left {
-                room: room(),
-                userid: userid.clone(),
-                reason: *reason,
-            }),
+            ServerMessage::Left { userid, reason, .. } if person(userid) => {
+                events.push(DeskEvent::Left {
+                    room: room(),
+                    userid: userid.clone(),
+                    reason: *reason,
+                })
+            }
             ServerMessage::Owner { userid, .. } => events.push(DeskEvent::Owner {
                 room: room(),
                 userid: userid.clone(),

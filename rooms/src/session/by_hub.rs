@@ -83,6 +83,9 @@ impl Shared {
         let mut turned = Vec::new();
         for (room, entry) in rooms {
             entry.move_by = None;
+            if let Some(link) = entry.peers.get_mut(hub) {
+                link.said_bye = false;
+            }
             turned.push(room.clone());
         }
         for room in turned {

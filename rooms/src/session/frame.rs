@@ -218,7 +218,7 @@ impl Written {
             && let Ok(name) = serde_json::to_string(to)
             && let Some(open) = text.strip_suffix('}')
         {
-            *text = format!("{open},\"to\":{name}}}").into();
+            *text = format!("{open},\"to\":{name}}}");
         }
         addressed
     }

@@ -73,6 +73,11 @@ impl Hub {
     /// Says that it is about to leave: all connect to each other again, and use it until they are.
     /// Or that it stays after all.
     pub fn set_leaving(&self, leaving: bool) {
+        for entry in self.session.shared().lock().rooms.values_mut() {
+            for link in entry.peers.values_mut() {
+                link.heard_bye = false;
+            }
+        }
         let extra = match leaving {
             true => json!({ "leaving": true }),
             false => Value::Null,

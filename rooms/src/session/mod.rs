@@ -37,6 +37,7 @@ mod payload;
 mod peer;
 mod ports;
 mod queue;
+mod receiving;
 mod record;
 mod recordings;
 mod relay;

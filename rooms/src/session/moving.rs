@@ -246,12 +246,12 @@ fn has_all(entry: &RoomEntry, owner: &UserId, by: &UserId, other: &UserId) -> bo
     let link = entry.peers.get(owner);
     let mut counts: BTreeMap<(&str, ortc::Kind), i32> = BTreeMap::new();
     for one in &old {
-        let silent = link.and_then(|link| {
+        let silent = link.is_some_and(|link| {
             let dropped = link.dropped.get(&one.shown).copied().unwrap_or_default();
             let muted = link.muted.get(&one.shown).copied().unwrap_or_default();
-            Some(dropped.with(muted).has(one.track.kind()))
+            dropped.with(muted).has(one.track.kind())
         });
-        if silent != Some(true) {
+        if !silent {
             *counts.entry((&one.shown, one.track.kind())).or_default() += 1;
         }
     }

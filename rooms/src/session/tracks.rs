@@ -1,20 +1,17 @@
-//! Streams and tracks: sent to each peer as it may have them, received as peers tell of them.
+//! Streams and tracks as they are sent, to each peer as it may have them.
 
 use std::collections::BTreeMap;
 
-use ortc::{
-    Kind, RTCCodec, RTCCodecParam, RTCConnection, RTCMediaAttributes, RTCTrack, RTCTrackDescription,
-};
-use serde_json::{Value, json};
+use ortc::{Kind, RTCCodec, RTCCodecParam, RTCConnection, RTCMediaAttributes, RTCTrack};
+use serde_json::json;
 
-use super::body::{MAX_HUB_STREAMS, MAX_STREAMS, Mute, StreamInfo};
-use super::event::{Event, Origin, StreamEvent};
+use super::body::Mute;
 use super::kinds::Kinds;
 use super::link::PeerLink;
 use super::options::SessionOptions;
 use super::state::{RoomEntry, Shared, State, about};
-use super::stream::{LocalStream, ReceivedTrack, SentStream};
-use crate::signalling::{RoomName, SessionKind, UserId};
+use super::stream::{LocalStream, SentStream};
+use crate::signalling::{RoomName, UserId};
 
 impl Shared {
     /// Brings what is sent to the peers of a room in line with what is to be.
@@ -192,198 +189,6 @@ impl Shared {
         self.tell_tracks(room, peer, link, &connection);
     }
 
-    /// The peer's streams, all of them.
-    pub(super) fn take_streams(
-        &self,
-        entry: &mut RoomEntry,
-        room: &RoomName,
-        from: &UserId,
-        streams: Vec<StreamInfo>,
-    ) {
-        let hub = entry.is_hub(from);
-        let Some(link) = entry.peers.get_mut(from) else {
-            return;
-        };
-        let most = match hub {
-            true => MAX_HUB_STREAMS,
-            false => MAX_STREAMS,
-        };
-        let listed = streams.into_iter().take(most).map(|mut info| {
-            if !hub {
-                // Nobody else is believed to speak for others.
-                (info.of, info.original) = (None, None);
-            }
-            (info.id.clone(), info)
-        });
-        let infos: BTreeMap<String, StreamInfo> = listed.collect();
-        link.infos = infos;
-        let gone: Vec<u32> = link
-            .received
-            .iter()
-            .filter(|received| !link.infos.contains_key(&received.stream))
-            .filter_map(|received| received.ssrc)
-            .collect();
-        for ssrc in gone {
-            self.take_gone(entry, room, from, ssrc);
-        }
-        match hub {
-            true => {
-                for person in entry.persons() {
-                    entry.forget_dropped(&person);
-                }
-            }
-            false => entry.forget_dropped(from),
-        }
-    }
-
-    /// A track of the peer: new, or described anew.
-    pub(super) fn take_track(
-        &self,
-        state: &mut State,
-        room: &RoomName,
-        from: &UserId,
-        track: Value,
-    ) {
-        let Some(entry) = state.rooms.get_mut(room) else {
-            return;
-        };
-        let by_hub = entry.is_hub(from);
-        let Some(link) = entry.peers.get_mut(from) else {
-            return;
-        };
-        let Some(description) = understood(track) else {
-            return;
-        };
-        if let Some(ssrc) = description.ssrc {
-            link.unheard.told(ssrc);
-        }
-        let Some(stream_id) = description.msid.first().cloned() else {
-            return;
-        };
-        let info = link.infos.get(&stream_id).cloned();
-        let of = info.as_ref().and_then(|info| info.of.clone());
-        let connection = link.connection.clone();
-        let owner = of.as_ref().unwrap_or(from).clone();
-        // A hub sends nothing of its own. Who may not send is not received.
-        if by_hub != of.is_some() || !entry.sends(&owner, &state.me) || owner == state.me {
-            return;
-        }
-        let user = entry.user_or_bare(&owner);
-        let session = info.as_ref().map(|info| info.session).unwrap_or_default();
-        if !self.takes(&description, session) {
-            return;
-        }
-        let Some(connection) = connection else {
-            return;
-        };
-        let ssrc = description.ssrc;
-        let track = match connection.receive_track(description) {
-            Ok(track) => track,
-            Err(error) => {
-                self.event(Event::DataError {
-                    room: room.clone(),
-                    user,
-                    error: format!("a track of its is not received: {error}"),
-                });
-                return;
-            }
-        };
-        let shown = info.as_ref().map_or(stream_id.as_str(), StreamInfo::shown);
-        let came = ReceivedTrack {
-            stream: stream_id.clone(),
-            of,
-            shown: shown.to_owned(),
-            session,
-            ssrc,
-            track,
-        };
-        let Some(link) = entry.peers.get_mut(from) else {
-            return;
-        };
-        if link.received.iter().any(|one| one.track == came.track) {
-            return;
-        }
-        let is_new = !link.received.iter().any(|one| one.stream == stream_id);
-        link.received.push(came.clone());
-        self.pause_again(room, entry, from, &came, is_new);
-        let streams = connection.receiving_streams();
-        let stream = streams.into_iter().find(|one| one.id() == stream_id);
-        if let Some(stream) = stream.filter(|_| is_new) {
-            self.event(Event::Stream(StreamEvent {
-                room: Some(room.clone()),
-                userid: owner.clone(),
-                extra: user.extra,
-                origin: Origin::Remote,
-                stream,
-                stream_id: came.shown.clone(),
-                session,
-                stream_extra: info.map(|info| info.extra).unwrap_or_default(),
-            }));
-        }
-        self.event(Event::Track {
-            room: room.clone(),
-            userid: owner,
-            stream_id: came.shown,
-            track: came.track,
-        });
-    }
-
-    fn takes(&self, description: &RTCTrackDescription, session: SessionKind) -> bool {
-        let incoming = self.options.incoming;
-        match description.kind {
-            Kind::Video if session.screen => incoming.screen,
-            Kind::Video => incoming.video,
-            _ => incoming.audio,
-        }
-    }
-
-    /// A track of the peer is sent no longer.
-    pub(super) fn take_gone(
-        &self,
-        entry: &mut RoomEntry,
-        room: &RoomName,
-        from: &UserId,
-        ssrc: u32,
-    ) {
-        let Some(link) = entry.peers.get_mut(from) else {
-            return;
-        };
-        let Some(at) = link.received.iter().position(|one| one.ssrc == Some(ssrc)) else {
-            return;
-        };
-        let gone = link.received.remove(at);
-        if let Some(connection) = &link.connection {
-            let _ = connection.stop_receiving(ssrc);
-        }
-        self.ended(entry, room, from, vec![gone]);
-    }
-
-    /// Nothing more comes over this connection.
-    pub(super) fn end_received(&self, entry: &mut RoomEntry, room: &RoomName, from: &UserId) {
-        let link = entry.peers.get_mut(from);
-        let gone = link.map(|link| std::mem::take(&mut link.received));
-        self.ended(entry, room, from, gone.unwrap_or_default());
-    }
-
-    /// Tells of the streams of which nothing comes any more, by no way.
-    fn ended(&self, entry: &RoomEntry, room: &RoomName, from: &UserId, gone: Vec<ReceivedTrack>) {
-        let mut streams = BTreeMap::new();
-        for one in gone {
-            let owner = one.of.unwrap_or_else(|| from.clone());
-            streams.insert((owner, one.shown), one.session);
-        }
-        for ((userid, stream_id), session) in streams {
-            if !entry.carries(&userid, &stream_id) {
-                self.event(Event::StreamEnded {
-                    room: Some(room.clone()),
-                    userid,
-                    session,
-                    stream_id,
-                });
-            }
-        }
-    }
-
     /// The peer wants part of a stream no longer, or again.
     pub(super) fn take_pause(
         &self,
@@ -488,13 +293,4 @@ fn is_audio(codec: &RTCCodec) -> bool {
             .iter()
             .any(|name| codec.name.eq_ignore_ascii_case(name)),
     }
-}
-
-fn understood(track: Value) -> Option<RTCTrackDescription> {
-    let description = serde_json::from_value(track);
-    description
-        .inspect_err(|error| {
-            tracing::debug!(target: "ortc_rooms::session", %error, "a track is not understood");
-        })
-        .ok()
 }

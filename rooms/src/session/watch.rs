@@ -49,7 +49,6 @@ impl Shared {
         peer: &UserId,
         event: RTCConnectionEvent,
     ) {
-        let user = entry.user_or_bare(peer);
         let Some(link) = entry.peers.get_mut(peer) else {
             return;
         };
@@ -61,42 +60,9 @@ impl Shared {
                 let body = about(link.instance, "endOfCandidates", true);
                 self.tell_peer(room, peer, link, body);
             }
-            RTCConnectionEvent::Connected => {
-                link.connected = true;
-                link.was_connected = true;
-                link.trouble = None;
-                let known = link.by_hub;
-                if user.role == Role::Hub || self.hub {
-                    self.hub_changed(entry, room);
-                }
-                if user.role != Role::Hub && !known {
-                    let room = room.clone();
-                    self.event(Event::Connected { room, user });
-                }
-            }
+            RTCConnectionEvent::Connected => self.peer_connected(entry, room, peer),
             RTCConnectionEvent::Disconnected { reason } => {
-                let was = std::mem::take(&mut link.connected);
-                let mistrust = reason == DisconnectReason::FingerprintMismatch;
-                if reason != DisconnectReason::Closed && link.direct {
-                    link.trouble = None;
-                    link.retry_later();
-                }
-                let by_hub = link.by_hub || user.role == Role::Hub;
-                if self.hub || user.role == Role::Hub {
-                    self.hub_changed(entry, room);
-                }
-                if (was || reason.is_transient()) && !by_hub {
-                    let room = room.clone();
-                    let user = user.clone();
-                    self.event(Event::Disconnected { room, user, reason });
-                }
-                if mistrust {
-                    self.event(Event::Impostor {
-                        room: room.clone(),
-                        user,
-                        reason: reason.to_string(),
-                    });
-                }
+                self.peer_disconnected(entry, room, peer, reason);
             }
             RTCConnectionEvent::ActiveCandidate { .. } => self.look(room, peer, link),
             RTCConnectionEvent::DataChannel(channel)
@@ -123,6 +89,58 @@ impl Shared {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn peer_connected(self: &Arc<Self>, entry: &mut RoomEntry, room: &RoomName, peer: &UserId) {
+        let user = entry.user_or_bare(peer);
+        let Some(link) = entry.peers.get_mut(peer) else {
+            return;
+        };
+        link.connected = true;
+        link.was_connected = true;
+        link.trouble = None;
+        let known = link.by_hub;
+        if user.role == Role::Hub || self.hub {
+            self.hub_changed(entry, room);
+        }
+        if user.role != Role::Hub && !known {
+            let room = room.clone();
+            self.event(Event::Connected { room, user });
+        }
+    }
+
+    fn peer_disconnected(
+        self: &Arc<Self>,
+        entry: &mut RoomEntry,
+        room: &RoomName,
+        peer: &UserId,
+        reason: DisconnectReason,
+    ) {
+        let user = entry.user_or_bare(peer);
+        let Some(link) = entry.peers.get_mut(peer) else {
+            return;
+        };
+        let was = std::mem::take(&mut link.connected);
+        if reason != DisconnectReason::Closed && link.direct {
+            link.trouble = None;
+            link.retry_later();
+        }
+        let is_hub = user.role == Role::Hub;
+        let known = link.by_hub || is_hub;
+        if is_hub || self.hub {
+            self.hub_changed(entry, room);
+        }
+        if (was || reason.is_transient()) && !known {
+            let (room, user) = (room.clone(), user.clone());
+            self.event(Event::Disconnected { room, user, reason });
+        }
+        if reason == DisconnectReason::FingerprintMismatch {
+            self.event(Event::Impostor {
+                room: room.clone(),
+                user,
+                reason: reason.to_string(),
+            });
         }
     }
 

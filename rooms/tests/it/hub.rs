@@ -110,14 +110,14 @@ async fn e05_six_by_a_hub_send_once_and_get_all() {
     rooms[0].send("to all").unwrap();
     let to = rooms[0].peer(&people[3].session.userid()).unwrap();
     to.send(vec![7; 100_000]).unwrap();
-    for at in 1..6 {
+    for (at, person) in people.iter_mut().enumerate().skip(1) {
         let wanted = match at {
             3 => 2,
             _ => 1,
         };
         let mut got = Vec::new();
         while got.len() < wanted {
-            let (from, data) = people[at].until(said).await;
+            let (from, data) = person.until(said).await;
             assert_eq!(from, "user0");
             got.push(data);
         }

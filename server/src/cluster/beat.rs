@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ortc_rooms::desk::milliseconds;
 use ortc_rooms::room::Change;
-use ortc_rooms::signalling::RoomName;
+use ortc_rooms::signalling::{Role, RoomName};
 
 use super::shared::Shared;
 use super::stored::{LIFE, StoredNode, node_key, user_key};
@@ -87,7 +87,10 @@ async fn put_in_order(shared: &Shared) {
                         userid,
                         node: member.node.clone(),
                     },
-                    Some(lost) if lost.saturating_add(grace) <= now => {
+                    // A hub does not come back, and another is wanted.
+                    Some(lost)
+                        if lost.saturating_add(grace) <= now || member.user.role == Role::Hub =>
+                    {
                         Change::Expire { userid, lost }
                     }
                     Some(_) => continue,

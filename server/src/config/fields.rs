@@ -61,6 +61,10 @@ pub struct ServerConfig {
     pub connects_per_second: u32,
     pub messages_per_second: u32,
     pub max_rooms: usize,
+    pub hub: bool,
+    pub hub_port: Option<u16>,
+    pub hub_rooms: usize,
+    pub hub_people: usize,
     pub grace_seconds: u32,
     pub return_after_seconds: u32,
 }
@@ -113,6 +117,10 @@ impl Default for ServerConfig {
             connects_per_second: 100,
             messages_per_second: 50,
             max_rooms: 10_000,
+            hub: false,
+            hub_port: None,
+            hub_rooms: 100,
+            hub_people: 500,
             grace_seconds: 30,
             return_after_seconds: 2,
         }

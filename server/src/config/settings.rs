@@ -97,6 +97,10 @@ pub const SETTINGS: &[Setting] = &[
     of("connects_per_second", Number, "The most new WebSockets of one address within any second [default: 100]"),
     of("messages_per_second", Number, "The most messages of one client in a second, over five seconds [default: 50]"),
     of("max_rooms", Number, "The most rooms at once [default: 10000]"),
+    of("hub", Switch, "Rooms that grow beyond their `meshUpTo` go by this server: each sends once, and the server to all"),
+    of("hub_port", Number, "The UDP port of media that go by this server [default: chosen at each start]"),
+    of("hub_rooms", Number, "The most rooms at once that go by this server; others stay as they are [default: 100]"),
+    of("hub_people", Number, "The most people at once in all rooms that go by this server, when another is to [default: 500]"),
     of("grace_seconds", Number, "How long a client that lost its connection keeps its place [default: 30]"),
     of("return_after_seconds", Number, "At shutdown: when clients may come back [default: 2]"),
 ];

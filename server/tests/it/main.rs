@@ -9,6 +9,7 @@ mod door;
 mod flood;
 mod house;
 mod http;
+mod hubs;
 mod lost;
 mod poll;
 mod recordings;
