@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 
 /// Bytes that a thread keeps; what is more is freed.
-const MAX_BYTES: usize = 2 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 #[derive(Default)]
 struct Spare {
@@ -61,7 +61,7 @@ mod tests {
             let again = take(500);
             assert_eq!((again.as_ptr(), again.is_empty()), (place, true));
             assert!(take(10).capacity() < 1_000);
-            for _ in 0..100 {
+            for _ in 0..200 {
                 give_back(Vec::with_capacity(60_000));
             }
             SPARE.with(|spare| {

@@ -48,6 +48,7 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint, listener: Optio
         udp,
         backlog: VecDeque::new(),
         touched: Vec::new(),
+        turn: Vec::new(),
         out: VecDeque::new(),
         lookups: JoinSet::new(),
         looked_for: HashMap::new(),
@@ -66,6 +67,8 @@ struct Driver {
     udp: UdpEndpoint,
     backlog: VecDeque<Transmit>,
     touched: Vec<MemberId>,
+    /// Room for those that asked to be serviced.
+    turn: Vec<MemberId>,
     /// Room for what one connection has to send.
     out: VecDeque<Transmit>,
     lookups: JoinSet<Result<Vec<SocketAddr>, String>>,
@@ -231,10 +234,12 @@ impl Driver {
     }
 
     fn service_dirty(&mut self) {
-        let dirty = std::mem::take(&mut *lock(&self.shared.dirty));
-        for id in dirty {
+        let mut turn = std::mem::take(&mut self.turn);
+        std::mem::swap(&mut turn, &mut *lock(&self.shared.dirty));
+        for id in turn.drain(..) {
             self.service(id);
         }
+        self.turn = turn;
         self.flush_gathering();
         let now = Instant::now();
         if self.pump_relays(now) {
