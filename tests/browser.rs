@@ -182,6 +182,12 @@ async fn c3_c99_two_browsers_and_the_command_in_one_room() {
     assert!(script("rooms_three.mjs").await);
 }
 
+/// Where no UDP of the browser's gets out: by ICE over TCP, and by relays over TCP and TLS.
+#[tokio::test]
+async fn a_page_calls_rust_without_udp() {
+    assert!(script_alone("no_udp.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {
@@ -198,6 +204,18 @@ async fn chromium_calls_firefox() {
 
 /// Whether the script ended well; what it says is printed.
 async fn script(name: &str) -> bool {
+    script_by(Command::new("node"), name).await
+}
+
+/// The same in a network of its own, of loopback alone. Needs root.
+async fn script_alone(name: &str) -> bool {
+    let mut command = Command::new("unshare");
+    let up = "ip link set lo up && exec node \"$0\"";
+    command.args(["--net", "sh", "-c", up]);
+    script_by(command, name).await
+}
+
+async fn script_by(mut node: Command, name: &str) -> bool {
     let _turn = ONE_AT_A_TIME.lock().await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let script = present(root.join("tests/browser").join(name));
@@ -206,7 +224,7 @@ async fn script(name: &str) -> bool {
     present(modules.join("node_modules/playwright-core"));
     present(modules.join("node_modules/axe-core"));
     let begin = Instant::now();
-    let output = Command::new("node")
+    let output = node
         .arg(script)
         .env("ORTC_BROWSER_CALL", built("examples/browser_call"))
         .env("ORTC_PROGRAM", built("ortc"))

@@ -98,12 +98,10 @@ async function startRust(cleanup, calls, listen = "127.0.0.1:0") {
   return { url, lines, ended, kill, signal: (name) => child.kill(name), ws: url.replace(/^http/, "ws") };
 }
 
-export async function launchChromium(cleanup) {
-  const browser = await chromium.launch({
-    executablePath: process.env.ORTC_CHROMIUM ?? "/usr/bin/chromium",
-    headless: true,
-    args: FLAGS,
-  });
+export const chromiumProgram = process.env.ORTC_CHROMIUM ?? "/usr/bin/chromium";
+
+export async function launchChromium(cleanup, executablePath = chromiumProgram, more = []) {
+  const browser = await chromium.launch({ executablePath, headless: true, args: [...FLAGS, ...more] });
   cleanup.push(() => browser.close());
   return browser;
 }

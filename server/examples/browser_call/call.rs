@@ -11,7 +11,7 @@ use axum::extract::ws::{Message, WebSocket};
 use ortc::dtmf::{DTMFEvent, DTMFMediaStreamTrack};
 use ortc::{
     DisconnectReason, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec,
-    RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide, RTCDataChannel,
+    RTCCandidatePolicy, RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide, RTCDataChannel,
     RTCDataChannelOptions, RTCHeaderExtension, RTCTrack, RTCTrackDescription,
 };
 use serde_json::{Value, json};
@@ -101,8 +101,10 @@ pub(crate) async fn answer(
     let tone = media::audio(wish("audio", "opus"))?;
 
     // Loopback as well: most callers are on this machine.
+    let tcp = wishes.contains_key("tcp");
     let options = RTCConnectionOptions::default()
         .include_loopback(true)
+        .candidate_policy(RTCCandidatePolicy::default().tcp(tcp))
         .header_extensions(EXTENSIONS.map(|(uri, id)| RTCHeaderExtension::new(uri, id)));
     let (connection, mut events) = RTCConnection::new(options)?;
     let (signal, mut outgoing) = mpsc::channel(256);
