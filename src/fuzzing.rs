@@ -12,6 +12,8 @@ pub const TARGETS: &[Target] = &[
     ("stun_message", engine::ice::fuzz::message),
     ("stun_response", socket::fuzz::binding_response),
     ("turn_frame", socket::fuzz::turn::frame),
+    ("stream_frame", socket::fuzz::stream_frames),
+    ("mdns_message", socket::mdns::fuzz::message),
     ("dtls_datagram", engine::dtls::fuzz::datagram),
     ("sctp_packet", engine::sctp::fuzz::packet),
     ("dcep", engine::data::fuzz::message),
@@ -55,6 +57,8 @@ mod tests {
             "stun_message" => engine::ice::fuzz::seeds::messages(),
             "stun_response" => socket::fuzz::seeds(),
             "turn_frame" => socket::fuzz::turn::seeds::frames(),
+            "stream_frame" => socket::fuzz::frame_seeds(),
+            "mdns_message" => socket::mdns::fuzz::seeds(),
             "dtls_datagram" => engine::dtls::fuzz::seeds::datagrams(),
             "sctp_packet" => engine::sctp::fuzz::seeds::packets(),
             "dcep" => engine::data::fuzz::seeds(),
@@ -127,8 +131,8 @@ mod tests {
     }
 
     replays! {
-        demux stun_message stun_response turn_frame dtls_datagram sctp_packet dcep rtp_packet
-        rtcp red telephone_event depacketize jitter_buffer json candidate_line turn_client
+        demux stun_message stun_response turn_frame stream_frame mdns_message dtls_datagram
+        sctp_packet dcep rtp_packet rtcp red telephone_event depacketize jitter_buffer json candidate_line turn_client
         ice_agent dtls_guard sctp_association rtp_session live_pair
     }
 

@@ -18,6 +18,8 @@ pub(crate) enum Task {
     RelayStream,
     /// Carries datagrams between here and a peer over TCP.
     PeerStream,
+    /// Asks for the same by multicast, on one interface.
+    Multicast,
     /// Asks the system's resolver, for either.
     Resolver,
     /// Asks one server of a diagnosis.

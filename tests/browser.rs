@@ -188,6 +188,12 @@ async fn a_page_calls_rust_without_udp() {
     assert!(script_alone("no_udp.mjs").await);
 }
 
+/// A page that shows no address, only names that are asked for by multicast.
+#[tokio::test]
+async fn a_page_that_hides_its_addresses_calls_rust() {
+    assert!(script_alone("mdns.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {

@@ -1,5 +1,6 @@
-//! Fuzz targets of what STUN and TURN servers send.
+//! Fuzz targets of what STUN and TURN servers send, and peers over TCP.
 
+use super::direct::{first_frame, framed, whole_frames};
 use super::stun;
 pub(crate) use super::turn::fuzz as turn;
 
@@ -9,6 +10,36 @@ pub(crate) fn binding_response(data: &[u8]) {
     if stun::parse_response(data).is_ok() {
         assert!(is_response);
     }
+}
+
+/// Datagrams on a stream: however it is cut they come out as they are, and framed again they are the
+/// same bytes.
+pub(crate) fn stream_frames(data: &[u8]) {
+    let whole = whole_frames(data);
+    let (mut at, mut again) = (0, Vec::new());
+    while let Some(frame) = first_frame(data.get(at..).unwrap_or_default()) {
+        let datagram = data.get(at..).and_then(|rest| rest.get(frame.clone()));
+        let datagram = datagram.unwrap_or_default();
+        match datagram {
+            [] => again.extend([0, 0]),
+            _ => again.extend(framed(datagram, datagram.len()).0),
+        }
+        at += frame.end;
+    }
+    assert_eq!(at, whole);
+    assert_eq!(data.get(..whole), Some(&*again));
+    let cut = data.len() / 2;
+    assert!(whole_frames(data.get(..cut).unwrap_or_default()) <= whole);
+}
+
+#[cfg(test)]
+pub(crate) fn frame_seeds() -> Vec<Vec<u8>> {
+    vec![
+        vec![0, 3, 1, 2, 3, 0, 0, 0, 1, 128],
+        vec![0, 0, 0, 0],
+        vec![0xff, 0xff, 1],
+        framed(&[7; 250], 100).0,
+    ]
 }
 
 #[cfg(test)]

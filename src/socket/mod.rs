@@ -17,6 +17,8 @@ mod ice_server;
 mod interfaces;
 mod keepalive;
 mod log;
+
+pub(crate) mod mdns;
 mod member;
 mod policy;
 mod recv_buffers;

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::mdns;
 use crate::tasks::{self, Task};
 
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -45,18 +46,24 @@ pub(crate) async fn resolve_server(host: &str, port: u16) -> Result<Vec<SocketAd
     lookup(&LOOKUPS.servers, bare, port, TIMEOUT, TIMEOUT).await
 }
 
-/// The address behind the `.local` name of a remote candidate, within 5 s once it is its turn, or `None`: such a
-/// candidate is skipped, never fatal. Any other name is refused without asking anybody, since a
+/// The address behind the `.local` name of a remote candidate, by the system's resolver or by
+/// multicast, within 5 s once it is its turn, or `None`: such a candidate is skipped, never fatal. Any other name is refused without asking anybody, since a
 /// peer could learn from a DNS query what signalling does not tell it. Cancel-safe.
 pub(crate) async fn resolve_mdns(name: &str) -> Option<IpAddr> {
     if !is_mdns_name(name) {
         return None;
     }
-    let addresses = lookup(&LOOKUPS.peers, name, 0, TURN, TIMEOUT).await.ok()?;
-    addresses
-        .iter()
-        .map(|addr| addr.ip())
-        .find(|ip| !ip.is_unspecified() && !ip.is_multicast())
+    let usable = |ip: &IpAddr| !ip.is_unspecified() && !ip.is_multicast();
+    let system = async {
+        let found = lookup(&LOOKUPS.peers, name, 0, TURN, TIMEOUT).await.ok()?;
+        found.iter().map(SocketAddr::ip).find(usable)
+    };
+    let multicast = async { mdns::find(name).await.filter(usable) };
+    tokio::select! {
+        Some(ip) = system => Some(ip),
+        Some(ip) = multicast => Some(ip),
+        else => None,
+    }
 }
 
 /// Exactly one label before `.local`, as mDNS candidates have.

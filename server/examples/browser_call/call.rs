@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use axum::extract::ws::{Message, WebSocket};
 use ortc::dtmf::{DTMFEvent, DTMFMediaStreamTrack};
 use ortc::{
-    DisconnectReason, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent, RTCCodec,
-    RTCCandidatePolicy, RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCConnectionSide, RTCDataChannel,
-    RTCDataChannelOptions, RTCHeaderExtension, RTCTrack, RTCTrackDescription,
+    DisconnectReason, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent,
+    RTCCandidatePolicy, RTCCodec, RTCConnection, RTCConnectionEvent, RTCConnectionOptions,
+    RTCConnectionSide, RTCDataChannel, RTCDataChannelOptions, RTCHeaderExtension, RTCTrack,
+    RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use tokio::sync::mpsc;

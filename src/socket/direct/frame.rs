@@ -14,7 +14,7 @@ pub(in crate::socket) fn first_frame(data: &[u8]) -> Option<std::ops::Range<usiz
 }
 
 /// How much of `data` is whole frames. Any bytes begin one.
-pub(super) fn whole_frames(data: &[u8]) -> usize {
+pub(in crate::socket) fn whole_frames(data: &[u8]) -> usize {
     let mut end = 0usize;
     while let Some(frame) = first_frame(data.get(end..).unwrap_or_default()) {
         end = end.saturating_add(frame.end);
@@ -24,7 +24,7 @@ pub(super) fn whole_frames(data: &[u8]) -> usize {
 
 /// Datagrams of `segment_size` bytes each, the last perhaps shorter, and how many they are. One
 /// that no length can tell is left out; the engine makes none.
-pub(super) fn framed(contents: &[u8], segment_size: usize) -> (Vec<u8>, u64) {
+pub(in crate::socket) fn framed(contents: &[u8], segment_size: usize) -> (Vec<u8>, u64) {
     let segments = contents.chunks(segment_size.max(1));
     let mut out = Vec::with_capacity(contents.len().saturating_add(segments.len() * HEADER));
     let mut count = 0u64;

@@ -7,5 +7,7 @@ mod run;
 mod table;
 
 pub(super) use frame::first_frame;
+#[cfg(any(test, fuzzing))]
+pub(super) use frame::{framed, whole_frames};
 pub(super) use listen::listen;
 pub(super) use table::{Direct, DirectId, DirectNews, Path};
