@@ -61,7 +61,8 @@ impl Certificate {
         }
     }
 
-    fn files(&self) -> [PathBuf; 2] {
+    /// Of the server: its certificate, and its key.
+    pub(crate) fn files(&self) -> [PathBuf; 2] {
         ["pem", "key"].map(|name| self.dir.join(name))
     }
 }

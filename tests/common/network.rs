@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ortc::{
-    RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCDataChannel, RTCDataChannelMessage,
-    RTCDataChannelOptions, RTCIceServer,
+    RTCCandidatePolicy, RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCDataChannel,
+    RTCDataChannelMessage, RTCDataChannelOptions, RTCIceServer,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -111,6 +111,16 @@ impl Namespace {
     }
 }
 
+/// How a connection in a process of its own is made.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Setup {
+    /// URLs; all have the same credentials.
+    pub(crate) servers: Vec<String>,
+    pub(crate) tcp: bool,
+    /// In PEM, what servers over TLS are trusted by.
+    pub(crate) certificates: Option<String>,
+}
+
 #[derive(Default)]
 struct Log {
     lines: Mutex<Vec<(Instant, String)>>,
@@ -127,6 +137,15 @@ pub(crate) struct Inside {
 impl Inside {
     /// `servers` are URLs; all have the same credentials.
     pub(crate) fn start(namespace: &Namespace, servers: &[String]) -> Self {
+        let servers = servers.to_vec();
+        let setup = Setup {
+            servers,
+            ..Setup::default()
+        };
+        Self::start_with(namespace, &setup)
+    }
+
+    pub(crate) fn start_with(namespace: &Namespace, setup: &Setup) -> Self {
         let mut child = namespace
             .command(std::env::current_exe().unwrap())
             .args(["--exact", "the_end_inside", "--nocapture"])
@@ -161,7 +180,7 @@ impl Inside {
             }
         });
         let inside = Self { child, stdin, log };
-        inside.say(json!(servers).to_string());
+        inside.say(json!(setup).to_string());
         inside
     }
 
@@ -249,12 +268,18 @@ pub(crate) async fn inside() {
         return;
     }
     let mut stdin = BufReader::new(tokio::io::stdin()).lines();
-    let servers = stdin.next_line().await.unwrap().unwrap();
-    let servers: Vec<String> = serde_json::from_str(&servers).unwrap();
-    let servers = servers
+    let setup = stdin.next_line().await.unwrap().unwrap();
+    let setup: Setup = serde_json::from_str(&setup).unwrap();
+    let servers = setup
+        .servers
         .into_iter()
         .map(|url| RTCIceServer::new(url).with_credential("user", "pass"));
-    let options = RTCConnectionOptions::default().ice_servers(servers);
+    let mut options = RTCConnectionOptions::default()
+        .ice_servers(servers)
+        .candidate_policy(RTCCandidatePolicy::default().tcp(setup.tcp));
+    if let Some(certificates) = setup.certificates {
+        options = options.ice_server_certificates(certificates);
+    }
     let (connection, mut events) = RTCConnection::new(options).unwrap();
     let options = RTCDataChannelOptions::default().negotiated(0);
     let channel = connection.create_data_channel("", options).unwrap();
