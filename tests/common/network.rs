@@ -329,7 +329,10 @@ fn say(kind: &str, what: &str) {
 }
 
 async fn count(channel: RTCDataChannel) {
-    channel.opened().await.unwrap();
+    if channel.opened().await.is_err() {
+        // There is no way: the event says so.
+        return;
+    }
     for n in 0u64.. {
         if channel.send(n.to_string()).await.is_err() {
             break;
