@@ -157,6 +157,22 @@ await run("rooms_files", soak ? 600 : 170, async (test) => {
   const saved = await saving;
   assert(saved.suggestedFilename() === "small.bin", saved.suggestedFilename());
   assert(sha(await readFile(await saved.path())) === sha(small), "another file was saved");
+  // All of a folder, into one that is picked: with its own folders, and over nothing that is there.
+  await grace.evaluate(async () => {
+    const root = await (await navigator.storage.getDirectory()).getDirectoryHandle("picked", { create: true });
+    window.showDirectoryPicker = async () => root;
+    window.picked = async (folder = root, way = "") => {
+      let found = [];
+      for await (const [name, handle] of folder) found = found.concat(handle.kind === "file" ? `${way}${name}: ${await (await handle.getFile()).text()}` : await picked(handle, `${way}${name}/`));
+      return found.sort();
+    };
+  });
+  const once = ["holiday/a/one.txt: one", "holiday/empty.txt: ", "holiday/two.txt: two"];
+  for (const wanted of [once, [...once, "holiday/a/one (1).txt: one", "holiday/empty (1).txt: ", "holiday/two (1).txt: two"]]) {
+    await grace.click('#files > li:has(b:text-is("holiday")) button:text-is("Save all")');
+    await grace.waitForFunction(async (wanted) => JSON.stringify(await picked()) === wanted, JSON.stringify(wanted.sort()), { polling: 100, timeout: 20_000 })
+      .catch(async () => { throw new Error(`saved: ${await grace.evaluate(() => picked())}`); });
+  }
   await grace.click('#files > li:has(b:text-is("small.bin")) button:text-is("Remove")');
   assert(!(await grace.innerText("#files")).includes("small.bin"), "it is still in the list");
   await grace.check("#files-hide");
