@@ -193,8 +193,8 @@ pub use connection::description::certificate::RTCCertificate;
 pub use connection::description::fingerprint::{CertificateFingerprint, Fingerprint};
 pub use connection::description::ice_server::RTCIceServer;
 pub use connection::description::roles::{
-    FingerprintCheck, GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
-    TrackStart,
+    FingerprintCheck, GatherStart, LocalCandidates, NetworkChanges, PeerIdentity, RTCDtlsRole,
+    RTCIceRole, TrackStart,
 };
 pub use connection::description::side::{
     RTCConnectionSide, RTCDtlsConnectionInfo, RTCIceConnectionInfo, RTCSctpConnectionInfo,

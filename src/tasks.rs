@@ -24,6 +24,8 @@ pub(crate) enum Task {
     Resolver,
     /// Asks one server of a diagnosis.
     Diagnosis,
+    /// Watches the interfaces.
+    Networks,
 }
 
 /// Begins a task, also from a thread that knows no runtime.

@@ -3,6 +3,8 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "networks/changing.rs"]
+mod changing;
 mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};

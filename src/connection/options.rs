@@ -11,7 +11,8 @@ use super::description::certificate::RTCCertificate;
 use super::description::ice_server::RTCIceServer;
 use super::description::restrictions::RTCRestrictions;
 use super::description::roles::{
-    FingerprintCheck, GatherStart, LocalCandidates, PeerIdentity, RTCDtlsRole, RTCIceRole,
+    FingerprintCheck, GatherStart, LocalCandidates, NetworkChanges, PeerIdentity, RTCDtlsRole,
+    RTCIceRole,
 };
 use super::description::side::{RTCConnectionSide, RTCIceConnectionInfo};
 use crate::budget::DEFAULT_BUDGET;
@@ -46,6 +47,8 @@ pub struct RTCConnectionOptions {
     pub(crate) announce_sha_1: bool,
     pub(crate) local_candidates: LocalCandidates,
     pub(crate) gather: GatherStart,
+    pub(crate) network_changes: NetworkChanges,
+    pub(crate) auto_restart: bool,
     pub(crate) header_extensions: Vec<RTCHeaderExtension>,
     pub(crate) cname: Option<String>,
     pub(crate) credentials: Option<RTCIceConnectionInfo>,
@@ -76,6 +79,8 @@ impl Default for RTCConnectionOptions {
             announce_sha_1: false,
             local_candidates: LocalCandidates::Auto,
             gather: GatherStart::Immediate,
+            network_changes: NetworkChanges::Follow,
+            auto_restart: false,
             header_extensions: Vec::new(),
             cname: None,
             credentials: None,
@@ -228,6 +233,31 @@ impl RTCConnectionOptions {
     #[must_use]
     pub fn gather(mut self, start: GatherStart) -> Self {
         self.gather = start;
+        self
+    }
+
+    // Rows A22, G8.
+    /// What happens when the addresses of this host change. Of a `socket` that is given, only
+    /// whether a path is kept counts. Default [`Follow`](NetworkChanges::Follow).
+    #[must_use]
+    pub fn network_changes(mut self, changes: NetworkChanges) -> Self {
+        self.network_changes = changes;
+        self
+    }
+
+    // Row G8.
+    /// Restarts ICE by itself when a path that was there is lost, with an event
+    /// ([`Restarted`](crate::RTCConnectionEvent::Restarted)) after which the application signals
+    /// [`local`](crate::RTCConnection::local) once more, as after
+    /// [`restart`](crate::RTCConnection::restart). Default `false`: a restart that is not signalled
+    /// keeps the peer out.
+    ///
+    /// First after 8 s in which the peer was called silent, or when consent is over; then after
+    /// pauses that double from 5 to 30 s, until it is connected. The side that controls begins; the
+    /// other one leaves it 3 s each time, and waits if the peer restarts meanwhile.
+    #[must_use]
+    pub fn auto_restart(mut self, restart: bool) -> Self {
+        self.auto_restart = restart;
         self
     }
 

@@ -7,7 +7,6 @@ use super::core::state::ConnectionState;
 use super::description::roles::RTCIceRole;
 use super::description::state::RTCConnectionState;
 use crate::engine::Identity;
-use crate::engine::ice::Credentials;
 use crate::error::{DisconnectReason, DtlsFailure, Error, Result, TransportFault};
 
 /// Reaching the peer.
@@ -143,7 +142,8 @@ impl RTCConnection {
 
     // Rows A22, G8.
     /// Gathers candidates again after the network interfaces changed, with the same credentials.
-    /// The active pair stays until a better one is found; `EndOfCandidates` comes again.
+    /// The active pair stays until a better one is found; `EndOfCandidates` comes again. Under
+    /// [`NetworkChanges`](crate::NetworkChanges), unless they are ignored, it is done by itself.
     ///
     /// # Errors
     ///
@@ -160,6 +160,8 @@ impl RTCConnection {
     /// events give from now on, in any order. Media goes on over the old path until a new one is
     /// found.
     ///
+    /// That of all sockets, where the connection has several: each has a side of its own.
+    ///
     /// The peer may restart in turn, at the same time too, and its new side is set with
     /// [`set_remote`](Self::set_remote); one that does not needs to do nothing but to set this
     /// side's.
@@ -168,17 +170,8 @@ impl RTCConnection {
     ///
     /// [`TransportFault::Crypto`] when the system gives no randomness; `Closed`.
     pub fn restart(&self) -> Result<()> {
-        let shared = self.shared();
-        shared.open(|_| Ok(()))?;
-        let credentials = Credentials::generate()?;
-        shared.open(|state| {
-            state.credentials = credentials.clone();
-            state.announced.clear();
-            state.engine.restart(Instant::now(), credentials);
-            Ok(())
-        })?;
-        // The peer cannot use the new fragment before this returns.
-        shared.update_route();
-        self.update()
+        let now = Instant::now();
+        self.shared().restart(now)?;
+        self.legs().iter().try_for_each(Self::restart)
     }
 }

@@ -131,9 +131,13 @@ impl RTCConnection {
             }
             state.engine.secure_mut().set_remote_role(role);
             state.engine.set_remote_lite(side.ice_lite);
-            state
-                .engine
-                .set_remote_credentials(Instant::now(), credentials);
+            let now = Instant::now();
+            let before = state.remote.as_ref().map(|known| &known.ice);
+            if before.is_some_and(|known| *known != side.ice) {
+                let role = state.engine.ice().role();
+                state.auto_restart.postpone(now, role);
+            }
+            state.engine.set_remote_credentials(now, credentials);
             side.dtls.fingerprint = side.dtls.fingerprint.or(known);
             state.remote = Some(side);
             Ok(())

@@ -46,18 +46,23 @@ impl Engine {
             IceEvent::State(state) => {
                 self.events.push(EngineEvent::Ice(state));
                 match state {
-                    IceState::Connected => self.update_connected(now),
+                    IceState::Connected => {
+                        self.path_heard(now);
+                        self.update_connected(now);
+                    }
                     IceState::Failed if self.ice.has_no_address() => {
                         self.halt(DisconnectReason::NoAddress);
                     }
                     IceState::Failed => self.halt(DisconnectReason::IceFailed),
                     IceState::Checking => self.lost = None,
-                    IceState::New | IceState::Disconnected | IceState::Closed => {}
+                    IceState::Disconnected => self.silent = true,
+                    IceState::New | IceState::Closed => {}
                 }
             }
             IceEvent::Selected { local, remote } => {
                 self.traffic.selections += 1;
                 self.data.path_changed();
+                self.path_heard(now);
                 self.events.push(EngineEvent::ActivePair { local, remote });
                 if !self.secure.is_started() {
                     self.start_secure(now);
@@ -66,6 +71,15 @@ impl Engine {
             }
             IceEvent::ConsentLost => self.halt(DisconnectReason::ConsentLost),
             IceEvent::Role(_) | IceEvent::RemoteCandidateDiscovered(_) => {}
+        }
+    }
+
+    /// After a silence nobody waits for the back-off of what was sent meanwhile.
+    fn path_heard(&mut self, now: Instant) {
+        if std::mem::take(&mut self.silent) {
+            self.data.told(now);
+            self.data.path_restored(now);
+            self.poll_data(now);
         }
     }
 
@@ -180,6 +194,7 @@ impl Engine {
             // What the association still has to say, an ABORT, is said first.
             self.flush_data();
             self.data.end(ClosedBecause::Association);
+            self.suspect_leave(now);
         }
     }
 

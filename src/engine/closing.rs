@@ -9,6 +9,10 @@ use super::machine::Engine;
 use super::model::{Closing, EngineEvent, EngineState};
 use crate::error::DisconnectReason;
 
+/// How long a peer that ended its association has to answer: what three checks take, at 0, 0.5 and
+/// 1.5 s, with a second for the last answer.
+const LEAVES_WITHIN: Duration = Duration::from_millis(2_500);
+
 impl Engine {
     /// Says goodbye (RTCP BYE, DTLS close_notify) and ends. Idempotent.
     pub(crate) fn close(&mut self, now: Instant, reason: DisconnectReason) {
@@ -35,6 +39,31 @@ impl Engine {
         self.set_state(EngineState::Closed);
         self.events.push(EngineEvent::Disconnected(reason));
         self.log_end(reason);
+    }
+
+    /// The association ended, which may be all that a peer says which leaves: some send no
+    /// close_notify. Whether it is still there, the path is asked.
+    pub(super) fn suspect_leave(&mut self, now: Instant) {
+        if self.state == EngineState::Connected {
+            self.leaving.get_or_insert(now);
+            self.ask_for_peer(now);
+        }
+    }
+
+    pub(super) fn leaving_timeout(&self) -> Option<Instant> {
+        self.leaving.map(|since| since + LEAVES_WITHIN)
+    }
+
+    /// What did not answer after its last word has left.
+    pub(super) fn ask_for_peer(&mut self, now: Instant) {
+        let Some(since) = self.leaving else { return };
+        if self.ice.last_response().is_some_and(|at| at > since) {
+            self.leaving = None;
+        } else if now >= since + LEAVES_WITHIN {
+            self.close(now, DisconnectReason::RemoteClosed);
+        } else {
+            self.ice.question_path(now);
+        }
     }
 
     /// Ends all channels with the connection.

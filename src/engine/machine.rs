@@ -9,6 +9,7 @@ use super::data::Data;
 use super::demux::{self, Protocol};
 use super::drops::{self, Drops};
 use super::events::Events;
+use super::flow::Flow;
 use super::guard;
 use super::ice::{IceAgent, IceConfig};
 use super::log::{self, Servers};
@@ -31,6 +32,11 @@ pub(crate) struct Engine {
     /// Those of the engine itself; parts count for themselves.
     pub(super) counters: EngineCounters,
     pub(super) traffic: Traffic,
+    pub(super) flow: Flow,
+    /// ICE has called the path silent.
+    pub(super) silent: bool,
+    /// Since when the peer's association is over, which may mean that it left.
+    pub(super) leaving: Option<Instant>,
     pub(super) state: EngineState,
     /// Why nothing looks for a path any more, until a restart or a candidate.
     pub(super) lost: Option<DisconnectReason>,
@@ -81,6 +87,9 @@ impl Engine {
             events: Events::default(),
             counters: EngineCounters::default(),
             traffic: Traffic::default(),
+            flow: Flow::new(now),
+            silent: false,
+            leaving: None,
             state: EngineState::New,
             lost: None,
             closing: None,
@@ -130,6 +139,10 @@ impl Engine {
         }
         if !self.ice.accepts(local, from) {
             self.counters.wrong_path += 1;
+            if self.flow.moved(now, self.traffic.packets_received) {
+                self.ice.payload_elsewhere(now, local, from);
+                self.advance(now);
+            }
             return;
         }
         self.ice.payload_heard(local, from);
@@ -176,11 +189,16 @@ impl Engine {
         }
         let contained = guard::contain(|| {
             self.ice.handle_timeout(now);
+            let flow = self.flow.stopped(now, self.traffic.packets_received);
+            if flow && self.state == EngineState::Connected {
+                self.ice.question_path(now);
+            }
             self.secure.handle_timeout(now);
             self.media.handle_timeout(now, self.ice.selected_rtt());
             self.data.handle_timeout(now);
             self.poll_data(now);
             self.advance(now);
+            self.ask_for_peer(now);
             self.close_if_due(now);
             self.tell_drops_in_time(now);
         });
@@ -216,6 +234,8 @@ impl Engine {
             self.media.timeout(),
             self.data.timeout(),
             self.closing_timeout(),
+            self.flow.timeout(),
+            self.leaving_timeout(),
         ]
         .into_iter()
         .flatten()

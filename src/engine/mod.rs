@@ -10,6 +10,7 @@ mod drops;
 pub(crate) mod dtls;
 mod early;
 mod events;
+mod flow;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub(crate) mod guard;

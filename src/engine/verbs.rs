@@ -22,6 +22,7 @@ use crate::trace;
 impl Engine {
     // ---- the path -------------------------------------------------------------------------
 
+    /// A local address is no longer there.
     pub(crate) fn withdraw_local_base(&mut self, now: Instant, base: SocketAddr) {
         self.ice.withdraw_local_base(now, base);
         self.advance(now);
@@ -35,12 +36,6 @@ impl Engine {
 
     pub(crate) fn add_local_candidate(&mut self, now: Instant, candidate: Candidate) {
         self.ice.add_local_candidate(now, candidate);
-        self.advance(now);
-    }
-
-    /// A local address is no longer there.
-    pub(crate) fn remove_local_base(&mut self, now: Instant, base: SocketAddr) {
-        self.ice.remove_local_base(now, base);
         self.advance(now);
     }
 

@@ -13,6 +13,7 @@ use crate::connection::description::candidate::RTCIceCandidateDescription;
 use crate::connection::description::certificate::RTCCertificate;
 use crate::connection::description::fingerprint::CertificateFingerprint;
 use crate::connection::description::ice_server::RTCIceServer;
+use crate::connection::description::roles::NetworkChanges;
 use crate::error::DisconnectReason;
 use crate::error::{Error, Result};
 use crate::media::Kind;
@@ -47,6 +48,8 @@ pub struct RTCSocketOptions {
     pub ice_server_certificates: Option<String>,
     /// Which candidates the socket offers; what it denies of peers' is for each connection to say.
     pub candidate_policy: RTCCandidatePolicy,
+    /// What happens when the addresses of this host change.
+    pub network_changes: NetworkChanges,
     /// The address to bind; `None`: any port on all interfaces.
     pub bind: Option<SocketAddr>,
 }
@@ -214,6 +217,7 @@ impl RTCSocket {
             server_certificates: certificates(options.ice_server_certificates.as_deref())?,
             relay_only: options.relay_only,
             gather_at_once: true,
+            follow_networks: options.network_changes != NetworkChanges::Ignore,
             certificate: options.keys.map(|keys| keys.certificate),
             announced: options
                 .fingerprints

@@ -42,6 +42,8 @@ pub(crate) struct SocketConfig {
     pub(crate) include_loopback: bool,
     pub(crate) servers: Vec<ServerAddress>,
     pub(crate) gather_at_once: bool,
+    /// Addresses that come and go are gathered and withdrawn.
+    pub(crate) follow_networks: bool,
     pub(crate) policy: SocketPolicy,
     pub(crate) certificate: Option<Certificate>,
     /// The hashes of its fingerprints that the socket's description has; empty: the usual one.

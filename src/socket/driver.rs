@@ -2,6 +2,7 @@
 
 mod direct;
 mod names;
+mod networks;
 mod receiving;
 mod relays;
 mod resumed;
@@ -25,6 +26,7 @@ use super::sleep::SleepWatch;
 use super::streams::Streams;
 use super::turn::Relays;
 use super::udp::UdpEndpoint;
+use super::watch::{Watch, Watcher};
 use crate::engine::guard;
 use crate::engine::outgoing::Transmit;
 use crate::error::DisconnectReason;
@@ -39,6 +41,10 @@ const STOOD_STILL: Duration = Duration::from_secs(1);
 pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint, listener: Option<TcpListener>) {
     let sleep_watch = SleepWatch::new(Instant::now(), shared.wall_clock.now());
     let runtime = shared.runtime.clone();
+    let watch = shared.follows_networks().then(|| {
+        let shared: Arc<dyn Watcher> = shared.clone();
+        Watch::begin(&runtime, Arc::downgrade(&shared))
+    });
     // Made out here: a task that is dropped before its first poll must say goodbye as well.
     let mut driver = Driver {
         relays: Relays::new(shared.span.clone()),
@@ -55,6 +61,7 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint, listener: Optio
         sleep_watch,
         deaf_until: None,
         drops: SocketDrops::default(),
+        _watch: watch,
         winding_down: false,
         cause: DisconnectReason::RuntimeShutdown,
     };
@@ -80,6 +87,8 @@ struct Driver {
     sleep_watch: SleepWatch,
     deaf_until: Option<Instant>,
     drops: SocketDrops,
+    /// Of the interfaces.
+    _watch: Option<Arc<Watch>>,
     winding_down: bool,
     /// Why the connections end that are still there when the task does.
     cause: DisconnectReason,
@@ -118,6 +127,7 @@ impl Driver {
         let mut armed = None;
         loop {
             self.look_at_the_clocks();
+            self.look_at_the_networks();
             self.start_lookups();
             self.service_dirty();
             let unused =

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::gather::Gatherer;
+use super::interfaces::InterfaceAddress;
 use super::member::Gathered;
 
 #[derive(Default)]
@@ -12,6 +13,10 @@ pub(super) struct Gathering {
     pub(super) found: Vec<Gathered>,
     /// What the present gatherer has found: address and base.
     pub(super) confirmed: Vec<(SocketAddr, SocketAddr)>,
+    /// What the present gatherer gathers on.
+    pub(super) hosts: Vec<InterfaceAddress>,
+    /// Addresses that are gone; the driver does not know yet.
+    pub(super) gone: Vec<SocketAddr>,
     /// Bases that are gone, not told yet.
     pub(super) withdrawn: Vec<SocketAddr>,
     /// Names to look up, by server index of the current gatherer.

@@ -18,6 +18,7 @@ fn host(ip: &str, local_preference: u16) -> InterfaceAddress {
         ip: ip.parse().unwrap(),
         name: String::new(),
         local_preference,
+        leads_out: false,
     }
 }
 

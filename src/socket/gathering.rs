@@ -1,16 +1,15 @@
 //! Gathering as a socket's connections share it: begun, begun anew, and told to each of them.
 
-use std::net::SocketAddr;
+use std::io;
 use std::time::Instant;
 
 use super::config::SocketNews;
 use super::found::Gathering;
 use super::gather::{GatherEvent, Gatherer};
 use super::ice_server::GatherServer;
-use super::interfaces::{self, InterfaceOptions};
+use super::interfaces::{self, InterfaceAddress, InterfaceOptions};
 use super::member::Gathered;
 use super::shared::SocketShared;
-use crate::engine::ice::CandidateKind;
 use crate::queue::lock;
 use crate::trace;
 
@@ -23,15 +22,24 @@ impl SocketShared {
     /// Starts gathering, anew if it ran before. Host candidates are found at once, the rest comes
     /// through the driver.
     pub(crate) fn gather(&self, now: Instant) {
+        let hosts = self.hosts().unwrap_or_else(|error| {
+            tracing::warn!(target: trace::GATHER, parent: &self.span, %error, "the network interfaces cannot be listed");
+            Vec::new()
+        });
+        self.gather_on(now, &hosts);
+    }
+
+    /// The addresses to gather on.
+    pub(super) fn hosts(&self) -> io::Result<Vec<InterfaceAddress>> {
         let options = InterfaceOptions {
             include_loopback: self.config.include_loopback,
             include_link_local: false,
         };
-        let hosts =
-            interfaces::usable_addresses(self.local_addr.ip(), options, |name, ip| self.config.policy.admits(name, ip)).unwrap_or_else(|error| {
-                tracing::warn!(target: trace::GATHER, parent: &self.span, %error, "the network interfaces cannot be listed");
-                Vec::new()
-            });
+        let admits = |name: &str, ip| self.config.policy.admits(name, ip);
+        interfaces::usable_addresses(self.local_addr.ip(), options, admits)
+    }
+
+    pub(super) fn gather_on(&self, now: Instant, hosts: &[InterfaceAddress]) {
         self.log_gathering(hosts.len());
         let servers = self.config.servers.iter().map(|server| GatherServer {
             url: server.url.clone(),
@@ -42,31 +50,23 @@ impl SocketShared {
         });
         let gatherer = Gatherer::with_policy(
             now,
-            &hosts,
+            hosts,
             self.local_addr.port(),
             servers.collect(),
             self.config.relay_only,
             &self.config.policy,
         );
-        let port = self.local_addr.port();
-        let gone: Vec<SocketAddr> = {
+        if !hosts.is_empty() {
+            self.withdraw_all_but(now, hosts);
+        }
+        {
             let mut gathering = lock(&self.gathering);
             gathering.generation += 1;
             let generation = gathering.generation;
-            let mut gone = Vec::new();
-            gathering.found.retain(|found| match found {
-                Gathered::Candidate(found) if found.kind == CandidateKind::Relay => true,
-                Gathered::Candidate(found) => {
-                    let there =
-                        hosts.is_empty() || hosts.iter().any(|host| host.ip == found.base.ip());
-                    let own = found.base.port() == port || found.tcp.is_some();
-                    if !there && own && !gone.contains(&found.base) {
-                        gone.push(found.base);
-                    }
-                    there
-                }
-                _ => false,
-            });
+            gathering.hosts = hosts.to_vec();
+            gathering
+                .found
+                .retain(|found| matches!(found, Gathered::Candidate(_)));
             gathering.confirmed.clear();
             gathering.gatherer = Some(gatherer);
             gathering.lookups = self
@@ -78,14 +78,6 @@ impl SocketShared {
                 .filter(|(_, server)| self.config.asks(server))
                 .map(|(index, server)| (generation, index, server.host.clone(), server.port))
                 .collect();
-            gone
-        };
-        let members = self.routes().members();
-        for (member, base) in members
-            .iter()
-            .flat_map(|(_, m)| gone.iter().map(move |b| (m, *b)))
-        {
-            member.base_gone(now, base);
         }
         self.poll_gathering(now);
         self.notify.notify_one();

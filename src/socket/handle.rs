@@ -62,6 +62,7 @@ impl RTCSocket {
             gathering: Mutex::default(),
             dirty: Mutex::default(),
             notify: Notify::new(),
+            networks_changed: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             close_now: AtomicBool::new(false),
             wall_clock: WallClock::default(),

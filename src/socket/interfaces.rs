@@ -18,6 +18,8 @@ pub(crate) struct InterfaceAddress {
     pub(crate) name: String,
     /// For the candidate's priority (RFC 8445 section 5.1.2.1); unique per address.
     pub(crate) local_preference: u16,
+    /// The default route begins here.
+    pub(crate) leads_out: bool,
 }
 
 /// Which addresses to use besides the ordinary ones.
@@ -61,6 +63,21 @@ pub(crate) fn usable_addresses(
         })
         .collect();
     Ok(select(up, bound, options))
+}
+
+/// All that decides on which addresses are used, to be compared.
+pub(crate) fn snapshot() -> io::Result<Vec<(IpAddr, String, bool)>> {
+    let defaults = way_out::default_addresses();
+    let all = if_addrs::get_if_addrs()?.into_iter();
+    let mut all: Vec<_> = all
+        .filter(|interface| interface.is_oper_up() || interface.is_loopback())
+        .map(|interface| {
+            let default = defaults.contains(&interface.ip());
+            (interface.ip(), interface.name, default)
+        })
+        .collect();
+    all.sort();
+    Ok(all)
 }
 
 struct Found {
@@ -118,6 +135,7 @@ fn select(
             ip: one.ip,
             name: one.name,
             local_preference,
+            leads_out: one.way == WayOut::Default,
         })
         .collect()
 }

@@ -31,8 +31,6 @@ pub(crate) trait Member: Send + Sync {
     fn gathered(&self, now: Instant, found: &Gathered);
     /// `ufrag`: of the credentials that the candidate names.
     fn remote_candidate(&self, now: Instant, candidate: Candidate, ufrag: Option<&str>);
-    /// A local address is no longer there.
-    fn base_gone(&self, now: Instant, base: SocketAddr);
     /// The connection over TCP between the base and the peer's address is gone.
     fn stream_ended(&self, now: Instant, base: SocketAddr, remote: SocketAddr);
     /// The candidates of this base are no more, though they were in use.

@@ -7,6 +7,7 @@ mod direct;
 mod driver;
 #[cfg(test)]
 mod fault_tests;
+mod follow;
 mod found;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -32,6 +33,7 @@ pub(crate) mod stun;
 mod train;
 mod turn;
 mod udp;
+mod watch;
 
 pub(crate) use carrier::Carrier;
 pub(crate) use config::{ServerAddress, SocketConfig, SocketNews};

@@ -331,7 +331,6 @@ mod tests {
         }
         fn gathered(&self, _: Instant, _: &Gathered) {}
         fn remote_candidate(&self, _: Instant, _: crate::engine::ice::Candidate, _: Option<&str>) {}
-        fn base_gone(&self, _: Instant, _: SocketAddr) {}
         fn stream_ended(&self, _: Instant, _: SocketAddr, _: SocketAddr) {}
         fn withdrawn(&self, _: Instant, _: SocketAddr) {}
         fn end(&self, _: Instant, _: crate::DisconnectReason) {}

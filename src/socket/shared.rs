@@ -52,6 +52,7 @@ pub(crate) struct SocketShared {
     pub(super) gathering: Mutex<Gathering>,
     pub(super) dirty: Mutex<Vec<MemberId>>,
     pub(super) notify: Notify,
+    pub(super) networks_changed: AtomicBool,
     pub(super) closing: AtomicBool,
     pub(super) close_now: AtomicBool,
     pub(super) wall_clock: WallClock,

@@ -325,3 +325,41 @@ async fn a033_g008_a_restart_announces_every_candidate_again() {
     })
     .await;
 }
+
+/// However changes of the network are taken, and whether ICE restarts by itself: what works is
+/// gathered on anew when it is asked for, and never restarted for nothing.
+#[tokio::test]
+async fn a022_g008_options_for_networks_that_change_leave_alone_what_works() {
+    use crate::common::connected_pair_with;
+    use ortc::NetworkChanges;
+    run(async {
+        for changes in [
+            NetworkChanges::Follow,
+            NetworkChanges::KeepPath,
+            NetworkChanges::Ignore,
+        ] {
+            let options = || loopback().network_changes(changes).auto_restart(true);
+            let (a, b) = connected_pair_with(options(), options()).await;
+            let before = a.connection.local();
+            a.connection.update().unwrap();
+            within(10, async {
+                let ends = |events: &[RTCConnectionEvent]| {
+                    let end = |e: &&RTCConnectionEvent| **e == RTCConnectionEvent::EndOfCandidates;
+                    events.iter().filter(end).count()
+                };
+                while ends(&a.events()) < 2 {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            })
+            .await;
+            assert_eq!(a.connection.local(), before);
+            for peer in [&a, &b] {
+                assert_eq!(peer.connection.state(), RTCConnectionState::Connected);
+                let restarted = peer.events().contains(&RTCConnectionEvent::Restarted);
+                assert!(!restarted, "{changes:?}");
+                peer.connection.close();
+            }
+        }
+    })
+    .await;
+}

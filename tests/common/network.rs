@@ -294,7 +294,12 @@ pub(crate) async fn inside() {
                 Some(RTCConnectionEvent::Candidate(candidate)) => {
                     say("CANDIDATE", &json!(candidate).to_string());
                 }
-                Some(event) => say(event.name(), &format!("{event:?}")),
+                Some(event) => {
+                    say(event.name(), &format!("{event:?}"));
+                    if event == RTCConnectionEvent::Restarted {
+                        say("SIDE", &side(&connection));
+                    }
+                }
                 None => break,
             },
             line = stdin.next_line() => {

@@ -51,6 +51,7 @@ free! {
     ortc::ForwardConditions,
     ortc::ForwardLayer,
     ortc::GatherStart,
+    ortc::NetworkChanges,
     ortc::IceServerError,
     ortc::IceServerErrorKind,
     ortc::Kind,

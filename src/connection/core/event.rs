@@ -51,6 +51,11 @@ pub enum RTCConnectionEvent {
         /// Why; [`is_transient`](DisconnectReason::is_transient) says whether it may come back.
         reason: DisconnectReason,
     },
+    // Row G8.
+    /// ICE was restarted because nothing was heard of the peer, as
+    /// [`auto_restart`](crate::RTCConnectionOptions::auto_restart) has it: signal
+    /// [`local`](crate::RTCConnection::local) and the candidates that follow.
+    Restarted,
     /// DTLS failed, for this reason; `Disconnected` follows, see
     /// [`dtls_failure`](crate::RTCConnection::dtls_failure) as well.
     DtlsFailure(DtlsFailure),
@@ -107,6 +112,7 @@ impl RTCConnectionEvent {
             Self::ActiveCandidate { .. } => "activecandidate",
             Self::Connected => "connected",
             Self::Disconnected { .. } => "disconnected",
+            Self::Restarted => "restarted",
             Self::DtlsFailure(_) => "dtlsfailure",
             Self::DataChannel(_) => "datachannel",
             Self::AddStream(_) => "addstream",

@@ -10,9 +10,9 @@ use super::shared::ConnectionShared;
 use super::state::{ConnectionState, Leg};
 use crate::engine::EngineState;
 use crate::engine::guard;
-use crate::engine::ice::{Candidate, CandidateKind};
+use crate::engine::ice::{Candidate, CandidateKind, Credentials};
 use crate::engine::outgoing::Transmit;
-use crate::error::DisconnectReason;
+use crate::error::{DisconnectReason, Result};
 use crate::media::sending::SendingTrack;
 use crate::socket::{Gathered, Member, Serviced};
 
@@ -25,15 +25,15 @@ impl Member for ConnectionShared {
     }
 
     fn timeout(&self, now: Instant) {
-        let mut state = self.lock();
-        state.engine.handle_timeout(now);
-        state.play_dtmf(now);
-        state.receiving.handle_timeout(now);
-        let ConnectionState {
-            engine, receiving, ..
-        } = &mut *state;
-        receiving.repeat_keyframe_requests(now, engine);
-        state.report(now);
+        self.timers(now);
+        let due = {
+            let mut state = self.lock();
+            let role = state.engine.ice().role();
+            state.auto_restart.is_due(now, role)
+        };
+        if due && self.restart(now).is_ok() {
+            self.events.push(RTCConnectionEvent::Restarted);
+        }
     }
 
     fn resumed(&self, now: Instant, slept: Duration) {
@@ -114,6 +114,7 @@ impl Member for ConnectionShared {
             state.engine.withdraw_local_base(now, base);
             // Should it come back, it is news.
             state.announced.retain(|(_, known)| *known != base);
+            state.auto_restart.withdrawn(base);
             Ok(())
         });
     }
@@ -123,12 +124,6 @@ impl Member for ConnectionShared {
             state.add_remote_candidate(now, candidate, ufrag);
             Ok(())
         });
-    }
-
-    fn base_gone(&self, now: Instant, base: SocketAddr) {
-        let mut state = self.lock();
-        state.announced.retain(|(_, of)| *of != base);
-        state.engine.remove_local_base(now, base);
     }
 
     fn end(&self, now: Instant, reason: DisconnectReason) {
@@ -142,6 +137,36 @@ impl Member for ConnectionShared {
         if said.is_err() {
             self.abandon(reason);
         }
+    }
+}
+
+impl ConnectionShared {
+    fn timers(&self, now: Instant) {
+        let mut state = self.lock();
+        state.engine.handle_timeout(now);
+        state.play_dtmf(now);
+        state.receiving.handle_timeout(now);
+        let ConnectionState {
+            engine, receiving, ..
+        } = &mut *state;
+        receiving.repeat_keyframe_requests(now, engine);
+        state.report(now);
+    }
+
+    /// ICE restart. Not with the connection's state locked.
+    pub(crate) fn restart(&self, now: Instant) -> Result<()> {
+        self.open(|_| Ok(()))?;
+        let credentials = Credentials::generate()?;
+        self.open(|state| {
+            state.credentials = credentials.clone();
+            state.announced.clear();
+            state.engine.restart(now, credentials);
+            Ok(())
+        })?;
+        // The peer cannot use the new fragment before this returns.
+        self.update_route();
+        self.socket.gather(now);
+        Ok(())
     }
 }
 
@@ -159,6 +184,7 @@ impl ConnectionState {
             .into_iter()
             .chain(playing)
             .chain(self.receiving.poll_timeout())
+            .chain(self.auto_restart.timeout())
             .min()
     }
 }

@@ -36,6 +36,7 @@
 //! so the futures of this crate, which can, have none; who waits does so with
 //! [`wait`](crate::locks::wait), which looks under the lock and sleeps without.
 
+pub(crate) mod auto_restart;
 pub(crate) mod event;
 pub(crate) mod event_sink;
 mod member;

@@ -46,6 +46,8 @@ impl ConnectionShared {
                 self.events.push(RTCConnectionEvent::StateChange(new));
             }
             EngineEvent::Ice(new) => {
+                let role = state.engine.ice().role();
+                state.auto_restart.ice(Instant::now(), new, role);
                 let new = RTCIceState::from(new);
                 self.events.push(RTCConnectionEvent::IceStateChange(new));
             }
@@ -154,6 +156,8 @@ impl ConnectionShared {
             return;
         }
         state.announced.push(key);
+        let lost = state.engine.lost().is_some();
+        state.auto_restart.found(now, candidate.addr, lost);
         let ufrag = state.credentials.ufrag.clone();
         self.events.push(RTCConnectionEvent::Candidate(
             RTCIceCandidateDescription::from_engine(candidate, Some(&ufrag)),

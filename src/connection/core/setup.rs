@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::auto_restart::AutoRestart;
 use super::event::MAX_WAITING_EVENTS;
 use super::event_sink::EventSink;
 use super::servers::{certificates, needs_relay, server_addresses};
@@ -11,7 +12,9 @@ use super::shared::ConnectionShared;
 use super::state::ConnectionState;
 use crate::budget::Budget;
 use crate::connection::description::restrictions::RTCRestrictions;
-use crate::connection::description::roles::{FingerprintCheck, GatherStart, PeerIdentity};
+use crate::connection::description::roles::{
+    FingerprintCheck, GatherStart, NetworkChanges, PeerIdentity,
+};
 use crate::connection::options::RTCConnectionOptions;
 use crate::connection::receiving::tracks::Receiving;
 use crate::engine::ice::{Credentials, IceConfig};
@@ -54,6 +57,7 @@ pub(crate) fn build(
         credentials: shared.credentials.clone(),
         announced: Vec::new(),
         remote: None,
+        auto_restart: AutoRestart::new(options.auto_restart),
         policy: options.local_candidates,
         sending: BTreeMap::new(),
         streams: Vec::new(),
@@ -112,6 +116,7 @@ fn engine_config(
         ice: IceConfig {
             rng_seed: crate::random::u64(),
             max_pairs: options.max_candidate_pairs,
+            keep_path: options.network_changes == NetworkChanges::KeepPath,
             denied: options
                 .candidate_policy
                 .as_ref()
@@ -165,6 +170,7 @@ fn local_socket(
                 .unwrap_or_default(),
             servers: servers.unwrap_or_default(),
             server_certificates: certificates(options.ice_server_certificates.as_deref())?,
+            follow_networks: options.network_changes != NetworkChanges::Ignore,
             gather_at_once: options.gather == GatherStart::Immediate,
             certificate: options
                 .certificate

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::auto_restart::AutoRestart;
 use crate::connection::description::restrictions::{RTCRestrictions, profiles};
 use crate::connection::description::roles::LocalCandidates;
 use crate::connection::description::side::RTCConnectionSide;
@@ -26,6 +27,7 @@ pub(crate) struct ConnectionState {
     /// Local candidates that were announced under these credentials: address and base.
     pub(crate) announced: Vec<(SocketAddr, SocketAddr)>,
     pub(crate) remote: Option<RTCConnectionSide>,
+    pub(crate) auto_restart: AutoRestart,
     pub(crate) policy: LocalCandidates,
     pub(crate) sending: BTreeMap<u32, SendingTrack>,
     pub(crate) streams: Vec<SendingStream>,

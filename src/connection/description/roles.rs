@@ -95,6 +95,26 @@ pub enum LocalCandidates {
     OnSet,
 }
 
+/// What a connection's socket does when the addresses of this host change. Watched are the
+/// interfaces and routes: Linux tells of them, elsewhere they are looked at every 3 s. A socket that
+/// is bound to one address has nothing to watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum NetworkChanges {
+    /// New addresses are gathered and told by [`Candidate`](crate::RTCConnectionEvent::Candidate)
+    /// events, to be signalled as ever. Candidates of an address that is gone are withdrawn, and the
+    /// pair in use is left for any that works. A better pair that appears later is taken: that is
+    /// the choice of the side that controls.
+    #[default]
+    Follow,
+    /// The same, but what has carried for 10 s is kept for as long as it works, whatever better
+    /// there is.
+    KeepPath,
+    /// Nothing: the application calls [`update`](crate::RTCConnection::update).
+    Ignore,
+}
+
 /// When gathering starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

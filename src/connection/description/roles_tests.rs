@@ -58,6 +58,10 @@ fn g003_local_candidates_take_effect_by_default() {
 
 #[test]
 fn g001_gathering_starts_at_once_by_default() {
+    pinned(NetworkChanges::Follow, "follow");
+    pinned(NetworkChanges::KeepPath, "keepPath");
+    pinned(NetworkChanges::Ignore, "ignore");
+    assert_eq!(NetworkChanges::default(), NetworkChanges::Follow);
     pinned(GatherStart::Immediate, "immediate");
     pinned(GatherStart::Manual, "manual");
     assert_eq!(GatherStart::default(), GatherStart::Immediate);

@@ -35,17 +35,6 @@ impl IceAgent {
         self.drive(now);
     }
 
-    /// Forgets an address that is no longer there, unless the path in use is there: it stays until
-    /// it is known to be lost, since the address may come back.
-    pub(crate) fn remove_local_base(&mut self, now: Instant, base: SocketAddr) {
-        if self.paths().any(|path| path.base == base) {
-            return;
-        }
-        self.locals.retain(|c| c.base != base);
-        self.remove_local_base_pairs(base);
-        self.drive(now);
-    }
-
     fn remove_local_base_pairs(&mut self, base: SocketAddr) {
         let keys: Vec<PairKey> = self.pairs.iter().map(Pair::key).collect();
         for key in keys.into_iter().filter(|key| key.0 == base) {
@@ -54,15 +43,15 @@ impl IceAgent {
         self.spares.retain(|s| s.local.base != base);
     }
 
-    /// Takes back the local candidates of a base that is no more: a relay that its server lost. A
-    /// path over it is called silent at once.
+    /// Takes back the local candidates of a base that is no more: an address of an interface that
+    /// went, a relay that its server lost. A path over it is called silent at once; it stays until
+    /// there is another, since the address may come back.
     pub(crate) fn withdraw_local_base(&mut self, now: Instant, base: SocketAddr) {
         self.locals.retain(|local| local.base != base);
         self.remove_local_base_pairs(base);
         let in_use = self.selected_key().is_some_and(|key| key.0 == base);
-        if in_use && self.state == IceState::Connected {
-            self.set_state(IceState::Disconnected);
-            self.search_again();
+        if in_use {
+            self.call_silent();
         }
         self.drive(now);
     }

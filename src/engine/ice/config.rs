@@ -74,6 +74,8 @@ pub(crate) struct IceConfig {
     pub(crate) max_peer_reflexive: usize,
     /// How long the controlling side waits for a better pair than the first one that works.
     pub(crate) nomination_wait: Duration,
+    /// A path that works is not left for a better one that comes later.
+    pub(crate) keep_path: bool,
     /// RFC 8863: the patiently awaiting connectivity timer.
     pub(crate) failed_after: Duration,
     /// Remote addresses that nothing is sent to.
@@ -95,6 +97,7 @@ impl Default for IceConfig {
             max_remote_candidates: 256,
             max_peer_reflexive: 32,
             nomination_wait: Duration::from_millis(200),
+            keep_path: false,
             failed_after: Duration::from_millis(39_500),
             denied: Denied::default(),
             rng_seed: 1,

@@ -16,7 +16,7 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 /// Without an answer for this long the path is called silent.
 const DISCONNECTED_AFTER: Duration = Duration::from_secs(9);
 /// Least distance of a consent check that the returning peer, or the layer above, prompts.
-const PROMPTED_SPACING: Duration = Duration::from_millis(500);
+pub(super) const PROMPTED_SPACING: Duration = Duration::from_millis(500);
 
 impl IceAgent {
     /// RFC 7675 section 5.1: the interval, randomised by 0.8 to 1.2.
@@ -41,9 +41,8 @@ impl IceAgent {
         let Some(path) = &self.selected else { return };
         let silent = now.saturating_duration_since(path.last_response);
         let due = now >= path.next_consent;
-        if silent >= DISCONNECTED_AFTER && self.state == IceState::Connected {
-            self.set_state(IceState::Disconnected);
-            self.search_again();
+        if silent >= DISCONNECTED_AFTER || self.question_unanswered(now) {
+            self.call_silent();
         }
         if silent >= self.doubt_after() {
             self.verify_path();
@@ -99,6 +98,13 @@ impl IceAgent {
             } else {
                 IceState::Checking
             });
+        }
+    }
+
+    pub(super) fn call_silent(&mut self) {
+        if self.state == IceState::Connected {
+            self.set_state(IceState::Disconnected);
+            self.search_again();
         }
     }
 
@@ -199,6 +205,7 @@ impl IceAgent {
     pub(super) fn consent_given(&mut self, now: Instant, sent: Instant, rtt: Option<Duration>) {
         if let Some(path) = &mut self.selected {
             path.last_response = now;
+            path.asked = None;
             path.doubt.take_if(|doubt| doubt.is_settled_by(sent));
             path.traffic.rtt = rtt.or(path.traffic.rtt);
             if self.state == IceState::Disconnected {
@@ -229,7 +236,8 @@ impl IceAgent {
             .map(|p| p.last_response + self.doubt_after());
         let next = path.map(|p| p.next_consent);
         let proof = path.and_then(|p| p.doubt.as_ref()).map(|d| d.until);
-        [retired, lost, disconnected, doubt, next, proof]
+        let question = self.question_timeout();
+        [retired, lost, disconnected, doubt, next, proof, question]
             .into_iter()
             .flatten()
             .min()

@@ -212,30 +212,14 @@ impl IceAgent {
 
     /// What an accepted request does to the checklist (RFC 8445 sections 7.3.1.3 to 7.3.1.5).
     fn peer_checked(&mut self, now: Instant, key: PairKey, priority: u32, nominate: bool) -> bool {
-        if self.pair_mut(key).is_none() {
-            let locals = self.locals.iter().filter(|c| c.base == key.0);
-            let Some(local) = locals.max_by_key(|c| c.priority).cloned() else {
-                return false;
-            };
-            // RFC 6544 section 7.2: what connects to a passive candidate is active.
-            let tcp = local.tcp.map(|_| TcpType::Active);
-            let place = (key.1, tcp.is_some());
-            if !self.learn_remote(now, key.1, tcp, priority) {
-                return false;
-            }
-            let Some(remote) = self.remotes.iter().find(|r| r.place() == place).cloned() else {
-                return false;
-            };
-            self.add_pair(now, &local, &remote);
-            if self.pair_mut(key).is_none() {
-                self.admit(now, key, true);
-            }
+        if !self.learn_pair(now, key, priority) {
+            return false;
         }
         let revive = self.state == IceState::Failed && !self.consent_lost;
         let Some(pair) = self.pair_mut(key) else {
             return false;
         };
-        pair.heard = true;
+        let first = !std::mem::replace(&mut pair.heard, true);
         match pair.state {
             PairState::Succeeded => {}
             PairState::Waiting | PairState::Failed => {
@@ -254,8 +238,36 @@ impl IceAgent {
         if nominate && self.role == Some(Role::Controlled) {
             self.follow_nomination(now, key);
         }
+        if (first || nominate) && self.selected_key() != Some(key) {
+            self.question_path(now);
+        }
         if revive {
             self.candidate_arrived(now);
+        }
+        true
+    }
+
+    /// The pair on which the peer was heard.
+    pub(super) fn learn_pair(&mut self, now: Instant, key: PairKey, priority: u32) -> bool {
+        if self.pair_mut(key).is_some() {
+            return true;
+        }
+        let locals = self.locals.iter().filter(|c| c.base == key.0);
+        let Some(local) = locals.max_by_key(|c| c.priority).cloned() else {
+            return false;
+        };
+        // RFC 6544 section 7.2: what connects to a passive candidate is active.
+        let tcp = local.tcp.map(|_| TcpType::Active);
+        let place = (key.1, tcp.is_some());
+        if !self.learn_remote(now, key.1, tcp, priority) {
+            return false;
+        }
+        let Some(remote) = self.remotes.iter().find(|r| r.place() == place).cloned() else {
+            return false;
+        };
+        self.add_pair(now, &local, &remote);
+        if self.pair_mut(key).is_none() {
+            self.admit(now, key, true);
         }
         true
     }

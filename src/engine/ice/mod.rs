@@ -26,6 +26,7 @@ mod message;
 mod nomination;
 mod pair;
 mod path;
+mod question;
 mod responses;
 mod resumed;
 mod spare;

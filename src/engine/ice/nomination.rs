@@ -11,6 +11,9 @@ use super::{Candidate, Credentials, IceEvent, IceState, Role};
 /// A nominated pair whose last answer is older than this is checked again before it is used.
 const RECENT: Duration = Duration::from_secs(4);
 
+/// A path that has carried for so long is one to keep, where that is wanted.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// How long the path before the last switch is still received on: the peer may switch later.
 const RETIRED_PATH: Duration = Duration::from_secs(30);
 
@@ -38,6 +41,7 @@ impl IceAgent {
         match current {
             // The path is silent: anything that has answered since is better.
             Some(_) if self.state == IceState::Disconnected => Some(best.key()),
+            Some(_) if self.keeps_path(now) => None,
             Some(current) => (priority > current.priority(Role::Controlling)).then(|| best.key()),
             None => {
                 let waited = self
@@ -46,6 +50,11 @@ impl IceAgent {
                 (waited || !self.better_pending(priority)).then(|| best.key())
             }
         }
+    }
+
+    fn keeps_path(&self, now: Instant) -> bool {
+        let settled = |path: &Path| now.saturating_duration_since(path.since) >= SETTLED;
+        self.config.keep_path && self.selected.as_ref().is_some_and(settled)
     }
 
     fn best_valid(&self) -> Option<&Pair> {
@@ -89,7 +98,9 @@ impl IceAgent {
     /// nothing, unless the path in use is silent: then the nomination is the peer's way out.
     pub(super) fn follow_nomination(&mut self, now: Instant, key: PairKey) {
         let current = self.current_selected_key();
-        let silent = self.state == IceState::Disconnected;
+        // What this side chose by itself gives way, too.
+        let own = self.selected.as_ref().is_some_and(|path| path.unasked_for);
+        let silent = self.state == IceState::Disconnected || own;
         let role = self.effective_role();
         let current_priority = current
             .and_then(|c| self.pairs.iter().find(|p| p.key() == c))
@@ -152,11 +163,16 @@ impl IceAgent {
             generation,
             local_credentials,
             remote_credentials,
+            since: now,
             last_response,
             last_consent: now,
             next_consent: last_response + first,
             unheard: rto,
             doubt: None,
+            asked: None,
+            last_asked: now,
+            last_probe: now,
+            unasked_for: false,
             traffic: Default::default(),
         };
         self.select(now, path);

@@ -16,6 +16,7 @@ pub(super) struct Path {
     pub(super) generation: u64,
     pub(super) local_credentials: Arc<Credentials>,
     pub(super) remote_credentials: Arc<Credentials>,
+    pub(super) since: Instant,
     pub(super) last_response: Instant,
     pub(super) last_consent: Instant,
     pub(super) next_consent: Instant,
@@ -23,6 +24,13 @@ pub(super) struct Path {
     /// was heard on it.
     pub(super) unheard: Option<Duration>,
     pub(super) doubt: Option<Doubt>,
+    /// When it was asked out of turn whether it works, and did not answer yet.
+    pub(super) asked: Option<Instant>,
+    pub(super) last_asked: Instant,
+    /// When a stranger's address was checked.
+    pub(super) last_probe: Instant,
+    /// The controlled side's own choice: what the peer nominates comes before it.
+    pub(super) unasked_for: bool,
     pub(super) traffic: Traffic,
 }
 

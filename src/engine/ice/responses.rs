@@ -130,6 +130,7 @@ impl IceAgent {
                 }
             }
             Some(Role::Controlled) if nominated_by_peer => self.follow_nomination(now, key),
+            Some(Role::Controlled) => self.follow_peer(now, key),
             _ => {}
         }
     }

@@ -350,3 +350,36 @@ fn r_b11_a_close_at_any_moment_of_the_set_up_leaves_no_ghost() {
     println!("{heard} heard at once, {silent} by the time");
     assert!(heard > 30 && silent > 20, "{heard}, {silent}");
 }
+
+/// All that some peers say when they leave is the end of SCTP. Those that go on are heard.
+#[test]
+fn r_g04_a_peer_that_ends_its_association_and_is_gone_is_missed() {
+    for seed in 0..10 {
+        for lives in [false, true] {
+            let mut run = Run::new(seed, link(0.0), 1);
+            run.world.run_for(secs(seed % 3 + 1));
+            let said = run.world.now;
+            let peer = &mut run.world.peers[B].engine;
+            assert!(peer.data.abort(said));
+            peer.flush_data();
+            run.world.flush();
+            run.world.run_for(ms(100));
+            if !lives {
+                let end = said + secs(600);
+                run.world.net.blackout(run.world.now, end);
+            }
+            run.world.run_for(secs(4));
+            let told = run.world.peers[A].disconnects();
+            if lives {
+                assert_eq!(told, []);
+                assert_eq!(run.world.peers[A].engine.state(), EngineState::Connected);
+                continue;
+            }
+            let [(at, reason)] = &told[..] else {
+                panic!("{told:?}")
+            };
+            assert_eq!(*reason, DisconnectReason::RemoteClosed);
+            assert!(*at - said < secs(3), "{:?}", *at - said);
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::EngineEvent;
-use super::super::ice::{Candidate, CandidateKind};
+use super::super::ice::{Candidate, CandidateKind, Role};
 use super::harness::{A, B, Setup, Step, World, failures, host, ms, secs};
 use crate::simnet::{Link, NatKind};
 
@@ -12,7 +12,18 @@ const SERVER: &str = "198.51.100.1:3478";
 
 /// Each side behind a translator of the kind, or on the open network.
 fn behind(seed: u64, kinds: [Option<NatKind>; 2]) -> World {
-    let mut setup = Setup::default();
+    world_of(seed, kinds, Setup::default())
+}
+
+fn behind_as(seed: u64, kinds: [Option<NatKind>; 2], roles: [Role; 2]) -> World {
+    let setup = Setup {
+        roles: roles.map(Some),
+        ..Setup::default()
+    };
+    world_of(seed, kinds, setup)
+}
+
+fn world_of(seed: u64, kinds: [Option<NatKind>; 2], mut setup: Setup) -> World {
     for side in [A, B] {
         let addr = match kinds[side] {
             Some(_) => format!("192.168.{side}.2:5000"),
@@ -199,5 +210,40 @@ fn r_f9_a_rebinding_is_survived_or_restarted() {
                 .all(|&s| world.peers[s].packets.len() > before[s] + 5)
         });
         assert!(back, "{}", world.describe());
+    }
+}
+
+/// And without a word of signalling where the other side can be reached: the side behind the
+/// translator, controlling or not, has its media go on.
+#[test]
+fn r_f9_a_rebinding_in_a_call_is_survived_without_signalling() {
+    for seed in 0..10 {
+        for roles in [
+            [Role::Controlling, Role::Controlled],
+            [Role::Controlled, Role::Controlling],
+        ] {
+            let mut world = behind_as(seed, [Some(NatKind::PortRestricted), OPEN], roles);
+            world.signal_all();
+            assert!(world.connect(secs(5)));
+            world.start_media();
+            world.run_for(secs(3));
+            for _ in 0..3 {
+                world.net.reset_nat(PUBLIC[A].parse().unwrap());
+                let before = [A, B].map(|side| world.peers[side].packets.len());
+                let back = world.run_until(secs(4), |world| {
+                    [A, B]
+                        .iter()
+                        .all(|&s| world.peers[s].packets.len() > before[s] + 5)
+                });
+                assert!(back, "{roles:?} {}", world.describe());
+                world.run_for(secs(10));
+                let before = [A, B].map(|side| world.peers[side].packets.len());
+                world.run_for(secs(1));
+                for side in [A, B] {
+                    assert!(world.peers[side].packets.len() > before[side] + 20);
+                    assert!(world.peers[side].disconnects().is_empty());
+                }
+            }
+        }
     }
 }

@@ -43,6 +43,9 @@ impl Driver {
             return false;
         }
         let mut news = false;
+        for base in self.shared.take_gone() {
+            self.relays.base_gone(now, base);
+        }
         loop {
             let (unwanted, wanted) = self.shared.poll_relay_wishes();
             for ticket in unwanted {

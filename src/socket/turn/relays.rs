@@ -204,6 +204,15 @@ impl Relays {
         self.remove_gone();
     }
 
+    /// An address of this host is no more, and what came from there leads nowhere.
+    pub(in crate::socket) fn base_gone(&mut self, now: Instant, base: SocketAddr) {
+        for allocation in self.allocations.iter_mut().filter(|a| a.base == base) {
+            allocation.base_gone();
+        }
+        self.waiting.retain(|request| request.base != base);
+        self.settle(now);
+    }
+
     /// Gives all relays back. Ask `is_empty` when that is done.
     pub(in crate::socket) fn release(&mut self, now: Instant) {
         self.waiting.clear();

@@ -171,9 +171,8 @@ fn r_f3_a_path_whose_local_address_is_withdrawn_moves_on() {
             if late {
                 add(&mut net);
             }
-            // The peer takes the old path for good until it is silent.
             let moved = |n: &Net| n.agree() && n.agents[0].send_path().unwrap().0 == addr(new);
-            let until = net.elapsed() + 12 * SEC;
+            let until = net.elapsed() + 4 * SEC;
             assert!(net.run(until, moved), "{roles:?}, late: {late}");
             net.run_for(60 * SEC);
             assert!(net.both_connected() && moved(&net));

@@ -4,6 +4,7 @@ mod hostile;
 mod life;
 mod limits;
 mod net;
+mod question;
 mod rtc_ice_faults;
 mod setup;
 mod wire;

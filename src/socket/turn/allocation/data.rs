@@ -72,10 +72,14 @@ impl Allocation {
     /// that find that out are minutes apart.
     fn ask_after_silence(&mut self, now: Instant) {
         let silent = |since: Option<Instant>| since.is_some_and(|at| now >= at + SILENCE);
-        if silent(self.last_data) && (self.asked_after.is_none() || silent(self.asked_after)) {
+        if self.is_silent_in_use(now) && (self.asked_after.is_none() || silent(self.asked_after)) {
             self.asked_after = Some(now);
             self.ask(now, Ask::Refresh { release: false });
         }
+    }
+
+    pub(super) fn is_silent_in_use(&self, now: Instant) -> bool {
+        self.last_data.is_some_and(|at| now >= at + SILENCE)
     }
 
     /// Takes a datagram that came from the server's address.

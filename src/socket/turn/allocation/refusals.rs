@@ -181,6 +181,19 @@ impl Allocation {
         }
     }
 
+    /// The local address is no more: there is nobody to ask for another.
+    pub(in crate::socket::turn) fn base_gone(&mut self) {
+        match self.phase {
+            Phase::Ready => self.events.push_back(Event::Lost(self.relayed)),
+            Phase::Allocating => self.events.push_back(Event::Failed(
+                IceServerErrorKind::Unreachable,
+                "the local address is gone".to_owned(),
+            )),
+            Phase::Closing | Phase::Gone => {}
+        }
+        self.phase = Phase::Gone;
+    }
+
     /// It is there as long as its lifetime lasts. The first time in a row it is news.
     pub(in crate::socket::turn) fn note_refresh_failed(
         &mut self,

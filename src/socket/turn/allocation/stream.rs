@@ -12,7 +12,7 @@ pub(super) const ANSWER: Duration = Duration::from_secs(10);
 /// A stream that ended under a relay in use is opened again after this, then after twice as long,
 /// and so on.
 const REOPEN: Duration = Duration::from_secs(1);
-const MAX_DOUBLINGS: u32 = 3;
+const MAX_DOUBLINGS: u32 = 2;
 
 impl Allocation {
     /// Whether there is something to say and no stream to say it on.

@@ -11,6 +11,10 @@ use crate::socket::turn::wire::{self, Ask};
 /// RFC 8489 section 6.2.1: Rm; with the RTO 39.5 s in all.
 const LAST_WAIT: Duration = Duration::from_secs(8);
 
+/// A server that does not answer for an allocation in use is asked this often: it may have been
+/// restarted, and what it forgot be replaced as soon as it is back.
+const URGENT: Duration = Duration::from_secs(3);
+
 impl Allocation {
     pub(in crate::socket::turn) fn poll_timeout(&self) -> Option<Instant> {
         let transactions = self.transactions.iter().map(|t| t.next).min();
@@ -101,6 +105,7 @@ impl Allocation {
         }
         // Closing waits for an answer to Allocate, but does not ask again.
         let silent = self.phase == Phase::Closing;
+        let urgent = self.verifying || self.is_silent_in_use(now);
         self.transactions.retain_mut(|t| {
             if now < t.next {
                 return true;
@@ -117,6 +122,9 @@ impl Allocation {
                 } else {
                     t.rto
                 };
+            if urgent && t.ask == (Ask::Refresh { release: false }) {
+                t.next = t.next.min(now + URGENT);
+            }
             if !(silent && t.ask == Ask::Allocate) {
                 resend.push(t.bytes.clone());
             }

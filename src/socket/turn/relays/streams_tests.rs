@@ -284,16 +284,16 @@ fn r_f3_a_stream_that_ends_is_opened_again_with_a_new_relay() {
     assert!(matches!(&rig.outcomes[..], [RelayOutcome::Lost(_)]));
     rig.run(SECOND);
     assert!(matches!(&rig.outcomes[1..], [RelayOutcome::Renewed { .. }]));
-    // A server that stays away is asked every 8 s at last, and found within that time.
+    // A server that stays away is asked every 4 s at last, and found within that time.
     rig.opened.clear();
     rig.cut();
     for _ in 0..60 {
         rig.run(SECOND / 2);
         rig.cut();
     }
-    assert!((3..8).contains(&rig.opened.len()), "{:?}", rig.opened);
+    assert!((6..11).contains(&rig.opened.len()), "{:?}", rig.opened);
     rig.outcomes.clear();
-    rig.run(8 * SECOND);
+    rig.run(4 * SECOND);
     assert!(matches!(&rig.outcomes[..], [RelayOutcome::Renewed { .. }]));
 }
 

@@ -1,0 +1,60 @@
+//! What comes from the peer all the time, and then stops: the path may have died.
+
+use std::time::{Duration, Instant};
+
+/// A look at what came, while something does. An idle connection is not woken.
+const LOOK: Duration = Duration::from_secs(1);
+/// So many datagrams of a look, checks of ICE among them, are a flow.
+const FLOW: u64 = 5;
+
+/// How long nothing may come on the path while something does from elsewhere.
+const MOVED: Duration = Duration::from_millis(150);
+
+#[derive(Debug)]
+pub(super) struct Flow {
+    looked: Instant,
+    received: u64,
+    flows: bool,
+    /// Since when all that comes does so from elsewhere, and what had come by then.
+    elsewhere: Option<(Instant, u64)>,
+}
+
+impl Flow {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            looked: now,
+            received: 0,
+            flows: false,
+            elsewhere: None,
+        }
+    }
+
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        self.flows.then(|| self.looked + LOOK)
+    }
+
+    /// Whether it has stopped since the last look.
+    pub(super) fn stopped(&mut self, now: Instant, received: u64) -> bool {
+        if now.saturating_duration_since(self.looked) < LOOK {
+            return false;
+        }
+        let came = received.saturating_sub(self.received);
+        let flowed = self.flows;
+        (self.looked, self.received) = (now, received);
+        self.flows = came >= FLOW;
+        flowed && came == 0
+    }
+
+    /// Something came from where no path is: whether that alone has come for a while.
+    pub(super) fn moved(&mut self, now: Instant, received: u64) -> bool {
+        match self.elsewhere {
+            Some((since, before)) if before == received => {
+                now.saturating_duration_since(since) >= MOVED
+            }
+            _ => {
+                self.elsewhere = Some((now, received));
+                false
+            }
+        }
+    }
+}

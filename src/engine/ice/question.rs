@@ -1,0 +1,102 @@
+//! Whether the path in use still works, asked out of turn: the peer is heard elsewhere, since its
+//! address changed or the NAT before it forgot it, or what came all the time stops.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::agent::IceAgent;
+use super::consent::PROMPTED_SPACING;
+use super::pair::{PairKey, is_usable};
+use super::{CandidateKind, IceState};
+
+/// How long an answer may take: the check is sent three times meanwhile, at 0, 0.5 and 1.5 s.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Without an answer for so long, an address that datagrams come from is checked. Before, whoever
+/// forges source addresses would have others sent to.
+const PROBED_AFTER: Duration = Duration::from_millis(400);
+
+impl IceAgent {
+    /// Asks, unless that is under way or was done just now.
+    pub(crate) fn question_path(&mut self, now: Instant) {
+        let Some(path) = &mut self.selected else {
+            return;
+        };
+        let rested = now.saturating_duration_since(path.last_asked) >= PROMPTED_SPACING;
+        if path.asked.is_some() || !rested || self.state != IceState::Connected {
+            return;
+        }
+        path.asked = Some(now);
+        path.last_asked = now;
+        if !self.verify_path() {
+            self.send_consent(now);
+        }
+        self.drive(now);
+    }
+
+    pub(super) fn question_unanswered(&self, now: Instant) -> bool {
+        let asked = self.selected.as_ref().and_then(|path| path.asked);
+        asked.is_some_and(|at| now >= at + PATIENCE)
+    }
+
+    pub(super) fn question_timeout(&self) -> Option<Instant> {
+        let connected = self.state == IceState::Connected;
+        let path = self.selected.as_ref().filter(|_| connected)?;
+        path.asked.map(|at| at + PATIENCE)
+    }
+
+    /// Something that is no STUN came from where no path is. It counts for nothing but to have the
+    /// path asked, and, if that does not answer, the address: behind a NAT that forgot the peer it
+    /// is the peer's new one (RFC 8445 section 7.3.1.3 knows it from the peer's next check).
+    pub(crate) fn payload_elsewhere(&mut self, now: Instant, local: SocketAddr, from: SocketAddr) {
+        if self.state != IceState::Connected {
+            return;
+        }
+        self.question_path(now);
+        let Some(path) = &self.selected else { return };
+        let silent = path.asked.is_some_and(|at| now >= at + PROBED_AFTER);
+        let key = (local, from);
+        let rested = now.saturating_duration_since(path.last_probe) >= PROMPTED_SPACING;
+        if !silent
+            || !rested
+            || path.base != local
+            || path.local.tcp.is_some()
+            || self.pair_mut(key).is_some()
+        {
+            return;
+        }
+        if !is_usable(from) || self.config.denied.denies(from.ip()) || !self.may_check() {
+            return;
+        }
+        let preference = CandidateKind::PeerReflexive.type_preference() << 24;
+        if let Some(path) = &mut self.selected {
+            path.last_probe = now;
+        }
+        if self.learn_pair(now, key, preference | 0x00FF_FFFF) {
+            self.trigger(key);
+            self.drive(now);
+        }
+    }
+
+    /// The controlled side's way out when its path is silent and there is one that the controlling
+    /// side need not know of, so that it nominates nothing: the peer answers at an address that it
+    /// did not have before, or this side's own address is gone and a NAT hides that.
+    pub(super) fn follow_peer(&mut self, now: Instant, key: PairKey) {
+        if self.state != IceState::Disconnected || self.current_selected_key().is_none() {
+            return;
+        }
+        let Some(path) = &self.selected else { return };
+        let (base, since) = (path.base, path.last_response);
+        let moved = !self.locals.iter().any(|local| local.base == base);
+        let new = self.pairs.iter().any(|pair| {
+            pair.key() == key
+                && pair.remote.kind == CandidateKind::PeerReflexive
+                && pair.created > since
+        });
+        if moved || (new && key.0 == base) {
+            self.use_pair(now, key);
+            if let Some(path) = &mut self.selected {
+                path.unasked_for = true;
+            }
+        }
+    }
+}
