@@ -32,6 +32,8 @@ mod socket;
 mod stun;
 mod tls;
 mod tokens;
+#[cfg(feature = "whip")]
+mod whip;
 
 pub use config::{ConfigError, Kind, SETTINGS, ServerConfig, Setting, Settings};
 pub use hooks::Hooks;

@@ -25,12 +25,15 @@ const BODY: usize = 256 * 1024;
 
 /// All that the page's port has; REST, too, where it has no port of its own.
 pub(crate) fn page(site: &Arc<Site>) -> Router {
-    let mut router = Router::new()
+    let router = Router::new()
         .route("/ws", any(socket::upgrade))
         .route("/compat", any(compat::upgrade))
         .merge(poll::routes())
         .merge(help::routes())
         .route("/config.json", get(config));
+    #[cfg(feature = "whip")]
+    let router = router.merge(crate::whip::routes(site));
+    let mut router = router;
     if site.config.rest_port.is_none() {
         router = router.merge(own(site));
     }

@@ -155,6 +155,8 @@ impl Server {
             recordings,
             help,
             metrics,
+            #[cfg(feature = "whip")]
+            bridges: crate::whip::Bridges::new(&config),
             url: url(&config, page, tls.is_some()),
             pages: Pages::new(config.web_dir.clone()),
             trusted_proxies: config.trusted_proxies.clone().into(),

@@ -16,6 +16,8 @@ use crate::metrics::Metrics;
 use crate::page::Pages;
 use crate::polls::Polls;
 use crate::tokens::Tokens;
+#[cfg(feature = "whip")]
+use crate::whip::Bridges;
 
 /// What all parts of a running server share.
 pub(crate) struct Site {
@@ -33,6 +35,9 @@ pub(crate) struct Site {
     pub(crate) recordings: Option<Shelf>,
     /// Reports of what went wrong, where they are taken.
     pub(crate) help: Option<Helpdesk>,
+    /// Those who come by WHIP and WHEP, where they may.
+    #[cfg(feature = "whip")]
+    pub(crate) bridges: Option<Arc<Bridges>>,
     /// Where the page is.
     pub(crate) url: String,
     /// Turns true when the server ends.

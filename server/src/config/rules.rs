@@ -95,6 +95,9 @@ impl ServerConfig {
         if self.recordings_open && self.recordings.is_none() {
             return wrong("`recordings_open` needs `recordings`, the folder they are kept in");
         }
+        if self.whip && cfg!(not(feature = "whip")) {
+            return wrong("`whip` is on, and this program was built without it");
+        }
         if self.messages_per_second == 0 || self.connects_per_second == 0 {
             return wrong("a rate of 0 lets nobody in");
         }

@@ -90,6 +90,8 @@ pub const SETTINGS: &[Setting] = &[
     of("recordings_mb", Number, "How much all recordings together may have, in MB [default: 20480]"),
     of("reports", Text, "A folder for the reports of people whom something went wrong for, which the page posts to /report; without it none are taken"),
     of("reports_mb", Number, "How much all reports together may have, in MB [default: 256]"),
+    of("whip", Switch, "Programs that stream come into rooms by WHIP, at /whip/ROOM, and players watch by WHEP, at /whep/ROOM"),
+    of("whip_port", Number, "The UDP port of all who come by WHIP and WHEP [default: a free one]"),
     of("cluster", Text, "Several servers are one: the NATS server they share, such as nats://127.0.0.1:4222"),
     of("node", Text, "This server's name in the cluster [default: chosen anew at each start]"),
     of("max_connections", Number, "The most connections at once [default: 20000]"),

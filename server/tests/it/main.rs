@@ -18,3 +18,5 @@ mod rest;
 mod sessions;
 mod talk;
 mod turn;
+#[cfg(feature = "whip")]
+mod whip;
