@@ -194,6 +194,13 @@ async fn a_page_that_hides_its_addresses_calls_rust() {
     assert!(script_alone("mdns.mjs").await);
 }
 
+/// Chromium, Firefox and `ortc call` in a room that grows beyond its mesh and shrinks back: by the
+/// server and by themselves again, without a gap in picture or words.
+#[tokio::test]
+async fn e7_e10_a_room_grows_beyond_its_mesh_and_shrinks_back() {
+    assert!(script("rooms_hub.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {

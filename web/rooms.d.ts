@@ -181,6 +181,8 @@ export interface RemoteStream extends Recordable {
   mute(kinds?: Kinds): void;
   unmute(kinds?: Kinds): void;
   stop(): void;
+  /** How high its picture is shown, in pixels: of one that comes by the server the smallest encoding is sent that is enough. */
+  want(height: number): void;
 }
 
 export interface Streams {
@@ -194,7 +196,8 @@ export interface Streams {
 }
 
 export interface Path {
-  kind: "direct" | "relayed" | null;
+  /** `hub`: by the server, which passes on what all send. */
+  kind: "direct" | "relayed" | "hub" | null;
   local: string | null;
   remote: string | null;
   protocol: string | null;
@@ -221,6 +224,8 @@ export interface Peer {
   readonly state: string;
   /** ms that a message takes; null until measured. */
   readonly latency: number | null;
+  /** Whether it is reached by the server: `connection` is the one that all come by. */
+  readonly byHub?: boolean;
 }
 
 export interface Room {
@@ -351,6 +356,8 @@ export interface SessionEventMap {
   peerState: InRoom<{ state: string; reason: string | null }>;
   unreached: InRoom;
   path: Of<{ room: string; userid: string; path: Path }>;
+  /** Who spoke last, by the server. */
+  speakers: Of<{ room: string; order: string[] }>;
   /** No connection: one of the two does not know the secret, or the server has altered what they say. */
   impostor: InRoom<{ reason: string }>;
   /** To be answered by `transfer.take()` or `transfer.reject()`. */

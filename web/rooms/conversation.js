@@ -18,9 +18,9 @@ export class Conversation extends Target {
 
   /** Text, JSON or bytes, to all in the room or to one. */
   send(data, { to, room } = {}) {
-    const { session, peers } = this._in(room);
+    const { session, peers, speech } = this._in(room);
     if (!session.data) throw fail("noData", "this session has no data");
-    for (const peer of chosen(peers, to)) peer.talk.send(data);
+    for (const { talk } of to === undefined && speech ? [{ talk: speech }] : chosen(peers, to)) talk.send(data);
   }
 
   /** Files to all in the room or to one; see files/files.js. Each transfer tells how far it is. */
@@ -34,7 +34,8 @@ export class Conversation extends Target {
 
   /** An action by its name. To one user with `answer`, it resolves with the answer; with `lossy` it goes at once or not at all. */
   action(name, body, { to, answer = false, lossy = false, room } = {}) {
-    const peers = chosen(this._in(room).peers, to);
+    const { peers: all, speech } = this._in(room);
+    const peers = to === undefined && speech && !answer ? [{ talk: speech }] : chosen(all, to);
     if (answer) return peers[0].talk.action(name, body, true);
     for (const peer of peers) peer.talk[lossy ? "actionLossy" : "action"](name, body);
     return undefined;

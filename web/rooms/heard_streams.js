@@ -7,7 +7,7 @@ export class HeardStreams {
   #streams = new Map();
   #unwanted = new Map(); // stream id → kinds that this side does not want, also over a new connection
 
-  /** `host` has `userid`, `room`, `incoming`, `left`, `connection`, `say(body)` and `emit(name, fields)`. */
+  /** `host` has `userid`, `room`, `incoming`, `left`, `connection`, `say(body)` and `emit(name, fields)`; `byHub` of who is reached by one. */
   constructor(host) { this.#host = host; }
 
   get all() { return [...this.#streams.values()]; }
@@ -37,26 +37,29 @@ export class HeardStreams {
 
   show(stream) {
     const remote = new RemoteStream({
-      pause: (id, kinds, on) => {
-        this.#host.say({ pause: { stream: id, kinds, on } });
-        this.#unwanted.set(id, remote.dropped);
+      want: (height) => this.#host.byHub && this.#host.say({ want: { stream: stream.id, height } }),
+      pause: (_, kinds, on) => {
+        this.#host.say({ pause: { stream: stream.id, kinds, on } });
+        this.#unwanted.set(stream.id, remote.dropped);
         this.#host.emit(on ? "mute" : "unmute", { stream: remote, kinds, by: "receiver" });
       },
     }, stream, this.#host.userid, this.#host.room);
     const unwanted = this.#unwanted.get(stream.id) ?? [];
     remote.told = this.#told.get(stream.id) ?? {};
+    // A hub gives another id to one of two that have the same.
+    if (typeof remote.told.as === "string") remote.id = remote.told.as;
     remote.mutedBySender = new Set(remote.told.muted ?? []);
     this.#streams.set(stream.id, remote);
     remote.take(this.#host.incoming);
     if (unwanted.length) remote.mute(Object.fromEntries(unwanted.map((kind) => [kind, true])));
-    this.#host.emit("stream", { stream: remote, streamid: stream.id, origin: "remote", session: remote.session });
+    this.#host.emit("stream", { stream: remote, streamid: remote.id, origin: "remote", session: remote.session });
   }
 
   unshow(id, reason) {
     const stream = this.#streams.get(id);
     if (!stream) return;
     this.#streams.delete(id);
-    this.#host.emit("streamEnded", { stream, streamid: id, origin: "remote", reason: this.#host.left ? "left" : reason });
+    this.#host.emit("streamEnded", { stream, streamid: stream.id, origin: "remote", reason: this.#host.left ? "left" : reason });
   }
 
   unshowAll(reason) { for (const id of [...this.#streams.keys()]) this.unshow(id, reason); }

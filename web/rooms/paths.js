@@ -24,10 +24,17 @@ function pathOf({ transport, inboundRtp, outboundRtp }, now, last) {
   };
 }
 
+/** Of all that comes by a hub what is of this user. */
+function ownOf(stats, peer) {
+  if (!peer.byHub) return stats;
+  const sources = new Set(peer.streams.flatMap(({ stream }) => peer.connection.sources(stream).map(String)));
+  return { ...stats, inboundRtp: stats.inboundRtp.filter(({ ssrc }) => sources.has(String(ssrc))) };
+}
+
 export class Paths {
   #peers;
   #tell;
-  #known = new Map(); // connection → path
+  #known = new Map(); // peer → { connection, path }
   #timer;
 
   constructor(peers, tell) {
@@ -36,22 +43,28 @@ export class Paths {
     this.#timer = setInterval(() => this.look(), LOOKS);
   }
 
-  of(peer) { return this.#known.get(peer.connection) ?? null; }
+  of(peer) {
+    const known = this.#known.get(peer);
+    return known && known.connection === peer.connection ? known.path : null;
+  }
 
   async look() {
     const peers = this.#peers();
+    const looked = new Map(); // connection → its statistics, which several share
     for (const peer of peers) {
       const { connection } = peer;
       if (connection?.state !== "connected") continue;
-      const path = pathOf(await connection.stats(), performance.now(), this.#known.get(connection)?.bytes);
+      if (!looked.has(connection)) looked.set(connection, await connection.stats());
       if (peer.connection !== connection) continue;
-      const before = this.#known.get(connection);
-      this.#known.set(connection, path);
+      const before = this.of(peer);
+      const path = pathOf(ownOf(looked.get(connection), peer), performance.now(), before?.bytes);
+      if (peer.byHub && path.kind) path.kind = "hub";
+      this.#known.set(peer, { connection, path });
       const changed = ["kind", "local", "remote", "protocol"].some((name) => before?.[name] !== path[name]);
       if (changed && path.kind) this.#tell({ userid: peer.userid, room: peer.room, path });
     }
-    const there = new Set(this.#peers().map(({ connection }) => connection));
-    for (const connection of this.#known.keys()) if (!there.has(connection)) this.#known.delete(connection);
+    const there = new Set(this.#peers());
+    for (const peer of this.#known.keys()) if (!there.has(peer)) this.#known.delete(peer);
   }
 
   end() { clearInterval(this.#timer); }

@@ -24,20 +24,24 @@ export class Peer {
   #tries = 0;
   #timer = 0;
   #ended = false;
+  #silent = false;
   #proof = null; // where there is a secret
   #distrusted = false;
   #heard = Promise.resolve(); // what came is taken in its order
+  heardBye = false; // the other side needs this connection no longer
 
   /**
    * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `incoming`,
-   * `streams(userid)`, which are to be sent, `hears(userid)`, `channel(channel, peer)`, `opened(peer)`, `dropped(peer)`, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`.
+   * `streams(userid)`, which are to be sent, `hears(userid)`, `channel(channel, peer)`, `opened(peer)`, `dropped(peer)`, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`; of a hub, which `passes` on
+   * what others say, `heard()`, `message(data, latency, from)` and `act(name, body, latency, from)` instead.
+   * `halves()`: whether a connection goes on after a `bye` until both have said it.
    */
   constructor(host, user) {
     this.#host = host;
     this.user = user;
     this.caller = before(host.me, user.userid);
     const peer = this;
-    this.#streams = new HeardStreams({
+    this.#streams = host.heard?.() ?? new HeardStreams({
       userid: user.userid,
       room: host.room,
       get incoming() { return host.incoming; },
@@ -47,8 +51,8 @@ export class Peer {
       emit: (name, fields) => this.#emit(name, fields),
     });
     this.talk = new Talk({
-      message: (data, latency) => host.incoming.data !== false && this.#emit("message", { data, latency }),
-      action: (name, body, latency) => host.act(name, body, this, latency),
+      message: (data, latency, from) => host.message ? host.message(data, latency, from) : host.incoming.data !== false && this.#emit("message", { data, latency }),
+      action: (name, body, latency, from) => host.passes ? host.act(name, body, latency, from) : host.act(name, body, this, latency),
       opened: () => {
         this.#emit("open");
         host.opened(this);
@@ -59,6 +63,8 @@ export class Peer {
   }
 
   get userid() { return this.user.userid; }
+  /** Whether it is a hub. */
+  get passes() { return Boolean(this.#host.passes); }
   get room() { return this.#host.room; }
   get connection() { return this.#connection; }
   get streams() { return this.#streams.all; }
@@ -75,6 +81,7 @@ export class Peer {
 
   #make(instance) {
     this.#drop();
+    this.heardBye = false;
     this.#instance = instance;
     const connection = new RTCConnection(this.#host.configuration());
     this.#connection = connection;
@@ -128,6 +135,17 @@ export class Peer {
     this.#streams.unshowAll("connection");
   }
 
+  /** This side needs the connection no longer: it goes on until the other side says so, too. */
+  sayBye() { if (this.#connection) this.#say(this.#connection, { bye: true }); }
+
+  /** Another way has taken its place: nothing is told. */
+  replaced() {
+    this.#silent = true;
+    this.end();
+  }
+
+  createDataChannel(label, init) { return this.#connection.createDataChannel(label, init); }
+
   /** The user left, or this side did; `told` where both stay, and nothing goes between them any longer. */
   end(told = false) {
     if (told && this.#connection) this.#say(this.#connection, { bye: true });
@@ -142,7 +160,7 @@ export class Peer {
   }
 
   #emit(name, fields) {
-    if (this.#ended && name !== "streamEnded") return;
+    if (this.#silent || (this.#ended && name !== "streamEnded")) return;
     this.#host.emit(name, { userid: this.userid, extra: this.user.extra, ...fields });
   }
 
@@ -200,7 +218,7 @@ export class Peer {
 
   #tellStreams() {
     const wanted = this.#host.streams(this.userid);
-    const told = JSON.stringify(wanted);
+    const told = JSON.stringify(this.#host.passes ? wanted.map((one) => ({ ...one.toJSON(), ...(one.to !== null && { to: [one.to] }) })) : wanted);
     if (told === this.#toldStreams || (!this.#toldStreams && !wanted.length)) return;
     this.#toldStreams = told;
     this.#host.say(this.userid, { streams: JSON.parse(told) });
@@ -261,7 +279,8 @@ export class Peer {
     }
     if (gone) connection.stopReceiving(gone);
     if (tell) this.#tellAgain(connection);
-    if (bye) this.#drop();
+    this.heardBye ||= Boolean(bye);
+    if (bye && !this.#host.halves?.()) this.#drop();
   }
 
   #hearAgain() {

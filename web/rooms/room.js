@@ -1,12 +1,20 @@
 // A room that this side is in: who else is there, and a connection to each who is sent to or heard.
 import { fail } from "./errors.js";
+import { Hub } from "./hub.js";
 import { directionOf, sends } from "./kind.js";
+import { Mover } from "./mover.js";
 import { Peer } from "./peer.js";
+
+const isHub = ({ role }) => role === "hub";
 
 export class Room {
   #host;
   #peers = new Map();
   #warned = false;
+  #hubs = new Map(); // user id → the server's member of the room that passes on what all send
+  #hub = null;
+  #quiet = new Set(); // peers that the application is not told of yet: all comes by the hub still
+  #mover;
   /** Those whom a server that lost the room has not seen again, and until when they are held to be in it. */
   #missing = new Map();
 
@@ -16,6 +24,18 @@ export class Room {
     this.secret = secret;
     this.name = state.room;
     this.users = new Map();
+    const room = this;
+    this.#mover = new Mover({
+      get hub() { return room.#hub; },
+      get leaving() { return !room.#counts; },
+      direct: this.#peers,
+      wake: (peer) => this.#wake(peer),
+      finish: (peer) => {
+        this.#peers.delete(peer.userid);
+        peer.replaced();
+        this.#host.crowd();
+      },
+    });
     this.#take(state);
   }
 
@@ -23,13 +43,20 @@ export class Room {
   get owned() { return this.owner === this.me; }
   /** Whether this user may eject, close and set the rules. */
   get governed() { return this.owned || this.users.get(this.me)?.role === "admin"; }
-  get peers() { return [...this.#peers.values()]; }
+  /** All who are connected to, each by the way that holds: a connection of its own, or the hub. */
+  get peers() { return [...this.#peers.values()].filter(({ userid }) => !this.#quiet.has(userid)).concat(this.#hub?.members.filter(({ active }) => active) ?? []); }
+  /** The connections. */
+  get links() { return [...this.#peers.values(), ...(this.#hub ? [this.#hub.peer] : [])]; }
   get others() { return [...this.users.values()].filter(({ userid }) => userid !== this.me); }
   get places() { return this.policy.maxParticipantsAllowed + 1; }
-  peer(userid) { return this.#peers.get(userid) ?? null; }
+  peer(userid) { return this.peers.find((peer) => peer.userid === userid) ?? null; }
+  /** Whom one word reaches all by: the hub, where nobody has another way. */
+  get speech() { return this.#hub?.peer.talk.open && !this.#peers.size ? this.#hub.peer.talk : null; }
 
   #take({ epoch, users, owner, session, policy, presenter }) {
-    this.users = new Map(users.map((user) => [user.userid, user]));
+    const [hubs, persons] = [users.filter(isHub), users.filter((user) => !isHub(user))];
+    this.#hubs = new Map(hubs.map((user) => [user.userid, user]));
+    this.users = new Map(persons.map((user) => [user.userid, user]));
     Object.assign(this, { epoch, owner, session, policy, presenter: presenter ?? null });
     this.direction = directionOf(session);
   }
@@ -62,12 +89,17 @@ export class Room {
     const { joined, left, owner, policy, presenter, said } = message;
     if (joined) {
       const { user } = joined;
+      if (isHub(user)) {
+        this.#hubs.set(user.userid, user);
+        return this.#reconcile();
+      }
       const missed = this.#missing.delete(user.userid);
       this.users.set(user.userid, user);
-      if (missed) return;
+      if (missed) return undefined;
       this.#reconcile();
       this.#emit("joined", { userid: user.userid, user, extra: user.extra });
-    } else if (left) {
+    } else if (left && this.#hubs.delete(left.userid)) this.#reconcile();
+    else if (left) {
       const user = this.users.get(left.userid);
       this.#missing.delete(left.userid);
       this.users.delete(left.userid);
@@ -83,6 +115,7 @@ export class Room {
       this.presenter = presenter.userid ?? null;
       this.#emit("presenter", { userid: this.presenter });
     } else if (said) this.#said(said);
+    return undefined;
   }
 
   #wait(userid, user) {
@@ -97,20 +130,27 @@ export class Room {
   }
 
   setExtra(userid, extra) {
+    const hub = this.#hubs.get(userid);
+    if (hub) {
+      hub.extra = extra;
+      this.#mover.reset();
+      this.#reconcile();
+    }
     const user = this.users.get(userid);
     if (user) user.extra = extra;
     return Boolean(user);
   }
 
   #said({ from, direct, body }) {
+    if (this.#hub?.user.userid === from) return void this.#hub.hear(body);
     if (this.#peers.get(from)?.hear(body)) return;
     const user = this.users.get(from);
     if (user) this.#emit("said", { userid: from, extra: user.extra, direct: Boolean(direct), body });
   }
 
   #gone(user, reason) {
-    this.#peers.get(user.userid)?.end();
-    this.#peers.delete(user.userid);
+    this.#end(user.userid);
+    this.#hub?.gone(user.userid);
     this.#host.crowd();
     this.#emit("left", { userid: user.userid, user, extra: user.extra, reason });
   }
@@ -124,16 +164,84 @@ export class Room {
     const me = this.users.get(this.me);
     if (!me) return;
     if (this.policy.secret && !this.secret) return this.#wantSecret();
+    this.#tendHub();
     for (const user of this.others) {
       const wanted = this.#sends(me, user) || this.#sends(user, me);
       const peer = this.#peers.get(user.userid);
-      if (wanted && !peer) this.#meet(user);
-      else if (!wanted && peer) {
-        peer.end(true);
-        this.#peers.delete(user.userid);
-      } else peer?.sync();
+      const member = wanted ? this.#hub?.member(user.userid) : null;
+      if (!wanted) {
+        this.#end(user.userid, true);
+        this.#hub?.gone(user.userid);
+      } else if (peer) peer.sync();
+      else if (this.#counts) member.activate();
+      else this.#meet(user, Boolean(member?.active));
     }
+    this.#mover.run();
     this.#host.crowd();
+  }
+
+  /** The hub that all go by, but for one that is about to leave. With a secret nobody goes by one. */
+  get #counts() { return this.#hub !== null && this.#hubs.get(this.#hub.user.userid)?.extra?.leaving !== true; }
+
+  #tendHub() {
+    const usable = this.secret || this.policy.secret ? [] : [...this.#hubs.values()];
+    const user = usable.find(({ extra }) => extra?.leaving !== true) ?? usable.find(({ userid }) => userid === this.#hub?.user.userid);
+    if (this.#hub && this.#hub.user.userid !== user?.userid) {
+      this.#mover.reset();
+      const hub = this.#hub;
+      this.#hub = null;
+      hub.end();
+      // A connection that was about to be given up is made anew.
+      for (const peer of [...this.#peers.values()]) {
+        if (peer.heardBye) this.#end(peer.userid);
+        else this.#wake(peer);
+      }
+    }
+    if (!user) return;
+    if (this.#hub) return void this.#hub.peer.sync();
+    this.#hub = new Hub(this.#hubHost, user);
+    this.#hub.peer.begin();
+  }
+
+  get #hubHost() {
+    const [room, host] = [this, this.#host];
+    return {
+      me: this.me, room: this.name,
+      get online() { return host.online; },
+      get incoming() { return host.incoming; },
+      say: (to, body) => host.say(this.name, to, body),
+      configuration: () => host.configuration(),
+      streams: () => host.streams().filter(({ to }) => this.#sendsTo(to)),
+      limit: (track, local) => host.limit(track, local),
+      channel: (channel, from) => host.channel(channel, from),
+      opened: (to) => host.opened(to),
+      dropped: (from) => host.dropped(from),
+      emit: (name, fields) => this.#emit(name, fields),
+      act: (name, body, from, latency) => host.act(this.name, name, body, from, latency),
+      user: (userid) => (userid === room.me ? null : room.users.get(userid) ?? null),
+      changed: () => this.#mover.run(),
+    };
+  }
+
+  /** Whether this user may send to one, or to anybody. */
+  #sendsTo(userid) {
+    const me = this.users.get(this.me);
+    const others = userid === null ? this.others : this.others.filter((user) => user.userid === userid);
+    return Boolean(me) && others.some((user) => this.#sends(me, user));
+  }
+
+  /** The application is told of a connection that was kept quiet while all came by the hub. */
+  #wake(peer) {
+    if (!this.#quiet.delete(peer.userid)) return;
+    for (const stream of peer.streams) this.#emit("stream", { userid: peer.userid, extra: peer.user.extra, stream, streamid: stream.id, origin: "remote", session: stream.session });
+    this.#host.opened(peer);
+  }
+
+  #end(userid, told = false) {
+    this.#mover.forget(userid);
+    this.#peers.get(userid)?.end(told);
+    this.#peers.delete(userid);
+    this.#quiet.delete(userid);
   }
 
   #wantSecret() {
@@ -142,8 +250,11 @@ export class Room {
     this.#emit("error", { error: fail("noSecret", "the members of this room prove a secret to each other, and none is given: nobody is connected to") });
   }
 
-  #meet(user) {
+  /** `quiet`: what comes by it is not told yet, but for messages. */
+  #meet(user, quiet = false) {
     const host = this.#host;
+    if (quiet) this.#quiet.add(user.userid);
+    const heard = (name) => !this.#quiet.has(user.userid) || name === "message" || name === "impostor";
     const peer = new Peer({
       me: this.me,
       room: this.name,
@@ -156,10 +267,11 @@ export class Room {
       hears: (userid) => this.#hears(userid),
       limit: (track, local) => host.limit(track, local),
       channel: (channel, from) => host.channel(channel, from),
-      opened: (to) => host.opened(to),
-      dropped: (from) => host.dropped(from),
-      emit: (name, fields) => this.#emit(name, fields),
+      opened: (to) => heard("open") && host.opened(to),
+      dropped: (from) => heard("close") && host.dropped(from),
+      emit: (name, fields) => heard(name) && this.#emit(name, fields),
       act: (name, body, from, latency) => host.act(this.name, name, body, from, latency),
+      halves: () => this.#hub !== null,
     }, user);
     this.#peers.set(user.userid, peer);
     peer.begin();
@@ -179,8 +291,10 @@ export class Room {
   #emit(name, fields) { this.#host.emit(name, { room: this.name, ...fields }); }
 
   #endAll() {
-    for (const peer of this.#peers.values()) peer.end();
-    this.#peers.clear();
+    this.#mover.reset();
+    for (const userid of [...this.#peers.keys()]) this.#end(userid);
+    this.#hub?.end();
+    this.#hub = null;
   }
 
   end() { this.#endAll(); }

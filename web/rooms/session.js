@@ -53,7 +53,7 @@ export class Session extends Conversation {
     this.streams = new Streams({
       changed: () => this.#everyPeer((peer) => peer.sync()),
       muted: (local, kinds, on) => {
-        this.#everyPeer((peer) => (local.to ?? peer.userid) === peer.userid && peer.tellMute(local, kinds, on));
+        this.#everyPeer((peer) => [null, peer.userid].includes(peer.passes ? null : local.to) && peer.tellMute(local, kinds, on));
         emit(on ? "mute" : "unmute", { stream: local, kinds, by: "sender", userid: this.userid });
       },
       remote: () => [...this.#rooms.values()].flatMap(({ peers }) => peers.flatMap((peer) => peer.streams)),
@@ -165,7 +165,7 @@ export class Session extends Conversation {
   /** What is taken from others: `{ audio, video, screen, data }`, where false is not. It is not sent either. */
   setIncoming(incoming) {
     this.#options.incoming = { ...this.#options.incoming, ...incoming };
-    this.#everyPeer((peer) => peer.streams.forEach((stream) => stream.take(this.#options.incoming)));
+    for (const peer of this.peers) for (const stream of peer.streams) stream.take(this.#options.incoming);
   }
 
   /** kbit/s for each kind; null is no limit. */
@@ -280,7 +280,7 @@ export class Session extends Conversation {
     this._emit("ended", { error });
   }
 
-  #everyPeer(work) { for (const peer of this.peers) work(peer); }
+  #everyPeer(work) { for (const room of this.rooms) for (const peer of room.links) work(peer); }
 
   // What a room needs of its session.
   get #roomHost() {
@@ -297,7 +297,7 @@ export class Session extends Conversation {
       opened: (peer) => this.files.opened(peer),
       dropped: (peer) => this.files.dropped(peer),
       limit: (track, { session: what }) => this.#limits.apply(track, what),
-      crowd: () => this.#limits.among(this.peers.length) && this.#everyPeer((peer) => peer.limit()),
+      crowd: () => this.#limits.among(this.rooms.reduce((count, { links }) => count + links.length, 0)) && this.#everyPeer((peer) => peer.limit()),
       emit: (name, fields) => this._emit(name, fields),
       act: (room, name, body, peer, latency) => this._act(room, name, body, peer, latency),
     };

@@ -57,7 +57,7 @@ export class RemoteStream extends Recordable {
   /** What its sender has muted. */
   mutedBySender = new Set();
 
-  /** `host` has `pause(id, kinds, on)`. */
+  /** `host` has `pause(id, kinds, on)` and `want(height)`. */
   constructor(host, stream, userid, room) {
     super();
     this.#host = host;
@@ -101,6 +101,9 @@ export class RemoteStream extends Recordable {
   apply() { for (const track of this.stream.getTracks()) track.enabled = !this.#asked.has(track.kind); }
 
   stop() { this.mute(); }
+
+  /** How high its picture is shown, in pixels: by a hub comes the smallest that is enough. */
+  want(height) { this.#host.want(height); }
 }
 
 /** All streams of a session, by id. */

@@ -1,34 +1,21 @@
-// What two users tell each other over the data channel `rooms`: text, JSON, bytes, and actions that
-// may be answered. What is long goes in parts, what is very long over a channel of its own.
+// What two users tell each other over the data channel `rooms`. What is long goes in parts, what is
+// very long over a channel of its own. With a hub it says to whom, and is told of whom.
 import { fail } from "./errors.js";
+import { INLINE, MOST, replied, Speech } from "./speech.js";
 
 export const LABEL = "rooms";
 const LARGE = "rooms.large";
 const LOSSY = "rooms.lossy"; // neither ordered nor sent again
 const PROTOCOL = "ortc-rooms";
-const INLINE = 16 * 1024; // bytes; also of a part
 const ALONE = 64 * 1024; // bytes beyond which a message has a channel of its own
-const MOST = 16 * 1024 * 1024;
 const MOST_LOSSY = 16 * 1024; // bytes; who has not taken as many misses what comes
 const MAX_WAITING = 256; // messages before the channel is open
-const ANSWER = 30_000; // ms
 const PING = 10_000; // ms
 
-const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** With the time at which it was said, by this side's clock. */
-const stamped = (message) => JSON.stringify({ ...message, at: Date.now() });
-
-/** What crosses for this data: a text, and bytes that follow it. */
-function pack(data) {
-  const binary = data instanceof ArrayBuffer || ArrayBuffer.isView(data);
-  const kind = binary ? "bytes" : typeof data === "string" ? "text" : "json";
-  const bytes = binary ? new Uint8Array(data.buffer ?? data, data.byteOffset ?? 0, data.byteLength) : encoder.encode(kind === "text" ? data : JSON.stringify(data));
-  if (bytes.length > MOST) throw fail("tooLarge", `${bytes.length} bytes are too many for a message; a file may have more`);
-  if (!binary && bytes.length <= INLINE) return { text: stamped({ [kind]: data }) };
-  return { text: stamped({ part: { kind, size: bytes.length, id: crypto.randomUUID() } }), bytes: bytes.slice() };
-}
+/** As it crosses: `to` only where it is for one of those whom a hub reaches. */
+const written = ({ message, to }) => JSON.stringify(to === undefined ? message : { ...message, to });
 
 function unpack(kind, bytes) {
   if (kind === "bytes") return bytes.buffer;
@@ -36,20 +23,28 @@ function unpack(kind, bytes) {
   return kind === "json" ? JSON.parse(text) : text;
 }
 
-export class Talk {
+export class Talk extends Speech {
   #host;
   #channel = null;
   #lossy = null;
   #waiting = [];
-  #requests = new Map();
+  #alone = 0; // channels of one message that are not done
+  #marks = new Map(); // time of a ping → what to do at its answer
+  #mark = 0;
   #timer = 0;
   /** ms for a message and its answer; null until measured. */
   roundTrip = null;
   /** What to add to this side's clock for the other's, in ms. */
   offset = 0;
 
-  /** `host` has `message(data, latency)`, `action(name, body, latency)`, which may give an answer, `opened`, `closed`, and `create(label, init)`. */
-  constructor(host) { this.#host = host; }
+  /**
+   * `host` has `message(data, latency, from)`, `action(name, body, latency, from)`, which may give an answer, `opened`,
+   * `closed`, and `create(label, init)`; `from` is of a hub.
+   */
+  constructor(host) {
+    super();
+    this.#host = host;
+  }
 
   get open() { return this.#channel?.readyState === "open"; }
 
@@ -72,7 +67,7 @@ export class Talk {
     this.#channel = channel;
     const opened = () => {
       if (this.#channel !== channel) return;
-      for (const text of this.#waiting.splice(0)) this.#put(text);
+      for (const packed of this.#waiting.splice(0)) this._put(packed);
       clearInterval(this.#timer);
       this.#timer = setInterval(() => this.#ping(), PING);
       this.#ping();
@@ -94,37 +89,36 @@ export class Talk {
     clearInterval(this.#timer);
     if (this.#channel) this.#channel.onclose = null;
     this.#channel = this.#lossy = null;
+    this.#alone = 0;
+    for (const done of this.#marks.values()) done();
+    this.#marks.clear();
   }
 
   end() {
     this.drop();
-    for (const { reject, timer } of this.#requests.values()) {
-      clearTimeout(timer);
-      reject(fail("gone", "the other side left before it answered"));
-    }
-    this.#requests.clear();
+    this._unanswered();
     this.#waiting = [];
   }
 
-  send(data) {
-    const packed = pack(data);
-    if ((packed.bytes?.length ?? 0) > ALONE) this.#sendAlone(packed);
-    else this.#put(packed);
-  }
+  /** What has not been said yet, and is not from now on. */
+  rest() { return this.#waiting.splice(0); }
 
-  #put(packed) {
+  _put(packed) {
+    if ((packed.bytes?.length ?? 0) > ALONE && this.open) return this.#sendAlone(packed);
     if (!this.open) {
       if (this.#waiting.length >= MAX_WAITING) throw fail("unavailable", "too much waits for a connection to this user");
       return void this.#waiting.push(packed);
     }
-    this.#channel.send(packed.text);
+    this.#channel.send(written(packed));
     const { bytes = [] } = packed;
     for (let at = 0; at < bytes.length; at += INLINE) this.#channel.send(bytes.slice(at, at + INLINE));
+    return undefined;
   }
 
-  #say(message) { this.#put({ text: stamped(message) }); }
+  #tell(message, to) { if (this.open) this.#channel.send(written({ message: { ...message, at: Date.now() }, to })); }
 
-  #sendAlone({ text, bytes }) {
+  #sendAlone(packed) {
+    const { bytes } = packed;
     const channel = this.#host.create(LARGE, { protocol: PROTOCOL });
     channel.bufferedAmountLowThreshold = ALONE;
     let at = 0;
@@ -134,55 +128,54 @@ export class Talk {
       else if (at >= bytes.length) channel.bufferedAmountLowThreshold = 0;
     };
     channel.onbufferedamountlow = more;
+    this.#alone++;
+    channel.onclose = () => { this.#alone = Math.max(0, this.#alone - 1); };
     channel.onopen = () => {
-      channel.send(text);
+      channel.send(written(packed));
       more();
     };
   }
 
-  /** With `wantsAnswer`, resolves with it. */
-  action(name, body = null, wantsAnswer = false) {
-    if (!wantsAnswer) return void this.#say({ action: { name, body } });
-    const id = crypto.randomUUID();
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#requests.delete(id);
-        reject(fail("timeout", `nobody answered ${name}`));
-      }, ANSWER);
-      this.#requests.set(id, { resolve, reject, timer });
-      this.#say({ action: { name, body, id } });
-    });
-  }
-
-  /** An action at once or not at all: it may be lost, or overtaken. */
-  actionLossy(name, body = null) {
+  /** At once or not at all. */
+  _lossy(message, to) {
     if (!this.open) return;
     if (!this.#lossy || /^clos/.test(this.#lossy.readyState)) this.#lossy = this.#host.create(LOSSY, { protocol: PROTOCOL, ordered: false, maxRetransmits: 0 });
-    else if (this.#lossy.readyState === "open" && this.#lossy.bufferedAmount <= MOST_LOSSY) this.#lossy.send(stamped({ action: { name, body } }));
+    else if (this.#lossy.readyState === "open" && this.#lossy.bufferedAmount <= MOST_LOSSY) this.#lossy.send(written({ message, to }));
   }
 
-  #ping() { if (this.open) this.#say({ ping: { at: Date.now() } }); }
+  #ping() { this.#tell({ ping: { at: Date.now() } }); }
+
+  /** Calls back once the other side, or the one whom a hub reaches, has read all that was said before. */
+  flushed(done, to) {
+    if (!this.open) return done();
+    // Others have whole milliseconds.
+    this.#mark = Math.max(Date.now(), this.#mark + 1);
+    const at = this.#mark + 0.5;
+    this.#marks.set(at, () => (this.#alone ? setTimeout(() => this.flushed(done, to), 100) : done()));
+    return this.#tell({ ping: { at } }, to);
+  }
 
   #hear(channel, heard, data) {
     if (typeof data !== "string") return this.#part(channel, heard, new Uint8Array(data));
     if (heard.part) throw fail("badMessage", "a part is missing");
     const message = JSON.parse(data);
     const [name] = Object.keys(message);
+    const { from } = message;
     switch (name) {
-      case "text": return this.#host.message(String(message.text), this.#latency(message));
-      case "json": return this.#host.message(message.json, this.#latency(message));
+      case "text": return this.#host.message(String(message.text), this.#latency(message), from);
+      case "json": return this.#host.message(message.json, this.#latency(message), from);
       case "part": {
         const { kind, size } = message.part;
         if (!Number.isSafeInteger(size) || size < 0 || size > MOST) throw fail("tooLarge", "a message is too large");
-        heard.part = { kind, at: message.at };
+        heard.part = { kind, at: message.at, from };
         heard.bytes = new Uint8Array(size);
         heard.at = 0;
         return this.#whole(channel, heard);
       }
-      case "action": return this.#act(message.action, this.#latency(message));
-      case "reply": return this.#replied(message.reply);
-      case "ping": return this.#say({ pong: { at: message.ping.at, here: Date.now() } });
-      case "pong": return this.#measured(message.pong);
+      case "action": return this.#act(message.action, this.#latency(message), from);
+      case "reply": return replied(message.reply);
+      case "ping": return this.#tell({ pong: { at: message.ping.at, here: Date.now() } }, from);
+      case "pong": return this.#ponged(message.pong, from);
       default: return undefined; // Of a later version.
     }
   }
@@ -196,10 +189,10 @@ export class Talk {
 
   #whole(channel, heard) {
     if (heard.at < heard.bytes.length) return;
-    const { part: { kind, at }, bytes } = heard;
+    const { part: { kind, at, from }, bytes } = heard;
     heard.part = heard.bytes = null;
     if (channel.label === LARGE) channel.close();
-    this.#host.message(unpack(kind, bytes), this.#latency({ at }));
+    this.#host.message(unpack(kind, bytes), this.#latency({ at }), from);
   }
 
   /** How long a message took, in ms; null until the clocks are compared. */
@@ -207,22 +200,20 @@ export class Talk {
     return this.roundTrip === null || !Number.isFinite(at) ? null : Math.max(0, Date.now() - (at - this.offset));
   }
 
-  async #act({ name, body, id }, latency) {
+  async #act({ name, body, id }, latency, from) {
+    const answer = (reply) => id === undefined || this._say({ message: { reply: { id, ...reply }, at: Date.now() }, to: from });
     try {
-      const answer = await this.#host.action(String(name), body, latency);
-      if (id !== undefined) this.#say({ reply: { id, body: answer ?? null } });
+      answer({ body: (await this.#host.action(String(name), body, latency, from)) ?? null });
     } catch (error) {
-      if (id !== undefined) this.#say({ reply: { id, error: error.message } });
+      answer({ error: error.message });
     }
   }
 
-  #replied({ id, body, error }) {
-    const request = this.#requests.get(id);
-    if (!request) return;
-    clearTimeout(request.timer);
-    this.#requests.delete(id);
-    if (error !== undefined) request.reject(fail("refused", String(error)));
-    else request.resolve(body);
+  #ponged(pong, from) {
+    const done = this.#marks.get(pong.at);
+    this.#marks.delete(pong.at);
+    if (done) done();
+    else if (from === undefined) this.#measured(pong);
   }
 
   #measured({ at, here }) {

@@ -44,7 +44,7 @@ export class Files {
   }
 
   #offer(out, peer) {
-    const channel = peer.connection.createDataChannel(LABEL, { protocol: PROTOCOL });
+    const channel = peer.createDataChannel(LABEL, { protocol: PROTOCOL });
     const transfer = new Sending(channel, out.source, { userid: peer.userid, room: peer.room }, out.strict);
     out.users.set(peer.userid, transfer);
     this.#tell(transfer, peer);
@@ -68,7 +68,7 @@ export class Files {
 
   /** A channel that a peer made; false if it is none of these. */
   take(channel, peer) {
-    if (channel.label !== LABEL) return false;
+    if (channel.label !== LABEL && channel.label !== `${LABEL}/${peer.userid}`) return false;
     const transfer = new Receiving(channel, { userid: peer.userid, room: peer.room });
     this.#read(transfer, peer).catch(() => {});
     return true;

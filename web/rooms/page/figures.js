@@ -20,7 +20,7 @@ export function showFigures(session, room) {
     const video = path.rows.filter(({ kind }) => kind === "video");
     const codecs = [...new Set(path.rows.map(({ codec }) => codec).filter((codec) => codec && codec !== "rtx"))].join(", ");
     const facts = {
-      way: path.kind === "relayed" ? `relayed (${path.local} → ${path.remote})` : `direct (${path.local} → ${path.remote})`,
+      way: path.kind === "hub" ? "by the server" : path.kind === "relayed" ? `relayed (${path.local} → ${path.remote})` : `direct (${path.local} → ${path.remote})`,
       protocol: path.protocol ?? "–",
       "round trip": path.roundTrip === null ? "–" : `${path.roundTrip} ms`,
       received: rate(path.rateIn), sent: rate(path.rateOut),

@@ -106,6 +106,7 @@ export class Meeting {
       together.opened(userid, looksOn(this.#room.users.get(userid)));
       recorder.tellTo(userid);
     });
+    on("speakers", ({ order }) => this.#wall.rank(order));
     on("unreached", ({ userid }) => this.#happened(`No way to ${nameOf(this.#room.users.get(userid))} yet: a network in between lets nothing through. The page goes on trying.`));
     on("impostor", ({ userid, reason }) => {
       if (this.#by) return this.#wrongCode(userid);
@@ -169,18 +170,21 @@ export class Meeting {
     if (!user) return;
     const { screen = false } = remote.session;
     const person = this.#wall.get(`user ${remote.userid}`);
-    const tile = !screen && person && !person.remote ? person : this.#wall.get(remote.id) ?? this.#wall.add(new Tile(remote.id, user, this.#does(false, screen)));
+    // The same stream by another way, from or to the hub, takes the place of before.
+    const known = this.#wall.tiles.find((one) => one.remote?.id === remote.id && one.user.userid === remote.userid);
+    const tile = known ?? (!screen && person && !person.remote ? person : this.#wall.get(remote.id)) ?? this.#wall.add(new Tile(remote.id, user, this.#does(false, screen)));
     tile.remote = remote;
     tile.show(remote.stream);
-    if (remote.stream.getAudioTracks().length) sounds.play(remote.stream);
+    if (remote.stream.getAudioTracks().length) sounds.play(remote.stream, remote.id);
     for (const event of ["addtrack", "removetrack"]) {
       remote.stream.addEventListener(event, () => {
-        if (remote.stream.getAudioTracks().length) sounds.play(remote.stream);
+        if (tile.remote !== remote) return;
+        if (remote.stream.getAudioTracks().length) sounds.play(remote.stream, remote.id);
         tile.follow();
       });
     }
     this.#want(tile, this.#wall.shows(tile.key));
-    if (screen) this.#happened(`${nameOf(user)} shares a screen`);
+    if (screen && !known) this.#happened(`${nameOf(user)} shares a screen`);
     this.#look();
   }
 

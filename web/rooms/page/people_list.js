@@ -88,7 +88,7 @@ export function showPeople({ session, room, mutedOf, hand, records, call }) {
     const path = peer && session.paths.of(peer);
     const facts = [
       mine && "you", owner && "owner", ROLES[user.role], userid === room.presenter && "presents", hand(userid) && "hand raised", records(userid) && "records", !mine && timeOf(user), placeOf(user),
-      peer && STATES[peer.state], path?.kind && `${path.kind}${path.roundTrip === null ? "" : ` · ${path.roundTrip} ms`}`,
+      peer && STATES[peer.state], path?.kind && `${path.kind === "hub" ? "by the server" : path.kind}${path.roundTrip === null ? "" : ` · ${path.roundTrip} ms`}`,
     ].filter(Boolean).join(" · ");
     row.show(user, { mine, may: room.governed && !mine && !owner, facts, muted: mutedOf(userid) }, session, call);
   });

@@ -6,12 +6,17 @@ const all = new Map(); // stream id → element
 let sink = "";
 let blocked = false;
 
-export function play(stream) {
-  if (all.has(stream.id)) return;
+export function play(stream, id = stream.id) {
+  const known = all.get(id);
+  if (known?.srcObject === stream) return;
+  if (known) {
+    known.srcObject = stream;
+    return start(known);
+  }
   const audio = element("audio", { autoplay: true, srcObject: stream });
-  all.set(stream.id, audio);
+  all.set(id, audio);
   if (sink) audio.setSinkId?.(sink).catch(() => {});
-  start(audio);
+  return start(audio);
 }
 
 /** Without a gesture a browser may keep silent. */

@@ -61,6 +61,12 @@ export class Wall {
   /** Who is heard how loud, of 1. */
   hear(userid, level) { if (level > LOUD) this.#heard.set(userid, performance.now()); }
 
+  /** Who spoke last, by the hub. */
+  rank(order) {
+    const now = performance.now();
+    order.forEach((userid, at) => this.#heard.set(userid, Math.max(this.#heard.get(userid) ?? 0, now - at * SPEAKS)));
+  }
+
   shows(key) { return this.#shown.has(key); }
   speaks(userid) { return performance.now() - (this.#heard.get(userid) ?? -Infinity) < SPEAKS; }
 
@@ -121,11 +127,22 @@ export class Wall {
     const { width, height } = grid.getBoundingClientRect();
     const columns = columnsFor(count, width, height);
     const rows = Math.ceil(count / columns);
+    this.#tellSizes(height / rows);
     grid.style.setProperty("--columns", columns * 2);
     grid.style.setProperty("--rows", rows);
     // The last row stands in the middle; a tile is two columns wide.
     const last = (rows - 1) * columns;
     [...grid.children].forEach(({ style }, at) => style.setProperty("--at", at === last ? String(columns - (count - last) + 1) : "auto"));
+  }
+
+  /** By a hub comes what is large enough, and no more. */
+  #tellSizes(height) {
+    const least = Math.ceil((height * devicePixelRatio) / 90) * 90;
+    for (const { remote, screen } of this.#tiles.values()) {
+      if (!remote || screen || remote.wanted === least) continue;
+      remote.wanted = least;
+      remote.want(least);
+    }
   }
 
   clear() {

@@ -1,0 +1,131 @@
+// Pairs of users move from a connection of their own to the hub, and back: each way ends only when
+// all comes by the other, so that no picture stops and no message is lost or comes twice.
+
+const LOOK = 100; // ms
+const MOST = 15_000; // ms
+const MAKING = 4_000; // ms for a connection that is being made when the hub comes
+
+/** Whether all that comes by one way comes by the other as well. */
+function hasAll(before, now) {
+  return before.streams.every((stream) => {
+    const there = now.streams.find(({ id }) => id === stream.id);
+    const silent = stream.muted;
+    return stream.stream.getTracks().filter(({ kind, readyState }) => readyState === "live" && !silent.includes(kind))
+      .every(({ kind }) => there?.stream.getTracks().some((track) => track.kind === kind && !track.muted));
+  });
+}
+
+/** What this side did not want of a stream it does not want by the other way either. */
+function keepDropped(before, now) {
+  for (const { id, dropped } of before.streams) {
+    const there = now.streams.find((one) => one.id === id);
+    if (there && dropped.length) there.mute(Object.fromEntries(dropped.map((kind) => [kind, true])));
+  }
+}
+
+export class Mover {
+  #room;
+  #pairs = new Map(); // user id → { held, flushed, moved }
+  #since = null;
+  #timer = 0;
+
+  /** `room` has `hub`, `leaving`, `direct`, a map of peers by user id, `wake(peer)` and `finish(peer)`. */
+  constructor(room) { this.#room = room; }
+
+  /** Moves who is to be moved, until all are. */
+  run() {
+    if (this.#timer || !this.#room.hub) return;
+    this.#timer = setInterval(() => this.#look(), LOOK);
+  }
+
+  /** The hub is gone, or stays after all. */
+  reset() {
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    this.#since = null;
+    for (const userid of this.#pairs.keys()) this.#room.direct.get(userid)?.talk.divert();
+    this.#pairs.clear();
+  }
+
+  forget(userid) { this.#pairs.delete(userid); }
+
+  #look() {
+    const { hub, leaving, direct } = this.#room;
+    if (!hub) return this.reset();
+    const peers = [...direct.values()];
+    const done = leaving ? this.#back(hub, peers) : this.#there(hub, peers);
+    if (!done) return undefined;
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    this.#since = null;
+    if (leaving) hub.peer.sayBye();
+    return undefined;
+  }
+
+  #late() { return performance.now() - (this.#since ??= performance.now()) > MOST; }
+
+  /** Holds what is said, until the other side has read what was said before. */
+  #hold(from, userid) {
+    const pair = { held: [], flushed: false, moved: false };
+    this.#pairs.set(userid, pair);
+    from.divert((packed) => pair.held.push(packed));
+    from.flushed(() => { pair.flushed = true; });
+  }
+
+  #pass(pair, from, to) {
+    for (const packed of [...(from.rest?.() ?? []), ...pair.held]) to._put(packed);
+    from.divert((packed) => to._say(packed));
+    pair.moved = true;
+  }
+
+  #there(hub, peers) {
+    if (!hub.peer.talk.open) {
+      this.#since = null;
+      return !peers.length;
+    }
+    const late = this.#late();
+    for (const peer of peers) {
+      const { userid } = peer;
+      const member = hub.member(userid);
+      const pair = this.#pairs.get(userid);
+      const stuck = peer.state !== "connected" && performance.now() - this.#since > MAKING;
+      if (!member) continue;
+      if (!pair) {
+        if (late || stuck || (member.talk.open && peer.talk.open && hasAll(peer, member))) this.#hold(peer.talk, userid);
+      } else if (!pair.moved) {
+        if (!pair.flushed && !late && !stuck) continue;
+        this.#pass(pair, peer.talk, member.talk);
+        peer.sayBye();
+      } else if (peer.heardBye || late || stuck) {
+        const known = peer.talk.open;
+        keepDropped(peer, member);
+        this.#pairs.delete(userid);
+        this.#room.finish(peer);
+        member.activate(known);
+      }
+    }
+    return !this.#room.direct.size;
+  }
+
+  #back(hub, peers) {
+    const late = this.#late();
+    let all = true;
+    for (const peer of peers) {
+      const { userid } = peer;
+      const member = hub.member(userid);
+      if (!member?.active) continue;
+      const pair = this.#pairs.get(userid);
+      all = false;
+      if (!pair) {
+        if (late || (peer.state === "connected" && peer.talk.open && hasAll(member, peer))) this.#hold(member.talk, userid);
+      } else if (pair.flushed || late) {
+        this.#pass(pair, member.talk, peer.talk);
+        keepDropped(member, peer);
+        this.#pairs.delete(userid);
+        member.rest();
+        this.#room.wake(peer);
+      }
+    }
+    return all;
+  }
+}
