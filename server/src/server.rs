@@ -126,12 +126,7 @@ impl Server {
         config.check()?;
         let tls = config.tls().then(|| tls::of(&config)).transpose()?;
         let tokens = Tokens::new(&config)?;
-        let setting = if config.https_port.is_some() {
-            "https_port"
-        } else {
-            "listen"
-        };
-        let (listener, page) = tcp(setting, config.address()).await?;
+        let (listener, page) = tcp(page_setting(&config), config.address()).await?;
         let rest = match config.rest_port {
             Some(port) => Some(tcp("rest_port", SocketAddr::new(config.listen.ip(), port)).await?),
             None => None,
@@ -218,6 +213,14 @@ fn shelves(config: &ServerConfig) -> Result<(Option<Shelf>, Option<Helpdesk>), S
         Helpdesk::open(path, mb(config.reports_mb)).map_err(of("reports", path))
     };
     Ok((recordings, config.reports.as_ref().map(open).transpose()?))
+}
+
+/// The setting that names the port of the page.
+fn page_setting(config: &ServerConfig) -> &'static str {
+    match config.https_port {
+        Some(_) => "https_port",
+        None => "listen",
+    }
 }
 
 /// The desk, and the cluster that it is in.
