@@ -49,6 +49,7 @@ impl Shared {
                 {
                     entry.push(&peer, written);
                 }
+                entry.opened.push(peer.clone());
                 let (room, user) = of();
                 self.event(Event::Open { room, user });
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ortc::{RTCConnectionState, RTCDataChannel, RTCDataChannelOptions};
+use ortc::{RTCConnection, RTCConnectionState, RTCDataChannel, RTCDataChannelOptions};
 
 use super::error::{Error, Result};
 use super::event::Event;
@@ -60,22 +60,21 @@ impl Shared {
         if role == Role::Inspector {
             return Err(Error::Inspector);
         }
-        let link = entry.peers.get(peer);
+        let direct = entry.peers.get(peer).is_some_and(|link| link.connected);
+        let link = entry.carrier(peer);
         let link = link.filter(|link| before.is_none_or(|before| before != link.instance));
         let link = link.filter(|link| before.is_none() || link.connected);
         let there = link.and_then(|link| Some((link.connection.as_ref()?, link.instance)));
         let (connection, instance) = there.ok_or_else(|| Error::NoSuchPeer(peer.clone()))?;
-        let protocol = RTCDataChannelOptions::default().protocol(PROTOCOL);
-        Ok((connection.create_data_channel(LABEL, protocol)?, instance))
+        let by_hub = !direct && entry.peers.get(peer).is_some_and(|link| link.by_hub);
+        let channel = open(connection, peer, by_hub)?;
+        Ok((channel, instance))
     }
 
     /// Whether that connection still works: then the peer has ended the channel alone.
     fn still_works(&self, room: &RoomName, peer: &UserId, instance: u64) -> bool {
         let state = self.lock();
-        let link = state
-            .rooms
-            .get(room)
-            .and_then(|entry| entry.peers.get(peer));
+        let link = state.rooms.get(room).and_then(|entry| entry.carrier(peer));
         let connection = link.filter(|link| link.instance == instance && link.connected);
         let connection = connection.and_then(|link| link.connection.as_ref());
         connection.is_some_and(|connection| connection.state() == RTCConnectionState::Connected)
@@ -171,7 +170,8 @@ impl Shared {
         let most = self.options.kept_files;
         let mut state = self.lock();
         let entry = state.room_mut(room)?;
-        let there = entry.peers.iter().filter(|(_, link)| link.connected);
+        let reached = |link: &PeerLink| link.connected || link.by_hub;
+        let there = entry.peers.iter().filter(|(_, link)| reached(link));
         let kept = Kept {
             source: source.clone(),
             options: options.clone(),
@@ -234,7 +234,26 @@ fn again(
 
 /// Whether it is the channel of a transfer.
 pub(super) fn is_transfer(channel: &RTCDataChannel) -> bool {
-    channel.label() == LABEL
+    channel.label() == LABEL || with_whom(channel).is_some()
+}
+
+/// By a hub: whom a transfer goes to, or comes from.
+pub(super) fn with_whom(channel: &RTCDataChannel) -> Option<UserId> {
+    let name = channel.label().strip_prefix(LABEL)?.strip_prefix('/')?;
+    UserId::new(name).ok()
+}
+
+/// A channel for a transfer to a peer, or to or from it by a hub.
+pub(super) fn open(
+    connection: &RTCConnection,
+    with: &UserId,
+    by_hub: bool,
+) -> ortc::Result<RTCDataChannel> {
+    let protocol = RTCDataChannelOptions::default().protocol(PROTOCOL);
+    match by_hub {
+        true => connection.create_data_channel(format!("{LABEL}/{with}"), protocol),
+        false => connection.create_data_channel(LABEL, protocol),
+    }
 }
 
 impl Peer {

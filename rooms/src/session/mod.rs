@@ -35,6 +35,7 @@ mod outbox;
 mod pace;
 mod payload;
 mod peer;
+mod pipe;
 mod ports;
 mod queue;
 mod receiving;

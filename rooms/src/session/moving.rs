@@ -14,7 +14,7 @@ use super::stream::ReceivedTrack;
 use crate::signalling::{RoomName, UserId};
 
 /// Between two looks at those that move.
-const LOOK: Duration = Duration::from_millis(25);
+const LOOK: Duration = Duration::from_millis(40);
 /// Moving takes no longer.
 const MOST: Duration = Duration::from_secs(15);
 /// A connection that is being made when a hub comes is waited for so long.
@@ -100,7 +100,13 @@ impl Shared {
         let lost = link.was_connected && !link.connected;
         let never = !link.was_connected && left + MAKING < MOST;
         let late = left.is_zero() || lost || never;
-        let ready = link.by_hub && link.was_connected && has_all(entry, peer, peer, hub);
+        let asks = match link.route {
+            Route::Direct => true,
+            Route::Held(_) => false,
+            Route::Hub => !link.said_bye,
+        };
+        let reached = link.by_hub && link.was_connected;
+        let ready = asks && reached && has_all(entry, peer, peer, hub);
         let Some(hub_outbox) = entry.peers.get(hub).map(|hub| hub.outbox.clone()) else {
             return;
         };
@@ -165,16 +171,17 @@ impl Shared {
         let late = *entry.move_by.get_or_insert(now + MOST) <= now;
         let mut all = true;
         for peer in entry.persons() {
-            let ready = late || has_all(entry, &peer, hub, &peer);
+            let asks = |link: &PeerLink| matches!(link.route, Route::Hub) && link.is_open();
+            let asks = entry.peers.get(&peer).is_some_and(asks);
+            let ready = late || (asks && has_all(entry, &peer, hub, &peer));
             let Some(outbox) = entry.peers.get(hub).map(|hub| hub.outbox.clone()) else {
                 return false;
             };
             let Some(link) = entry.peers.get_mut(&peer) else {
                 continue;
             };
-            let open = link.is_open();
             match &link.route {
-                Route::Hub if late || (ready && open) => {
+                Route::Hub if ready => {
                     // The peer answers it: the hub may be slower than the new way.
                     let at = link.ping_at();
                     if let Ok(written) = Frame::Ping(Ping { at }).write(clock()) {
@@ -235,14 +242,6 @@ fn has_all(entry: &RoomEntry, owner: &UserId, by: &UserId, other: &UserId) -> bo
     if old.is_empty() {
         return true;
     }
-    let Some(stats) = new.connection.as_ref().map(ortc::RTCConnection::stats) else {
-        return false;
-    };
-    let sources = stats.inbound_rtp.iter();
-    let came: BTreeSet<u32> = sources
-        .filter(|source| source.packets_received > 0)
-        .map(|source| source.ssrc)
-        .collect();
     let link = entry.peers.get(owner);
     let mut counts: BTreeMap<(&str, ortc::Kind), i32> = BTreeMap::new();
     for one in &old {
@@ -255,7 +254,19 @@ fn has_all(entry: &RoomEntry, owner: &UserId, by: &UserId, other: &UserId) -> bo
             *counts.entry((&one.shown, one.track.kind())).or_default() += 1;
         }
     }
-    for one in new.received.iter().filter(|one| of(other, one)) {
+    let of_owner = || new.received.iter().filter(|one| of(other, one));
+    if of_owner().count() < old.len() {
+        return false;
+    }
+    let Some(stats) = new.connection.as_ref().map(ortc::RTCConnection::stats) else {
+        return false;
+    };
+    let sources = stats.inbound_rtp.iter();
+    let came: BTreeSet<u32> = sources
+        .filter(|source| source.packets_received > 0)
+        .map(|source| source.ssrc)
+        .collect();
+    for one in of_owner() {
         if one.ssrc.is_some_and(|ssrc| came.contains(&ssrc))
             && let Some(count) = counts.get_mut(&(one.shown.as_str(), one.track.kind()))
         {

@@ -98,12 +98,7 @@ impl Peer {
     fn carrier<T>(&self, f: impl FnOnce(&PeerLink) -> T) -> Option<T> {
         let state = self.session.shared().lock();
         let entry = state.room(&self.room).ok()?;
-        let link = entry.peers.get(&self.userid)?;
-        let hub = entry.any_hub().filter(|_| !link.direct);
-        match hub {
-            Some(hub) => entry.peers.get(&hub.userid).map(f),
-            None => Some(f(link)),
-        }
+        entry.carrier(&self.userid).map(f)
     }
 
     /// The statistics of the connection.

@@ -156,6 +156,7 @@ impl Shared {
                         warned: false,
                         secret: self.options.secret.is_some(),
                         hub_peers: Default::default(),
+                        opened: Vec::new(),
                         moving: false,
                         move_by: None,
                     },

@@ -108,6 +108,8 @@ pub(super) struct RoomEntry {
     pub(super) secret: bool,
     /// Those that the hub has told to be connected to it.
     pub(super) hub_peers: BTreeSet<UserId>,
+    /// Those whom messages can be sent to by the hub since a moment ago.
+    pub(super) opened: Vec<UserId>,
     /// A task moves the peers from one way to the other, at the latest by then.
     pub(super) moving: bool,
     pub(super) move_by: Option<Instant>,
@@ -281,6 +283,14 @@ impl RoomEntry {
     pub(super) fn hub(&self) -> Option<UserId> {
         let hub = self.any_hub().filter(|user| !is_leaving(user));
         hub.map(|hub| hub.userid.clone())
+    }
+
+    /// The connection to a peer, or to the hub that it is reached by.
+    pub(super) fn carrier(&self, peer: &UserId) -> Option<&PeerLink> {
+        let link = self.peers.get(peer)?;
+        let hub = self.any_hub().filter(|_| link.by_hub && !link.connected);
+        let hub = hub.and_then(|hub| self.peers.get(&hub.userid));
+        Some(hub.unwrap_or(link))
     }
 
     /// Those that this user is connected to or to be, but a hub.

@@ -3,13 +3,16 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use ortc::{DisconnectReason, RTCConnectionEvent, RTCConnectionEvents, RTCIceCandidateDescription};
+use ortc::{
+    DisconnectReason, RTCConnectionEvent, RTCConnectionEvents, RTCDataChannel,
+    RTCIceCandidateDescription,
+};
 use serde_json::json;
 
 use super::clock::clock;
 use super::data::{is_ours, send};
 use super::event::{Event, Path};
-use super::files::is_transfer;
+use super::files::{is_transfer, with_whom};
 use super::frame::{self, Frame, Ping};
 use super::link::PeerLink;
 use super::state::{RoomEntry, Shared, State, about};
@@ -17,6 +20,8 @@ use crate::signalling::{Role, RoomName, UserId};
 
 /// Channels of one peer that are read at once; more are closed.
 const MAX_CHANNELS: usize = 16;
+/// The same of a hub, where those of all come.
+const MAX_HUB_CHANNELS: usize = 256;
 /// Restarts of ICE before another connection is made.
 const RESTARTS: u32 = 4;
 /// Seconds between pings, and between looks at the path.
@@ -49,8 +54,13 @@ impl Shared {
         peer: &UserId,
         event: RTCConnectionEvent,
     ) {
+        let hub = self.hub || entry.is_hub(peer);
         let Some(link) = entry.peers.get_mut(peer) else {
             return;
+        };
+        let most = match hub {
+            true => MAX_HUB_CHANNELS,
+            false => MAX_CHANNELS,
         };
         match event {
             RTCConnectionEvent::Candidate(candidate) => {
@@ -66,7 +76,7 @@ impl Shared {
             }
             RTCConnectionEvent::ActiveCandidate { .. } => self.look(room, peer, link),
             RTCConnectionEvent::DataChannel(channel)
-                if is_ours(&channel) && Arc::strong_count(&link.readers) <= MAX_CHANNELS =>
+                if is_ours(&channel) && Arc::strong_count(&link.readers) <= most =>
             {
                 let main = channel.label() == frame::LABEL;
                 if main && link.channel.is_none() {
@@ -76,9 +86,9 @@ impl Shared {
                 }
             }
             RTCConnectionEvent::DataChannel(channel)
-                if is_transfer(&channel) && Arc::strong_count(&link.readers) <= MAX_CHANNELS =>
+                if is_transfer(&channel) && Arc::strong_count(&link.readers) <= most =>
             {
-                self.read_offer(room, peer, link, channel);
+                self.transfer_comes(entry, room, peer, channel);
             }
             RTCConnectionEvent::UnknownTrack(unknown) => {
                 link.unheard.came(unknown.ssrc, Instant::now());
@@ -188,12 +198,47 @@ impl Shared {
                     due.push(peer.clone());
                 }
             }
+            let opened = std::mem::take(&mut entry.opened);
+            if !opened.is_empty() {
+                let (shared, room) = (self.clone(), room.clone());
+                self.runtime.spawn(async move {
+                    for peer in opened {
+                        shared.offer_kept(&room, &peer);
+                    }
+                });
+            }
             // Without the server a restart cannot be told.
             if !state.away {
                 for peer in due {
                     self.mend(&mut state, &room, &peer);
                 }
             }
+        }
+    }
+
+    /// A peer offers files, or a hub does what others do.
+    fn transfer_comes(
+        self: &Arc<Self>,
+        entry: &mut RoomEntry,
+        room: &RoomName,
+        peer: &UserId,
+        channel: RTCDataChannel,
+    ) {
+        let with = with_whom(&channel);
+        let by_hub = entry.is_hub(peer);
+        match with {
+            Some(to) if self.hub => self.pass_transfer(entry, peer, &to, channel),
+            Some(from) if by_hub && entry.peers.contains_key(&from) => {
+                if let Some(link) = entry.peers.get(peer) {
+                    self.read_offer(room, &from, link, channel);
+                }
+            }
+            None if !by_hub && !self.hub => {
+                if let Some(link) = entry.peers.get(peer) {
+                    self.read_offer(room, peer, link, channel);
+                }
+            }
+            _ => channel.close(),
         }
     }
 
