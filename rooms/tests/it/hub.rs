@@ -352,7 +352,7 @@ async fn e10_from_mesh_to_hub_and_back_nothing_is_lost() {
 }
 
 #[tokio::test]
-async fn e11_files_go_by_a_hub_and_on_after_it() {
+async fn e11_files_go_by_a_hub() {
     let desk = Desk::default();
     let (hub, mut people, rooms, _sources) = hall(&desk, 3).await;
     settled(&rooms, true).await;
