@@ -52,7 +52,7 @@ async fn hall(desk: &Desk, members: usize) -> (Hub, Vec<Member>, Vec<Room>, Vec<
 }
 
 #[tokio::test]
-async fn e05_six_by_a_hub_send_once_and_get_all() {
+async fn e05_e06_e10_e11_six_by_a_hub_send_once_and_get_all() {
     let desk = Desk::default();
     let (hub, mut people, rooms, sources) = hall(&desk, 6).await;
     for at in 0..people.len() {
