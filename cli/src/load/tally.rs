@@ -22,6 +22,8 @@ pub(crate) fn way(watcher: usize, publisher: usize, kind: Kind) -> Way {
 struct Flow {
     /// In the span that is measured.
     frames: u64,
+    /// What comes twice, as by two ways while a room moves to a hub, counts once.
+    next: u64,
     last: Option<Instant>,
     gap: Duration,
 }
@@ -100,6 +102,10 @@ impl Tally {
         if !span.is_some_and(|(from, to)| (*from..*to).contains(&stamp.number)) {
             return;
         }
+        if stamp.number < flow.next {
+            return;
+        }
+        flow.next = stamp.number.saturating_add(1);
         flow.frames = flow.frames.saturating_add(1);
         if let Some(last) = flow.last {
             flow.gap = flow.gap.max(now.saturating_duration_since(last));
@@ -173,6 +179,8 @@ mod tests {
         for number in 9..20 {
             if number != 15 {
                 let at = now + ms(number * 30);
+                tally.frame(way, stamp(number), ms(number), at);
+                // By another way as well.
                 tally.frame(way, stamp(number), ms(number), at);
             }
         }
