@@ -11,6 +11,10 @@
 //! cargo bench --bench workloads -- w4 [--threads 1|2] [--pairs N]
 //! ```
 //!
+//! With `ORTC_BENCH_BY` the two meet another way: `tcp` is ICE over TCP; a URL is that of a TURN server
+//! with the user `user` and the password `pass`, between relays of which everything goes
+//! (`ORTC_BENCH_CERTIFICATE`: a file of what it is trusted by over TLS). `benches/by` measures all.
+//!
 //! One line a run. CPU is user and system time of the process, so of both peers together.
 
 #[path = "workloads/data.rs"]

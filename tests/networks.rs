@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::full_size;
-use common::network::{Inside, Namespace, introduce};
+use common::network::{Inside, Namespace, Setup, introduce};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -102,6 +102,56 @@ async fn r_d14_a_process_that_was_stopped_goes_on_or_is_restarted() {
             assert_eq!(disconnects(&ends[0], stopped), [] as [String; 0]);
         }
     }
+}
+
+/// Over TCP alone: what is on its way is lost without a word, and with it the connection. The active
+/// side begins another.
+#[tokio::test]
+async fn r_d13_a_tcp_connection_that_goes_dead_is_replaced() {
+    let namespaces = lan().await;
+    let no_udp = "add table inet t\n\
+        add chain inet t out { type filter hook output priority 0; }\n\
+        add rule inet t out meta l4proto udp drop\n";
+    for namespace in &namespaces {
+        namespace.nft(no_udp).await;
+    }
+    let setup = Setup {
+        tcp: true,
+        ..Setup::default()
+    };
+    let ends = namespaces.each_ref().map(|n| Inside::start_with(n, &setup));
+    introduce(&ends[0], &ends[1]);
+    let flows = data_flows(ends.each_ref(), 20 * SEC).await;
+    assert!(flows.is_some(), "no connection");
+    let begin = Instant::now();
+    let mut ss = namespaces[0].command("ss");
+    let open = ss.args(["-Htn", "state", "established"]).output();
+    let open = String::from_utf8(open.await.unwrap().stdout).unwrap();
+    let mut rules = String::new();
+    for line in open.lines() {
+        // Which of the two ports is that of the listener is not told.
+        let ports = line
+            .split_whitespace()
+            .filter_map(|word| word.rsplit_once(':'));
+        let ports: Vec<_> = ports.map(|(_, port)| port).collect();
+        let (here, there) = (ports[0], ports[1]);
+        rules += &format!(
+            "add rule inet t out tcp sport {here} tcp dport {there} drop\n\
+             add rule inet t out tcp sport {there} tcp dport {here} drop\n"
+        );
+    }
+    assert!(!rules.is_empty(), "{open}");
+    for namespace in &namespaces {
+        namespace.nft(&rules).await;
+    }
+    sleep(SEC).await;
+    let during = data_flows(ends.each_ref(), SEC / 2).await;
+    assert_eq!(during, None, "the connection is not dead");
+    let back = data_flows(ends.each_ref(), 20 * SEC).await;
+    println!("over another connection after {:?}", begin.elapsed());
+    assert!(back.is_some());
+    sleep(SEC).await;
+    in_order(&ends, begin);
 }
 
 enum Fault {

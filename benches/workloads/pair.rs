@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ortc::{
-    RTCConnection, RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCDataChannel,
-    RTCSocket,
+    RTCCandidatePolicy, RTCConnection, RTCConnectionEvent, RTCConnectionEvents,
+    RTCConnectionOptions, RTCDataChannel, RTCIceServer, RTCSocket,
 };
 
 use crate::relay::Relay;
@@ -63,11 +63,31 @@ type End = (RTCConnection, RTCConnectionEvents);
 
 /// One end, on a socket that is there already or one of its own.
 pub(crate) fn end(socket: Option<RTCSocket>) -> Result<End> {
-    let options = RTCConnectionOptions::default();
+    let options = by(RTCConnectionOptions::default())?;
     Ok(RTCConnection::new(match socket {
         Some(socket) => options.socket(socket),
         None => options.bind(SocketAddr::from(([127, 0, 0, 1], 0))),
     })?)
+}
+
+/// See `ORTC_BENCH_BY` in the head of `workloads.rs`.
+fn by(options: RTCConnectionOptions) -> Result<RTCConnectionOptions> {
+    let Some(by) = way() else {
+        return Ok(options);
+    };
+    if by == "tcp" {
+        return Ok(options.candidate_policy(RTCCandidatePolicy::default().tcp(true)));
+    }
+    let server = RTCIceServer::new(by).with_credential("user", "pass");
+    let options = options.relay_only(true).ice_servers([server]);
+    Ok(match std::env::var_os("ORTC_BENCH_CERTIFICATE") {
+        Some(file) => options.ice_server_certificates(std::fs::read_to_string(file)?),
+        None => options,
+    })
+}
+
+fn way() -> Option<String> {
+    std::env::var("ORTC_BENCH_BY").ok()
 }
 
 /// Connects two ends.
@@ -102,6 +122,9 @@ async fn trickle(
 ) -> Result<()> {
     while let Some(event) = from.next().await {
         if let RTCConnectionEvent::Candidate(mut candidate) = event {
+            if candidate.transport == "udp" && way().as_deref() == Some("tcp") {
+                continue;
+            }
             candidate.connection_port = port.unwrap_or(candidate.connection_port);
             let json = serde_json::to_string(&candidate)?;
             to.set_remote_candidate(&serde_json::from_str(&json)?)?;
