@@ -27,6 +27,8 @@ pub(super) struct Body {
     pub(super) streams: Option<Vec<StreamInfo>>,
     pub(super) mute: Option<Mute>,
     pub(super) pause: Option<Mute>,
+    /// To a hub: how large a stream is shown.
+    pub(super) want: Option<Want>,
     /// Of a hub: who is connected to it.
     pub(super) peers: Option<Vec<UserId>>,
 }
@@ -56,6 +58,14 @@ impl StreamInfo {
     pub(super) fn shown(&self) -> &str {
         self.original.as_ref().unwrap_or(&self.id)
     }
+}
+
+/// How large a stream of a hub's is shown, in pixels; absent: as large as there is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Want {
+    pub(super) stream: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) height: Option<u16>,
 }
 
 /// A stream or a part of it is silent, or is to be.
@@ -101,6 +111,7 @@ impl Body {
             || self.streams.is_some()
             || self.mute.is_some()
             || self.pause.is_some()
+            || self.want.is_some()
             || self.peers.is_some()
     }
 

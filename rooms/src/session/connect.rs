@@ -242,6 +242,7 @@ impl Shared {
         link.heard_bye = false;
         link.forwarded.clear();
         link.muted.clear();
+        link.spared.clear();
         if let Some(connection) = link.connection.take() {
             connection.close();
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::body::{MAX_STREAMS, Mute};
+use super::body::{MAX_STREAMS, Mute, Want};
 use super::error::{Error, Result};
 use super::event::{Event, MuteEvent, Origin};
 use super::handle::Session;
@@ -77,6 +77,40 @@ impl Shared {
         Ok(())
     }
 
+    /// A peer's stream is shown in this height: whoever sends it on to this side may send a
+    /// smaller picture.
+    pub(super) fn show(
+        &self,
+        room: &RoomName,
+        peer: &UserId,
+        stream_id: &str,
+        height: Option<u16>,
+    ) -> Result<()> {
+        let state = &mut *self.lock();
+        let entry = state.room_mut(room)?;
+        let carried = entry.carries(peer, stream_id);
+        let link = entry.peers.get_mut(peer);
+        let link = link.ok_or_else(|| Error::NoSuchPeer(peer.clone()))?;
+        if !carried {
+            return Err(Error::NoSuchStream(stream_id.to_owned()));
+        }
+        match height {
+            Some(height) => link.tiles.insert(stream_id.to_owned(), height),
+            None => link.tiles.remove(stream_id),
+        };
+        let hub = entry.any_hub().map(|hub| hub.userid.clone());
+        let link = hub.and_then(|hub| Some((entry.peers.get_mut(&hub)?, hub)));
+        if let Some((link, hub)) = link {
+            let mut received = link.received.iter();
+            let is = |one: &&ReceivedTrack| one.of.as_ref() == Some(peer) && one.shown == stream_id;
+            if let Some(stream) = received.find(is).map(|one| one.stream.clone()) {
+                let want = Want { stream, height };
+                self.tell_peer(room, &hub, link, json!({ "want": want }));
+            }
+        }
+        Ok(())
+    }
+
     /// A track has come from a peer: what is not wanted of its stream stays so, also on a new
     /// connection, whose other end does not know.
     pub(super) fn pause_again(
@@ -88,6 +122,17 @@ impl Shared {
         is_new: bool,
     ) {
         let owner = came.of.as_ref().unwrap_or(peer);
+        let tile = entry.peers.get(owner).map(|link| &link.tiles);
+        let tile = tile.and_then(|tiles| tiles.get(&came.shown).copied());
+        if let Some(height) = tile.filter(|_| is_new && came.of.is_some())
+            && let Some(link) = entry.peers.get_mut(peer)
+        {
+            let want = Want {
+                stream: came.stream.clone(),
+                height: Some(height),
+            };
+            self.tell_peer(room, peer, link, json!({ "want": want }));
+        }
         let dropped = entry.peers.get(owner).map(|link| &link.dropped);
         let Some(kinds) = dropped.and_then(|dropped| dropped.get(&came.shown).copied()) else {
             return;
@@ -132,7 +177,9 @@ impl RoomEntry {
         let known: BTreeSet<String> = self.received(owner).map(|one| one.shown.clone()).collect();
         if let Some(link) = self.peers.get_mut(owner) {
             let (infos, dropped) = (&link.infos, &mut link.dropped);
-            dropped.retain(|id, _| infos.contains_key(id) || known.contains(id));
+            let is_known = |id: &String| infos.contains_key(id) || known.contains(id);
+            dropped.retain(|id, _| is_known(id));
+            link.tiles.retain(|id, _| is_known(id));
             debug_assert!(dropped.len() <= MAX_STREAMS.saturating_mul(2));
         }
     }

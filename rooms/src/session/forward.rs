@@ -4,7 +4,7 @@ use ortc::july::RTCMediaStreamDescription;
 use ortc::{MediaStream, MediaStreamTrack};
 use serde_json::json;
 
-use super::body::{Mute, StreamInfo};
+use super::body::{Mute, StreamInfo, Want};
 use super::kinds::Kinds;
 use super::link::{Forwarded, PeerLink};
 use super::state::{RoomEntry, Shared};
@@ -50,6 +50,38 @@ impl Shared {
                 }
             }
         }
+        self.spare(entry, room, &origins);
+    }
+
+    /// What nobody wants need not come: its user is told, and told again when somebody does.
+    fn spare(&self, entry: &mut RoomEntry, room: &RoomName, origins: &[Origin]) {
+        for origin in origins {
+            let mut unwanted: Option<Kinds> = None;
+            for link in entry.peers.values() {
+                let Some(one) = link.forwarded.iter().find(|one| origin.is(one)) else {
+                    continue;
+                };
+                let mut sent = link.sent.iter();
+                let sent = sent.find(|sent| sent.local.stream == one.local.stream);
+                let paused = sent.map(|sent| sent.paused).unwrap_or_default();
+                let before = unwanted.unwrap_or(paused);
+                unwanted = Some(before.without(before.without(paused)));
+            }
+            let Some(link) = entry.peers.get_mut(&origin.of) else {
+                continue;
+            };
+            let id = &origin.info.id;
+            let before = link.spared.get(id).copied().unwrap_or_default();
+            let now = unwanted.unwrap_or_default();
+            link.spared.insert(id.clone(), now);
+            link.spared.retain(|_, kinds| !kinds.is_none());
+            for (kinds, on) in [(now.without(before), true), (before.without(now), false)] {
+                if !kinds.is_none() {
+                    let body = json!({ "pause": Mute::new(id, kinds, on) });
+                    self.tell_peer(room, &origin.of, link, body);
+                }
+            }
+        }
     }
 
     /// Tells a receiver that parts of a stream were silenced, or are so no longer.
@@ -74,6 +106,24 @@ impl Shared {
     }
 }
 
+impl PeerLink {
+    /// The peer shows one of the streams that it gets in this size.
+    pub(super) fn show(&mut self, want: &Want) {
+        let mut forwarded = self.forwarded.iter_mut();
+        if let Some(one) = forwarded.find(|one| one.local.is(&want.stream)) {
+            one.tile = want.height;
+            for (_, forward, _) in &one.tracks {
+                forward.set_tile(one.tile.map(area));
+            }
+        }
+    }
+}
+
+/// Of a picture of this height: the selectors go by that.
+fn area(height: u16) -> (u16, u16) {
+    (height.saturating_mul(2), height)
+}
+
 impl Origin {
     fn is(&self, one: &Forwarded) -> bool {
         let passed = one.local.passed.as_ref();
@@ -90,6 +140,7 @@ impl Origin {
         Forwarded {
             id: self.info.id.clone(),
             local: LocalStream::new(&stream, StreamOptions::default()),
+            tile: None,
             tracks: Vec::new(),
         }
     }
@@ -116,6 +167,7 @@ impl Origin {
             }
             match source.forward() {
                 Ok(forward) => {
+                    forward.set_tile(one.tile.map(area));
                     let sent = stream.add_track(forward.track());
                     one.tracks.push((source.clone(), forward, sent));
                 }

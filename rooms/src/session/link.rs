@@ -89,7 +89,11 @@ pub(super) struct PeerLink {
     pub(super) answered: bool,
     /// Of a hub: what it sends on to this peer.
     pub(super) forwarded: Vec<Forwarded>,
-    /// Of a hub: what the peer has silenced of its streams.
+    /// How high its pictures are shown, by the stream's id.
+    pub(super) tiles: BTreeMap<String, u16>,
+    /// Of a hub: what the peer was asked not to send, as nobody wants it, by the stream's id.
+    pub(super) spared: BTreeMap<String, Kinds>,
+    /// What the peer has silenced of its streams.
     pub(super) muted: BTreeMap<String, Kinds>,
     /// When the peer was last told that somebody takes no more messages.
     pub(super) told_full: Option<Instant>,
@@ -110,6 +114,8 @@ pub(super) struct Forwarded {
     /// Its id as it came.
     pub(super) id: String,
     pub(super) local: LocalStream,
+    /// How high the peer shows its pictures.
+    pub(super) tile: Option<u16>,
     /// The tracks that came, and as they go on.
     pub(super) tracks: Vec<(MediaStreamTrack, MediaForward, MediaStreamTrack)>,
 }
@@ -172,6 +178,8 @@ impl PeerLink {
             barrier: 0.0,
             answered: false,
             forwarded: Vec::new(),
+            tiles: BTreeMap::new(),
+            spared: BTreeMap::new(),
             muted: BTreeMap::new(),
             told_full: None,
         }

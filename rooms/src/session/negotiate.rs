@@ -139,6 +139,11 @@ impl Shared {
             }
         } else if let Some(pause) = body.pause {
             self.take_pause(room, from, link, &pause);
+            self.forward_again(state, room);
+        } else if let Some(want) = body.want {
+            if self.hub {
+                link.show(&want);
+            }
         } else if body.bye {
             self.take_bye(entry, room, from);
         } else if body.tell {

@@ -272,6 +272,18 @@ impl Peer {
         shared.pause(&self.room, &self.userid, stream_id, kinds, true)
     }
 
+    /// Says how high the pictures of one of the peer's streams are shown, in pixels; `None`: as
+    /// large as there are. By a hub, of a stream with several encodings, the smallest comes that
+    /// is as high. It holds on over a new connection.
+    ///
+    /// # Errors
+    ///
+    /// As [`mute`](Self::mute).
+    pub fn set_tile(&self, stream_id: &str, height: Option<u16>) -> Result<()> {
+        let shared = self.session.shared();
+        shared.show(&self.room, &self.userid, stream_id, height)
+    }
+
     /// Lets it come again, video with a key frame.
     ///
     /// # Errors

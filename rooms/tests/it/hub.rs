@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use ortc::{MediaStream, MediaStreamTrack};
 use ortc_rooms::desk::Desk;
-use ortc_rooms::session::{Event, Hub, Payload, Room, RoomRequest, SessionOptions};
+use ortc_rooms::session::{Event, Hub, Kinds, Payload, Room, RoomRequest, SessionOptions};
 use ortc_rooms::signalling::memory::Memory;
 use ortc_rooms::signalling::{Hello, Role, RoomName, RoomPolicy, Topology, UserId};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::support::{Member, Source, count, id, limited, more};
+use crate::support::{Member, Source, count, id, limited, more, silent};
 
 fn name() -> RoomName {
     RoomName::new("hall").unwrap()
@@ -388,4 +388,56 @@ async fn e11_files_go_by_a_hub() {
     }
     drop(hub);
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+#[tokio::test]
+async fn e05_what_nobody_wants_is_not_sent_up() {
+    let desk = Desk::default();
+    let (hub, mut people, rooms, sources) = hall(&desk, 3).await;
+    settled(&rooms, true).await;
+    let id_of = sources[0].stream.id().to_owned();
+    let mut counts = Vec::new();
+    for person in &mut people[1..] {
+        let own = |event: &Event| match event {
+            Event::Track { userid, track, .. } if userid.as_str() == "user0" => {
+                Some(count(track.clone()))
+            }
+            _ => None,
+        };
+        let two = [person.until(own).await, person.until(own).await];
+        more(&two[0], 2).await;
+        more(&two[1], 2).await;
+        counts.push(two);
+    }
+    let to_hub = rooms[0].peers()[0].connection().unwrap();
+    let tracks = sources[0].stream.tracks();
+    let running = || {
+        let tracks = tracks.iter().filter_map(|track| to_hub.track(track));
+        tracks.filter(|track| track.is_started().unwrap()).count()
+    };
+    let peers: Vec<_> = rooms[1..]
+        .iter()
+        .map(|room| room.peer(&id("user0")).unwrap())
+        .collect();
+    peers[0].set_tile(&id_of, Some(180)).unwrap();
+    assert!(peers[0].set_tile("nothing", None).is_err());
+    // One does not want it: the other has it as before.
+    peers[0].mute(&id_of, Kinds::ALL).unwrap();
+    silent(&counts[0][0]).await;
+    more(&counts[1][0], 5).await;
+    more(&counts[1][1], 5).await;
+    assert_eq!(running(), 2);
+    // Nobody wants it, and then somebody does.
+    peers[1].mute(&id_of, Kinds::ALL).unwrap();
+    limited(async {
+        while running() > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    peers[0].unmute(&id_of, Kinds::ALL).unwrap();
+    more(&counts[0][0], 5).await;
+    more(&counts[0][1], 5).await;
+    assert_eq!(running(), 2);
+    drop(hub);
 }
