@@ -6,6 +6,8 @@
 #[path = "networks/changing.rs"]
 mod changing;
 mod common;
+#[path = "networks/relays.rs"]
+mod relays;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -368,6 +370,12 @@ async fn internet(open: bool) -> Vec<Namespace> {
 }
 
 fn turn_server(namespace: &Namespace) -> tokio::process::Child {
+    turn_server_at(namespace, 3478)
+}
+
+/// Its relays have ports from 50,000 on at 3478, and from 51,000 on elsewhere.
+fn turn_server_at(namespace: &Namespace, port: u16) -> tokio::process::Child {
+    let relays = if port == 3478 { 50_000 } else { 51_000 };
     let program = std::env::var("ORTC_TURNSERVER").unwrap_or_else(|_| "turnserver".into());
     let mut server = namespace.command(program);
     let null = || std::process::Stdio::null();
@@ -381,11 +389,10 @@ fn turn_server(namespace: &Namespace) -> tokio::process::Child {
             "--no-rfc5780",
         ])
         .args(["--lt-cred-mech", "--realm=example.org", "--user=user:pass"])
-        .args([
-            "--listening-ip=192.0.2.1",
-            "--relay-ip=192.0.2.1",
-            "--listening-port=3478",
-        ])
+        .args(["--listening-ip=192.0.2.1", "--relay-ip=192.0.2.1"])
+        .arg(format!("--listening-port={port}"))
+        .arg(format!("--min-port={relays}"))
+        .arg(format!("--max-port={}", relays + 999))
         .args([
             "--log-file=/dev/null",
             "--no-stdout-log",

@@ -17,6 +17,8 @@ use tokio::sync::{Notify, mpsc};
 use super::within;
 
 const INSIDE: &str = "ORTC_TEST_INSIDE_NETWORK";
+/// Among the servers: ICE restarts by itself.
+pub(crate) const AUTO_RESTART: &str = "auto-restart";
 /// Before what an end says; the test harness has lines of its own.
 const MARK: &str = "@@";
 
@@ -270,12 +272,15 @@ pub(crate) async fn inside() {
     let mut stdin = BufReader::new(tokio::io::stdin()).lines();
     let setup = stdin.next_line().await.unwrap().unwrap();
     let setup: Setup = serde_json::from_str(&setup).unwrap();
+    let auto_restart = setup.servers.iter().any(|url| url == AUTO_RESTART);
     let servers = setup
         .servers
         .into_iter()
+        .filter(|url| url != AUTO_RESTART)
         .map(|url| RTCIceServer::new(url).with_credential("user", "pass"));
     let mut options = RTCConnectionOptions::default()
         .ice_servers(servers)
+        .auto_restart(auto_restart)
         .candidate_policy(RTCCandidatePolicy::default().tcp(setup.tcp));
     if let Some(certificates) = setup.certificates {
         options = options.ice_server_certificates(certificates);
