@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 /// A look at what came, while something does. An idle connection is not woken.
-const LOOK: Duration = Duration::from_secs(1);
-/// So many datagrams of a look, checks of ICE among them, are a flow.
+const LOOK: Duration = Duration::from_millis(500);
+/// So many datagrams of a look are a flow.
 const FLOW: u64 = 5;
 
 /// How long nothing may come on the path while something does from elsewhere.
@@ -12,8 +12,10 @@ const MOVED: Duration = Duration::from_millis(150);
 
 #[derive(Debug)]
 pub(super) struct Flow {
+    /// What came on the path, but for checks of ICE.
+    pub(super) received: u64,
     looked: Instant,
-    received: u64,
+    before: u64,
     flows: bool,
     /// Since when all that comes does so from elsewhere, and what had come by then.
     elsewhere: Option<(Instant, u64)>,
@@ -22,8 +24,9 @@ pub(super) struct Flow {
 impl Flow {
     pub(super) fn new(now: Instant) -> Self {
         Self {
-            looked: now,
             received: 0,
+            looked: now,
+            before: 0,
             flows: false,
             elsewhere: None,
         }
@@ -34,25 +37,25 @@ impl Flow {
     }
 
     /// Whether it has stopped since the last look.
-    pub(super) fn stopped(&mut self, now: Instant, received: u64) -> bool {
+    pub(super) fn stopped(&mut self, now: Instant) -> bool {
         if now.saturating_duration_since(self.looked) < LOOK {
             return false;
         }
-        let came = received.saturating_sub(self.received);
+        let came = self.received.saturating_sub(self.before);
         let flowed = self.flows;
-        (self.looked, self.received) = (now, received);
+        (self.looked, self.before) = (now, self.received);
         self.flows = came >= FLOW;
         flowed && came == 0
     }
 
     /// Something came from where no path is: whether that alone has come for a while.
-    pub(super) fn moved(&mut self, now: Instant, received: u64) -> bool {
+    pub(super) fn moved(&mut self, now: Instant) -> bool {
         match self.elsewhere {
-            Some((since, before)) if before == received => {
+            Some((since, before)) if before == self.received => {
                 now.saturating_duration_since(since) >= MOVED
             }
             _ => {
-                self.elsewhere = Some((now, received));
+                self.elsewhere = Some((now, self.received));
                 false
             }
         }

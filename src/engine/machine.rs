@@ -139,13 +139,14 @@ impl Engine {
         }
         if !self.ice.accepts(local, from) {
             self.counters.wrong_path += 1;
-            if self.flow.moved(now, self.traffic.packets_received) {
+            if self.flow.moved(now) {
                 self.ice.payload_elsewhere(now, local, from);
                 self.advance(now);
             }
             return;
         }
         self.ice.payload_heard(local, from);
+        self.flow.received += 1;
         self.count_received(data.len());
         match protocol {
             Protocol::Stun => {}
@@ -189,7 +190,7 @@ impl Engine {
         }
         let contained = guard::contain(|| {
             self.ice.handle_timeout(now);
-            let flow = self.flow.stopped(now, self.traffic.packets_received);
+            let flow = self.flow.stopped(now);
             if flow && self.state == EngineState::Connected {
                 self.ice.question_path(now);
             }

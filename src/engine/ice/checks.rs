@@ -35,6 +35,7 @@ impl IceAgent {
             return;
         }
         self.run_consent(now);
+        self.run_question(now);
         self.suspect_lite(now);
         if self.state == IceState::Checking && self.has_no_address() {
             self.give_up();

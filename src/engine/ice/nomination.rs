@@ -171,6 +171,7 @@ impl IceAgent {
             doubt: None,
             asked: None,
             last_asked: now,
+            ask_at: None,
             last_probe: now,
             unasked_for: false,
             traffic: Default::default(),

@@ -27,6 +27,8 @@ pub(super) struct Path {
     /// When it was asked out of turn whether it works, and did not answer yet.
     pub(super) asked: Option<Instant>,
     pub(super) last_asked: Instant,
+    /// When it is to be asked again.
+    pub(super) ask_at: Option<Instant>,
     /// When a stranger's address was checked.
     pub(super) last_probe: Instant,
     /// The controlled side's own choice: what the peer nominates comes before it.

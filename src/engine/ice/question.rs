@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::agent::IceAgent;
 use super::consent::PROMPTED_SPACING;
 use super::pair::{PairKey, is_usable};
+use super::path::Path;
 use super::{CandidateKind, IceState};
 
 /// How long an answer may take: the check is sent three times meanwhile, at 0, 0.5 and 1.5 s.
@@ -22,15 +23,30 @@ impl IceAgent {
             return;
         };
         let rested = now.saturating_duration_since(path.last_asked) >= PROMPTED_SPACING;
-        if path.asked.is_some() || !rested || self.state != IceState::Connected {
+        if path.asked.is_some() || self.state != IceState::Connected {
             return;
         }
+        if !rested {
+            path.ask_at
+                .get_or_insert(path.last_asked + PROMPTED_SPACING);
+            return;
+        }
+        path.ask_at = None;
         path.asked = Some(now);
         path.last_asked = now;
         if !self.verify_path() {
             self.send_consent(now);
         }
         self.drive(now);
+    }
+
+    /// What was put off.
+    pub(super) fn run_question(&mut self, now: Instant) {
+        let due = |path: &Path| path.ask_at.is_some_and(|at| now >= at);
+        if let Some(path) = self.selected.as_mut().filter(|path| due(path)) {
+            path.ask_at = None;
+            self.question_path(now);
+        }
     }
 
     pub(super) fn question_unanswered(&self, now: Instant) -> bool {
@@ -41,19 +57,17 @@ impl IceAgent {
     pub(super) fn question_timeout(&self) -> Option<Instant> {
         let connected = self.state == IceState::Connected;
         let path = self.selected.as_ref().filter(|_| connected)?;
-        path.asked.map(|at| at + PATIENCE)
+        path.asked.map(|at| at + PATIENCE).or(path.ask_at)
     }
 
     /// Something that is no STUN came from where no path is. It counts for nothing but to have the
     /// path asked, and, if that does not answer, the address: behind a NAT that forgot the peer it
     /// is the peer's new one (RFC 8445 section 7.3.1.3 knows it from the peer's next check).
     pub(crate) fn payload_elsewhere(&mut self, now: Instant, local: SocketAddr, from: SocketAddr) {
-        if self.state != IceState::Connected {
-            return;
-        }
         self.question_path(now);
         let Some(path) = &self.selected else { return };
-        let silent = path.asked.is_some_and(|at| now >= at + PROBED_AFTER);
+        let silent = self.state == IceState::Disconnected;
+        let silent = silent || path.asked.is_some_and(|at| now >= at + PROBED_AFTER);
         let key = (local, from);
         let rested = now.saturating_duration_since(path.last_probe) >= PROMPTED_SPACING;
         if !silent
