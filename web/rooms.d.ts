@@ -26,6 +26,8 @@ export interface RoomPolicy {
   meshUpTo: number;
   /** The members prove to each other that they know a secret which the server does not. */
   secret: boolean;
+  /** The server records the room, where it keeps recordings of its own. */
+  record?: boolean;
   /** Milliseconds since 1970. */
   closeAt?: number;
   /** Parts of a page that are wanted or, where `false` or `{ active: false }`, not. */

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ortc_rooms::session::{Chat, Event, Origin, Payload, Recording};
-use ortc_rooms::signalling::{RoomInfo, User, UserId};
+use ortc_rooms::signalling::{Role, RoomInfo, User, UserId};
 use serde_json::{Value, json};
 
 use crate::clock;
@@ -261,6 +261,9 @@ fn of_words(event: &Event) -> Option<Told> {
 
 /// How somebody is called: by the name it gives itself, else by its id.
 pub(crate) fn name(user: &User) -> String {
+    if user.role == Role::Hub {
+        return "the server".to_owned();
+    }
     let given = user.extra.get("name").and_then(Value::as_str);
     plain(given.unwrap_or(user.userid.as_str()))
 }

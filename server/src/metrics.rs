@@ -35,6 +35,8 @@ pub(crate) struct HubMetrics {
     pub(crate) messages: IntCounter,
     pub(crate) dropped: IntCounter,
     pub(crate) refused: IntCounterVec,
+    pub(crate) recordings: IntGauge,
+    pub(crate) recordings_failed: IntCounter,
 }
 
 /// One that is counted for as long as this is there.
@@ -105,6 +107,11 @@ impl Metrics {
                 dropped: counter(
                     "ortc_hub_dropped_total",
                     "Messages that hubs dropped for users who take none",
+                )?,
+                recordings: gauge("ortc_hub_recordings", "Rooms that this server records")?,
+                recordings_failed: counter(
+                    "ortc_hub_recordings_failed_total",
+                    "Rooms, streams and tracks that were to be recorded and are not",
                 )?,
                 refused: counters(
                     "ortc_hub_refused_total",

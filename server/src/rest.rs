@@ -29,6 +29,7 @@ pub(crate) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
         .route("/api/rooms", get(rooms).post(open))
         .route("/api/rooms/{room}", get(room).delete(close))
         .route("/api/rooms/{room}/eject", post(eject))
+        .route("/api/rooms/{room}/record", post(record))
         .route("/api/tokens", post(token))
         .route("/api/stats", get(stats))
         .route_layer(from_fn_with_state(site.clone(), bearer))
@@ -160,6 +161,36 @@ type Body<T> = Result<Json<T>, JsonRejection>;
 
 fn bad(rejection: JsonRejection) -> Response {
     said(StatusCode::BAD_REQUEST, &rejection.body_text())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recorded {
+    on: bool,
+}
+
+/// Has a room recorded by this server, or no longer: within a second.
+async fn record(
+    State(site): State<Arc<Site>>,
+    Path(name): Path<RoomName>,
+    body: Body<Recorded>,
+) -> Response {
+    let Json(Recorded { on }) = match body {
+        Ok(body) => body,
+        Err(rejection) => return bad(rejection),
+    };
+    let Some(recorder) = &site.recorder else {
+        let words = "this server records nothing; the settings `hub` and `record` turn it on";
+        return said(StatusCode::NOT_FOUND, words);
+    };
+    let Some(room) = site.desk.room(&name) else {
+        return no_room();
+    };
+    if !recorder.ask(&name, on) {
+        let words = "as many rooms as may be are recorded";
+        return said(StatusCode::SERVICE_UNAVAILABLE, words);
+    }
+    Json(json!({ "recorded": recorder.wants(&room) })).into_response()
 }
 
 async fn eject(

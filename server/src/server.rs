@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, ClusterError};
 use crate::config::{ConfigError, ServerConfig};
 use crate::counts::Counts;
 use crate::hooks::{Hooks, NoHooks};
-use crate::hub::Hubs;
+use crate::hub::{Hubs, ServerRecorder};
 use crate::kept::helpdesk::Helpdesk;
 use crate::kept::shelf::Shelf;
 use crate::metrics::Metrics;
@@ -138,6 +138,7 @@ impl Server {
         let reports = Reports::new(&config, hooks.clone(), metrics.clone());
         let reports = reports.map_err(ServerError::Other)?;
         let (recordings, help) = shelves(&config)?;
+        let recorder = recorder(&config)?;
         let (desk, cluster) = desks(&config, own_stun).await?;
         let (shutdown, ends) = watch::channel(false);
         let site = Arc::new(Site {
@@ -148,6 +149,7 @@ impl Server {
             hooks,
             polls: Polls::default(),
             recordings,
+            recorder,
             help,
             metrics,
             #[cfg(feature = "whip")]
@@ -196,6 +198,15 @@ impl Server {
             tasks,
         })
     }
+}
+
+/// What hubs are to record.
+fn recorder(config: &ServerConfig) -> Result<Option<Arc<ServerRecorder>>, ServerError> {
+    let recorder = ServerRecorder::of(config).map_err(|error| {
+        let folder = config.record.clone().unwrap_or_default();
+        ServerError::Other(format!("record: {}: {error}", folder.display()))
+    })?;
+    Ok(recorder.map(Arc::new))
 }
 
 /// What clients leave here, where a folder is named for it.

@@ -10,6 +10,7 @@ use crate::cluster::Cluster;
 use crate::config::ServerConfig;
 use crate::counts::Counts;
 use crate::hooks::Hooks;
+use crate::hub::ServerRecorder;
 use crate::kept::helpdesk::Helpdesk;
 use crate::kept::shelf::Shelf;
 use crate::metrics::Metrics;
@@ -33,6 +34,8 @@ pub(crate) struct Site {
     pub(crate) trusted_proxies: Arc<[IpAddr]>,
     /// Recordings, where they are taken.
     pub(crate) recordings: Option<Shelf>,
+    /// What hubs record, where they may.
+    pub(crate) recorder: Option<Arc<ServerRecorder>>,
     /// Reports of what went wrong, where they are taken.
     pub(crate) help: Option<Helpdesk>,
     /// Those who come by WHIP and WHEP, where they may.

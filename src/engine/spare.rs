@@ -54,24 +54,21 @@ mod tests {
 
     #[test]
     fn what_was_sent_is_used_again_and_no_more_is_kept_than_may_be() {
-        std::thread::spawn(|| {
-            let first = take(1_000);
-            let place = first.as_ptr();
-            give_back(first);
-            let again = take(500);
-            assert_eq!((again.as_ptr(), again.is_empty()), (place, true));
-            assert!(take(10).capacity() < 1_000);
-            for _ in 0..200 {
-                give_back(Vec::with_capacity(60_000));
-            }
-            SPARE.with(|spare| {
-                let spare = spare.borrow();
-                let held: usize = spare.buffers.iter().map(Vec::capacity).sum();
-                assert_eq!(held, spare.bytes);
-                assert!(held <= MAX_BYTES && held > MAX_BYTES / 2);
-            });
-        })
-        .join()
-        .unwrap_or_else(|_| panic!("it failed"));
+        // Each test has a thread of its own.
+        let first = take(1_000);
+        let place = first.as_ptr();
+        give_back(first);
+        let again = take(500);
+        assert_eq!((again.as_ptr(), again.is_empty()), (place, true));
+        assert!(take(10).capacity() < 1_000);
+        for _ in 0..200 {
+            give_back(Vec::with_capacity(60_000));
+        }
+        SPARE.with(|spare| {
+            let spare = spare.borrow();
+            let held: usize = spare.buffers.iter().map(Vec::capacity).sum();
+            assert_eq!(held, spare.bytes);
+            assert!(held <= MAX_BYTES && held > MAX_BYTES / 2);
+        });
     }
 }

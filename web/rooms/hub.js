@@ -54,6 +54,7 @@ export class Hub {
   #host;
   #members = new Map();
   #listed = new Set();
+  #records = false; // the server records the room
 
   /** `host` is as a peer's, with `user(userid)`, `act(name, body, member, latency)` and `changed()` beside it. */
   constructor(host, user) {
@@ -117,8 +118,19 @@ export class Hub {
       const member = this.#member(from);
       return member ? this.#host.act(name, body, member, latency) : undefined;
     }
+    if (name === "x.recording") {
+      const on = body?.on === true;
+      if (on !== this.#records) this.#recorded(on, latency);
+    }
     if (name === "hub.speakers" && Array.isArray(body?.order)) this.#host.emit("speakers", { order: body.order.map(String) });
     return undefined;
+  }
+
+  /** As an action of a user that is no person: `name` is what people read. */
+  #recorded(on, latency = null) {
+    this.#records = on;
+    const { userid } = this.user;
+    this.#host.act("x.recording", { on }, { userid, user: { userid, extra: { name: "the server" } } }, latency);
   }
 
   /** A channel that another opened by the hub: its label says who. */
@@ -135,6 +147,7 @@ export class Hub {
   }
 
   end() {
+    if (this.#records) this.#recorded(false);
     this.peer.end();
     for (const member of this.members) member.end();
     this.#members.clear();

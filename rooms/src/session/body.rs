@@ -58,6 +58,11 @@ impl StreamInfo {
     pub(super) fn shown(&self) -> &str {
         self.original.as_ref().unwrap_or(&self.id)
     }
+
+    /// Whether it is for some alone.
+    pub(super) fn is_private(&self) -> bool {
+        self.to.is_some()
+    }
 }
 
 /// How large a stream of a hub's is shown, in pixels; absent: as large as there is.

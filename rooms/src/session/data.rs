@@ -105,13 +105,16 @@ impl Whose {
         self.with(shared, |shared, link, user| {
             link.clock.since_ping = 0;
             send(link, Frame::Ping(Ping { at: clock() }));
-            if link.by_hub || shared.hub || user.role == Role::Hub {
+            if link.by_hub || user.role == Role::Hub {
                 return;
             }
             if shared.recordings.has(&self.room)
                 && let Ok(frame) = action_frame(&Recording { on: true })
             {
                 send(link, frame);
+            }
+            if shared.hub {
+                return;
             }
             shared.event(Event::Open {
                 room: self.room.clone(),

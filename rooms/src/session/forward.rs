@@ -55,8 +55,10 @@ impl Shared {
 
     /// What nobody wants need not come: its user is told, and told again when somebody does.
     fn spare(&self, entry: &mut RoomEntry, room: &RoomName, origins: &[Origin]) {
+        // A recording wants all.
+        let recorded = self.recordings.has(room);
         for origin in origins {
-            let mut unwanted: Option<Kinds> = None;
+            let mut unwanted = recorded.then_some(Kinds::NONE);
             for link in entry.peers.values() {
                 let Some(one) = link.forwarded.iter().find(|one| origin.is(one)) else {
                     continue;

@@ -1,5 +1,6 @@
 //! A hub: the server's own member of a room, which media and messages of all others go by.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -7,8 +8,10 @@ use serde_json::{Value, json};
 use super::error::Result;
 use super::handle::Session;
 use super::options::SessionOptions;
+use super::record::RoomRecording;
 use super::room::Room;
 use crate::desk::{Admission, Desk};
+use crate::record::{RecordEvents, RecordOptions};
 use crate::signalling::memory::Memory;
 use crate::signalling::{RoomName, UserId};
 
@@ -68,6 +71,25 @@ impl Hub {
     /// The room.
     pub fn room(&self) -> &Room {
         &self.room
+    }
+
+    /// Records what comes, undecoded, until the recording is stopped or dropped: see
+    /// [`Room::record`]. All in the room are told, those who come later, too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Room::record`].
+    pub fn record(
+        &self,
+        folder: impl Into<PathBuf>,
+        options: RecordOptions,
+    ) -> Result<(RoomRecording, RecordEvents)> {
+        let recording = self.room.record(folder, options)?;
+        let shared = self.session.shared();
+        if let Ok(entry) = shared.lock().room_mut(self.room.name()) {
+            shared.align_forwards(entry, self.room.name());
+        }
+        Ok(recording)
     }
 
     /// Says that it is about to leave: all connect to each other again, and use it until they are.

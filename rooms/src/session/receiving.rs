@@ -139,7 +139,13 @@ impl Shared {
         }
         let is_new = !link.received.iter().any(|one| one.stream == came.stream);
         link.received.push(came.clone());
+        let info = link.infos.get(&came.stream);
+        let private = self.hub && info.is_some_and(StreamInfo::is_private);
         self.pause_again(room, entry, from, &came, is_new);
+        // Nor is a hub to record what is for one alone.
+        if private {
+            return;
+        }
         let owner = came.of.as_ref().unwrap_or(from);
         let user = entry.user_or_bare(owner);
         let streams = connection.receiving_streams();

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use ortc::MediaStreamTrack;
 
 use super::action::Recording;
+use super::body::StreamInfo;
 use super::error::{Error, Result};
 use super::handle::Session;
 use super::peer::Peer;
 use super::recordings::{RoomRecorder, name_of};
 use super::room::Room;
 use super::state::State;
+use super::stream::ReceivedTrack;
 use crate::record::{RecordEvents, RecordOptions, Recorded, Recorder, StreamRecording};
 use crate::signalling::{RoomName, UserId};
 
@@ -64,7 +66,11 @@ fn present(recorder: &RoomRecorder, room: &RoomName, state: &State) -> Result<()
         recorder.present(user);
     }
     for (userid, link) in &entry.peers {
-        for received in &link.received {
+        let shared = |one: &&ReceivedTrack| {
+            let info = link.infos.get(&one.stream);
+            !info.is_some_and(StreamInfo::is_private)
+        };
+        for received in link.received.iter().filter(shared) {
             let owner = received.of.as_ref().unwrap_or(userid);
             recorder.track(owner, &received.shown, &received.track);
         }

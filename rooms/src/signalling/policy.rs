@@ -24,6 +24,9 @@ pub struct RoomPolicy {
     pub mesh_up_to: u32,
     /// The members prove to each other that they know a secret which the server does not.
     pub secret: bool,
+    /// The server records the room, where it keeps recordings of its own; all in it are told.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub record: bool,
     /// When the room ends at the latest: milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close_at: Option<u64>,
@@ -56,6 +59,7 @@ impl Default for RoomPolicy {
             topology: Topology::Auto,
             mesh_up_to: 4,
             secret: false,
+            record: false,
             close_at: None,
             features: BTreeMap::new(),
         }

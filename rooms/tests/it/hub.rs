@@ -52,8 +52,9 @@ async fn hall(desk: &Desk, members: usize) -> (Hub, Vec<Member>, Vec<Room>, Vec<
 }
 
 #[tokio::test]
-async fn e05_e06_e10_e11_six_by_a_hub_send_once_and_get_all() {
+async fn e05_e06_e07_e10_six_by_a_hub_send_once_and_get_all() {
     let desk = Desk::default();
+    let mut places = BTreeSet::new();
     let (hub, mut people, rooms, sources) = hall(&desk, 6).await;
     for at in 0..people.len() {
         let mut wanted: BTreeMap<String, String> = BTreeMap::new();
@@ -102,7 +103,18 @@ async fn e05_e06_e10_e11_six_by_a_hub_send_once_and_get_all() {
             .collect();
         assert_eq!(sent.len(), 2, "audio and video, once each");
         assert!(peers.iter().all(|peer| peer.is_by_hub()));
+        for peer in &peers {
+            let pairs = peer.connection().unwrap().stats().candidate_pairs;
+            for one in pairs.iter().map(|pair| &pair.remote_candidate) {
+                places.insert((one.connection_address.clone(), one.connection_port));
+            }
+        }
     }
+    assert_eq!(
+        places.len(),
+        1,
+        "the hub's one port is all that is seen: {places:?}"
+    );
     assert_eq!(hub.stats().tracks_in, 12);
     assert_eq!(hub.stats().tracks_out, 60);
 

@@ -8,7 +8,8 @@ use ortc::{Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent};
 use ortc_rooms::desk::Desk;
 use ortc_rooms::record::ivf::Ivf;
 use ortc_rooms::record::{RecordEvent, RecordOptions, ogg};
-use ortc_rooms::session::{Event, Kinds, Recording};
+use ortc_rooms::session::{Event, Hub, Kinds, Recording, RoomRequest, SessionOptions};
+use ortc_rooms::signalling::{RoomName, RoomPolicy, Topology};
 use serde_json::{Value, json};
 
 use crate::support::{Member, id, limited};
@@ -207,6 +208,66 @@ async fn c14_c33_d31_e14_a_room_is_recorded_and_all_know_it() {
             .all(|stream| stream["files"].as_array().unwrap().len() == 3)
     );
     assert!(timeline["ended"].is_number());
+}
+
+/// The server records a room that goes by it: what is for one alone is left out, and what nobody
+/// watches comes all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e14_d31_a_hub_records_a_room_and_all_know_it() {
+    let folder = Folder::new("hub");
+    let desk = Desk::default();
+    let mut alice = Member::new(&desk, "alice").await;
+    let mut bob = Member::new(&desk, "bob").await;
+    let mut carol = Member::new(&desk, "carol").await;
+    let mut policy = RoomPolicy::default();
+    policy.topology = Topology::Hub;
+    let request = || RoomRequest::from("demo").policy(policy.clone());
+    alice.session.open(request()).await.unwrap();
+    let mut options = SessionOptions::new();
+    options.include_loopback = true;
+    options.bind = Some(([127, 0, 0, 1], 0).into());
+    let demo = RoomName::new("demo").unwrap();
+    let hub = Hub::enter(&desk, &demo, options).await.unwrap();
+    bob.session.open_or_join(request()).await.unwrap();
+    alice.connected("bob").await;
+    let films = [Film::new(), Film::new()];
+    alice.session.add_stream(&films[0].stream).unwrap();
+    let to_bob = alice.session.peer(&id("bob")).unwrap();
+    to_bob.add_stream(&films[1].stream, ()).unwrap();
+    for _ in 0..4 {
+        bob.until(|event| matches!(event, Event::Track { .. }).then_some(()))
+            .await;
+    }
+    let from_alice = bob.session.peer(&id("alice")).unwrap();
+    from_alice.mute(films[0].stream.id(), Kinds::ALL).unwrap();
+    let options = RecordOptions::default();
+    let (recording, mut events) = hub.record(&folder.0, options).unwrap();
+    for member in [&mut alice, &mut bob] {
+        told(member, true).await;
+    }
+    carol.session.open_or_join(request()).await.unwrap();
+    told(&mut carol, true).await;
+    limited(async {
+        while let Some(event) = events.next().await {
+            if matches!(&event, RecordEvent::File { file, .. } if file.recording_type.starts_with("video/webm"))
+            {
+                break;
+            }
+        }
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let all = recording.stop().await.unwrap();
+    told(&mut carol, false).await;
+    assert_eq!(all.len(), 1, "what is for one alone: {all:?}");
+    let [file] = &all[0].files[..] else {
+        panic!("{all:?}");
+    };
+    assert!(file.complete && file.path.parent() == Some(&*folder.0));
+    let mut streams = probed(&file.path);
+    streams.sort();
+    assert_eq!((&*streams[0].0, &*streams[1].0), ("opus", "vp8"));
+    assert!(streams.iter().all(|(_, count)| *count > 20), "{streams:?}");
 }
 
 /// Who records does not take away what others read of the track; own streams are recorded as well.

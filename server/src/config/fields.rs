@@ -67,6 +67,8 @@ pub struct ServerConfig {
     pub hub_port: Option<u16>,
     pub hub_rooms: usize,
     pub hub_people: usize,
+    pub record: Option<PathBuf>,
+    pub record_all: bool,
     pub grace_seconds: u32,
     pub return_after_seconds: u32,
 }
@@ -125,6 +127,8 @@ impl Default for ServerConfig {
             hub_port: None,
             hub_rooms: 100,
             hub_people: 500,
+            record: None,
+            record_all: false,
             grace_seconds: 30,
             return_after_seconds: 2,
         }

@@ -95,6 +95,14 @@ impl ServerConfig {
         if self.recordings_open && self.recordings.is_none() {
             return wrong("`recordings_open` needs `recordings`, the folder they are kept in");
         }
+        if self.record.is_some() && !self.hub {
+            return wrong(
+                "`record` needs `hub`: what does not go by the server is not recorded by it",
+            );
+        }
+        if self.record_all && self.record.is_none() {
+            return wrong("`record_all` needs `record`, the folder that is recorded into");
+        }
         if self.whip && cfg!(not(feature = "whip")) {
             return wrong("`whip` is on, and this program was built without it");
         }

@@ -103,6 +103,8 @@ pub const SETTINGS: &[Setting] = &[
     of("hub_port", Number, "The UDP port of media that go by this server [default: chosen at each start]"),
     of("hub_rooms", Number, "The most rooms at once that go by this server; others stay as they are [default: 100]"),
     of("hub_people", Number, "The most people at once in all rooms that go by this server, when another is to [default: 500]"),
+    of("record", Text, "A folder into which this server records rooms that go by it: those whose rules say `record`, and those that REST names; all in them are told"),
+    of("record_all", Switch, "All rooms are recorded that can be, and so go by this server however few are in them"),
     of("grace_seconds", Number, "How long a client that lost its connection keeps its place [default: 30]"),
     of("return_after_seconds", Number, "At shutdown: when clients may come back [default: 2]"),
 ];

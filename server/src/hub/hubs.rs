@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ortc_rooms::desk::{Desk, DeskEvent};
 use ortc_rooms::room::RoomRecord;
-use ortc_rooms::session::{Hub, HubStats, SessionOptions};
+use ortc_rooms::session::{Hub, HubStats, RoomRecording, SessionOptions};
 use ortc_rooms::signalling::RoomName;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::need::{Need, need};
+use super::recorder::ServerRecorder;
 use crate::config::ServerConfig;
 use crate::metrics::HubMetrics;
 use crate::site::Site;
@@ -34,6 +36,7 @@ pub(crate) struct Hubs {
     most_rooms: usize,
     most_people: usize,
     metrics: HubMetrics,
+    recorder: Option<Arc<ServerRecorder>>,
     kept: HashMap<RoomName, Kept>,
     /// Rooms that got none, and when to try again.
     refused: HashMap<RoomName, Instant>,
@@ -42,6 +45,10 @@ pub(crate) struct Hubs {
 /// A hub, and whether it is needed.
 struct Kept {
     hub: Hub,
+    /// Where the room is recorded.
+    recording: Option<RoomRecording>,
+    /// When it may be tried (again).
+    record_after: Instant,
     /// Since when it is not needed.
     shrunk: Option<Instant>,
     /// Since when it is about to leave.
@@ -55,10 +62,16 @@ impl Hubs {
     pub(crate) fn of(site: &Site) -> Option<Self> {
         let (desk, metrics) = (site.desk.clone(), site.metrics.hubs.clone());
         let wanted = site.config.hub;
-        wanted.then(|| Self::new(&site.config, desk, metrics))
+        let recorder = site.recorder.clone();
+        wanted.then(|| Self::new(&site.config, desk, metrics, recorder))
     }
 
-    fn new(config: &ServerConfig, desk: Desk, metrics: HubMetrics) -> Self {
+    fn new(
+        config: &ServerConfig,
+        desk: Desk,
+        metrics: HubMetrics,
+        recorder: Option<Arc<ServerRecorder>>,
+    ) -> Self {
         let mut options = SessionOptions::new();
         let ip = config.listen.ip();
         // Behind a proxy the page comes from this machine, and media do not.
@@ -79,6 +92,7 @@ impl Hubs {
             most_rooms: config.hub_rooms,
             most_people: config.hub_people,
             metrics,
+            recorder,
             kept: HashMap::new(),
             refused: HashMap::new(),
         }
@@ -114,7 +128,7 @@ impl Hubs {
             self.look(&room).await;
         }
         for record in records {
-            if need(&record) == Need::Hub && record.hub().is_none() {
+            if self.need(&record) == Need::Hub && record.hub().is_none() {
                 self.look(&record.room).await;
             }
         }
@@ -126,6 +140,9 @@ impl Hubs {
     async fn look(&mut self, room: &RoomName) {
         let Some(record) = self.desk.room(room) else {
             self.kept.remove(room);
+            self.recorder
+                .iter()
+                .for_each(|recorder| recorder.forget(room));
             return;
         };
         let is = |kept: &Kept| {
@@ -136,7 +153,7 @@ impl Hubs {
         if self.kept.get(room).is_some_and(|kept| !is(kept)) {
             self.kept.remove(room);
         }
-        let needed = need(&record);
+        let needed = self.need(&record);
         let now = Instant::now();
         let over = self
             .kept
@@ -147,6 +164,35 @@ impl Hubs {
             Some(false) => {}
             None if needed == Need::Hub && record.hub().is_none() => self.begin(&record).await,
             None => {}
+        }
+        self.record(&record);
+    }
+
+    /// A room that is recorded goes by the hub, however few are in it.
+    fn need(&self, record: &RoomRecord) -> Need {
+        let recorder = self.recorder.as_ref();
+        need(
+            record,
+            recorder.is_some_and(|recorder| recorder.wants(record)),
+        )
+    }
+
+    /// Begins to record, or ends that.
+    fn record(&mut self, record: &RoomRecord) {
+        let (Some(recorder), Some(kept)) = (&self.recorder, self.kept.get_mut(&record.room)) else {
+            return;
+        };
+        let wanted = recorder.wants(record) && kept.leaving.is_none();
+        match (&kept.recording, wanted) {
+            (None, true) if kept.record_after <= Instant::now() => {
+                kept.recording = recorder.begin(&kept.hub, &record.room, &self.metrics);
+                kept.record_after = Instant::now() + AGAIN;
+            }
+            (Some(recording), false) => {
+                end(recording.clone());
+                kept.recording = None;
+            }
+            _ => {}
         }
     }
 
@@ -172,6 +218,8 @@ impl Hubs {
             Ok(Ok(hub)) => {
                 let kept = Kept {
                     hub,
+                    recording: None,
+                    record_after: Instant::now(),
                     shrunk: None,
                     leaving: None,
                     counted: HubStats::default(),
@@ -205,11 +253,22 @@ impl Hubs {
         let set = |gauge: &prometheus::IntGauge, count: usize| {
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         };
+        let recorded = self.kept.values().filter(|kept| kept.recording.is_some());
+        set(&self.metrics.recordings, recorded.count());
         set(&self.metrics.rooms, self.kept.len());
         set(&self.metrics.people, all.connected);
         set(&self.metrics.tracks_in, all.tracks_in);
         set(&self.metrics.tracks_out, all.tracks_out);
     }
+}
+
+/// Completes the files, and has all told.
+fn end(recording: RoomRecording) {
+    tokio::spawn(async move {
+        if let Err(error) = recording.stop().await {
+            tracing::warn!(%error, "the time line of a recording");
+        }
+    });
 }
 
 async fn ended(shutdown: &mut watch::Receiver<bool>) {

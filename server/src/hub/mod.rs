@@ -2,5 +2,7 @@
 
 mod hubs;
 mod need;
+mod recorder;
 
 pub(crate) use hubs::Hubs;
+pub(crate) use recorder::ServerRecorder;

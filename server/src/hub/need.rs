@@ -14,14 +14,14 @@ pub(super) enum Need {
     Hub,
 }
 
-/// What a room asks for now.
-pub(super) fn need(record: &RoomRecord) -> Need {
+/// What a room asks for now; `recorded`: its hub is to record it.
+pub(super) fn need(record: &RoomRecord, recorded: bool) -> Need {
     let policy = &record.policy;
     let two = record.session.direction() == Ok(Direction::OneToOne);
     if policy.secret || two || policy.topology == Topology::Mesh {
         return Need::None;
     }
-    if policy.topology == Topology::Hub {
+    if policy.topology == Topology::Hub || recorded {
         return Need::Hub;
     }
     let persons = u32::try_from(record.persons().count()).unwrap_or(u32::MAX);
@@ -40,6 +40,10 @@ mod tests {
     use super::*;
 
     fn of(persons: usize, policy: RoomPolicy, session: SessionKind) -> Need {
+        need(&room(persons, policy, session), false)
+    }
+
+    fn room(persons: usize, policy: RoomPolicy, session: SessionKind) -> RoomRecord {
         let entrant = |at: usize| Entrant {
             user: User::new(UserId::new(format!("user{at}")).unwrap(), Role::Participant),
             node: String::new(),
@@ -56,7 +60,7 @@ mod tests {
         for at in 1..persons {
             record.join(entrant(at), 1).unwrap();
         }
-        need(&record)
+        record
     }
 
     #[test]
@@ -76,6 +80,11 @@ mod tests {
             rules.secret = true;
         };
         assert_eq!(asks(9, secret), Need::None);
+        // Whoever wants a mesh, or a secret, is not recorded by a server.
+        assert_eq!(need(&room(1, RoomPolicy::default(), all), true), Need::Hub);
+        let mut policy = RoomPolicy::default();
+        policy.topology = Topology::Mesh;
+        assert_eq!(need(&room(1, policy, all), true), Need::None);
         let mut policy = RoomPolicy::default();
         policy.topology = Topology::Hub;
         let two = all.with_direction(Direction::OneToOne);

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use ortc_rooms::session::{Event, Events, Room, RoomRequest, Session, SessionOptions};
+use ortc_rooms::session::{Event, Events, Recording, Room, RoomRequest, Session, SessionOptions};
 use ortc_rooms::signalling::{RoomPolicy, Topology};
 
 use crate::client::server;
 use crate::http;
+
+const TOKEN: &str = "0123456789abcdef";
 
 fn options(userid: &str) -> SessionOptions {
     let mut options = SessionOptions::new().with_userid(userid).unwrap();
@@ -100,4 +102,68 @@ async fn e05_e10_a_room_that_grows_goes_by_the_server() {
     let lobby = server.desk().rooms();
     let demo = lobby.iter().find(|room| room.sessionid.as_str() == "demo");
     assert_eq!(demo.map(|room| room.users), Some(3), "a hub is not counted");
+}
+
+/// By the rules of a room, or as REST asks: then it goes by the server, however few are in it.
+#[tokio::test]
+async fn e14_a_room_is_recorded_by_the_server() {
+    let folder = std::env::temp_dir().join(format!("ortc-hub-record-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&folder);
+    let place = folder.clone();
+    let server = server(move |config| {
+        config.hub = true;
+        config.record = Some(place);
+        config.api_token = Some(TOKEN.to_owned());
+    })
+    .await;
+    let url = format!("ws://{}/ws", server.address());
+    let (session, mut events) = Session::connect(url, options("anna")).await.unwrap();
+    let mut policy = RoomPolicy::default();
+    policy.record = true;
+    let ruled = RoomRequest::from("../ruled").policy(policy);
+    session.open(ruled).await.unwrap();
+    session.open("asked").await.unwrap();
+    let told = async |events: &mut Events, room: &str, wanted: bool| {
+        limited(async {
+            while let Some(event) = events.next().await {
+                // It may be told twice.
+                if let Event::Action(action) = event
+                    && let Ok(Some(Recording { on })) = action.read()
+                    && (action.room.as_str(), on) == (room, wanted)
+                {
+                    return;
+                }
+            }
+            panic!("the session ended");
+        })
+        .await
+    };
+    told(&mut events, "../ruled", true).await;
+    let address = server.address();
+    let ask = async |room: &str, on: bool| {
+        let line = format!("POST /api/rooms/{room}/record");
+        let head = format!("Authorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n");
+        http::ask(address, &line, &head, &format!("{{\"on\":{on}}}")).await
+    };
+    assert_eq!(ask("nowhere", true).await.status, 404);
+    assert_eq!(ask("asked", true).await.status, 200);
+    told(&mut events, "asked", true).await;
+    assert_eq!(ask("asked", false).await.status, 200);
+    told(&mut events, "asked", false).await;
+    let names = || -> Vec<String> {
+        let entries = std::fs::read_dir(&folder).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    };
+    let mut all = names();
+    all.sort();
+    assert!(
+        all.len() == 2 && all[0].starts_with("_") && all[1].starts_with("asked "),
+        "{all:?}"
+    );
+    for name in &all {
+        assert!(folder.join(name).join("session.json").is_file(), "{name}");
+    }
+    session.end();
+    let _ = std::fs::remove_dir_all(&folder);
 }
