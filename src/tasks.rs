@@ -78,7 +78,7 @@ pub(crate) mod faults {
     use std::cell::RefCell;
     use std::future::poll_fn;
     use std::pin::pin;
-    use std::task::Waker;
+    use std::task::{Poll, Waker, ready};
 
     use super::{AbortHandle, Future, Task};
 
@@ -86,15 +86,21 @@ pub(crate) mod faults {
         static RUNNING: RefCell<Vec<(Task, AbortHandle)>> = const { RefCell::new(Vec::new()) };
         static PANICKING: RefCell<Vec<Task>> = const { RefCell::new(Vec::new()) };
         static WAITING: RefCell<Vec<(Task, Waker)>> = const { RefCell::new(Vec::new()) };
+        static HELD: RefCell<Vec<Task>> = const { RefCell::new(Vec::new()) };
     }
 
     pub(super) async fn hooked<F: Future>(task: Task, future: F) -> F::Output {
         let mut future = pin!(future);
+        let mut output = None;
         poll_fn(|context| {
             let panics = PANICKING.with_borrow(|tasks| tasks.contains(&task));
             assert!(!panics, "on purpose");
             WAITING.with_borrow_mut(|all| all.push((task, context.waker().clone())));
-            future.as_mut().poll(context)
+            if output.is_none() {
+                output = Some(ready!(future.as_mut().poll(context)));
+            }
+            let held = HELD.with_borrow(|tasks| tasks.contains(&task));
+            output.take_if(|_| !held).map_or(Poll::Pending, Poll::Ready)
         })
         .await
     }
@@ -125,7 +131,13 @@ pub(crate) mod faults {
         woken.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
+    /// From now on none of these ends by itself, until [`calm`]: what is quick can be struck, too.
+    pub(crate) fn hold(task: Task) {
+        HELD.with_borrow_mut(|tasks| tasks.push(task));
+    }
+
     pub(crate) fn calm() {
         PANICKING.with_borrow_mut(Vec::clear);
+        HELD.with_borrow_mut(Vec::clear);
     }
 }

@@ -153,6 +153,7 @@ async fn r_g09_a_lookup_that_dies_is_a_server_without_address() {
     for task in [Task::ServerName, Task::Resolver] {
         for fault in FAULTS {
             faults::calm();
+            faults::hold(task);
             let server = RTCIceServer::new("stun:server.invalid");
             let mut end = End::new(options().ice_servers([server]));
             while faults::running(task) == 0 {
@@ -169,6 +170,8 @@ async fn r_g09_a_lookup_that_dies_is_a_server_without_address() {
             }
             assert_eq!(errors, 1, "{task:?} {fault:?}");
             assert_eq!(end.connection.state(), RTCConnectionState::New);
+            drop(end);
+            over(&[Task::ServerName, Task::Resolver]).await;
         }
     }
 }
@@ -179,6 +182,7 @@ async fn r_g09_a_lookup_for_the_peer_that_dies_is_a_candidate_less() {
     for task in [Task::PeerName, Task::Resolver] {
         for fault in FAULTS {
             faults::calm();
+            faults::hold(task);
             let (a, b) = (End::new(options()), End::new(options()));
             for n in 0..100 {
                 let line = format!("candidate:1 1 udp 99 {n}.local 9 typ host");
@@ -204,6 +208,18 @@ async fn r_g09_a_lookup_for_the_peer_that_dies_is_a_candidate_less() {
             connected(a, b).await;
         }
     }
+}
+
+/// Those of the round before are not to be struck in the place of others.
+async fn over(tasks: &[Task]) {
+    faults::calm();
+    let left = || tasks.iter().any(|task| faults::running(*task) > 0);
+    soon(async {
+        while left() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 /// Tasks begin in one place, where the tests above can end them.
