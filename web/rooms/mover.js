@@ -2,7 +2,8 @@
 // all comes by the other, so that no picture stops and no message is lost or comes twice.
 
 const LOOK = 100; // ms
-const MOST = 15_000; // ms
+const MOST = 15_000; // ms until a pair moves though not all comes by the other way
+const OVER = 30_000; // ms until a way is given up by which something may be on its way yet
 const MAKING = 4_000; // ms for a connection that is being made when the hub comes
 
 /** Whether all that comes by one way comes by the other as well. */
@@ -62,7 +63,7 @@ export class Mover {
     return undefined;
   }
 
-  #late() { return performance.now() - (this.#since ??= performance.now()) > MOST; }
+  #late(most = MOST) { return performance.now() - (this.#since ??= performance.now()) > most; }
 
   /** Holds what is said, until the other side has read what was said before. */
   #hold(from, userid) {
@@ -89,14 +90,16 @@ export class Mover {
       const member = hub.member(userid);
       const pair = this.#pairs.get(userid);
       const stuck = peer.state !== "connected" && performance.now() - this.#since > MAKING;
+      // What is said is lost only with a connection that is lost.
+      const hopeless = stuck || this.#late(OVER);
       if (!member) continue;
       if (!pair) {
         if (late || stuck || (member.talk.open && peer.talk.open && hasAll(peer, member))) this.#hold(peer.talk, userid);
       } else if (!pair.moved) {
-        if (!pair.flushed && !late && !stuck) continue;
+        if (!pair.flushed && !hopeless) continue;
         this.#pass(pair, peer.talk, member.talk);
         peer.sayBye();
-      } else if (peer.heardBye || late || stuck) {
+      } else if (peer.heardBye || hopeless) {
         const known = peer.talk.open;
         keepDropped(peer, member);
         this.#pairs.delete(userid);
@@ -109,6 +112,7 @@ export class Mover {
 
   #back(hub, peers) {
     const late = this.#late();
+    const hopeless = hub.peer.state !== "connected" || this.#late(OVER);
     let all = true;
     for (const peer of peers) {
       const { userid } = peer;
@@ -118,7 +122,7 @@ export class Mover {
       all = false;
       if (!pair) {
         if (late || (peer.state === "connected" && peer.talk.open && hasAll(member, peer))) this.#hold(member.talk, userid);
-      } else if (pair.flushed || late) {
+      } else if (pair.flushed || hopeless) {
         this.#pass(pair, member.talk, peer.talk);
         keepDropped(member, peer);
         this.#pairs.delete(userid);

@@ -16,7 +16,7 @@ use crate::signalling::memory::Memory;
 use crate::signalling::{RoomName, UserId};
 
 /// How long a hub waits for those who move to connections of their own.
-const RETIRE: Duration = Duration::from_secs(20);
+const RETIRE: Duration = Duration::from_secs(40);
 /// Between two looks at them.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -117,7 +117,7 @@ impl Hub {
         links.all(|link| !link.connected || (link.heard_bye && link.outbox.is_idle()))
     }
 
-    /// Leaves, once all are connected to each other, or after 20 seconds. Cancel-safe: dropped, it
+    /// Leaves, once all are connected to each other, or after 40 seconds. Cancel-safe: dropped, it
     /// leaves at once.
     pub async fn retire(self) {
         self.set_leaving(true);

@@ -15,8 +15,10 @@ use crate::signalling::{RoomName, UserId};
 
 /// Between two looks at those that move.
 const LOOK: Duration = Duration::from_millis(40);
-/// Moving takes no longer.
+/// After this a pair moves though not all comes by the other way.
 const MOST: Duration = Duration::from_secs(15);
+/// And after this a way is given up by which something may be on its way yet.
+const OVER: Duration = Duration::from_secs(30);
 /// A connection that is being made when a hub comes is waited for so long.
 const MAKING: Duration = Duration::from_secs(4);
 
@@ -77,9 +79,10 @@ impl Shared {
             return true;
         }
         let now = Instant::now();
-        let by = *entry.move_by.get_or_insert(now + MOST);
+        let by = *entry.move_by.get_or_insert(now + OVER);
+        let gone = OVER.saturating_sub(by.saturating_duration_since(now));
         for peer in movers {
-            self.move_one(entry, room, hub, &peer, by.saturating_duration_since(now));
+            self.move_one(entry, room, hub, &peer, gone);
         }
         self.align_streams(state, room);
         true
@@ -92,14 +95,16 @@ impl Shared {
         room: &RoomName,
         hub: &UserId,
         peer: &UserId,
-        left: Duration,
+        gone: Duration,
     ) {
         let Some(link) = entry.peers.get(peer) else {
             return;
         };
         let lost = link.was_connected && !link.connected;
-        let never = !link.was_connected && left + MAKING < MOST;
-        let late = left.is_zero() || lost || never;
+        let never = !link.was_connected && gone > MAKING;
+        let late = gone >= MOST || lost || never;
+        // What is said is lost only with a connection that is lost.
+        let hopeless = gone >= OVER || lost || never;
         let asks = match link.route {
             Route::Direct => true,
             Route::Held(_) => false,
@@ -121,7 +126,7 @@ impl Shared {
             }
             Route::Held(held) => {
                 let came = link.outbox.is_idle() && link.answered;
-                if !came && !late {
+                if !came && !hopeless {
                     return;
                 }
                 let mut rest = link.outbox.take();
@@ -131,7 +136,7 @@ impl Shared {
                 }
                 link.route = Route::Hub;
             }
-            Route::Hub if link.said_bye && (link.heard_bye || late) => {
+            Route::Hub if link.said_bye && (link.heard_bye || hopeless) => {
                 self.end_direct(entry, room, peer);
             }
             Route::Hub if !link.said_bye && (ready || late) => {
@@ -168,7 +173,10 @@ impl Shared {
 
     fn move_from_hub(&self, entry: &mut RoomEntry, room: &RoomName, hub: &UserId) -> bool {
         let now = Instant::now();
-        let late = *entry.move_by.get_or_insert(now + MOST) <= now;
+        let by = *entry.move_by.get_or_insert(now + OVER);
+        let late = by.saturating_duration_since(now) <= OVER.saturating_sub(MOST);
+        let lost = entry.peers.get(hub).is_none_or(|link| !link.connected);
+        let hopeless = by <= now || lost;
         let mut all = true;
         for peer in entry.persons() {
             let asks = |link: &PeerLink| matches!(link.route, Route::Hub) && link.is_open();
@@ -190,7 +198,9 @@ impl Shared {
                     link.route = Route::Held(VecDeque::new());
                     all = false;
                 }
-                Route::Held(_) if late || (outbox.is_idle() && link.answered) => link.go_direct(),
+                Route::Held(_) if hopeless || (outbox.is_idle() && link.answered) => {
+                    link.go_direct()
+                }
                 Route::Direct => {}
                 Route::Hub | Route::Held(_) => all = false,
             }

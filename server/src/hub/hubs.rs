@@ -21,7 +21,7 @@ use crate::site::Site;
 /// A room that has shrunk keeps its hub for so long: it may grow again.
 const SHRUNK: Duration = Duration::from_secs(10);
 /// A hub that is about to leave waits for those who use it no longer than this.
-const LEAVING: Duration = Duration::from_secs(20);
+const LEAVING: Duration = Duration::from_secs(40);
 /// After a failure the next attempt is made after this time.
 const AGAIN: Duration = Duration::from_secs(5);
 /// Entering a room takes no longer.
