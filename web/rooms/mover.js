@@ -30,7 +30,7 @@ export class Mover {
   #since = null;
   #timer = 0;
 
-  /** `room` has `hub`, `leaving`, `direct`, a map of peers by user id, `wake(peer)` and `finish(peer)`. */
+  /** `room` has `hub`, `leaving`, `direct`, a map of peers by user id, `hush(peer)`, `wake(peer)` and `finish(peer)`. */
   constructor(room) { this.#room = room; }
 
   /** Moves who is to be moved, until all are. */
@@ -44,7 +44,13 @@ export class Mover {
     clearInterval(this.#timer);
     this.#timer = 0;
     this.#since = null;
-    for (const userid of this.#pairs.keys()) this.#room.direct.get(userid)?.talk.divert();
+    for (const [userid, { moved }] of this.#pairs) {
+      const peer = this.#room.direct.get(userid);
+      peer?.talk.divert();
+      if (!peer || !moved) continue;
+      this.#room.hub?.member(userid)?.rest();
+      this.#room.wake(peer);
+    }
     this.#pairs.clear();
   }
 
@@ -89,22 +95,24 @@ export class Mover {
       const { userid } = peer;
       const member = hub.member(userid);
       const pair = this.#pairs.get(userid);
-      const stuck = peer.state !== "connected" && performance.now() - this.#since > MAKING;
-      // What is said is lost only with a connection that is lost.
-      const hopeless = stuck || this.#late(OVER);
+      const stuck = !peer.made && performance.now() - this.#since > MAKING;
+      // What is said is lost only with a connection that is lost for good.
+      const hopeless = stuck || this.#late(OVER) || (late && peer.state !== "connected");
       if (!member) continue;
       if (!pair) {
         if (late || stuck || (member.talk.open && peer.talk.open && hasAll(peer, member))) this.#hold(peer.talk, userid);
       } else if (!pair.moved) {
         if (!pair.flushed && !hopeless) continue;
+        const known = peer.talk.open;
         this.#pass(pair, peer.talk, member.talk);
+        keepDropped(peer, member);
+        // From now on the application hears of the other way alone; the other side may close this one.
+        this.#room.hush(peer);
+        member.activate(known);
         peer.sayBye();
       } else if (peer.heardBye || hopeless) {
-        const known = peer.talk.open;
-        keepDropped(peer, member);
         this.#pairs.delete(userid);
         this.#room.finish(peer);
-        member.activate(known);
       }
     }
     return !this.#room.direct.size;
@@ -112,7 +120,7 @@ export class Mover {
 
   #back(hub, peers) {
     const late = this.#late();
-    const hopeless = hub.peer.state !== "connected" || this.#late(OVER);
+    const hopeless = this.#late(OVER) || (late && hub.peer.state !== "connected");
     let all = true;
     for (const peer of peers) {
       const { userid } = peer;

@@ -29,6 +29,7 @@ export class Peer {
   #distrusted = false;
   #heard = Promise.resolve(); // what came is taken in its order
   heardBye = false; // the other side needs this connection no longer
+  made = false; // this connection has worked
 
   /**
    * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `incoming`,
@@ -82,6 +83,7 @@ export class Peer {
   #make(instance) {
     this.#drop();
     this.heardBye = false;
+    this.made = false;
     this.#instance = instance;
     const connection = new RTCConnection(this.#host.configuration());
     this.#connection = connection;
@@ -305,6 +307,7 @@ export class Peer {
   #tend() {
     const { state } = this;
     clearTimeout(this.#timer);
+    this.made ||= state === "connected";
     if (state === "connected") this.#tries = 0;
     else if (!this.caller) this.#later(ASK);
     else if (state === "halted") this.#later(this.#tries ? Math.random() * Math.min(MOST, 500 * 2 ** this.#tries) : 500);

@@ -29,9 +29,11 @@ export class Room {
       get hub() { return room.#hub; },
       get leaving() { return !room.#counts; },
       direct: this.#peers,
+      hush: ({ userid }) => this.#quiet.add(userid),
       wake: (peer) => this.#wake(peer),
       finish: (peer) => {
         this.#peers.delete(peer.userid);
+        this.#quiet.delete(peer.userid);
         peer.replaced();
         this.#host.crowd();
       },

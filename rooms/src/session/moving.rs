@@ -103,8 +103,8 @@ impl Shared {
         let lost = link.was_connected && !link.connected;
         let never = !link.was_connected && gone > MAKING;
         let late = gone >= MOST || lost || never;
-        // What is said is lost only with a connection that is lost.
-        let hopeless = gone >= OVER || lost || never;
+        // What is said is lost only with a connection that is lost for good.
+        let hopeless = gone >= OVER || (gone >= MOST && lost) || never;
         let asks = match link.route {
             Route::Direct => true,
             Route::Held(_) => false,
@@ -176,7 +176,7 @@ impl Shared {
         let by = *entry.move_by.get_or_insert(now + OVER);
         let late = by.saturating_duration_since(now) <= OVER.saturating_sub(MOST);
         let lost = entry.peers.get(hub).is_none_or(|link| !link.connected);
-        let hopeless = by <= now || lost;
+        let hopeless = by <= now || (late && lost);
         let mut all = true;
         for peer in entry.persons() {
             let asks = |link: &PeerLink| matches!(link.route, Route::Hub) && link.is_open();
