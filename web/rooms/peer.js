@@ -28,8 +28,7 @@ export class Peer {
   #proof = null; // where there is a secret
   #distrusted = false;
   #heard = Promise.resolve(); // what came is taken in its order
-  heardBye = false; // the other side needs this connection no longer
-  made = false; // this connection has worked
+  heardBye = false; made = false; // the other side needs this connection no longer; it has worked
 
   /**
    * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `incoming`,
@@ -82,8 +81,7 @@ export class Peer {
 
   #make(instance) {
     this.#drop();
-    this.heardBye = false;
-    this.made = false;
+    this.heardBye = this.made = false;
     this.#instance = instance;
     const connection = new RTCConnection(this.#host.configuration());
     this.#connection = connection;
@@ -307,8 +305,7 @@ export class Peer {
   #tend() {
     const { state } = this;
     clearTimeout(this.#timer);
-    this.made ||= state === "connected";
-    if (state === "connected") this.#tries = 0;
+    if (state === "connected") [this.#tries, this.made] = [0, true];
     else if (!this.caller) this.#later(ASK);
     else if (state === "halted") this.#later(this.#tries ? Math.random() * Math.min(MOST, 500 * 2 ** this.#tries) : 500);
     else this.#later(state === "closed" ? 500 + Math.random() * Math.min(MOST, 500 * 2 ** this.#tries) : PATIENCE);
