@@ -93,6 +93,10 @@ impl<C: FileChannel> Receiving<C> {
             return Err(Error::malformed("more than was asked for"));
         }
         if self.phase != Phase::Normal {
+            // What was on its way when the reset was said, and no more.
+            if self.received.saturating_sub(self.reset_at) > WINDOW {
+                return Err(Error::malformed("more of what is not wanted"));
+            }
             self.took = self.took.saturating_add(bytes);
             self.tell(false);
             return Ok(());

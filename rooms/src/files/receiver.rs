@@ -69,6 +69,8 @@ pub(super) struct Receiving<C> {
     pub(super) received: u64,
     pub(super) took: u64,
     pub(super) told: u64,
+    /// What was told when the sender was to forget what was asked for.
+    pub(super) reset_at: u64,
     /// Bytes of complete files, and of that which is written.
     complete: u64,
     partial: u64,
@@ -143,6 +145,7 @@ impl<C: FileChannel> Receiving<C> {
             received: 0,
             took: 0,
             told: 0,
+            reset_at: 0,
             complete: 0,
             partial: 0,
             again: BTreeSet::new(),
@@ -315,6 +318,7 @@ impl<C: FileChannel> Receiving<C> {
                     return Err(Error::new(Code::Corrupt, text));
                 }
                 self.phase = Phase::Resetting;
+                self.reset_at = self.told;
                 self.out.push_back(Message::Reset {});
             }
             Report::Rewound => {
@@ -387,10 +391,15 @@ impl<C: FileChannel> Receiving<C> {
             return;
         }
         self.told = took;
-        self.out.push_back(Message::Took {
+        let message = Message::Took {
             bytes: took,
             done: self.complete.saturating_add(self.partial),
-        });
+        };
+        match self.out.back_mut() {
+            // Who does not read is not told each step later.
+            Some(last @ Message::Took { .. }) => *last = message,
+            _ => self.out.push_back(message),
+        }
     }
 }
 

@@ -212,6 +212,29 @@ async fn r_i04_no_byte_more_than_declared_is_taken() {
     }
 }
 
+/// Who was told to forget what was asked for, and goes on all the same, is not taken from for ever,
+/// nor is it told of each step if it does not read.
+#[tokio::test]
+async fn r_i04_what_comes_after_a_reset_has_an_end() {
+    let to = Folder::new();
+    let (a, transfer) = asked(&to).await;
+    a.say(Message::Begin { file: 0, from: 0 }).await;
+    a.say(block(0, u32::try_from(BLOCK).unwrap())).await;
+    let piece = RTCDataChannelMessage::from(vec![0; 64 * 1024]);
+    for _ in 0..16 {
+        a.send(piece.clone()).await;
+    }
+    while limited(a.hear()).await.unwrap() != (Message::Reset {}) {}
+    let mut sent = 0;
+    while limited(a.send(piece.clone())).await {
+        sent += 1;
+        assert!(sent < 200, "{sent} pieces were taken");
+    }
+    let error = limited(transfer.finished()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Malformed);
+    assert!(to.all().is_empty());
+}
+
 /// A file of some blocks through somebody who changes the `n`th piece, so many times in all.
 async fn through(
     times: u32,
