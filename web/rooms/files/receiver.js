@@ -23,6 +23,7 @@ export class Receiving extends Transfer {
   #received = 0;
   #took = 0;
   #reported = 0;
+  #resetAt = 0; // reported when the sender was to forget what was asked for
   #complete = 0;
   #partial = 0;
   #again = new Set();
@@ -159,6 +160,8 @@ export class Receiving extends Transfer {
     this.#received += bytes.length;
     if (!this.#keep || bytes.length > PIECE || this.#received - this.#reported > WINDOW) throw malformed("more than was asked for");
     if (this.#phase !== "normal") {
+      // What was on its way when the reset was said, and no more.
+      if (this.#received - this.#resetAt > WINDOW) throw malformed("more of what is not wanted");
       this.#took += bytes.length;
       return this.#tell();
     }
@@ -190,6 +193,7 @@ export class Receiving extends Transfer {
     if (this.#again.has(name)) throw new FileError("corrupt", "a block did not arrive as it was sent, twice");
     this.#again.add(name);
     this.#phase = "resetting";
+    this.#resetAt = this.#reported;
     this._say("reset");
   }
 
