@@ -101,9 +101,17 @@ async function startRust(cleanup, calls, listen = "127.0.0.1:0") {
 export const chromiumProgram = process.env.ORTC_CHROMIUM ?? "/usr/bin/chromium";
 
 export async function launchChromium(cleanup, executablePath = chromiumProgram, more = []) {
-  const browser = await chromium.launch({ executablePath, headless: true, args: [...FLAGS, ...more] });
-  cleanup.push(() => browser.close());
-  return browser;
+  // It crashes at its start now and then, before anything of ours runs in it.
+  for (let left = 2; ; left -= 1) {
+    try {
+      const browser = await chromium.launch({ executablePath, headless: true, args: [...FLAGS, ...more] });
+      cleanup.push(() => browser.close());
+      return browser;
+    } catch (error) {
+      if (!left) throw error;
+      console.error(`once more, since it did not start: ${error.message.split("\n")[0]}`);
+    }
+  }
 }
 
 /** Runs one test with all that it needs, and leaves nothing behind. */
