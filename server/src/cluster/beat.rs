@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ortc_rooms::desk::milliseconds;
 use ortc_rooms::room::Change;
-use ortc_rooms::signalling::{Role, RoomName};
+use ortc_rooms::signalling::{LeftReason, Role, RoomName};
 
 use super::shared::Shared;
 use super::stored::{LIFE, StoredNode, node_key, user_key};
@@ -83,14 +83,13 @@ async fn put_in_order(shared: &Shared) {
             for member in members.filter(|member| !view.alive(&member.node, missed)) {
                 let userid = member.user.userid.clone();
                 let change = match member.lost {
+                    // A hub does not come back, and another is wanted.
+                    _ if member.user.role == Role::Hub => Change::Leave(userid, LeftReason::Lost),
                     None => Change::Lost {
                         userid,
                         node: member.node.clone(),
                     },
-                    // A hub does not come back, and another is wanted.
-                    Some(lost)
-                        if lost.saturating_add(grace) <= now || member.user.role == Role::Hub =>
-                    {
+                    Some(lost) if lost.saturating_add(grace) <= now => {
                         Change::Expire { userid, lost }
                     }
                     Some(_) => continue,

@@ -14,7 +14,7 @@ pub struct ClusterOptions {
     pub node: String,
     /// How long one whose connection is lost may take to come back, the same at all servers: 30 s.
     pub grace: Duration,
-    /// A server says that it lives so often: 2 s.
+    /// A server says that it lives so often: 1 s.
     pub beat: Duration,
     /// A server that has not said so for so many of the others' beats is dead: 5.
     pub missed: u32,
@@ -32,7 +32,7 @@ impl Default for ClusterOptions {
             bucket: "ortc".to_owned(),
             node: String::new(),
             grace: Duration::from_secs(30),
-            beat: Duration::from_secs(2),
+            beat: Duration::from_secs(1),
             missed: 5,
             on_disk: false,
             replicas: 1,

@@ -16,6 +16,7 @@ mod recordings;
 mod reports;
 mod rest;
 mod sessions;
+mod takeover;
 mod talk;
 mod turn;
 #[cfg(feature = "whip")]
