@@ -47,3 +47,20 @@ async fn a_load_test_is_bounded() {
     let (code, _, error) = run(&["load-test", "--watchers", "501"]).await;
     assert!(code == 2 && error.contains("501"), "{error}");
 }
+
+/// Rooms of the hub, people who come and go, and packets that are lost: short, `tests/soak` has it for
+/// 15 minutes.
+#[tokio::test(flavor = "multi_thread")]
+async fn e10_rooms_by_a_hub_for_a_while() {
+    let tree = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut soak = tokio::process::Command::new(tree.join("tests/hub_soak"));
+    soak.args(["--program", env!("CARGO_BIN_EXE_ortc")])
+        .args(["--minutes", "0.25", "--rooms", "2", "--people", "6"])
+        .kill_on_drop(true);
+    let limit = std::time::Duration::from_secs(150);
+    let done = tokio::time::timeout(limit, soak.output()).await;
+    let done = done.expect("it ends").expect("python3 is there");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{said}{done:?}");
+    println!("{said}");
+}
