@@ -51,7 +51,7 @@ impl IceAgent {
         self.remove_local_base_pairs(base);
         let in_use = self.selected_key().is_some_and(|key| key.0 == base);
         if in_use {
-            self.call_silent();
+            self.call_silent(now);
         }
         self.drive(now);
     }

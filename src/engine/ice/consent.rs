@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::agent::IceAgent;
-use super::pair::{PairKey, PairState, Purpose};
+use super::pair::{Pair, PairKey, PairState, Purpose};
 use super::path::Path;
 use super::{IceEvent, IceState};
 
@@ -42,7 +42,7 @@ impl IceAgent {
         let silent = now.saturating_duration_since(path.last_response);
         let due = now >= path.next_consent;
         if silent >= DISCONNECTED_AFTER || self.question_unanswered(now) {
-            self.call_silent();
+            self.call_silent(now);
         }
         if silent >= self.doubt_after() {
             self.verify_path();
@@ -101,22 +101,31 @@ impl IceAgent {
         }
     }
 
-    pub(super) fn call_silent(&mut self) {
+    pub(super) fn call_silent(&mut self, now: Instant) {
         if self.state == IceState::Connected {
             self.set_state(IceState::Disconnected);
             self.search_again();
+            self.follow_answers(now);
         }
     }
 
-    /// The path is silent: every pair gets another chance, this one included.
+    /// The path is silent: every pair gets another chance, this one included. What has answered
+    /// since the path was asked is known to work.
     pub(super) fn search_again(&mut self) {
         let selected = self.current_selected_key();
+        let asked = self.selected.as_ref().and_then(|path| path.asked);
+        let works: Vec<PairKey> = self
+            .pairs
+            .iter()
+            .filter(|pair| asked.is_some_and(|at| self.answers_since(pair, at)))
+            .map(Pair::key)
+            .collect();
         for pair in &mut self.pairs {
             // The peer nominated it since, and it was not the better one then.
             if pair.nominated && Some(pair.key()) != selected {
                 pair.nominate_on_success = true;
             }
-            if pair.state != PairState::InProgress {
+            if pair.state != PairState::InProgress && !works.contains(&pair.key()) {
                 pair.state = PairState::Waiting;
             }
             pair.timeouts = 0;

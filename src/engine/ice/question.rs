@@ -6,12 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::agent::IceAgent;
 use super::consent::PROMPTED_SPACING;
-use super::pair::{PairKey, is_usable};
+use super::pair::{Pair, PairKey, PairState, is_usable};
 use super::path::Path;
-use super::{CandidateKind, IceState};
+use super::{CandidateKind, IceState, Role};
 
 /// How long an answer may take: the check is sent three times meanwhile, at 0, 0.5 and 1.5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// When the check is sent again, and what an answer to that one has at least.
+const AGAIN: Duration = Duration::from_millis(500);
+const ANSWER: Duration = Duration::from_millis(300);
 /// Without an answer for so long, an address that datagrams come from is checked. Before, whoever
 /// forges source addresses would have others sent to.
 const PROBED_AFTER: Duration = Duration::from_millis(400);
@@ -50,14 +53,38 @@ impl IceAgent {
     }
 
     pub(super) fn question_unanswered(&self, now: Instant) -> bool {
-        let asked = self.selected.as_ref().and_then(|path| path.asked);
-        asked.is_some_and(|at| now >= at + PATIENCE)
+        self.answer_due().is_some_and(|at| now >= at)
     }
 
     pub(super) fn question_timeout(&self) -> Option<Instant> {
         let connected = self.state == IceState::Connected;
         let path = self.selected.as_ref().filter(|_| connected)?;
-        path.asked.map(|at| at + PATIENCE).or(path.ask_at)
+        self.answer_due().or(path.ask_at)
+    }
+
+    /// When the path is given up. If the peer answers elsewhere meanwhile, two checks that were lost
+    /// say enough.
+    fn answer_due(&self) -> Option<Instant> {
+        let asked = self.selected.as_ref()?.asked?;
+        let elsewhere = self
+            .pairs
+            .iter()
+            .any(|pair| self.answers_since(pair, asked));
+        let patience = match elsewhere {
+            true => {
+                let rtt = self.selected_rtt().unwrap_or_default();
+                AGAIN + ANSWER.max(rtt.saturating_mul(2)).min(PATIENCE - AGAIN)
+            }
+            false => PATIENCE,
+        };
+        Some(asked + patience)
+    }
+
+    /// Whether another pair than the one in use has answered since.
+    pub(super) fn answers_since(&self, pair: &Pair, since: Instant) -> bool {
+        pair.state == PairState::Succeeded
+            && self.selected_key() != Some(pair.key())
+            && pair.last_success.is_some_and(|at| at > since)
     }
 
     /// Something that is no STUN came from where no path is. It counts for nothing but to have the
@@ -88,6 +115,23 @@ impl IceAgent {
         if self.learn_pair(now, key, preference | 0x00FF_FFFF) {
             self.trigger(key);
             self.drive(now);
+        }
+    }
+
+    /// The path has become silent: what has answered meanwhile may be that way out.
+    pub(super) fn follow_answers(&mut self, now: Instant) {
+        if self.effective_role() != Role::Controlled {
+            return;
+        }
+        let answered = self
+            .pairs
+            .iter()
+            .filter(|p| p.state == PairState::Succeeded);
+        let mut answered: Vec<&Pair> = answered.collect();
+        answered.sort_by_key(|p| std::cmp::Reverse(p.last_success));
+        let keys: Vec<PairKey> = answered.into_iter().map(Pair::key).collect();
+        for key in keys {
+            self.follow_peer(now, key);
         }
     }
 

@@ -17,6 +17,7 @@ mod media;
 mod nat;
 mod on_path;
 mod padding;
+mod rebinding;
 mod redundancy;
 mod repair;
 mod rollover;
