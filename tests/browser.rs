@@ -201,6 +201,12 @@ async fn e7_e10_a_room_grows_beyond_its_mesh_and_shrinks_back() {
     assert!(script("rooms_hub.mjs").await);
 }
 
+/// Thirteen in a room of a hub: a page shows and gets nine, and who begins to speak comes to it.
+#[tokio::test]
+async fn e5_a_page_gets_those_who_speak() {
+    assert!(script("rooms_speakers.mjs").await);
+}
+
 /// Two tabs, and a tab and Rust, in Firefox.
 #[tokio::test]
 async fn firefox_calls_firefox_and_rust() {
@@ -242,6 +248,7 @@ async fn script_by(mut node: Command, name: &str) -> bool {
         .env("ORTC_BROWSER_CALL", built("examples/browser_call"))
         .env("ORTC_PROGRAM", built("ortc"))
         .env("ORTC_BOARD", built("examples/board"))
+        .env("ORTC_CROWD", built("examples/crowd"))
         // Firefox is spoken to by WebSocket, which Node has of itself from 22 on.
         .env("NODE_OPTIONS", "--experimental-websocket")
         .stdin(Stdio::null())

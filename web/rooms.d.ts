@@ -358,8 +358,8 @@ export interface SessionEventMap {
   peerState: InRoom<{ state: string; reason: string | null }>;
   unreached: InRoom;
   path: Of<{ room: string; userid: string; path: Path }>;
-  /** Who spoke last, by the server. */
-  speakers: Of<{ room: string; order: string[] }>;
+  /** By the hub: who spoke last, that one first, and those of them who speak now. */
+  speakers: Of<{ room: string; order: string[]; speaking: string[] }>;
   /** No connection: one of the two does not know the secret, or the server has altered what they say. */
   impostor: InRoom<{ reason: string }>;
   /** To be answered by `transfer.take()` or `transfer.reject()`. */

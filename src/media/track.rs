@@ -4,6 +4,7 @@ mod event;
 mod fan;
 pub(crate) mod forward;
 pub(crate) mod forwarding;
+mod loudness;
 mod origin;
 mod outlets;
 mod pictures;
@@ -27,7 +28,7 @@ use super::{JitterStats, Kind, MAX_ENCODINGS, MediaSample, RTCCodec};
 use crate::budget::Budget;
 use crate::dtmf::{DTMFEvent, DtmfEnd};
 use crate::queue::{Queue, lock};
-use crate::rtp::{KeyframeRequest, RtpPacket};
+use crate::rtp::{AudioLevel, KeyframeRequest, RtpPacket};
 
 /// Events that wait for the application.
 const MAX_WAITING_EVENTS: usize = 64;
@@ -250,6 +251,17 @@ impl MediaStreamTrack {
     pub fn sender_clock(&self) -> Option<SenderClock> {
         match &self.inner.end {
             End::Remote(remote, _) => remote.sender_clock(),
+            End::Local(_) | End::Dtmf(_) => None,
+        }
+    }
+
+    /// Remote tracks of audio: how loud it was in the last tenth of a second or two, by what its
+    /// packets say (RFC 6464), without anything being decoded; `None` while none says it, and
+    /// while the track is not [enabled](Self::set_enabled).
+    #[doc(alias = "getSynchronizationSources")]
+    pub fn audio_level(&self) -> Option<AudioLevel> {
+        match &self.inner.end {
+            End::Remote(remote, _) => remote.audio_level(),
             End::Local(_) | End::Dtmf(_) => None,
         }
     }

@@ -501,4 +501,18 @@ async fn sound_goes_on_with_its_digits_and_header_extensions_by_what_they_mean()
     sound.write_audio(vec![9; 40], frame, level).unwrap();
     assert_eq!(next(&track).await.payload, vec![9; 40]);
     assert_eq!(forward.stats().unknown, 0);
+    // How loud it is both know without decoding or even reading it, as long as it goes on.
+    let known = async |wanted: Option<AudioLevel>| {
+        while [&remote, &track]
+            .iter()
+            .any(|track| track.audio_level() != wanted)
+        {
+            if wanted.is_some() {
+                sound.write_audio(vec![7; 40], frame, level).unwrap();
+            }
+            tokio::time::sleep(frame).await;
+        }
+    };
+    within(20, known(Some(level))).await;
+    within(20, known(None)).await;
 }

@@ -55,6 +55,7 @@ export class Hub {
   #members = new Map();
   #listed = new Set();
   #records = false; // the server records the room
+  #speaks = false; // somebody does
 
   /** `host` is as a peer's, with `user(userid)`, `act(name, body, member, latency)` and `changed()` beside it. */
   constructor(host, user) {
@@ -122,8 +123,15 @@ export class Hub {
       const on = body?.on === true;
       if (on !== this.#records) this.#recorded(on, latency);
     }
-    if (name === "hub.speakers" && Array.isArray(body?.order)) this.#host.emit("speakers", { order: body.order.map(String) });
+    if (name === "hub.speakers" && Array.isArray(body?.order)) this.#rank(body.order, body.speaking);
     return undefined;
+  }
+
+  /** Who spoke last, that one first, and who of them speaks now. */
+  #rank(order, speaking) {
+    const now = Array.isArray(speaking) ? speaking.map(String) : [];
+    this.#speaks = now.length > 0;
+    this.#host.emit("speakers", { order: order.map(String), speaking: now });
   }
 
   /** As an action of a user that is no person: `name` is what people read. */
@@ -148,6 +156,7 @@ export class Hub {
 
   end() {
     if (this.#records) this.#recorded(false);
+    if (this.#speaks) this.#rank([], []);
     this.peer.end();
     for (const member of this.members) member.end();
     this.#members.clear();

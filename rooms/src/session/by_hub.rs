@@ -71,7 +71,10 @@ impl Shared {
         let Some(entry) = state.rooms.get_mut(room) else {
             return;
         };
-        if !self.hub && entry.is_hub(peer) {
+        if self.hub {
+            return self.tell_speakers(entry, peer);
+        }
+        if entry.is_hub(peer) {
             self.hub_changed(entry, room);
             self.keep_moving(entry, room);
         }

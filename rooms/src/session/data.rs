@@ -11,6 +11,7 @@ use super::event::{Event, Message};
 use super::frame::{self, Came, Frame, Ping, Pong, Reader, Way};
 use super::link::PeerLink;
 use super::queue::EventQueue;
+use super::ranking::{SPEAKERS, heard};
 use super::relay::Lane;
 use super::state::{RoomEntry, Shared};
 use crate::signalling::{Role, RoomName, User, UserId};
@@ -216,6 +217,11 @@ impl Whose {
                 let lane = self.lane;
                 shared.pass_on(entry, &self.peer, lane, came);
                 Some((events, None))
+            }
+            Frame::Action(action)
+                if by_hub && came.way.from.is_none() && action.name == SPEAKERS =>
+            {
+                Some((events, heard(&self.room, action.body)))
             }
             frame => {
                 let from = self.author(entry, came.way.from);

@@ -107,6 +107,16 @@ pub enum Event {
         /// It is there.
         on: bool,
     },
+    /// Who speaks, by the hub: when it is another than before, four times a second at most. Only
+    /// those are named whom this user hears, and this user itself.
+    Speakers {
+        /// Which room.
+        room: RoomName,
+        /// Who spoke last, that one first; 16 at most.
+        order: Vec<UserId>,
+        /// Those of them who speak now.
+        speaking: Vec<UserId>,
+    },
     /// Rooms that are watched.
     Rooms {
         /// All that are there.

@@ -14,6 +14,7 @@ use super::options::SessionOptions;
 use super::pace::Pace;
 use super::queue::{EventQueue, Events};
 use super::signal::grace;
+use super::speakers::LOOK;
 use super::state::{PATIENCE, Shared, State};
 use crate::signalling::websocket::WebSocket;
 use crate::signalling::{
@@ -235,6 +236,8 @@ async fn run(
 ) {
     let mut second = interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut looks = interval(LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut pace = Pace::new(rate, Instant::now());
     let reason = loop {
         let wait = pace.wait(Instant::now());
@@ -265,6 +268,7 @@ async fn run(
                 }
             }
             _ = second.tick() => shared.tick(),
+            _ = looks.tick(), if shared.hub => shared.listen(),
             () = shared.end.notified() => {
                 while let Ok(message) = outgoing.try_recv() {
                     if signaller.send(message).await.is_err() {

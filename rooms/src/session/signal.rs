@@ -159,6 +159,7 @@ impl Shared {
                         opened: Vec::new(),
                         moving: false,
                         move_by: None,
+                        speakers: Default::default(),
                     },
                 );
                 self.event(Event::SessionConnected { room });

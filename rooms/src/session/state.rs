@@ -21,6 +21,7 @@ use super::options::SessionOptions;
 use super::ports::Ports;
 use super::queue::EventQueue;
 use super::recordings::Recordings;
+use super::speakers::Speakers;
 use super::stream::{LocalStream, ReceivedTrack};
 use crate::files::again::Accepted;
 use crate::signalling::{
@@ -113,6 +114,8 @@ pub(super) struct RoomEntry {
     /// A task moves the peers from one way to the other, at the latest by then.
     pub(super) moving: bool,
     pub(super) move_by: Option<Instant>,
+    /// Of a hub: who speaks.
+    pub(super) speakers: Speakers,
 }
 
 /// What waits for the server's answer about a room.

@@ -24,6 +24,7 @@ mod rows;
 mod secret;
 mod server;
 mod serverless;
+mod speakers;
 mod support;
 mod unheard;
 mod ways;

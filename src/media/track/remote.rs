@@ -2,14 +2,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::Instant;
 
 use super::fan::Fan;
+use super::loudness::Loudness;
 use super::origin::{MediaOrigin, SenderClock};
 use super::reader::Reader;
 use crate::budget::Budget;
 use crate::media::{JitterConfig, JitterStats, Kind, MediaSample, RTCCodec};
 use crate::queue::lock;
-use crate::rtp::{KeyframeRequest, RtpPacket};
+use crate::rtp::{AudioLevel, KeyframeRequest, RtpPacket};
 
 /// Readers of one track beside its first.
 const MAX_TAPS: usize = 8;
@@ -36,6 +38,7 @@ pub(super) struct RemoteEnd {
     fan: OnceLock<Arc<Fan>>,
     /// The application has asked for packets.
     is_read: AtomicBool,
+    loudness: Mutex<Loudness>,
 }
 
 impl RemoteEnd {
@@ -66,6 +69,7 @@ impl RemoteEnd {
             passed_over: AtomicU64::new(0),
             fan: OnceLock::new(),
             is_read: AtomicBool::new(false),
+            loudness: Mutex::default(),
         }
     }
 
@@ -174,6 +178,7 @@ impl RemoteEnd {
             self.passed_over.fetch_add(count, Ordering::Relaxed);
             return;
         }
+        let packets = packets.inspect(|packet| self.listen(packet));
         let taps = self.taps();
         let is_unread = self.is_unread();
         if taps.is_empty() {
@@ -191,6 +196,18 @@ impl RemoteEnd {
             return;
         }
         self.reader.deliver(packets.into_iter());
+    }
+
+    fn listen(&self, packet: &RtpPacket) {
+        let is_audio = self.kind == Kind::Audio;
+        if let Some(level) = is_audio.then(|| self.config.audio_level(packet)).flatten() {
+            lock(&self.loudness).heard(Instant::now(), level);
+        }
+    }
+
+    pub(super) fn audio_level(&self) -> Option<AudioLevel> {
+        let level = lock(&self.loudness).get(Instant::now());
+        level.filter(|_| self.is_enabled())
     }
 
     /// Bytes that wait for the application.

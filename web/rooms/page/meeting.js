@@ -106,7 +106,7 @@ export class Meeting {
       together.opened(userid, looksOn(this.#room.users.get(userid)));
       recorder.tellTo(userid);
     });
-    on("speakers", ({ order }) => this.#wall.rank(order));
+    on("speakers", ({ order, speaking }) => this.#wall.rank(order, speaking));
     on("unreached", ({ userid }) => this.#happened(`No way to ${nameOf(this.#room.users.get(userid))} yet: a network in between lets nothing through. The page goes on trying.`));
     on("impostor", ({ userid, reason }) => {
       if (this.#by) return this.#wrongCode(userid);
@@ -252,7 +252,8 @@ export class Meeting {
 
   #look() {
     const { userid } = this.#session;
-    for (const peer of this.#room.peers) this.#wall.hear(peer.userid, this.#session.paths.of(peer)?.level ?? 0);
+    // Of those who are reached by a hub that one says who speaks.
+    for (const peer of this.#room.peers) if (!peer.byHub) this.#wall.hear(peer.userid, this.#session.paths.of(peer)?.level ?? 0);
     for (const tile of this.#wall.tiles) {
       const of = tile.user.userid;
       const muted = tile.remote?.muted ?? (tile.screen ? [] : this.#mutedOf(of));

@@ -20,6 +20,7 @@ export class Wall {
   #tiles = new Map(); // key → Tile
   #aside = new Set();
   #heard = new Map(); // user id → when it was last heard
+  #speaking = new Set(); // by the hub
   #shown = new Set();
   #shelved = "[[],0]";
   #want;
@@ -61,14 +62,16 @@ export class Wall {
   /** Who is heard how loud, of 1. */
   hear(userid, level) { if (level > LOUD) this.#heard.set(userid, performance.now()); }
 
-  /** Who spoke last, by the hub. */
-  rank(order) {
+  /** By the hub: who spoke last, that one first, and who speaks now. They come to the wall at once. */
+  rank(order, speaking) {
     const now = performance.now();
-    order.forEach((userid, at) => this.#heard.set(userid, Math.max(this.#heard.get(userid) ?? 0, now - at * SPEAKS)));
+    this.#speaking = new Set(speaking);
+    order.forEach((userid, at) => this.#heard.set(userid, now - at - (this.#speaking.has(userid) ? 0 : SPEAKS)));
+    this.place();
   }
 
   shows(key) { return this.#shown.has(key); }
-  speaks(userid) { return performance.now() - (this.#heard.get(userid) ?? -Infinity) < SPEAKS; }
+  speaks(userid) { return this.#speaking.has(userid) || performance.now() - (this.#heard.get(userid) ?? -Infinity) < SPEAKS; }
 
   place() {
     const there = this.tiles.filter(({ key }) => !this.#aside.has(key));
@@ -93,7 +96,7 @@ export class Wall {
   /** Those on the wall stay there while they speak now and then; this side is always shown. */
   #chosen(people) {
     if (people.length <= MOST) return [...people].sort(ownLast);
-    const when = ({ user, mine }) => (mine ? Infinity : this.#heard.get(user.userid) ?? -1);
+    const when = ({ user, mine }) => (mine || this.#speaking.has(user.userid) ? Infinity : this.#heard.get(user.userid) ?? -1);
     const ranked = [...people].sort((a, b) => when(b) - when(a) || this.#shown.has(b.key) - this.#shown.has(a.key));
     const chosen = new Set(ranked.slice(0, MOST));
     // Nobody changes places without need.
@@ -148,6 +151,7 @@ export class Wall {
   clear() {
     for (const key of [...this.#tiles.keys()]) this.remove(key);
     this.#heard.clear();
+    this.#speaking.clear();
   }
 
   end() {
