@@ -44,7 +44,8 @@ impl Flow {
         let came = self.received.saturating_sub(self.before);
         let flowed = self.flows;
         (self.looked, self.before) = (now, self.received);
-        self.flows = came >= FLOW;
+        // It may end within a look, which then has less of it.
+        self.flows = came >= FLOW || (flowed && came > 0);
         flowed && came == 0
     }
 
@@ -58,6 +59,33 @@ impl Flow {
                 self.elsewhere = Some((now, self.received));
                 false
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_that_ends_within_a_look_has_stopped() {
+        for last in [0, 1, FLOW - 1, FLOW] {
+            let mut now = Instant::now();
+            let mut flow = Flow::new(now);
+            let mut look = |flow: &mut Flow, came| {
+                now += LOOK;
+                flow.received += came;
+                flow.stopped(now)
+            };
+            assert!(!look(&mut flow, 25));
+            if last > 0 {
+                assert!(!look(&mut flow, last));
+            }
+            assert!(look(&mut flow, 0), "{last}");
+            // Told once, and what is too little to be a flow does not stop.
+            assert!(!look(&mut flow, 0));
+            assert!(!look(&mut flow, FLOW - 1));
+            assert!(!look(&mut flow, 0));
         }
     }
 }

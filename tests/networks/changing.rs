@@ -1,7 +1,7 @@
 //! Addresses, interfaces and translators that change while data flow. Nobody does anything about it
 //! but to signal what the events say.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::time::sleep;
 
@@ -10,10 +10,7 @@ use super::{SEC, connected, data_flows, disconnects, in_order, internet, lan, tu
 
 /// Data both ways after a change that has just been made.
 async fn goes_on(ends: [&Inside; 2], what: &str) {
-    goes_on_within(5 * SEC, ends, what).await;
-}
-
-async fn goes_on_within(limit: Duration, ends: [&Inside; 2], what: &str) {
+    let limit = 5 * SEC;
     let back = data_flows(ends, 2 * limit).await;
     println!("{what}: data both ways after {back:?}");
     assert!(back.is_some_and(|took| took < limit), "{what}: {back:?}");
@@ -112,9 +109,7 @@ async fn r_d13_addresses_behind_translators_are_followed_through_a_relay_and_wit
             networks[at].ip(&change).await;
             forget(&networks[router], beyond).await;
             let what = format!("relay: {relayed}, {old} is {new} now");
-            // Over a relay mostly 3 s, but 8 s were seen as well.
-            let limit = if relayed { 12 * SEC } else { 5 * SEC };
-            goes_on_within(limit, both, &what).await;
+            goes_on(both, &what).await;
             holds(both, &what).await;
         }
         for end in &ends {

@@ -251,7 +251,7 @@ impl IceAgent {
         let role = self.effective_role();
         let settled = self
             .current_selected_key()
-            .filter(|_| self.state == IceState::Connected)
+            .filter(|_| self.is_settled())
             .and_then(|key| self.pairs.iter().find(|p| p.key() == key))
             .map(|p| p.priority(role));
         // RFC 8445 section 8.1.2: once settled, only better pairs are of interest.

@@ -215,6 +215,7 @@ impl IceAgent {
         if let Some(path) = &mut self.selected {
             path.last_response = now;
             path.asked = None;
+            path.others_wanted = false;
             path.ask_at = None;
             path.doubt.take_if(|doubt| doubt.is_settled_by(sent));
             path.traffic.rtt = rtt.or(path.traffic.rtt);

@@ -171,6 +171,7 @@ impl IceAgent {
             doubt: None,
             asked: None,
             last_asked: now,
+            others_wanted: false,
             ask_at: None,
             last_probe: now,
             unasked_for: false,

@@ -27,6 +27,8 @@ pub(super) struct Path {
     /// When it was asked out of turn whether it works, and did not answer yet.
     pub(super) asked: Option<Instant>,
     pub(super) last_asked: Instant,
+    /// It did not answer the first time: what else there is is looked at.
+    pub(super) others_wanted: bool,
     /// When it is to be asked again.
     pub(super) ask_at: Option<Instant>,
     /// When a stranger's address was checked.

@@ -45,6 +45,9 @@ impl IceAgent {
 
     /// What was put off.
     pub(super) fn run_question(&mut self, now: Instant) {
+        if let Some(path) = &mut self.selected {
+            path.others_wanted |= path.asked.is_some_and(|at| now >= at + AGAIN);
+        }
         let due = |path: &Path| path.ask_at.is_some_and(|at| now >= at);
         if let Some(path) = self.selected.as_mut().filter(|path| due(path)) {
             path.ask_at = None;
@@ -59,7 +62,9 @@ impl IceAgent {
     pub(super) fn question_timeout(&self) -> Option<Instant> {
         let connected = self.state == IceState::Connected;
         let path = self.selected.as_ref().filter(|_| connected)?;
-        self.answer_due().or(path.ask_at)
+        let again = path.asked.filter(|_| !path.others_wanted);
+        let again = again.map(|at| at + AGAIN);
+        again.or_else(|| self.answer_due()).or(path.ask_at)
     }
 
     /// When the path is given up. If the peer answers elsewhere meanwhile, two checks that were lost
@@ -78,6 +83,15 @@ impl IceAgent {
             false => PATIENCE,
         };
         Some(asked + patience)
+    }
+
+    /// Whether the path in use is good enough for worse ones to be left alone.
+    pub(super) fn is_settled(&self) -> bool {
+        self.state == IceState::Connected
+            && self
+                .selected
+                .as_ref()
+                .is_none_or(|path| !path.others_wanted)
     }
 
     /// Whether another pair than the one in use has answered since.
