@@ -3,6 +3,7 @@ import { RTCConnection } from "../ortc.js";
 import { HeardStreams } from "./heard_streams.js";
 import { before } from "./kind.js";
 import { Proof } from "./proof.js";
+import { Sending } from "./sending.js";
 import { Talk } from "./talk.js";
 
 const PATIENCE = 15_000; // ms until a connection that does not come about is made anew
@@ -19,8 +20,7 @@ export class Peer {
   #instance = 0;
   #introduced = null;
   #streams;
-  #toldStreams = "";
-  #toldAgain = 0;
+  #sending;
   #tries = 0;
   #timer = 0;
   #ended = false;
@@ -50,6 +50,13 @@ export class Peer {
       say: (body) => host.say(user.userid, body),
       emit: (name, fields) => this.#emit(name, fields),
     });
+    this.#sending = new Sending(host, {
+      userid: user.userid,
+      get connection() { return peer.#connection; },
+      get introduced() { return peer.#introduced; },
+      say: (connection, body) => this.#say(connection, body),
+      failed: (error) => this.#failed(error),
+    });
     this.talk = new Talk({
       message: (data, latency, from) => host.message ? host.message(data, latency, from) : host.incoming.data !== false && this.#emit("message", { data, latency }),
       action: (name, body, latency, from) => host.passes ? host.act(name, body, latency, from) : host.act(name, body, this, latency),
@@ -71,6 +78,10 @@ export class Peer {
   /** ms that a message takes; null until measured. */
   get latency() { return this.talk.roundTrip === null ? null : this.talk.roundTrip / 2; }
   get state() { return this.#connection?.state ?? "new"; }
+
+  sync() { this.#sending.sync(); }
+  limit() { this.#sending.limit(); }
+  tellMute(local, kinds, on) { this.#sending.tellMute(local, kinds, on); }
 
   begin() {
     if (this.caller) this.#call();
@@ -96,8 +107,7 @@ export class Peer {
     const proven = this.#beginProof(connection);
     this.#introduced = Promise.all([connection.ready, proven]).then(async () => {
       if (!mine()) return;
-      this.#toldStreams = "";
-      this.#tellStreams();
+      this.#sending.begin();
       await this.#tellSide(connection);
       connection.oncandidate = ({ candidate }) => this.#say(connection, { candidate });
       connection.onendofcandidates = () => this.#say(connection, { endOfCandidates: true });
@@ -166,76 +176,6 @@ export class Peer {
 
   #failed(error) { if (!this.#ended && error.name !== "AbortError") this.#emit("error", { error }); }
 
-  // -- What is sent
-
-  /** Brings what is sent in line with the streams that there are. */
-  sync() {
-    const connection = this.#connection;
-    if (!connection || connection.state === "closed") return;
-    const wanted = this.#host.streams(this.userid);
-    this.#tellStreams();
-    for (const sending of connection.tracks()) {
-      const tracks = wanted.find(({ id }) => sending.msid.includes(id))?.stream.getTracks() ?? [];
-      if (tracks.includes(sending.source)) continue;
-      const next = tracks.find((track) => track.kind === sending.kind && !connection.track(track));
-      if (next) sending.replaceSource(next).catch((error) => this.#failed(error)); // the peer need not know
-      else this.#withdraw(connection, sending);
-    }
-    for (const local of wanted) {
-      for (const added of connection.addStream(local.stream)) {
-        this.#host.limit(added, local);
-        this.#describe(connection, added);
-      }
-    }
-  }
-
-  /** Other limits for what is sent already. */
-  limit() {
-    const wanted = this.#host.streams(this.userid);
-    for (const sending of this.#connection?.tracks() ?? []) {
-      const local = wanted.find(({ id }) => sending.msid.includes(id));
-      if (!local) continue;
-      this.#host.limit(sending, local);
-      this.#describe(this.#connection, sending);
-    }
-  }
-
-  #withdraw(connection, sending) {
-    const { ssrc } = sending;
-    sending.remove();
-    if (ssrc) this.#say(connection, { gone: ssrc });
-  }
-
-  async #describe(connection, track) {
-    try {
-      await this.#introduced;
-      await track.ready;
-      if (this.#connection === connection && connection.tracks().includes(track)) this.#say(connection, { track: track.getDescription() });
-    } catch (error) {
-      if (this.#connection === connection) this.#failed(error);
-    }
-  }
-
-  #tellStreams() {
-    const wanted = this.#host.streams(this.userid);
-    const told = JSON.stringify(this.#host.passes ? wanted.map((one) => ({ ...one.toJSON(), ...(one.to !== null && { to: [one.to] }) })) : wanted);
-    if (told === this.#toldStreams || (!this.#toldStreams && !wanted.length)) return;
-    this.#toldStreams = told;
-    this.#host.say(this.userid, { streams: JSON.parse(told) });
-    for (const local of wanted) if (local.muted.length) this.tellMute(local, local.muted, true);
-  }
-
-  /** The other side receives what it was not told of, or so it says: at most once a second. */
-  #tellAgain(connection) {
-    if (Date.now() < this.#toldAgain + 1000) return;
-    this.#toldAgain = Date.now();
-    this.#toldStreams = "";
-    this.#tellStreams();
-    for (const track of connection.tracks()) this.#describe(connection, track);
-  }
-
-  tellMute({ id }, kinds, on) { this.#host.say(this.userid, { mute: { stream: id, kinds, on } }); }
-
   // -- What is heard
 
   /** False where the body is none of these. */
@@ -249,7 +189,7 @@ export class Peer {
     if (this.#ended) return undefined;
     if (body.streams) return this.#streams.hearStreams(body.streams);
     if (body.mute) return this.#streams.hearMute(body.mute);
-    if (body.pause) return this.#hearPause(body.pause);
+    if (body.pause) return this.#sending.hearPause(body.pause);
     if (body.again) return this.#hearAgain();
     return Number.isSafeInteger(body.instance) ? this.#hearInstance(body) : undefined;
   }
@@ -278,7 +218,7 @@ export class Peer {
         .catch((error) => this.#failed(error));
     }
     if (gone) connection.stopReceiving(gone);
-    if (tell) this.#tellAgain(connection);
+    if (tell) this.#sending.tellAgain();
     this.heardBye ||= Boolean(bye);
     if (bye && !this.#host.halves?.()) this.#drop();
   }
@@ -286,13 +226,6 @@ export class Peer {
   #hearAgain() {
     // Asked twice in a row it is the same want.
     if (this.caller && !this.#distrusted && Date.now() > this.#instance + MEANWHILE) this.#call();
-  }
-
-  #hearPause({ stream, kinds, on }) {
-    if (!Array.isArray(kinds)) return;
-    for (const sending of this.#connection?.tracks({ mediaStream: String(stream) }) ?? []) {
-      if (kinds.includes(sending.kind) && sending.started === Boolean(on)) on ? sending.stop() : sending.start();
-    }
   }
 
   // -- Whether it goes
