@@ -219,7 +219,7 @@ pub use media::forward::selector::{
 pub use media::sending::RTCTrack;
 pub use media::stream::{MediaStream, MediaStreamEvent};
 pub use media::track::forward::MediaForward;
-pub use media::track::forwarding::MediaForwardStats;
+pub use media::track::forward_state::MediaForwardStats;
 pub use media::track::tap::MediaTap;
 pub use media::track::{MediaStreamTrack, MediaStreamTrackEvent, SenderClock};
 pub use media::{

@@ -1,15 +1,22 @@
 //! MediaStreamTrack: a source of encoded media to send, or media received from the peer.
 
+mod earlier;
+#[cfg(test)]
+mod earlier_tests;
 mod event;
 mod fan;
 pub(crate) mod forward;
-pub(crate) mod forwarding;
+pub(crate) mod forward_state;
+mod forwarding;
+mod kept;
 mod loudness;
 mod origin;
 mod outlets;
 mod pictures;
 mod reader;
 mod remote;
+#[cfg(test)]
+pub(crate) mod stage;
 pub(crate) mod tap;
 mod writing;
 

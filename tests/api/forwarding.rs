@@ -148,6 +148,8 @@ async fn a_pause_costs_a_key_frame_only_if_something_was_missed() {
         first.sequence_number.wrapping_add(1)
     );
     next(&other.track).await;
+    // Until the key frame is too old to be had again.
+    tokio::time::sleep(Duration::from_millis(650)).await;
     // Something is missed, by the one that is paused.
     watcher.forward.pause();
     assert!(watcher.forward.is_paused() && !other.forward.is_paused());
@@ -168,6 +170,40 @@ async fn a_pause_costs_a_key_frame_only_if_something_was_missed() {
     );
     assert_eq!(third.timestamp.wrapping_sub(second.timestamp), 9_000);
     assert!(watcher.forward.stats().passed_over >= 2);
+}
+
+#[tokio::test]
+async fn a_young_key_frame_is_had_by_who_comes_after_it() {
+    let mut publisher = publish(MediaStreamTrack::video(), None).await;
+    let other = watch(&publisher).await;
+    let watcher = watch(&publisher).await;
+    for _ in 0..50 {
+        watcher.forward.pause();
+        publisher.video(true);
+        publisher.video(false);
+        // They have come.
+        next(&other.track).await;
+        next(&other.track).await;
+        watcher.forward.resume();
+        publisher.video(false);
+        next(&other.track).await;
+        let soon = Duration::from_millis(300);
+        let Ok(first) = tokio::time::timeout(soon, watcher.track.recv_rtp()).await else {
+            // It was not so young any more: the machine is slow.
+            continue;
+        };
+        let first = first.unwrap();
+        assert_eq!(first.payload[1], 0, "a key frame");
+        for n in 1..3u16 {
+            let packet = next(&watcher.track).await;
+            let number = first.sequence_number.wrapping_add(n);
+            assert_eq!((packet.payload[1], packet.sequence_number), (1, number));
+            let at = first.timestamp.wrapping_add(u32::from(n));
+            assert_eq!(packet.timestamp, at);
+        }
+        return;
+    }
+    panic!("it never came");
 }
 
 #[tokio::test]

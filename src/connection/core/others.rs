@@ -1,6 +1,8 @@
 //! What a connection has for others, which are locked by it: packets that they forward, and key
 //! frames that are asked of them.
 
+use std::time::Instant;
+
 use super::shared::ConnectionShared;
 
 impl ConnectionShared {
@@ -10,12 +12,12 @@ impl ConnectionShared {
             // One at a time, so that none of it needs room of its own.
             let offered = self.lock().receiving.take_offered();
             let Some(track) = offered else { break };
-            track.hand_out();
+            track.hand_out(Instant::now());
         }
         loop {
             let asked = self.lock().asked.pop();
             let Some(track) = asked else { break };
-            track.ask_feeder();
+            track.ask_feeder(Instant::now());
         }
     }
 }

@@ -43,6 +43,12 @@ impl ConnectionShared {
         true
     }
 
+    pub(super) fn takes_forwarded(&self, key: u32) -> bool {
+        let state = self.lock();
+        let track = state.sending.get(&key);
+        track.is_some_and(SendingTrack::is_sent) && state.engine.is_connected()
+    }
+
     pub(super) fn reception_of(&self, key: u32) -> Option<Reception> {
         let state = self.lock();
         let ssrc = state.sending.get(&key)?.ssrc;

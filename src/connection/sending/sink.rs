@@ -142,6 +142,10 @@ impl MediaSink for ConnectionShared {
         self.forward_batch(key, batch)
     }
 
+    fn takes(&self, key: u32) -> bool {
+        self.takes_forwarded(key)
+    }
+
     fn reception(&self, key: u32) -> Option<Reception> {
         self.reception_of(key)
     }

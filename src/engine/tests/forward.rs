@@ -40,7 +40,7 @@ impl Watcher {
     fn forward(&mut self, number: u16, timestamp: u32, joins: bool) {
         let now = self.world.now;
         if joins {
-            self.line.join(now, number, timestamp, 90_000, None);
+            self.line.join(now, (number, timestamp), 90_000, None, 1);
         }
         let place = self.line.place(now, number, timestamp).unwrap();
         let packet = OutgoingRtp {

@@ -135,30 +135,42 @@ impl Rewriter {
         line.is_none_or(|line| is_after(sequence_number, line.newest))
     }
 
+    /// Whether a timestamp of the source is that much later than all that went out.
+    pub(crate) fn is_ahead(&self, timestamp: u32, by: u32) -> bool {
+        let line = self.line.as_ref().zip(self.last);
+        line.is_none_or(|(line, (last, _))| {
+            let ahead = timestamp
+                .wrapping_add(line.timestamp_shift)
+                .wrapping_sub(last);
+            (by..0x8000_0000).contains(&ahead)
+        })
+    }
+
     /// What is added to the source's timestamps.
     pub(crate) fn timestamp_shift(&self) -> Option<u32> {
         self.line.as_ref().map(|line| line.timestamp_shift)
     }
 
-    /// Another source begins with this packet. Its timestamps go on by the time that passed, or
-    /// from `aligned`, what its timestamp is in this line, if that is known and fits.
+    /// Another source begins with this number, and is at this timestamp. Its timestamps go on by
+    /// the time that passed, by `least` at least, or from `aligned`, what its timestamp is in this
+    /// line, if that is known and fits.
     pub(crate) fn join(
         &mut self,
         now: Instant,
-        sequence_number: u16,
-        timestamp: u32,
+        (sequence_number, timestamp): (u16, u32),
         clock_rate: u32,
         aligned: Option<u32>,
+        least: u32,
     ) {
         let begins = match self.last {
             None => self.first_timestamp,
             Some((last, at)) => {
                 let passed = now.saturating_duration_since(at);
-                let estimate = last.wrapping_add(ticks(passed, clock_rate).max(1));
+                let estimate = last.wrapping_add(ticks(passed, clock_rate).max(least));
                 let near = |aligned: &u32| {
                     let ahead = aligned.wrapping_sub(last);
                     let off = (aligned.wrapping_sub(estimate) as i32).unsigned_abs();
-                    (1..0x8000_0000).contains(&ahead) && off < clock_rate
+                    (least..0x8000_0000).contains(&ahead) && off < clock_rate
                 };
                 aligned.filter(near).unwrap_or(estimate)
             }

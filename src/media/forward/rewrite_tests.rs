@@ -20,7 +20,7 @@ fn number(place: Option<Place>) -> Option<u16> {
 fn joined(first: u16) -> (Rewriter, Instant) {
     let now = Instant::now();
     let mut line = Rewriter::new(START, 1_000);
-    line.join(now, first, 50, 90_000, None);
+    line.join(now, (first, 50), 90_000, None, 1);
     (line, now)
 }
 
@@ -48,7 +48,7 @@ fn another_source_goes_on_after_the_newest_and_by_the_time_that_passed() {
     line.place(now, 10, 50).unwrap();
     line.place(now, 12, 3_050).unwrap();
     let later = now + ms(100);
-    line.join(later, 7_000, 900_000, 90_000, None);
+    line.join(later, (7_000, 900_000), 90_000, None, 1);
     let place = line.place(later, 7_000, 900_000).unwrap();
     assert_eq!(place.sequence_number, START.wrapping_add(3));
     assert_eq!(place.timestamp, 1_000 + 3_000 + 9_000);
@@ -57,7 +57,7 @@ fn another_source_goes_on_after_the_newest_and_by_the_time_that_passed() {
         let (mut line, now) = joined(10);
         line.place(now, 10, 12_050).unwrap();
         let later = now + ms(100);
-        line.join(later, 1, 1, 90_000, Some(aligned));
+        line.join(later, (1, 1), 90_000, Some(aligned), 1);
         let place = line.place(later, 1, 1).unwrap();
         assert_eq!(place.timestamp, expected, "{aligned}");
     }
@@ -149,7 +149,7 @@ fn r_c06_no_number_is_used_twice_and_none_is_missing_without_a_loss() {
             }
             for (number, timestamp) in due {
                 if joining {
-                    line.join(now, number, timestamp, 90_000, None);
+                    line.join(now, (number, timestamp), 90_000, None, 1);
                     joining = false;
                 }
                 let out = if below(5) == 0 {

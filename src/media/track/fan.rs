@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
+use super::kept::Kept;
 use super::origin::MediaOrigin;
 use crate::media::forward::{ForwardLayer, SourceFacts};
 use crate::media::{Depacketizer, RTCCodec};
@@ -15,6 +16,8 @@ const MAX_WAITING: usize = 8_192;
 
 /// An encoding of which nothing came for so long is not there.
 const SILENT: Duration = Duration::from_secs(1);
+/// A source of which nothing came for so long may pause: a screen on which nothing changes.
+const PAUSE: Duration = Duration::from_millis(200);
 /// Over so long the rate of a source is measured.
 const WINDOW: Duration = Duration::from_millis(500);
 
@@ -62,13 +65,15 @@ pub(crate) struct SourceClock {
 /// Packets of one received track, in the order in which they came.
 pub(super) struct FanBatch<'a> {
     pub(super) now: Instant,
-    /// The fan that they come from.
-    pub(super) fan: u64,
+    /// What they come from.
+    pub(super) source: &'a Fan,
     pub(super) packets: &'a [RtpPacket],
     pub(super) facts: &'a Arc<SourceFacts>,
     pub(super) clock: Option<SourceClock>,
     /// Others were passed over before them.
     pub(super) gap: bool,
+    /// They are of the past, but for those with this timestamp.
+    pub(super) present: Option<u32>,
 }
 
 /// Who forwards a received track.
@@ -98,6 +103,29 @@ struct State {
     clock: Option<SourceClock>,
     gap: bool,
     rate: Rate,
+    kept: Kept,
+}
+
+impl State {
+    /// Takes in what is handed out.
+    fn note(&mut self, now: Instant, packets: &[RtpPacket], gap: bool) {
+        let facts = self.facts.clone();
+        self.rate.note(now, packets, &facts);
+        if gap {
+            self.kept.clear();
+        }
+        let Some(first) = packets.first() else {
+            return;
+        };
+        let codec = facts.codec(first.payload_type);
+        let format = codec.and_then(|codec| Depacketizer::for_codec(codec).ok());
+        if let Some(format) = format.filter(|format| !format.is_frame_per_packet()) {
+            for packet in packets {
+                let begins = || format.begins_keyframe(&packet.payload);
+                self.kept.note(now, packet, begins);
+            }
+        }
+    }
 }
 
 impl Fan {
@@ -117,6 +145,7 @@ impl Fan {
                 clock: None,
                 gap: false,
                 rate: Rate::default(),
+                kept: Kept::default(),
             }),
         }
     }
@@ -204,8 +233,22 @@ impl Fan {
         }
     }
 
+    /// A young key frame and all that came since, of what is handed out at present too, and when
+    /// it began to come.
+    pub(super) fn kept(&self, now: Instant) -> Option<(Instant, Vec<RtpPacket>)> {
+        lock(&self.state).kept.get(now)
+    }
+
+    /// When such a key frame began to come, if more is about to come.
+    pub(super) fn kept_since(&self, now: Instant) -> Option<Instant> {
+        let state = lock(&self.state);
+        let heard = |last| now.saturating_duration_since(last) < PAUSE;
+        let last = state.rate.last;
+        state.kept.whole(now).filter(|_| last.is_some_and(heard))
+    }
+
     /// Hands out what waits. Under no lock.
-    pub(super) fn hand_out(&self) {
+    pub(super) fn hand_out(&self, now: Instant) {
         let (mut packets, facts, clock, gap) = {
             let mut state = lock(&self.state);
             let mut packets = std::mem::take(&mut state.spare);
@@ -213,15 +256,15 @@ impl Fan {
             let gap = std::mem::take(&mut state.gap);
             (packets, state.facts.clone(), state.clock, gap)
         };
-        let now = Instant::now();
-        lock(&self.state).rate.note(now, &packets, &facts);
+        lock(&self.state).note(now, &packets, gap);
         let batch = FanBatch {
             now,
-            fan: self.id,
+            source: self,
             packets: &packets,
             facts: &facts,
             clock,
             gap,
+            present: None,
         };
         let followers = lock(&self.followers).clone();
         let (mut wanted, mut gone) = (false, false);

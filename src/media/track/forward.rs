@@ -1,9 +1,11 @@
 //! A local track that sends on what others receive.
 
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Instant;
 
 use super::fan::{Fan, FanBatch, Follower};
-use super::forwarding::{Forwarding, Layers, MediaForwardStats};
+use super::forward_state::{Layers, MediaForwardStats};
+use super::forwarding::Forwarding;
 use super::{End, MediaStreamTrack, Source};
 use crate::error::{Error, Result};
 use crate::media::forward::{ForwardConditions, LayerSelector};
@@ -73,7 +75,7 @@ impl MediaForward {
     /// else with the next packet.
     pub fn resume(&self) {
         if let Some(forwarding) = self.track.forwarding() {
-            forwarding.resume();
+            forwarding.resume(Instant::now());
         }
     }
 
@@ -127,7 +129,7 @@ impl MediaForward {
         {
             let own: Weak<Source> = Arc::downgrade(local);
             let own: Weak<dyn Follower> = own;
-            forwarding.follow(layers, &own);
+            forwarding.follow(Instant::now(), layers, &own);
         }
     }
 }
@@ -227,9 +229,9 @@ impl MediaStreamTrack {
     }
 
     /// A receiver of a track that is fed needs a key frame. Under no lock.
-    pub(crate) fn ask_feeder(&self) {
+    pub(crate) fn ask_feeder(&self, now: Instant) {
         if let Some(forwarding) = self.forwarding() {
-            forwarding.ask(KeyframeRequest::Pli);
+            forwarding.ask(now, KeyframeRequest::Pli);
         }
     }
 
@@ -252,9 +254,9 @@ impl MediaStreamTrack {
     }
 
     /// Under no lock: hands out what was offered.
-    pub(crate) fn hand_out(&self) {
+    pub(crate) fn hand_out(&self, now: Instant) {
         if let Some(fan) = self.fan() {
-            fan.hand_out();
+            fan.hand_out(now);
         }
     }
 }

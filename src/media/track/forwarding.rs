@@ -1,44 +1,16 @@
-//! What a local track does that is fed by received ones: which packets of them go on, and where in
-//! its own line.
+//! What a local track does that is fed by received ones, under its lock.
 
 use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::fan::{Fan, FanBatch, Follower};
-use super::outlets::{ForwardedBatch, Outlets, Placed, Reception};
-use super::pictures::Pictures;
+use super::forward_state::{Layers, MediaForwardStats, State};
+use super::outlets::Outlets;
 use crate::locks::{Rank, lock_at};
-use crate::media::forward::{
-    DefaultLayerSelector, ForwardConditions, LayerSelector, Rewriter, SourceFacts, forwardable,
-    ticks,
-};
-use crate::media::{Depacketizer, Kind, Numbers, RTCCodec};
+use crate::media::forward::{ForwardConditions, LayerSelector};
+use crate::media::{Kind, RTCCodec};
 use crate::queue::lock;
-use crate::rtp::{KeyframeRequest, RtpPacket};
-
-/// So long after a source went on under another SSRC, packets of the one before are late.
-const FORMER: Duration = Duration::from_secs(1);
-/// How often the encoding is chosen anew.
-const SELECT: Duration = Duration::from_millis(500);
-
-/// What became of the packets of a forwarded track.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MediaForwardStats {
-    /// Packets that went on, of digits as well.
-    pub forwarded: u64,
-    /// Packets that were left out on purpose: while it was paused, or before a key frame.
-    pub passed_over: u64,
-    /// Packets that came too late to have a place.
-    pub late: u64,
-    /// Packets of a payload type that the source did not describe, or that nobody forwards.
-    pub unknown: u64,
-    /// How often it began with another source, encoding or SSRC.
-    pub switches: u64,
-}
-
-/// The encodings of a source, by what they are called.
-pub(super) type Layers = Vec<(Option<String>, Arc<Fan>)>;
+use crate::rtp::KeyframeRequest;
 
 /// The state of a local track that is fed by received ones.
 pub(super) struct Forwarding {
@@ -46,57 +18,6 @@ pub(super) struct Forwarding {
     /// The first of the encodings, for who holds the lock of a connection.
     first: Mutex<Option<Arc<Fan>>>,
     state: Mutex<State>,
-}
-
-struct State {
-    /// The encodings of the source, and what they are called.
-    layers: Layers,
-    selector: Box<dyn LayerSelector>,
-    /// What is known of the receiver beside its reports.
-    conditions: ForwardConditions,
-    select_at: Option<Instant>,
-    /// The one that is to be sent.
-    wanted: usize,
-    current: Option<Current>,
-    former: Option<(Current, Instant)>,
-    rewriter: Rewriter,
-    paused: bool,
-    /// What comes does not continue what went out.
-    waiting: bool,
-    /// Which timestamp of the line is that of which moment.
-    clock: Option<(Instant, u32)>,
-    codec: Option<Known>,
-    pictures: Pictures,
-    stats: MediaForwardStats,
-    placed: Vec<Placed>,
-}
-
-/// Whose packets go out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Current {
-    fan: u64,
-    ssrc: u32,
-}
-
-/// What is known of the payload type that came last.
-#[derive(Clone, Copy)]
-struct Known {
-    of: (u64, u8),
-    goes_on: bool,
-    clock_rate: u32,
-    depacketizer: Option<Depacketizer>,
-    /// The identifier of the dependency descriptor.
-    descriptor: Option<u8>,
-}
-
-impl Known {
-    /// The numbers of the picture that a packet is of.
-    fn numbers(&self, packet: &RtpPacket) -> Numbers {
-        let format = self.depacketizer;
-        let numbers = format.and_then(|format| format.numbers(&packet.payload));
-        let descriptor = self.descriptor.and_then(|id| packet.extensions.get(id));
-        numbers.unwrap_or_default().or_of_descriptor(descriptor)
-    }
 }
 
 impl Forwarding {
@@ -107,28 +28,12 @@ impl Forwarding {
         Self {
             kind,
             first: Mutex::default(),
-            state: Mutex::new(State {
-                layers: Vec::new(),
-                selector: Box::<DefaultLayerSelector>::default(),
-                conditions: ForwardConditions::default(),
-                select_at: None,
-                wanted: 0,
-                current: None,
-                former: None,
-                rewriter: Rewriter::new(number, crate::random::u32()),
-                paused: false,
-                waiting: true,
-                clock: None,
-                codec: None,
-                pictures: Pictures::default(),
-                stats: MediaForwardStats::default(),
-                placed: Vec::new(),
-            }),
+            state: Mutex::new(State::new(number)),
         }
     }
 
     /// Is fed by these encodings of a source from now on, the first of them at first.
-    pub(super) fn follow(&self, layers: Layers, own: &Weak<dyn Follower>) {
+    pub(super) fn follow(&self, now: Instant, layers: Layers, own: &Weak<dyn Follower>) {
         *lock(&self.first) = layers.first().map(|(_, fan)| fan.clone());
         let (before, wanted) = {
             let mut state = lock_at(Rank::Forward, &self.state);
@@ -136,7 +41,7 @@ impl Forwarding {
             state.wanted = 0;
             state.select_at = None;
             state.waiting = true;
-            (before, state.asks(self.kind))
+            (before, state.asks(now, self.kind))
         };
         for (_, fan) in &before {
             fan.leave(own);
@@ -153,11 +58,11 @@ impl Forwarding {
         lock_at(Rank::Forward, &self.state).paused = true;
     }
 
-    pub(super) fn resume(&self) {
+    pub(super) fn resume(&self, now: Instant) {
         let wanted = {
             let mut state = lock_at(Rank::Forward, &self.state);
             state.paused = false;
-            state.asks(self.kind)
+            state.asks(now, self.kind)
         };
         if let Some(fan) = wanted {
             fan.ask(KeyframeRequest::Pli);
@@ -198,18 +103,22 @@ impl Forwarding {
         state.layers.get(state.current_layer()?)?.0.clone()
     }
 
-    /// A receiver needs a key frame. Under no lock.
-    pub(super) fn ask(&self, request: KeyframeRequest) {
+    /// A receiver needs a key frame: it gets one that has come already, if that is young, with the
+    /// next packet. Under no lock.
+    pub(super) fn ask(&self, now: Instant, request: KeyframeRequest) {
         let fan = {
-            let state = lock_at(Rank::Forward, &self.state);
-            let current = state
-                .layers
-                .get(state.current_layer().unwrap_or(state.wanted));
-            current.map(|(_, fan)| fan.clone())
+            let mut state = lock_at(Rank::Forward, &self.state);
+            let layer = state.current_layer().unwrap_or(state.wanted);
+            let Some(fan) = state.layers.get(layer).map(|(_, fan)| fan.clone()) else {
+                return;
+            };
+            if layer == state.wanted && state.may_begin_earlier(now, &fan) {
+                state.waiting = true;
+                return;
+            }
+            fan
         };
-        if let Some(fan) = fan {
-            fan.ask(request);
-        }
+        fan.ask(request);
     }
 
     /// Sends packets of a source on; true to have a key frame asked for.
@@ -220,229 +129,15 @@ impl Forwarding {
             state.select(batch.now, outlets);
         }
         let asks = state.take(self.kind, batch);
-        if state.placed.is_empty() {
-            return asks;
+        if asks && state.waiting && state.placed.is_empty() {
+            if !state.is_taken(outlets) {
+                return false;
+            }
+            if let Some((came, kept)) = batch.source.kept(batch.now) {
+                return state.begin_earlier(self.kind, batch, (came, &kept), outlets);
+            }
         }
-        let State { placed, clock, .. } = &*state;
-        let forwarded = ForwardedBatch {
-            now: batch.now,
-            packets: batch.packets,
-            placed,
-            facts: batch.facts,
-            clock: *clock,
-        };
-        let mut taken = false;
-        // One that takes nothing keeps none of the others from it.
-        let _ = outlets.for_each(|sink, key| {
-            taken |= sink.forward(key, &forwarded);
-            Ok(())
-        });
-        // Who takes it later begins with a key frame.
-        state.waiting |= !taken;
+        state.send(batch, outlets);
         asks
-    }
-}
-
-impl State {
-    /// The source that a key frame is needed of.
-    fn asks(&self, kind: Kind) -> Option<Arc<Fan>> {
-        let needed = kind == Kind::Video && self.waiting && !self.paused;
-        let wanted = self.layers.get(self.wanted).filter(|_| needed);
-        wanted.map(|(_, fan)| fan.clone())
-    }
-
-    /// Finds what goes on of a batch; true to have a key frame asked for.
-    fn take(&mut self, kind: Kind, batch: &FanBatch<'_>) -> bool {
-        let layer = self
-            .layers
-            .iter()
-            .position(|(_, fan)| fan.id() == batch.fan);
-        let Some(layer) = layer else {
-            return false;
-        };
-        let is_wanted = layer == self.wanted;
-        let of_current = self.current.is_some_and(|current| current.fan == batch.fan);
-        if !is_wanted && !of_current {
-            return false;
-        }
-        self.waiting |= batch.gap && of_current;
-        let mut asks = false;
-        for (index, packet) in batch.packets.iter().enumerate() {
-            let source = Current {
-                fan: batch.fan,
-                ssrc: packet.ssrc,
-            };
-            let known = self.known(batch.facts, packet.payload_type);
-            let same = self.current == Some(source);
-            if self.paused {
-                self.waiting |= same;
-                self.stats.passed_over += 1;
-                continue;
-            }
-            if !known.goes_on || packet.payload.is_empty() {
-                self.stats.unknown += u64::from(!known.goes_on);
-                self.leave_out(same, index, packet);
-                continue;
-            }
-            let numbered_anew = same && !self.rewriter.continues(packet.sequence_number);
-            self.waiting |= numbered_anew;
-            if !same || self.waiting {
-                if !is_wanted || !same && self.is_former(batch.now, source) {
-                    continue;
-                }
-                let begins = |d: Depacketizer| d.begins_keyframe(&packet.payload);
-                if kind == Kind::Video && !known.depacketizer.is_none_or(begins) {
-                    self.stats.passed_over += 1;
-                    asks = true;
-                    continue;
-                }
-                let goes_on = same && !numbered_anew;
-                if goes_on && !self.rewriter.is_newer(packet.sequence_number) {
-                    continue;
-                }
-                self.begin(batch, packet, source, known, goes_on);
-            }
-            self.send_on(batch.now, index, packet, known);
-        }
-        self.note_clock(batch);
-        asks
-    }
-
-    /// Gives a packet that goes on its place, unless it is of a temporal layer that does not.
-    fn send_on(&mut self, now: Instant, index: usize, packet: &RtpPacket, known: Known) {
-        let (number, timestamp) = (packet.sequence_number, packet.timestamp);
-        let numbers = known.numbers(packet);
-        if !self.pictures.has(&numbers) {
-            self.stats.passed_over += 1;
-            let hole = self.rewriter.skip(number, timestamp);
-            match hole {
-                Some(place) => self.placed.push(Placed::filler(index, place)),
-                None if self.pictures.is_left_out(&numbers) => self.rewriter.skip_picture(),
-                None => {}
-            }
-            return;
-        }
-        let is_newest = self.rewriter.is_newer(number);
-        let Some(place) = self.rewriter.place(now, number, timestamp) else {
-            self.stats.late += 1;
-            return;
-        };
-        if is_newest {
-            self.pictures.went_out(&numbers, place.pictures);
-        }
-        self.stats.forwarded += 1;
-        let placed = Placed::numbered(index, place, &numbers, &packet.payload);
-        self.placed.push(placed);
-    }
-
-    /// The place of the encoding that goes out.
-    fn current_layer(&self) -> Option<usize> {
-        let current = self.current?;
-        let mut layers = self.layers.iter();
-        layers.position(|(_, fan)| fan.id() == current.fan)
-    }
-
-    /// Chooses the encoding anew.
-    fn select(&mut self, now: Instant, outlets: &Outlets) {
-        self.select_at = now.checked_add(SELECT);
-        let mut worst: Option<Reception> = None;
-        let _ = outlets.for_each(|sink, key| {
-            let heard = [worst, sink.reception(key)].into_iter().flatten();
-            worst = heard.max_by(|a, b| a.loss.total_cmp(&b.loss));
-            Ok(())
-        });
-        let layers = self.layers.iter();
-        let layers: Vec<_> = layers
-            .map(|(rid, fan)| fan.layer(now, rid.clone()))
-            .collect();
-        let mut conditions = self.conditions;
-        conditions.loss = worst.map(|heard| (heard.loss, heard.at));
-        conditions.round_trip = worst.and_then(|heard| heard.round_trip);
-        conditions.current = self.current_layer();
-        let choice = self.selector.select(now, &layers, &conditions);
-        self.wanted = choice.layer.min(layers.len().saturating_sub(1));
-        self.pictures.limit(choice.temporal);
-    }
-
-    fn known(&mut self, facts: &SourceFacts, payload_type: u8) -> Known {
-        let of = (facts.version, payload_type);
-        if let Some(known) = self.codec.filter(|known| known.of == of) {
-            return known;
-        }
-        let codec = facts.codec(payload_type);
-        let known = Known {
-            of,
-            goes_on: codec.is_some_and(forwardable),
-            clock_rate: codec.map_or(90_000, |codec| codec.effective_clock_rate()),
-            depacketizer: codec.and_then(|codec| Depacketizer::for_codec(codec).ok()),
-            descriptor: facts.descriptor,
-        };
-        self.codec = Some(known);
-        known
-    }
-
-    /// Its number does not go missing.
-    fn leave_out(&mut self, same: bool, index: usize, packet: &RtpPacket) {
-        if !same || self.waiting || !self.rewriter.continues(packet.sequence_number) {
-            return;
-        }
-        let hole = self.rewriter.skip(packet.sequence_number, packet.timestamp);
-        if let Some(place) = hole {
-            self.placed.push(Placed::filler(index, place));
-        }
-    }
-
-    /// Whether this is what came before the source went on under another SSRC.
-    fn is_former(&self, now: Instant, source: Current) -> bool {
-        self.former.is_some_and(|(former, at)| {
-            former == source && now.saturating_duration_since(at) < FORMER
-        })
-    }
-
-    /// Goes on with this packet, of the same source or another.
-    fn begin(
-        &mut self,
-        batch: &FanBatch<'_>,
-        packet: &RtpPacket,
-        source: Current,
-        known: Known,
-        goes_on: bool,
-    ) {
-        self.waiting = false;
-        let number = packet.sequence_number;
-        let (picture, base) = self.pictures.begin(&known.numbers(packet));
-        if goes_on {
-            self.rewriter.rejoin(number);
-            self.rewriter.shift_pictures(picture, base);
-            return;
-        }
-        let rate = known.clock_rate;
-        let own = batch.clock.filter(|clock| clock.ssrc == packet.ssrc);
-        let aligned = own.zip(self.clock).map(|(own, (at, timestamp))| {
-            let between = match own.at.checked_duration_since(at) {
-                Some(later) => ticks(later, rate),
-                None => 0u32.wrapping_sub(ticks(at.saturating_duration_since(own.at), rate)),
-            };
-            let since = packet.timestamp.wrapping_sub(own.timestamp);
-            timestamp.wrapping_add(between).wrapping_add(since)
-        });
-        self.rewriter
-            .join(batch.now, number, packet.timestamp, rate, aligned);
-        self.rewriter.shift_pictures(picture, base);
-        self.former = self.current.map(|former| (former, batch.now));
-        self.current = Some(source);
-        self.clock = None;
-        self.stats.switches += 1;
-    }
-
-    fn note_clock(&mut self, batch: &FanBatch<'_>) {
-        let of_current = |clock: &super::fan::SourceClock| {
-            self.current
-                .is_some_and(|current| current.fan == batch.fan && current.ssrc == clock.ssrc)
-        };
-        let shift = self.rewriter.timestamp_shift();
-        if let Some((clock, shift)) = batch.clock.filter(of_current).zip(shift) {
-            self.clock = Some((clock.at, clock.timestamp.wrapping_add(shift)));
-        }
     }
 }

@@ -26,6 +26,8 @@ pub(crate) trait MediaSink: Send + Sync {
     fn play_dtmf(&self, key: u32, command: &Command) -> Result<()>;
     /// Sends packets of another connection; false when it sends nothing at present.
     fn forward(&self, key: u32, batch: &ForwardedBatch<'_>) -> bool;
+    /// Whether it would send what is forwarded now.
+    fn takes(&self, key: u32) -> bool;
     /// What the receiver last reported of losses, and the round trip to it.
     fn reception(&self, key: u32) -> Option<Reception>;
     /// Refuses codecs of a source of which it could send none.

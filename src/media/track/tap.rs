@@ -248,6 +248,10 @@ impl MediaSink for LocalTap {
         false
     }
 
+    fn takes(&self, _key: u32) -> bool {
+        false
+    }
+
     fn reception(&self, _key: u32) -> Option<Reception> {
         None
     }
