@@ -326,7 +326,7 @@ async fn closed(mut stream: TcpStream) {
 
 /// A thousand connections that say nothing, and others that say something else, beside a call.
 #[tokio::test]
-async fn strangers_are_closed_and_a_call_beside_them_goes_on() {
+async fn strangers_are_closed_within_10_s_and_a_call_beside_them_goes_on() {
     run(async {
         let [mut a, mut b] = [End::new(tcp()), End::new(tcp())];
         let mut at = None;
@@ -376,7 +376,7 @@ async fn strangers_are_closed_and_a_call_beside_them_goes_on() {
         };
         let (took, ()) = within(60, async { tokio::join!(closing, talking) }).await;
         println!("1,000 strangers were closed after {took:?}");
-        assert!(took < Duration::from_secs(30));
+        assert!(took < Duration::from_secs(10), "{took:?}");
         for track in &call {
             assert_eq!(exchange(track, 5).await, 5);
         }

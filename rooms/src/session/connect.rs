@@ -142,7 +142,8 @@ impl Shared {
         let _runtime = self.runtime.enter();
         let options = RTCConnectionOptions::default()
             .header_extensions(EXTENSIONS.map(|(uri, id)| RTCHeaderExtension::new(uri, id)))
-            .relay_only(self.relay_only());
+            .relay_only(self.relay_only())
+            .auto_restart(true);
         ports.connection(place, &options)
     }
 

@@ -25,6 +25,8 @@ use crate::signalling::UserId;
 
 /// How long the first attempt to connect may take.
 const FIRST: Duration = Duration::from_secs(20);
+/// How long a restart that the connection began by itself has before another one.
+const RESTART: Duration = Duration::from_secs(4);
 
 /// The way to one peer of a room.
 pub(super) struct PeerLink {
@@ -212,6 +214,13 @@ impl PeerLink {
     pub(super) fn hurry(&mut self) {
         if let Some(trouble) = &mut self.trouble {
             trouble.next = trouble.next.min(Instant::now() + Duration::from_secs(1));
+        }
+    }
+
+    /// The connection has restarted ICE by itself, as the path is lost.
+    pub(super) fn restarted(&mut self) {
+        if let Some(trouble) = &mut self.trouble {
+            trouble.next = trouble.next.max(Instant::now() + RESTART);
         }
     }
 

@@ -49,6 +49,7 @@ impl Shared {
 
     fn connection_event(
         self: &Arc<Self>,
+        me: &UserId,
         entry: &mut RoomEntry,
         room: &RoomName,
         peer: &UserId,
@@ -73,6 +74,10 @@ impl Shared {
             RTCConnectionEvent::Connected => self.peer_connected(entry, room, peer),
             RTCConnectionEvent::Disconnected { reason } => {
                 self.peer_disconnected(entry, room, peer, reason);
+            }
+            RTCConnectionEvent::Restarted => {
+                link.restarted();
+                self.announce(me, room, peer, link);
             }
             RTCConnectionEvent::ActiveCandidate { .. } => self.look(room, peer, link),
             RTCConnectionEvent::DataChannel(channel)
@@ -320,12 +325,12 @@ fn happened(
     event: RTCConnectionEvent,
 ) -> Option<()> {
     let shared = shared.upgrade()?;
-    let mut state = shared.lock();
+    let state = &mut *shared.lock();
     let entry = state.rooms.get_mut(room)?;
     let link = entry.peers.get(peer)?;
     if link.instance != instance {
         return None;
     }
-    shared.connection_event(entry, room, peer, event);
+    shared.connection_event(&state.me, entry, room, peer, event);
     Some(())
 }

@@ -1,6 +1,9 @@
 //! A server that goes away and comes back, users that are gone without a word.
 
-use std::sync::atomic::Ordering;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ortc::Kind;
@@ -243,4 +246,116 @@ async fn c71_d35_a_restart_finds_a_path_anew_and_media_goes_on() {
         .await;
         more(&heard, 20).await;
     }
+}
+
+/// The way between two ports on 127.0.0.1, which each have another address there as their public
+/// one: nothing passes while it is cut.
+struct Way {
+    cut: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Way {
+    /// Between the ports, which are public at 127.0.0.2 and 127.0.0.3.
+    fn between(ports: [u16; 2]) -> Self {
+        let [first, second] = [2, 3].map(|last| std::net::Ipv4Addr::new(127, 0, 0, last));
+        let public = [(first, ports[0]), (second, ports[1])];
+        let sockets = public.map(|at| Arc::new(UdpSocket::bind(at).unwrap()));
+        let (cut, stop) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let threads = [(0, 1), (1, 0)].map(|(to, from)| {
+            let (near, far) = (sockets[to].clone(), sockets[from].clone());
+            let (cut, stop) = (cut.clone(), stop.clone());
+            let target = SocketAddr::from(([127, 0, 0, 1], ports[to]));
+            near.set_read_timeout(Some(Duration::from_millis(50)))
+                .unwrap();
+            std::thread::spawn(move || {
+                let mut buffer = [0; 2048];
+                while !stop.load(Ordering::Relaxed) {
+                    if let Ok(length) = near.recv(&mut buffer)
+                        && !cut.load(Ordering::Relaxed)
+                    {
+                        let _ = far.send_to(&buffer[..length], target);
+                    }
+                }
+            })
+        });
+        Self {
+            cut,
+            stop,
+            threads: threads.into(),
+        }
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn free_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().port()
+}
+
+/// The core's restart is told to the peer, long before consent is over.
+#[tokio::test]
+async fn d13_a_path_that_is_lost_is_looked_for_anew_before_the_connection_ends() {
+    let desk = desk(Duration::from_secs(30));
+    let ports = [free_port(), free_port()];
+    let way = Way::between(ports);
+    let with = |name, n: usize, public| {
+        let mut options = options(name);
+        options.bind = Some(([127, 0, 0, 1], ports[n]).into());
+        options.external_addresses = vec![public];
+        options.candidates.host = false;
+        options.with_secret("swordfish")
+    };
+    let mut alice = Member::with(&desk, with("alice", 0, [127, 0, 0, 2].into())).await;
+    let mut bob = Member::with(&desk, with("bob", 1, [127, 0, 0, 3].into())).await;
+    alice.session.open("demo").await.unwrap();
+    bob.session.join("demo").await.unwrap();
+    let source = Source::new(true, false);
+    alice.session.add_stream(&source.stream).unwrap();
+    let heard = count(bob.track(Kind::Audio).await);
+    more(&heard, 5).await;
+    alice.connected("bob").await;
+    let connection = |member: &Member, other: &str| {
+        let peer = member.session.peer(&id(other)).unwrap();
+        peer.connection().unwrap()
+    };
+    let ends = [connection(&alice, "bob"), connection(&bob, "alice")];
+    let before = ends.each_ref().map(|end| end.local().ice);
+    way.cut.store(true, Ordering::Relaxed);
+    // Each has another side, and the other knows it.
+    limited(async {
+        let told = |n: usize| {
+            let known = ends[1 - n].remote().map(|side| side.ice);
+            ends[n].local().ice != before[n] && known == Some(ends[n].local().ice)
+        };
+        while !told(0) && !told(1) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    // Consent is not over: nobody was told of an end.
+    for end in &ends {
+        assert_eq!(end.state(), ortc::RTCConnectionState::Connected);
+    }
+    way.cut.store(false, Ordering::Relaxed);
+    let changes = |end: &ortc::RTCConnection| end.stats().transport.selected_candidate_pair_changes;
+    let selected = ends.each_ref().map(changes);
+    more(&heard, 20).await;
+    limited(async {
+        while ends.each_ref().map(changes) == selected {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+    // It is still the connection of before.
+    assert_eq!(connection(&alice, "bob").local(), ends[0].local());
 }
