@@ -201,6 +201,13 @@ async fn e7_e10_a_room_grows_beyond_its_mesh_and_shrinks_back() {
     assert!(script("rooms_hub.mjs").await);
 }
 
+/// A page sends a hub three sizes of its camera: each watcher gets the one that its path carries and
+/// its tile shows.
+#[tokio::test]
+async fn e5_a_page_sends_a_hub_three_sizes() {
+    assert!(script("rooms_simulcast.mjs").await);
+}
+
 /// Thirteen in a room of a hub: a page shows and gets nine, and who begins to speak comes to it.
 #[tokio::test]
 async fn e5_a_page_gets_those_who_speak() {

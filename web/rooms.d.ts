@@ -76,7 +76,7 @@ export interface SessionOptions {
   iceServers?: RTCIceServer[];
   /** With both false only relayed candidates are used. */
   candidates?: { host?: boolean; reflexive?: boolean; relay?: boolean };
-  /** 50 for audio and 256 for video unless told. */
+  /** 50 for audio and 256 for video unless told; for the largest picture of a camera that goes to a hub, 900. */
   bandwidth?: Bandwidth;
   /** What is taken from others; false is neither taken nor sent to this side. */
   incoming?: Incoming;

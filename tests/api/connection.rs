@@ -403,6 +403,7 @@ async fn a031_g012_close_says_goodbye_and_is_final() {
     closed(c.add_stream(&stream));
     closed(c.remove_stream(&c.sending_streams()[0]).map(drop));
     closed(c.stop_receiving(1).map(drop));
+    closed(c.stop_receiving_track(&received).map(drop));
     closed(
         c.receive_track(RTCTrackDescription::new(Kind::Audio, codecs.clone()))
             .map(drop),
@@ -595,6 +596,7 @@ async fn r_g06_calls_in_the_wrong_order_are_errors_and_do_no_harm() {
     assert!(a.accept_peer().is_err());
     assert!(!a.stop_receiving(1).unwrap());
     let (stream, track) = stream_of(Kind::Audio);
+    assert!(!a.stop_receiving_track(&track).unwrap());
     assert!(!a.remove_stream(&stream).unwrap());
     assert!(a.track(&track).is_none());
     a.restart().unwrap();

@@ -216,7 +216,7 @@ async fn g043_encodings_are_found_and_repaired_by_rid_alone() {
 
 /// What the ids mean may come with the description.
 #[tokio::test]
-async fn g043_header_extensions_of_a_description_are_used() {
+async fn g011_g043_header_extensions_of_a_description_are_used() {
     run(async {
         let (a, b) = connected_pair_with(with_extensions(), loopback()).await;
         let (stream, camera) = stream_of(Kind::Video);
@@ -236,6 +236,14 @@ async fn g043_header_extensions_of_a_description_are_used() {
             expect(&screen.encoding(rid).unwrap(), rid, 1).await;
         }
         assert_eq!(b.connection.stats().inbound_rtp.len(), RIDS.len());
+        // Nobody told an SSRC that it could be stopped by.
+        let others: Vec<_> = RIDS.map(|rid| screen.encoding(rid).unwrap()).into();
+        assert!(b.connection.stop_receiving_track(&screen).unwrap());
+        assert!(!b.connection.stop_receiving_track(&screen).unwrap());
+        assert!(b.connection.receiving_streams().is_empty());
+        for track in &others {
+            assert!(within(5, track.recv_sample()).await.is_none());
+        }
         for peer in [&a, &b] {
             peer.connection.close();
         }

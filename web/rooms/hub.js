@@ -70,7 +70,7 @@ export class Hub {
       configuration: () => host.configuration(),
       streams: () => host.streams(),
       hears: () => true,
-      limit: (track, local) => host.limit(track, local),
+      limit: (track, local) => host.limit(track, local, true),
       channel: (channel) => this.#channel(channel),
       opened: () => this.#changed(),
       dropped: () => this.members.filter(({ active }) => active).forEach((member) => host.dropped(member)),

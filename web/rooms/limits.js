@@ -2,13 +2,16 @@
 
 export const BANDWIDTH = { audio: 50, video: 256 }; // kbit/s
 const SCREEN = 1500; // kbit/s at least for a screen
+/** What a hub gets of a camera, once for all: it sends each the size that suits. Shares are of the rate of the largest. */
+const LAYERS = [{ rid: "q", resolutionScale: 4, share: 0.12 }, { rid: "h", resolutionScale: 2, share: 0.35 }, { rid: "f", resolutionScale: 1, share: 1 }];
+const ONCE = 900; // kbit/s of a camera that is sent to a hub, unless told
 /** A picture is made for each peer: with so many, at most so wide and so often. */
 const CROWDS = [{ over: 4, videoMaxWidth: 320, videoMaxHeight: 240, maxFramerate: 15 }, { over: 2, videoMaxWidth: 640, videoMaxHeight: 480 }];
 
 export class Limits {
   #crowd;
 
-  constructor(bandwidth = BANDWIDTH) { this.bandwidth = { ...BANDWIDTH, ...bandwidth }; }
+  constructor(bandwidth = {}) { this.bandwidth = { ...bandwidth }; }
 
   /** Whether other limits hold with so many peers. */
   among(peers) {
@@ -18,16 +21,26 @@ export class Limits {
     return changed;
   }
 
-  /** `session` is what the track's stream is. */
-  apply(track, session) {
-    const most = this.bandwidth[track.kind];
+  /** `session` is what the track's stream is; `passes`: it goes to a hub. */
+  apply(track, session, passes = false) {
     const screen = track.kind === "video" && session.screen;
+    const layers = passes && track.kind === "video" && !screen && SIMULCASTS;
+    const usual = layers ? ONCE : BANDWIDTH[track.kind];
+    const told = this.bandwidth[track.kind];
+    const most = told === undefined ? usual : told;
     const rate = most && screen ? Math.max(most, SCREEN) : most;
+    if (layers) {
+      track.mediaAttributes = LAYERS.map(({ share, ...layer }) => ({ ...layer, ...(rate && { maxBitrate: Math.round(rate * share * 1000) }) }));
+      return;
+    }
     const { over: _, ...size } = (track.kind === "video" && !screen && this.#crowd) || {};
     const limits = { ...(rate && { maxBitrate: rate * 1000 }), ...size };
     if (Object.keys(limits).length || track.mediaAttributes) track.mediaAttributes = Object.keys(limits).length ? [limits] : null;
   }
 }
+
+/** Chromium: in Firefox the numbers of the extensions that tell the encodings apart are others' at the hub. */
+const SIMULCASTS = Boolean(globalThis.RTCRtpTransceiver?.prototype.setHeaderExtensionsToNegotiate);
 
 /** What a connection is made with: the server's STUN and TURN, and those of the options. */
 export function configurationOf({ iceServers = [], candidates = {} }, given = []) {

@@ -214,7 +214,7 @@ export class Room {
       say: (to, body) => host.say(this.name, to, body),
       configuration: () => host.configuration(),
       streams: () => host.streams().filter(({ to }) => this.#sendsTo(to)),
-      limit: (track, local) => host.limit(track, local),
+      limit: (track, local, passes) => host.limit(track, local, passes),
       channel: (channel, from) => host.channel(channel, from),
       opened: (to) => host.opened(to),
       dropped: (from) => host.dropped(from),

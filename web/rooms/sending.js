@@ -1,5 +1,25 @@
 // What is sent to one other user, and what that one is told of it.
 
+/** Of several encodings the largest comes first: it is what one takes who knows of no others. */
+function describe(track) {
+  const description = track.getDescription();
+  if (description.encodings) {
+    description.encodings.reverse();
+    description.mediaAttributes.reverse();
+  }
+  return description;
+}
+
+/** What a track is known by whose encodings have SSRCs that the browser does not tell; null before it was described. */
+function muxIdOf(track) {
+  try {
+    const { muxId } = track.getDescription();
+    return muxId === undefined ? null : { muxId };
+  } catch {
+    return null;
+  }
+}
+
 export class Sending {
   #host;
   #link;
@@ -55,9 +75,9 @@ export class Sending {
   }
 
   #withdraw(connection, sending) {
-    const { ssrc } = sending;
+    const gone = sending.ssrc ?? muxIdOf(sending);
     sending.remove();
-    if (ssrc) this.#link.say(connection, { gone: ssrc });
+    if (gone) this.#link.say(connection, { gone });
   }
 
   async #describe(connection, track) {
@@ -65,7 +85,7 @@ export class Sending {
     try {
       await this.#link.introduced;
       await track.ready;
-      if (there() && connection.tracks().includes(track)) this.#link.say(connection, { track: track.getDescription() });
+      if (there() && connection.tracks().includes(track)) this.#link.say(connection, { track: describe(track) });
     } catch (error) {
       if (there()) this.#link.failed(error);
     }

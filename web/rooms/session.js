@@ -296,7 +296,7 @@ export class Session extends Conversation {
       channel: (channel, peer) => this.files.take(channel, peer),
       opened: (peer) => this.files.opened(peer),
       dropped: (peer) => this.files.dropped(peer),
-      limit: (track, { session: what }) => this.#limits.apply(track, what),
+      limit: (track, { session: what }, passes) => this.#limits.apply(track, what, passes),
       crowd: () => this.#limits.among(this.rooms.reduce((count, { links }) => count + links.length, 0)) && this.#everyPeer((peer) => peer.limit()),
       emit: (name, fields) => this._emit(name, fields),
       act: (room, name, body, peer, latency) => this._act(room, name, body, peer, latency),

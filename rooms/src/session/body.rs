@@ -1,5 +1,6 @@
 //! What two peers of a room say to each other by the server.
 
+use ortc::RTCTrackDescription;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ pub(super) struct Body {
     pub(super) candidate: Option<Value>,
     pub(super) end_of_candidates: bool,
     pub(super) track: Option<Value>,
-    /// An SSRC: a string or a number.
+    /// An SSRC, a string or a number; or the `muxId` of a track that has none, in an object.
     pub(super) gone: Option<Value>,
     pub(super) bye: bool,
     pub(super) again: bool,
@@ -62,6 +63,20 @@ impl StreamInfo {
     /// Whether it is for some alone.
     pub(super) fn is_private(&self) -> bool {
         self.to.is_some()
+    }
+}
+
+/// What a peer's track is known by: several encodings have a MID in common, and no SSRC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    Ssrc(u32),
+    Mid(String),
+}
+
+impl Source {
+    pub(super) fn of(description: &RTCTrackDescription) -> Option<Self> {
+        let mid = || description.mid.clone().map(Self::Mid);
+        description.ssrc.map(Self::Ssrc).or_else(mid)
     }
 }
 
@@ -120,11 +135,15 @@ impl Body {
             || self.peers.is_some()
     }
 
-    /// The SSRC of what is gone.
-    pub(super) fn gone_ssrc(&self) -> Option<u32> {
+    /// What is gone.
+    pub(super) fn gone_source(&self) -> Option<Source> {
         match self.gone.as_ref()? {
-            Value::String(text) => text.parse().ok(),
-            other => u32::try_from(other.as_u64()?).ok(),
+            Value::String(text) => text.parse().ok().map(Source::Ssrc),
+            Value::Object(named) => {
+                let mid = named.get("muxId")?.as_str()?;
+                Some(Source::Mid(mid.to_owned()))
+            }
+            other => u32::try_from(other.as_u64()?).ok().map(Source::Ssrc),
         }
     }
 }
@@ -139,7 +158,12 @@ mod tests {
             assert!(Body::read(other).is_none(), "{other}");
         }
         let body = Body::read("{\"instance\":3,\"gone\":\"77\"}").unwrap();
-        assert_eq!((body.instance, body.gone_ssrc()), (Some(3), Some(77)));
+        let gone = body.gone_source();
+        assert_eq!((body.instance, gone), (Some(3), Some(Source::Ssrc(77))));
+        let gone = |text| Body::read(text).unwrap().gone_source();
+        let named = gone(r#"{"instance":3,"gone":{"muxId":"7"}}"#);
+        assert_eq!(named, Some(Source::Mid("7".to_owned())));
+        assert_eq!(gone(r#"{"gone":{"muxId":7}}"#), None);
         let mute = r#"{"mute":{"stream":"s","kinds":["audio"],"on":true}}"#;
         assert_eq!(Body::read(mute).unwrap().mute.unwrap().kinds, Kinds::AUDIO);
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::body::Source;
 use super::clock::clock;
 use super::event::Event;
 use super::frame::{Frame, Ping};
@@ -277,9 +278,12 @@ fn has_all(entry: &RoomEntry, owner: &UserId, by: &UserId, other: &UserId) -> bo
         .map(|source| source.ssrc)
         .collect();
     for one in of_owner() {
-        if one.ssrc.is_some_and(|ssrc| came.contains(&ssrc))
-            && let Some(count) = counts.get_mut(&(one.shown.as_str(), one.track.kind()))
-        {
+        let here = match &one.source {
+            Some(Source::Ssrc(ssrc)) => came.contains(ssrc),
+            Some(Source::Mid(_)) => true,
+            None => false,
+        };
+        if here && let Some(count) = counts.get_mut(&(one.shown.as_str(), one.track.kind())) {
             *count -= 1;
         }
     }

@@ -126,8 +126,8 @@ impl Shared {
                 self.take_track(state, room, from, track);
                 self.forward_again(state, room);
             }
-        } else if let Some(ssrc) = body.gone_ssrc() {
-            self.take_gone(entry, room, from, ssrc);
+        } else if let Some(source) = body.gone_source() {
+            self.take_gone(entry, room, from, &source);
             self.forward_again(state, room);
         } else if let Some(mute) = body.mute {
             self.take_mute(entry, room, from, mute);

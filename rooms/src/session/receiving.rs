@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ortc::{Kind, RTCConnection, RTCTrackDescription};
 use serde_json::Value;
 
-use super::body::{MAX_HUB_STREAMS, MAX_STREAMS, StreamInfo};
+use super::body::{MAX_HUB_STREAMS, MAX_STREAMS, Source, StreamInfo};
 use super::event::{Event, Origin, StreamEvent};
 use super::state::{RoomEntry, Shared, State};
 use super::stream::ReceivedTrack;
@@ -37,14 +37,14 @@ impl Shared {
         });
         let infos: BTreeMap<String, StreamInfo> = listed.collect();
         link.infos = infos;
-        let gone: Vec<u32> = link
+        let gone: Vec<Source> = link
             .received
             .iter()
             .filter(|received| !link.infos.contains_key(&received.stream))
-            .filter_map(|received| received.ssrc)
+            .filter_map(|received| received.source.clone())
             .collect();
-        for ssrc in gone {
-            self.take_gone(entry, room, from, ssrc);
+        for source in gone {
+            self.take_gone(entry, room, from, &source);
         }
         match hub {
             true => {
@@ -77,6 +77,13 @@ impl Shared {
         if let Some(ssrc) = description.ssrc {
             link.unheard.told(ssrc);
         }
+        let source = Source::of(&description);
+        // Nothing but new limits comes for one that is told apart by its name.
+        let named = |one: &ReceivedTrack| matches!(one.source, Some(Source::Mid(_)));
+        let mut known = link.received.iter();
+        if known.any(|one| named(one) && one.source == source) {
+            return;
+        }
         let Some(stream_id) = description.msid.first().cloned() else {
             return;
         };
@@ -96,7 +103,6 @@ impl Shared {
         let Some(connection) = connection else {
             return;
         };
-        let ssrc = description.ssrc;
         let track = match connection.receive_track(description) {
             Ok(track) => track,
             Err(error) => {
@@ -114,7 +120,7 @@ impl Shared {
             stream: stream_id,
             of,
             session,
-            ssrc,
+            source,
             track,
         };
         let extra = info.map(|info| info.extra).unwrap_or_default();
@@ -185,17 +191,21 @@ impl Shared {
         entry: &mut RoomEntry,
         room: &RoomName,
         from: &UserId,
-        ssrc: u32,
+        source: &Source,
     ) {
         let Some(link) = entry.peers.get_mut(from) else {
             return;
         };
-        let Some(at) = link.received.iter().position(|one| one.ssrc == Some(ssrc)) else {
+        let Some(at) = link
+            .received
+            .iter()
+            .position(|one| one.source.as_ref() == Some(source))
+        else {
             return;
         };
         let gone = link.received.remove(at);
         if let Some(connection) = &link.connection {
-            let _ = connection.stop_receiving(ssrc);
+            let _ = connection.stop_receiving_track(&gone.track);
         }
         self.ended(entry, room, from, vec![gone]);
     }

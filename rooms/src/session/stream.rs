@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ortc::{Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCTrackDescription};
 
-use super::body::StreamInfo;
+use super::body::{Source, StreamInfo};
 use super::kinds::Kinds;
 use crate::signalling::{Extra, SessionKind, UserId};
 
@@ -157,6 +157,6 @@ pub(super) struct ReceivedTrack {
     /// The stream's id as its user has it.
     pub(super) shown: String,
     pub(super) session: SessionKind,
-    pub(super) ssrc: Option<u32>,
+    pub(super) source: Option<Source>,
     pub(super) track: MediaStreamTrack,
 }

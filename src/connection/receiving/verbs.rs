@@ -187,6 +187,27 @@ impl RTCConnection {
         })
     }
 
+    // Row G11.
+    /// The same for a track by its handle, which may have no SSRC of its own (simulcast by RID);
+    /// its further encodings end with it.
+    ///
+    /// # Errors
+    ///
+    /// `Closed` after the end of the connection.
+    pub fn stop_receiving_track(&self, track: &MediaStreamTrack) -> Result<bool> {
+        for leg in self.legs() {
+            if leg.stop_receiving_track(track)? {
+                return Ok(true);
+            }
+        }
+        self.shared().open(|state| {
+            let mut tracks = state.receiving.tracks.iter();
+            let id = tracks.find(|(_, receiving)| receiving.track == *track);
+            let id = id.map(|(&id, _)| id);
+            Ok(id.map(|id| state.remove_receiving(id)).is_some())
+        })
+    }
+
     // Row G38.
     /// The sources that a mixer has put into a received track, in the last ten seconds.
     pub fn contributors(&self, track: &MediaStreamTrack) -> Vec<RTCContributor> {

@@ -9,4 +9,6 @@ pub(crate) mod selector;
 
 pub(crate) use mapping::{Mapping, SourceFacts, check_codecs, forwardable};
 pub(crate) use rewrite::{Place, Rewriter, ticks};
-pub(crate) use selector::{DefaultLayerSelector, ForwardConditions, ForwardLayer, LayerSelector};
+pub(crate) use selector::{
+    DefaultLayerSelector, ForwardConditions, ForwardLayer, LayerSelector, MUCH_LOSS,
+};

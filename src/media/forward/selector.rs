@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Of three pictures in a row one is lost or late: less is more.
-const MUCH_LOSS: f64 = 0.1;
+pub(crate) const MUCH_LOSS: f64 = 0.1;
 const LITTLE_LOSS: f64 = 0.02;
 /// How long a smaller picture is kept at least after losses, at first and at most.
 const FIRST_PATIENCE: Duration = Duration::from_secs(5);
@@ -74,8 +74,9 @@ pub trait LayerSelector: Send {
 }
 
 /// The smallest picture that fills the tile, as large as the path allows: by an estimate of its
-/// rate where there is one, else by the losses that the receiver reports, a step down with each
-/// report of more than a tenth, a step up after seconds without, ever longer if that was in vain.
+/// rate where there is one, else by the losses that the receiver reports: down with each report of
+/// more than a tenth, to what the rest of the rate carries, a step up after seconds without, ever
+/// longer if that was in vain.
 #[derive(Debug)]
 pub struct DefaultLayerSelector {
     /// Steps below what the tile would have.
@@ -116,14 +117,19 @@ impl LayerSelector for DefaultLayerSelector {
         let largest = order.len().saturating_sub(1);
         let wanted = order.iter().position(|(_, layer)| fills(layer));
         let wanted = wanted.unwrap_or(largest);
+        let carries = |rate: f64| {
+            let usable = rate * USABLE;
+            let fits = |(_, layer): &&(usize, &ForwardLayer)| layer.bitrate as f64 <= usable;
+            order.iter().filter(fits).count().saturating_sub(1)
+        };
         let allowed = match conditions.bitrate {
-            Some(rate) => {
-                let usable = rate as f64 * USABLE;
-                let fits = |(_, layer): &&(usize, &ForwardLayer)| layer.bitrate as f64 <= usable;
-                order.iter().filter(fits).count().saturating_sub(1)
-            }
+            Some(rate) => carries(rate as f64),
             None => {
-                self.listen(now, conditions.loss, wanted);
+                let current = conditions.current.and_then(|current| layers.get(current));
+                let came = current.zip(conditions.loss);
+                let came =
+                    came.map(|(layer, (loss, _))| carries(layer.bitrate as f64 * (1.0 - loss)));
+                self.listen(now, conditions.loss, wanted, came.unwrap_or(wanted));
                 wanted.saturating_sub(self.below)
             }
         };
@@ -134,8 +140,8 @@ impl LayerSelector for DefaultLayerSelector {
 }
 
 impl DefaultLayerSelector {
-    /// Takes in a report of losses.
-    fn listen(&mut self, now: Instant, loss: Option<(f64, Instant)>, most: usize) {
+    /// Takes in a report of losses; `came` is what would fit into the rate of what was not lost.
+    fn listen(&mut self, now: Instant, loss: Option<(f64, Instant)>, most: usize, came: usize) {
         self.below = self.below.min(most);
         let Some((loss, at)) = loss.filter(|(_, at)| self.seen != Some(*at)) else {
             return;
@@ -147,7 +153,8 @@ impl DefaultLayerSelector {
             if since(self.went_up.take()).is_some_and(|time| time < self.patience) {
                 self.patience = self.patience.saturating_mul(2).min(MOST_PATIENCE);
             }
-            self.below = self.below.saturating_add(1).min(most);
+            let one = self.below.saturating_add(1);
+            self.below = one.max(most.saturating_sub(came)).min(most);
             self.changed = Some(now);
         } else if loss < LITTLE_LOSS
             && self.below > 0
@@ -217,6 +224,21 @@ mod tests {
             selector.select(now, &layers(), &conditions).layer
         });
         assert_eq!(choices, [0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn losses_tell_at_once_how_much_is_carried() {
+        let now = Instant::now();
+        let choices = [0.12, 0.5, 0.6, 0.85].map(|loss| {
+            let conditions = ForwardConditions {
+                loss: Some((loss, now)),
+                current: Some(2),
+                ..ForwardConditions::default()
+            };
+            let mut selector = DefaultLayerSelector::default();
+            selector.select(now, &layers(), &conditions).layer
+        });
+        assert_eq!(choices, [1, 1, 1, 0]);
     }
 
     /// The path carries the middle one: it is found within three reports, and what is too much is

@@ -7,8 +7,8 @@ use super::fan::{Fan, FanBatch};
 use super::outlets::{ForwardedBatch, Outlets, Placed, Reception};
 use super::pictures::Pictures;
 use crate::media::forward::{
-    DefaultLayerSelector, ForwardConditions, LayerSelector, Rewriter, SourceFacts, forwardable,
-    ticks,
+    DefaultLayerSelector, ForwardConditions, LayerSelector, MUCH_LOSS, Rewriter, SourceFacts,
+    forwardable, ticks,
 };
 use crate::media::{Depacketizer, Kind, Numbers};
 use crate::rtp::RtpPacket;
@@ -47,6 +47,9 @@ pub(super) struct State {
     pub(super) select_at: Option<Instant>,
     /// The one that is to be sent.
     pub(super) wanted: usize,
+    /// The path carries less than what is sent: nothing more of it, or it would take the place of
+    /// the key frame that is awaited.
+    pub(super) leaving: bool,
     pub(super) current: Option<Current>,
     pub(super) former: Option<(Current, Instant)>,
     pub(super) rewriter: Rewriter,
@@ -99,6 +102,7 @@ impl State {
             conditions: ForwardConditions::default(),
             select_at: None,
             wanted: 0,
+            leaving: false,
             current: None,
             former: None,
             rewriter: Rewriter::new(number, crate::random::u32()),
@@ -155,7 +159,8 @@ impl State {
         let of_current = self
             .current
             .is_some_and(|current| current.fan == batch.source.id());
-        if !is_wanted && !of_current {
+        if !is_wanted && (!of_current || self.leaving) {
+            self.waiting |= of_current;
             return false;
         }
         self.waiting |= batch.gap && of_current;
@@ -255,6 +260,10 @@ impl State {
         conditions.current = self.current_layer();
         let choice = self.selector.select(now, &layers, &conditions);
         self.wanted = choice.layer.min(layers.len().saturating_sub(1));
+        let rate = |layer: usize| layers.get(layer).map(|layer| layer.bitrate);
+        let current = conditions.current;
+        let less = current.is_some_and(|current| rate(self.wanted) < rate(current));
+        self.leaving = less && conditions.loss.is_some_and(|(loss, _)| loss > MUCH_LOSS);
         self.pictures.limit(choice.temporal);
     }
 

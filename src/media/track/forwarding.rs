@@ -108,7 +108,8 @@ impl Forwarding {
     pub(super) fn ask(&self, now: Instant, request: KeyframeRequest) {
         let fan = {
             let mut state = lock_at(Rank::Forward, &self.state);
-            let layer = state.current_layer().unwrap_or(state.wanted);
+            let current = state.current_layer().filter(|_| !state.leaving);
+            let layer = current.unwrap_or(state.wanted);
             let Some(fan) = state.layers.get(layer).map(|(_, fan)| fan.clone()) else {
                 return;
             };
