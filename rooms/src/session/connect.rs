@@ -99,6 +99,7 @@ impl Shared {
             return;
         };
         link.instance = now_ms().max(link.instance.saturating_add(1));
+        link.expect_again();
         self.reset_link(entry, room, peer);
         let Some(link) = entry.peers.get_mut(peer) else {
             return;

@@ -17,6 +17,8 @@ struct Origin {
     info: StreamInfo,
     muted: Kinds,
     tracks: Vec<MediaStreamTrack>,
+    /// What is not there may come again: its user's connection is made anew.
+    waits: bool,
 }
 
 impl Shared {
@@ -37,6 +39,10 @@ impl Shared {
             link.forwarded
                 .retain(|one| wanted.iter().any(|origin| origin.is(one)));
             for origin in wanted {
+                // What did not go on before does so when it comes.
+                if origin.tracks.is_empty() {
+                    continue;
+                }
                 let known = link.forwarded.iter().position(|one| origin.is(one));
                 let at = known.unwrap_or_else(|| {
                     link.forwarded.push(origin.begin(link));
@@ -57,7 +63,8 @@ impl Shared {
     fn spare(&self, entry: &mut RoomEntry, room: &RoomName, origins: &[Origin]) {
         // A recording wants all.
         let recorded = self.recordings.has(room);
-        for origin in origins {
+        // Nobody is told anew of what is only waited for.
+        for origin in origins.iter().filter(|origin| !origin.tracks.is_empty()) {
             let mut unwanted = recorded.then_some(Kinds::NONE);
             for link in entry.peers.values() {
                 let Some(one) = link.forwarded.iter().find(|one| origin.is(one)) else {
@@ -156,12 +163,13 @@ impl Origin {
         });
         one.local.options.extra = self.info.extra.clone();
         let stream = one.local.stream.clone();
+        self.resume(one);
         one.tracks.retain(|(source, _, sent)| {
-            let there = self.tracks.contains(source);
-            if !there {
+            let stays = self.waits || self.tracks.contains(source);
+            if !stays {
                 stream.remove_track(sent);
             }
-            there
+            stays
         });
         for source in &self.tracks {
             if one.tracks.iter().any(|(known, ..)| known == source) {
@@ -179,6 +187,25 @@ impl Origin {
             }
         }
         std::mem::replace(&mut one.local.muted, self.muted)
+    }
+
+    /// What comes again over another connection goes on where it was: the receivers have one track
+    /// all the time.
+    fn resume(&self, one: &mut Forwarded) {
+        let known = one.tracks.iter().map(|(source, ..)| source);
+        let known: Vec<MediaStreamTrack> = known.cloned().collect();
+        let fresh = self.tracks.iter().filter(|track| !known.contains(track));
+        for track in fresh {
+            let mut ended = one.tracks.iter_mut();
+            let ended = ended.find(|(source, ..)| {
+                source.kind() == track.kind() && !self.tracks.contains(source)
+            });
+            if let Some((source, forward, _)) = ended
+                && forward.set_source(track).is_ok()
+            {
+                *source = track.clone();
+            }
+        }
     }
 }
 
@@ -198,9 +225,22 @@ fn origins(entry: &RoomEntry) -> Vec<Origin> {
                     info: info.clone(),
                     muted: link.muted.get(&one.stream).copied().unwrap_or_default(),
                     tracks: vec![one.track.clone()],
+                    waits: link.again_by.is_some(),
                 }),
                 // Nothing was told of it: nor can it be of whom it is for.
                 (None, None) => {}
+            }
+        }
+        for info in link.infos.values().filter(|_| link.again_by.is_some()) {
+            let is = |origin: &Origin| origin.of == *peer && origin.info.id == info.id;
+            if !origins.iter().any(is) {
+                origins.push(Origin {
+                    of: peer.clone(),
+                    info: info.clone(),
+                    muted: Kinds::NONE,
+                    tracks: Vec::new(),
+                    waits: true,
+                });
             }
         }
     }

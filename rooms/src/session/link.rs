@@ -27,6 +27,9 @@ use crate::signalling::UserId;
 const FIRST: Duration = Duration::from_secs(20);
 /// How long a restart that the connection began by itself has before another one.
 const RESTART: Duration = Duration::from_secs(4);
+/// How long those who get what a peer sends wait for it to come over its next connection: tracks
+/// are told of before that works.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// The way to one peer of a room.
 pub(super) struct PeerLink {
@@ -91,6 +94,8 @@ pub(super) struct PeerLink {
     pub(super) answered: bool,
     /// Of a hub: what it sends on to this peer.
     pub(super) forwarded: Vec<Forwarded>,
+    /// Of a hub: until then what came over the connection before may come again over this one.
+    pub(super) again_by: Option<Instant>,
     /// How high its pictures are shown, by the stream's id.
     pub(super) tiles: BTreeMap<String, u16>,
     /// Of a hub: what the peer was asked not to send, as nobody wants it, by the stream's id.
@@ -180,6 +185,7 @@ impl PeerLink {
             barrier: 0.0,
             answered: false,
             forwarded: Vec::new(),
+            again_by: None,
             tiles: BTreeMap::new(),
             spared: BTreeMap::new(),
             muted: BTreeMap::new(),
@@ -208,6 +214,22 @@ impl PeerLink {
             true => Side::Caller,
             false => Side::Callee,
         }
+    }
+
+    /// The connection is about to be another one: what comes is expected again.
+    pub(super) fn expect_again(&mut self) {
+        if !self.received.is_empty() || self.again_by.is_some() {
+            self.again_by = Some(Instant::now() + AGAIN);
+        }
+    }
+
+    /// True once, when what is missing yet does not come again.
+    pub(super) fn has_waited(&mut self) -> bool {
+        let waited = self.again_by.is_some_and(|by| by <= Instant::now());
+        if waited {
+            self.again_by = None;
+        }
+        waited
     }
 
     /// What was said meanwhile may be lost: the next attempt is soon.

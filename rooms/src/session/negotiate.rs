@@ -82,6 +82,7 @@ impl Shared {
             link.instance = instance;
             // It may have heard of a hub that comes or goes before this side, or after.
             link.direct = true;
+            link.expect_again();
             self.reset_link(entry, room, from);
             self.keep_moving(entry, room);
             return true;

@@ -181,8 +181,9 @@ impl Shared {
             let Some(entry) = state.rooms.get_mut(&room) else {
                 continue;
             };
-            let mut due = Vec::new();
+            let (mut due, mut waited) = (Vec::new(), false);
             for (peer, link) in &mut entry.peers {
+                waited |= link.has_waited();
                 link.asked.retain(|_, waiting| !waiting.is_closed());
                 link.clock.since_ping = link.clock.since_ping.saturating_add(1);
                 if link.connected && link.clock.since_ping % LOOK == 0 {
@@ -211,6 +212,9 @@ impl Shared {
                         shared.offer_kept(&room, &peer);
                     }
                 });
+            }
+            if waited && self.hub {
+                self.align_streams(&mut state, &room);
             }
             // Without the server a restart cannot be told.
             if !state.away {

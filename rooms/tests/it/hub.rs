@@ -32,7 +32,10 @@ fn request() -> RoomRequest {
 }
 
 /// So many members, each with a stream, and a hub between them.
-async fn hall(desk: &Desk, members: usize) -> (Hub, Vec<Member>, Vec<Room>, Vec<Source>) {
+pub(crate) async fn hall(
+    desk: &Desk,
+    members: usize,
+) -> (Hub, Vec<Member>, Vec<Room>, Vec<Source>) {
     let mut people = Vec::new();
     let (mut rooms, mut sources) = (Vec::new(), Vec::new());
     let mut hub = None;
@@ -260,7 +263,7 @@ impl Got {
     }
 }
 
-async fn settled(rooms: &[Room], by_hub: bool) {
+pub(crate) async fn settled(rooms: &[Room], by_hub: bool) {
     limited(async {
         let as_wanted = |room: &Room| {
             let peers = room.peers();

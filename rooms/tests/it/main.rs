@@ -13,6 +13,7 @@ mod examples;
 mod files;
 mod forms;
 mod hub;
+mod hub_anew;
 mod lost;
 mod media;
 mod pairs;
