@@ -84,7 +84,8 @@ export interface SessionOptions {
 
 export interface Incoming {
   audio?: boolean;
-  video?: boolean;
+  /** `asked`: what comes by a hub has no pictures, those of screens neither, until its stream is unmuted. */
+  video?: boolean | "asked";
   /** Streams that are screens, all of them. */
   screen?: boolean;
   data?: boolean;

@@ -92,4 +92,18 @@ await run("rooms_speakers", 120, async (test) => {
     assert(Date.now() < end, `on the wall are ${now}, and pictures of ${came} come`);
   }
   console.log(`pictures of ${came.length} come still`);
+
+  // Who enters now gets nothing that it does not show, not for a moment either.
+  const late = await lobby(test, `${server.url}/`);
+  await enterRoom(late, { name: "Late", room: "hall" });
+  await happens(late, () => document.querySelectorAll("#tiles .tile:not(.own).picture").length === 8, "eight pictures");
+  await happens(late, () => session.rooms[0].peers.filter(({ byHub, streams }) => byHub && streams.length).length === 13, "thirteen by the hub");
+  const [ever, wall] = await late.evaluate(async () => {
+    const { peers } = session.rooms[0];
+    const { inboundRtp } = await peers[0].connection.stats();
+    const ever = peers.filter((peer) => peer.streams.some(({ stream }) => peer.connection.sources(stream).some((ssrc) => inboundRtp.some((row) => row.kind === "video" && String(row.ssrc) === String(ssrc) && row.packetsReceived > 0))));
+    return [ever.map(({ user }) => user.extra.name), [...document.querySelectorAll("#tiles .tile:not(.own) .name")].map((one) => one.textContent)];
+  });
+  console.log(`of 13 others ${wall.length} are shown, and ${ever.length} sent it a picture at any time`);
+  assert(ever.length <= wall.length + 1, `on the wall are ${wall}, and pictures of ${ever} came`);
 });

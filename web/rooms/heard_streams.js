@@ -44,13 +44,17 @@ export class HeardStreams {
         this.#host.emit(on ? "mute" : "unmute", { stream: remote, kinds, by: "receiver" });
       },
     }, stream, this.#host.userid, this.#host.room);
-    const unwanted = this.#unwanted.get(stream.id) ?? [];
+    const asked = this.#host.byHub && this.#host.incoming.video === "asked";
+    const known = this.#unwanted.get(stream.id);
+    const unwanted = known ?? [];
     remote.told = this.#told.get(stream.id) ?? {};
     // A hub gives another id to one of two that have the same.
     if (typeof remote.told.as === "string") remote.id = remote.told.as;
     remote.mutedBySender = new Set(remote.told.muted ?? []);
     this.#streams.set(stream.id, remote);
+    if (asked) remote.begin(["video"]);
     remote.take(this.#host.incoming);
+    if (asked && known && !known.includes("video")) remote.unmute({ video: true });
     if (unwanted.length) remote.mute(Object.fromEntries(unwanted.map((kind) => [kind, true])));
     this.#host.emit("stream", { stream: remote, streamid: remote.id, origin: "remote", session: remote.session });
   }

@@ -24,6 +24,14 @@ function keepDropped(before, now) {
   }
 }
 
+/** What comes by one way is asked for by the other, where nothing comes unasked. */
+function askFor(before, now) {
+  for (const { id, dropped } of before.streams) {
+    const there = now.streams.find((one) => one.id === id);
+    if (there?.dropped.includes("video") && !dropped.includes("video")) there.unmute({ video: true });
+  }
+}
+
 export class Mover {
   #room;
   #pairs = new Map(); // user id → { held, flushed, moved }
@@ -100,6 +108,7 @@ export class Mover {
       const hopeless = stuck || this.#late(OVER) || (late && peer.state !== "connected");
       if (!member) continue;
       if (!pair) {
+        askFor(peer, member);
         if (late || stuck || (member.talk.open && peer.talk.open && hasAll(peer, member))) this.#hold(peer.talk, userid);
       } else if (!pair.moved) {
         if (!pair.flushed && !hopeless) continue;

@@ -37,6 +37,7 @@ export class Sending {
 
   /** There is a new connection, of which nothing was told. */
   begin() {
+    if (this.#host.passes && this.#host.incoming.video === "asked") this.#tell({ unasked: ["audio"] });
     this.#told = "";
     this.#tellStreams();
   }

@@ -82,6 +82,12 @@ export class RemoteStream extends Recordable {
     this.#follow();
   }
 
+  /** These come once they are unmuted. */
+  begin(kinds) {
+    this.#dropped = new Set(kinds);
+    this.#asked = new Set(kinds);
+  }
+
   /** What a session takes: `{ audio, video, screen }`, where false is not. */
   take(incoming) {
     this.#refused = new Set(this.session.screen && incoming.screen === false ? KINDS : KINDS.filter((kind) => incoming[kind] === false && !this.session.screen));

@@ -30,6 +30,8 @@ pub(super) struct Body {
     pub(super) pause: Option<Mute>,
     /// To a hub: how large a stream is shown.
     pub(super) want: Option<Want>,
+    /// To a hub: what it is to send of a stream that was not asked for.
+    pub(super) unasked: Option<Kinds>,
     /// Of a hub: who is connected to it.
     pub(super) peers: Option<Vec<UserId>>,
 }
@@ -132,6 +134,7 @@ impl Body {
             || self.mute.is_some()
             || self.pause.is_some()
             || self.want.is_some()
+            || self.unasked.is_some()
             || self.peers.is_some()
     }
 
@@ -164,6 +167,8 @@ mod tests {
         let named = gone(r#"{"instance":3,"gone":{"muxId":"7"}}"#);
         assert_eq!(named, Some(Source::Mid("7".to_owned())));
         assert_eq!(gone(r#"{"gone":{"muxId":7}}"#), None);
+        let unasked = Body::read(r#"{"unasked":["audio"]}"#).unwrap().unasked;
+        assert_eq!(unasked, Some(Kinds::AUDIO));
         let mute = r#"{"mute":{"stream":"s","kinds":["audio"],"on":true}}"#;
         assert_eq!(Body::read(mute).unwrap().mute.unwrap().kinds, Kinds::AUDIO);
     }

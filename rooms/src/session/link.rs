@@ -96,6 +96,8 @@ pub(super) struct PeerLink {
     pub(super) forwarded: Vec<Forwarded>,
     /// Of a hub: until then what came over the connection before may come again over this one.
     pub(super) again_by: Option<Instant>,
+    /// Of a hub: what the peer gets of a stream only once it has asked for it.
+    pub(super) held_back: Kinds,
     /// How high its pictures are shown, by the stream's id.
     pub(super) tiles: BTreeMap<String, u16>,
     /// Of a hub: what the peer was asked not to send, as nobody wants it, by the stream's id.
@@ -186,6 +188,7 @@ impl PeerLink {
             answered: false,
             forwarded: Vec::new(),
             again_by: None,
+            held_back: Kinds::NONE,
             tiles: BTreeMap::new(),
             spared: BTreeMap::new(),
             muted: BTreeMap::new(),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::body::{Body, Mute};
 use super::clock::now_ms;
 use super::event::{Event, MuteEvent, Origin};
+use super::kinds::Kinds;
 use super::link::PeerLink;
 use super::ports::MAX_PORTS;
 use super::secret::Side;
@@ -145,6 +146,8 @@ impl Shared {
             if self.hub {
                 link.show(&want);
             }
+        } else if let Some(unasked) = body.unasked {
+            link.held_back = Kinds::ALL.without(unasked);
         } else if body.bye {
             self.take_bye(entry, room, from);
         } else if body.tell {

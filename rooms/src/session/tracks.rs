@@ -94,9 +94,13 @@ impl Shared {
                 continue;
             }
             changed = true;
+            let paused = match local.passed.is_some() {
+                true => link.held_back,
+                false => Kinds::NONE,
+            };
             link.sent.push(SentStream {
                 local,
-                paused: Kinds::NONE,
+                paused,
                 told: BTreeMap::new(),
                 info: None,
             });

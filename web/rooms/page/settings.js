@@ -61,7 +61,8 @@ async function listDevices() {
 }
 
 const TAKEN = ["audio", "video", "screen"];
-const incoming = () => Object.fromEntries(TAKEN.map((kind) => [kind, $(`#take-${kind}`).checked]));
+/** Pictures come when there is a tile for them. */
+const incoming = () => Object.fromEntries(TAKEN.map((kind) => [kind, $(`#take-${kind}`).checked && (kind === "video" ? "asked" : true)]));
 for (const kind of TAKEN) $(`#take-${kind}`).onchange = () => session?.setIncoming(incoming());
 
 /** What this side sends: names of kinds. */
