@@ -16,10 +16,11 @@ use std::time::{Duration, Instant};
 use ::stun::message::TransactionId;
 use tracing::Span;
 
+use super::auth::Auth;
 use super::credentials::TurnCredentials;
 use super::peers::Peers;
 use super::stream::Stream;
-use super::wire::{Ask, Auth};
+use super::wire::Ask;
 use crate::socket::carrier::Carrier;
 use crate::socket::ice_server::IceServerErrorKind;
 

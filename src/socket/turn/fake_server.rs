@@ -11,8 +11,8 @@ use ::stun::error_code::{ErrorCode, ErrorCodeAttribute};
 use ::stun::integrity::MessageIntegrity;
 use ::stun::message::*;
 use ::stun::xoraddr::XorMappedAddress;
-use rtc_crypto::RTCCryptoProvider;
 use rtc_crypto::providers::RingProvider;
+use rtc_crypto::{HashAlgorithm, HmacAlgorithm, RTCCryptoProvider};
 
 pub(crate) const USER: &str = "user";
 pub(crate) const PASSWORD: &str = "pass";
@@ -34,6 +34,12 @@ pub(crate) struct FakeServer {
     /// The answer to a nonce that is not the latest: 438, or 401 of some.
     pub(crate) stale_nonce: u16,
     pub(crate) realm: &'static str,
+    /// PASSWORD-ALGORITHMS: all is authenticated by SHA-256 then, with a key of the first.
+    pub(crate) algorithms: Option<Vec<u8>>,
+    /// Its answers are authentic by SHA-1 alone.
+    pub(crate) forged_integrity: bool,
+    /// The nonce tells of algorithms, and there are none.
+    pub(crate) hides_algorithms: bool,
     /// Sends clients away before they are authenticated, as coturn does.
     pub(crate) redirects: bool,
     /// What a 300 names.
@@ -66,6 +72,9 @@ impl FakeServer {
             no_allocation: 437,
             stale_nonce: 438,
             realm: "example.org",
+            algorithms: None,
+            forged_integrity: false,
+            hides_algorithms: false,
             redirects: false,
             alternate: None,
             allocated_until: None,
@@ -96,11 +105,21 @@ impl FakeServer {
             self.nonce += 1;
             self.nonce_born = Some(now);
         }
-        format!("nonce-{}", self.nonce)
+        match self.algorithms {
+            Some(_) => format!("obMatJos2gAAA-{}", self.nonce),
+            None => format!("nonce-{}", self.nonce),
+        }
     }
 
     fn key(&self) -> Vec<u8> {
         let provider = RingProvider::new();
+        if self.algorithms.as_ref().is_some_and(|all| all[1] == 2) {
+            let text = format!("{USER}:{}:{PASSWORD}", self.realm);
+            let hash = provider
+                .crypto()
+                .hash(HashAlgorithm::Sha256, text.as_bytes());
+            return hash.unwrap();
+        }
         let (user, password) = (USER.to_owned(), PASSWORD.to_owned());
         MessageIntegrity::long_term_integrity_key(
             user,
@@ -146,16 +165,15 @@ impl FakeServer {
             return Some(self.error(&request, 300, None, false));
         }
         let nonce = self.nonce(now);
-        if !request.contains(ATTR_MESSAGE_INTEGRITY) {
+        if !request.contains(self.integrity()) {
             return Some(self.error(&request, 401, Some(&nonce), false));
         }
         if request.get(ATTR_NONCE).unwrap() != nonce.as_bytes() {
             self.stale_answers += 1;
             return Some(self.error(&request, self.stale_nonce, Some(&nonce), false));
         }
-        let provider = RingProvider::new();
         let wrong = request.get(ATTR_USERNAME).unwrap() != USER.as_bytes()
-            || MessageIntegrity::check(&mut request, &self.key(), provider.crypto()).is_err();
+            || !self.is_authentic(&mut request);
         if wrong {
             return Some(self.error(&request, 401, Some(&nonce), false));
         }
@@ -177,6 +195,51 @@ impl FakeServer {
         }
         self.granted.push((now, method));
         Some(self.grant(now, &request))
+    }
+
+    fn integrity(&self) -> AttrType {
+        match self.algorithms {
+            Some(_) => ATTR_MESSAGE_INTEGRITY_SHA256,
+            None => ATTR_MESSAGE_INTEGRITY,
+        }
+    }
+
+    fn is_authentic(&self, request: &mut Message) -> bool {
+        let Some(offered) = &self.algorithms else {
+            let provider = RingProvider::new();
+            return MessageIntegrity::check(request, &self.key(), provider.crypto()).is_ok();
+        };
+        assert!(!request.contains(ATTR_MESSAGE_INTEGRITY));
+        assert_eq!(&request.get(ATTR_PASSWORD_ALGORITHMS).unwrap(), offered);
+        let chosen = request.get(ATTR_PASSWORD_ALGORITHM).unwrap();
+        assert_eq!(chosen, offered[..4]);
+        let found = request.get(ATTR_MESSAGE_INTEGRITY_SHA256).unwrap();
+        // Its header and value, and FINGERPRINT behind them.
+        let before = request.raw.len() - 36 - 8;
+        found == self.hmac_sha256(&request.raw[..before])
+    }
+
+    /// Over these bytes, as if the attribute were the last.
+    fn hmac_sha256(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut text = bytes.to_vec();
+        let length = u16::try_from(text.len() - 20 + 36).unwrap();
+        text[2..4].copy_from_slice(&length.to_be_bytes());
+        let provider = RingProvider::new();
+        let hmac = provider
+            .crypto()
+            .new_hmac(HmacAlgorithm::Sha256, &self.key());
+        let mut tag = [0; 32];
+        hmac.unwrap().sign(&[&text], &mut tag).unwrap();
+        tag.to_vec()
+    }
+
+    fn sign(&self, message: &mut Message) {
+        if self.algorithms.is_some() && !self.forged_integrity {
+            let tag = self.hmac_sha256(&message.raw);
+            message.add(ATTR_MESSAGE_INTEGRITY_SHA256, &tag);
+        } else {
+            sign(message, &self.key());
+        }
     }
 
     fn grant(&mut self, now: Instant, request: &Message) -> Vec<u8> {
@@ -234,7 +297,7 @@ impl FakeServer {
         }
         let seconds = u32::try_from(lifetime.as_secs()).unwrap();
         answer.add(ATTR_LIFETIME, &seconds.to_be_bytes());
-        sign(&mut answer, &self.key());
+        self.sign(&mut answer);
         answer.raw
     }
 
@@ -255,6 +318,9 @@ impl FakeServer {
         if let Some(nonce) = nonce {
             answer.add(ATTR_NONCE, nonce.as_bytes());
             answer.add(ATTR_REALM, self.realm.as_bytes());
+            if let Some(offered) = self.algorithms.as_ref().filter(|_| !self.hides_algorithms) {
+                answer.add(ATTR_PASSWORD_ALGORITHMS, offered);
+            }
         }
         if let Some(alternate) = self.alternate.filter(|_| code == ErrorCode(300)) {
             let (ip, port) = (alternate.ip(), alternate.port());
@@ -262,7 +328,7 @@ impl FakeServer {
             value.add_to_as(&mut answer, ATTR_ALTERNATE_SERVER).unwrap();
         }
         if signed {
-            sign(&mut answer, &self.key());
+            self.sign(&mut answer);
         }
         answer.raw
     }

@@ -17,6 +17,8 @@ const XOR_MAPPED_ADDRESS: u16 = 0x0020;
 const ERROR_CODE: u16 = 0x0009;
 const ALTERNATE_SERVER: u16 = 0x8023;
 const MESSAGE_INTEGRITY: u16 = 0x0008;
+const MESSAGE_INTEGRITY_SHA256: u16 = 0x001c;
+const PASSWORD_ALGORITHMS: u16 = 0x8002;
 const DATA_INDICATION: u16 = 0x0017;
 const HEADER: usize = 20;
 const MAX_ATTRIBUTES: usize = 32;
@@ -30,6 +32,14 @@ pub(super) struct Frame<'a> {
     kind: u16,
     pub(super) id: TransactionId,
     data: &'a [u8],
+}
+
+/// What the next request is to be authenticated with (RFC 8489 section 9.2.5).
+#[derive(Clone, Copy)]
+pub(super) struct Challenge<'a> {
+    pub(super) nonce: &'a [u8],
+    /// PASSWORD-ALGORITHMS as it came.
+    pub(super) algorithms: Option<&'a [u8]>,
 }
 
 /// A STUN class with what an error says.
@@ -58,13 +68,18 @@ impl<'a> Frame<'a> {
             id: TransactionId(*id),
             data,
         };
-        // Every attribute must be whole, MESSAGE-INTEGRITY of the one right size.
+        // Every attribute must be whole, those of integrity of the one right size.
         let mut at = HEADER;
         let mut count = 0;
         while at < data.len() {
             let (kind, value, next) = frame.attribute(at)?;
             count += 1;
-            if count > MAX_ATTRIBUTES || (kind == MESSAGE_INTEGRITY && value.len() != 20) {
+            let size = match kind {
+                MESSAGE_INTEGRITY => 20,
+                MESSAGE_INTEGRITY_SHA256 => 32,
+                _ => value.len(),
+            };
+            if count > MAX_ATTRIBUTES || value.len() != size {
                 return None;
             }
             at = next;
@@ -81,20 +96,28 @@ impl<'a> Frame<'a> {
         (next <= self.data.len()).then_some((u16::from_be_bytes([k0, k1]), start..end, next))
     }
 
-    /// The first attribute of a type. RFC 8489 section 14.5: those after MESSAGE-INTEGRITY do not
-    /// count.
+    /// The first attribute of a type. RFC 8489 sections 14.5 and 14.6: those after one of integrity
+    /// do not count, but the second of these.
     fn find(&self, wanted: u16) -> Option<Range<usize>> {
         let mut at = HEADER;
         while let Some((kind, value, next)) = self.attribute(at) {
             if kind == wanted {
                 return Some(value);
             }
-            if kind == MESSAGE_INTEGRITY {
-                return None;
+            match kind {
+                MESSAGE_INTEGRITY if wanted == MESSAGE_INTEGRITY_SHA256 => {}
+                MESSAGE_INTEGRITY | MESSAGE_INTEGRITY_SHA256 => return None,
+                _ => {}
             }
             at = next;
         }
         None
+    }
+
+    /// MESSAGE-INTEGRITY-SHA256: where the attribute begins, and its value.
+    pub(super) fn integrity_sha256(&self) -> Option<(usize, &'a [u8])> {
+        let place = self.find(MESSAGE_INTEGRITY_SHA256)?;
+        Some((place.start.checked_sub(4)?, self.data.get(place)?))
     }
 
     fn get(&self, wanted: u16) -> Option<&'a [u8]> {
@@ -126,11 +149,13 @@ impl<'a> Frame<'a> {
         Some(Answer::Error(code, reason))
     }
 
-    pub(super) fn nonce(&self) -> Option<Vec<u8>> {
+    pub(super) fn challenge(&self) -> Option<Challenge<'a>> {
         let nonce = self.get(NONCE)?;
-        (1..=MAX_TEXT)
-            .contains(&nonce.len())
-            .then(|| nonce.to_vec())
+        let challenge = Challenge {
+            nonce,
+            algorithms: self.get(PASSWORD_ALGORITHMS),
+        };
+        (1..=MAX_TEXT).contains(&nonce.len()).then_some(challenge)
     }
 
     pub(super) fn realm(&self) -> Option<String> {

@@ -32,7 +32,7 @@ pub(crate) fn frame(data: &[u8]) {
     ] {
         frame.answer(ask);
     }
-    frame.nonce();
+    frame.challenge();
     frame.realm();
     frame.lifetime();
     frame.relayed();

@@ -1,23 +1,22 @@
-//! TURN messages as bytes (RFC 8656 sections 11, 12 and 18; RFC 8489 sections 9.2 and 14). Requests
-//! are built, and answers authenticated, with the `stun` crate.
+//! TURN messages as bytes (RFC 8656 sections 11, 12 and 18; RFC 8489 section 14). Requests are
+//! built with the `stun` crate.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 use ::stun::attributes::{
-    ATTR_CHANNEL_NUMBER, ATTR_LIFETIME, ATTR_NONCE, ATTR_REALM, ATTR_REQUESTED_ADDRESS_FAMILY,
-    ATTR_REQUESTED_TRANSPORT, ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS,
+    ATTR_CHANNEL_NUMBER, ATTR_LIFETIME, ATTR_REQUESTED_ADDRESS_FAMILY, ATTR_REQUESTED_TRANSPORT,
+    ATTR_XOR_PEER_ADDRESS,
 };
 use ::stun::fingerprint::FINGERPRINT;
-use ::stun::integrity::MessageIntegrity;
 use ::stun::message::{
     CLASS_INDICATION, CLASS_REQUEST, METHOD_ALLOCATE, METHOD_BINDING, METHOD_CHANNEL_BIND,
     METHOD_CREATE_PERMISSION, METHOD_REFRESH, Message, MessageType, Method, Setter, TransactionId,
 };
 use ::stun::xoraddr::XorMappedAddress;
-use rtc_crypto::RTCCryptoProvider;
-use rtc_crypto::providers::RingProvider;
+
+use super::auth::Auth;
 
 pub(super) const COOKIE: u32 = 0x2112_a442;
 
@@ -48,62 +47,6 @@ impl Ask {
             Self::Permission(_) => METHOD_CREATE_PERMISSION,
             Self::Channel(..) => METHOD_CHANNEL_BIND,
         }
-    }
-}
-
-/// The long-term credential as the server wants it (RFC 8489 section 9.2.2).
-#[derive(Clone)]
-pub(super) struct Auth {
-    username: String,
-    realm: String,
-    nonce: Vec<u8>,
-    key: Vec<u8>,
-}
-
-impl Auth {
-    pub(super) fn new(
-        username: &str,
-        password: &str,
-        realm: String,
-        nonce: Vec<u8>,
-    ) -> Option<Self> {
-        let provider = RingProvider::new();
-        let key = MessageIntegrity::long_term_integrity_key(
-            username.to_owned(),
-            realm.clone(),
-            password.to_owned(),
-            provider.crypto(),
-        )
-        .ok()?;
-        Some(Self {
-            username: username.to_owned(),
-            realm,
-            nonce,
-            key,
-        })
-    }
-
-    pub(super) fn set_nonce(&mut self, nonce: Vec<u8>) {
-        self.nonce = nonce;
-    }
-
-    pub(super) fn has_nonce(&self, nonce: &[u8]) -> bool {
-        self.nonce == nonce
-    }
-
-    pub(super) fn has_realm(&self, realm: &str) -> bool {
-        self.realm == realm
-    }
-
-    /// Whether `data`, which `Frame::parse` accepted, has a right MESSAGE-INTEGRITY.
-    pub(super) fn verifies(&self, data: &[u8]) -> bool {
-        let mut message = Message {
-            raw: data.to_vec(),
-            ..Message::default()
-        };
-        let provider = RingProvider::new();
-        message.decode().is_ok()
-            && MessageIntegrity::check(&mut message, &self.key, provider.crypto()).is_ok()
     }
 }
 
@@ -140,13 +83,7 @@ pub(super) fn request(
         }
     }
     if let Some(auth) = auth {
-        message.add(ATTR_USERNAME, auth.username.as_bytes());
-        message.add(ATTR_REALM, auth.realm.as_bytes());
-        message.add(ATTR_NONCE, &auth.nonce);
-        let provider = RingProvider::new();
-        MessageIntegrity::new_raw_integrity_with_provider(auth.key.clone(), provider.crypto())
-            .add_to(&mut message)
-            .ok()?;
+        auth.add_to(&mut message)?;
     }
     FINGERPRINT.add_to(&mut message).ok()?;
     Some(message.raw)

@@ -9,10 +9,10 @@ use super::stream::ANSWER;
 use super::{Allocation, Event, KEEPALIVE, Phase, RTO, TRANSMISSIONS, Transaction};
 use crate::socket::ice_server::IceServerErrorKind;
 use crate::socket::stun::new_transaction_id;
-use crate::socket::turn::credentials::TurnCredentials;
+use crate::socket::turn::auth::Auth;
 use crate::socket::turn::frame::{Answer, Frame};
 use crate::socket::turn::peers::Verdict;
-use crate::socket::turn::wire::{self, Ask, Auth, DEFAULT_LIFETIME};
+use crate::socket::turn::wire::{self, Ask, DEFAULT_LIFETIME};
 
 /// New nonces taken for one request.
 const MAX_NONCES: u32 = 3;
@@ -93,7 +93,11 @@ impl Allocation {
             self.send_request(now, ask, nonces + 1);
             return;
         }
-        let proven = !authenticated || self.auth.as_ref().is_some_and(|auth| auth.verifies(data));
+        let proven = !authenticated
+            || self
+                .auth
+                .as_ref()
+                .is_some_and(|auth| auth.verifies(&frame, data));
         match answer {
             Answer::Success if proven => {
                 self.transactions.swap_remove(at);
@@ -124,30 +128,26 @@ impl Allocation {
         nonces: u32,
         frame: &Frame<'_>,
     ) -> Option<Auth> {
-        let nonce = frame.nonce()?;
+        let challenge = frame.challenge()?;
         if nonces >= MAX_NONCES {
             return None;
         }
+        let credentials = &self.credentials;
         match &self.auth {
             Some(auth) if authenticated => {
                 // A 401 to our credentials means that they are wrong, but for a server that was
                 // restarted and knows nothing of us: its nonce is another one, or its realm.
-                let realm = frame.realm().filter(|realm| !auth.has_realm(realm));
+                let realm = frame.realm().filter(|realm| auth.realm() != realm);
                 if let Some(realm) = realm {
-                    let TurnCredentials { username, password } = &*self.credentials;
-                    return Auth::new(username, password, realm, nonce);
+                    return Auth::new(credentials, realm, challenge);
                 }
-                let again = code == 438 || (ask != Ask::Allocate && !auth.has_nonce(&nonce));
-                again.then(|| {
-                    let mut auth = auth.clone();
-                    auth.set_nonce(nonce);
-                    auth
-                })
+                let other = ask != Ask::Allocate && !auth.has_nonce(challenge.nonce);
+                match code == 438 || other {
+                    true => auth.renewed(credentials, challenge),
+                    false => None,
+                }
             }
-            _ if code == 401 => {
-                let TurnCredentials { username, password } = &*self.credentials;
-                Auth::new(username, password, frame.realm()?, nonce)
-            }
+            _ if code == 401 => Auth::new(credentials, frame.realm()?, challenge),
             _ => None,
         }
     }

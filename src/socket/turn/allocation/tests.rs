@@ -276,6 +276,61 @@ fn r_f2_lifetimes_of_60_s_and_nonces_of_10_s_hold_for_15_minutes_of_data_and_sil
     }
 }
 
+/// RFC 8489 section 9.2.5: all requests and answers by SHA-256, with the key of the algorithm that
+/// the server names first.
+#[test]
+fn r_f2_a_server_that_offers_sha_256_is_spoken_to_by_it() {
+    for offered in [[0, 2, 0, 0, 0, 1, 0, 0], [0, 1, 0, 0, 0, 2, 0, 0]] {
+        let mut server = server();
+        server.algorithms = Some(offered.to_vec());
+        server.lifetime = 60 * SECOND;
+        server.nonce_life = 10 * SECOND;
+        let mut rig = Rig::new(server);
+        for _ in 0..180 {
+            rig.run(SECOND);
+            rig.send(peer(), DATA);
+        }
+        rig.run(SECOND);
+        assert!(
+            matches!(rig.only_event(), Event::Ready { .. }),
+            "{:?}",
+            rig.events
+        );
+        assert_eq!(rig.server.relays.len(), 180);
+        assert!(rig.server.stale_answers > 3);
+        assert!(rig.count(METHOD_REFRESH) >= 5);
+        assert_eq!(rig.client.counters, TurnCounters::default());
+    }
+    // A wrong password is known by it as well.
+    let mut server = server();
+    server.algorithms = Some(vec![0, 2, 0, 0]);
+    let mut rig = Rig::with_password(server, "wrong");
+    rig.run(SECOND);
+    let refused = IceServerErrorKind::Refused(401);
+    assert!(matches!(rig.only_event(), Event::Failed(kind, _) if *kind == refused));
+}
+
+/// What SHA-1 or nothing authenticates is nothing to who was promised SHA-256.
+#[test]
+fn r_f7_no_weaker_answer_is_taken() {
+    let mut server = server();
+    server.algorithms = Some(vec![0, 2, 0, 0]);
+    server.forged_integrity = true;
+    let mut rig = Rig::new(server);
+    rig.run(SECOND);
+    assert_eq!(rig.events, []);
+    assert!(rig.client.counters.malformed > 0);
+    // The offer was taken out on the way.
+    let mut server = FakeServer::new("192.0.2.1:49160");
+    server.algorithms = Some(vec![0, 2, 0, 0]);
+    server.hides_algorithms = true;
+    let mut rig = Rig::new(server);
+    rig.run(SECOND);
+    let refused = IceServerErrorKind::Refused(401);
+    assert!(matches!(rig.only_event(), Event::Failed(kind, _) if *kind == refused));
+    assert_eq!(rig.server.requests, 1);
+}
+
 #[test]
 fn r_s19_unused_permissions_and_channels_are_left_to_expire() {
     let mut rig = ready();
