@@ -380,14 +380,7 @@ fn turn_server_at(namespace: &Namespace, port: u16) -> tokio::process::Child {
     let mut server = namespace.command(program);
     let null = || std::process::Stdio::null();
     server
-        .args([
-            "-n",
-            "--no-tcp",
-            "--no-tls",
-            "--no-dtls",
-            "--no-cli",
-            "--no-rfc5780",
-        ])
+        .args(["-n", "--no-tls", "--no-dtls", "--no-cli", "--no-rfc5780"])
         .args(["--lt-cred-mech", "--realm=example.org", "--user=user:pass"])
         .args(["--listening-ip=192.0.2.1", "--relay-ip=192.0.2.1"])
         .arg(format!("--listening-port={port}"))

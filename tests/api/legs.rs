@@ -102,7 +102,14 @@ async fn b010_b011_c002_c003_c004_a_connection_over_two_sockets() {
         let packet = while_writing(&face, received[1].recv_rtp()).await.unwrap();
         assert_eq!(Some(packet.ssrc), descriptions[1].ssrc);
         // Each went where it should.
-        assert_eq!(a.connection.stats().outbound_rtp.len(), 1);
+        let stats = a.connection.stats();
+        assert_eq!(stats.outbound_rtp.len(), 1);
+        let ids: Vec<_> = stats.legs.keys().cloned().collect();
+        assert_eq!(ids, [sockets[1].id()]);
+        let leg = &stats.legs[&sockets[1].id()];
+        assert_eq!(leg.outbound_rtp[0].kind, Kind::Video);
+        assert!(leg.transport.bytes_sent > 0 && leg.legs.is_empty());
+        assert!(serde_json::to_value(&stats).unwrap()["legs"][sockets[1].id()].is_object());
         assert_eq!(of_a.stats().outbound_rtp[0].kind, Kind::Video);
         assert_eq!(of_b.stats().inbound_rtp[0].kind, Kind::Video);
         let port = a

@@ -19,8 +19,9 @@ async fn relayed_only() -> Vec<Namespace> {
     networks
 }
 
-fn servers(ports: &[u16]) -> Vec<String> {
-    let turn = ports.iter().map(|port| format!("turn:192.0.2.1:{port}"));
+fn servers(ports: &[u16], transport: &str) -> Vec<String> {
+    let url = |port| format!("turn:192.0.2.1:{port}?transport={transport}");
+    let turn = ports.iter().map(url);
     turn.chain([AUTO_RESTART.to_owned()]).collect()
 }
 
@@ -42,12 +43,21 @@ async fn kill(server: &mut Child) {
 
 #[tokio::test]
 async fn r_f3_a_relay_that_dies_in_a_call_is_replaced_by_another() {
+    dies_beside_another("udp").await;
+}
+
+#[tokio::test]
+async fn r_f3_a_relay_over_tcp_that_dies_in_a_call_is_replaced_by_another() {
+    dies_beside_another("tcp").await;
+}
+
+async fn dies_beside_another(transport: &str) {
     let networks = relayed_only().await;
     let ports = [3478, 3490];
     let mut turn = ports.map(|port| turn_server_at(&networks[2], port));
     sleep(SEC / 2).await;
     let begin = Instant::now();
-    let ends = [0, 4].map(|at| Inside::start(&networks[at], &servers(&ports)));
+    let ends = [0, 4].map(|at| Inside::start(&networks[at], &servers(&ports, transport)));
     introduce(&ends[0], &ends[1]);
     let both = ends.each_ref();
     assert!(data_flows(both, 20 * SEC).await.is_some(), "no connection");
@@ -55,7 +65,7 @@ async fn r_f3_a_relay_that_dies_in_a_call_is_replaced_by_another() {
     let used = in_use(&ends[0], begin).expect("a relay is in use");
     kill(&mut turn[used]).await;
     let back = data_flows(both, 20 * SEC).await;
-    println!("server {used} was killed: data both ways after {back:?}");
+    println!("{transport}: server {used} was killed: data both ways after {back:?}");
     assert!(back.is_some_and(|took| took < 10 * SEC), "{back:?}");
     assert_ne!(in_use(&ends[0], begin), Some(used));
     for end in &ends {
@@ -64,13 +74,22 @@ async fn r_f3_a_relay_that_dies_in_a_call_is_replaced_by_another() {
     in_order(&ends, begin);
 }
 
-/// There is no other: it is back soon after the server is.
 #[tokio::test]
 async fn r_f3_a_relay_that_comes_back_brings_the_call_back() {
+    comes_back("udp").await;
+}
+
+#[tokio::test]
+async fn r_f3_a_relay_over_tcp_that_comes_back_brings_the_call_back() {
+    comes_back("tcp").await;
+}
+
+/// There is no other: it is back soon after the server is.
+async fn comes_back(transport: &str) {
     let networks = relayed_only().await;
     let mut turn = turn_server_at(&networks[2], 3478);
     sleep(SEC / 2).await;
-    let ends = [0, 4].map(|at| Inside::start(&networks[at], &servers(&[3478])));
+    let ends = [0, 4].map(|at| Inside::start(&networks[at], &servers(&[3478], transport)));
     introduce(&ends[0], &ends[1]);
     let both = ends.each_ref();
     assert!(data_flows(both, 20 * SEC).await.is_some(), "no connection");
@@ -80,7 +99,7 @@ async fn r_f3_a_relay_that_comes_back_brings_the_call_back() {
         for end in &ends {
             let told = end.hears("disconnected", begin, 35 * SEC).await;
             let told = told.map(|at| at - begin);
-            println!("the only relay was killed: told after {told:?}");
+            println!("{transport}: the only relay was killed: told after {told:?}");
             assert!(told.is_some());
             assert!(disconnects(end, begin)[0].contains("ConsentLost"));
         }
@@ -90,7 +109,7 @@ async fn r_f3_a_relay_that_comes_back_brings_the_call_back() {
     }
     let _turn = turn_server_at(&networks[2], 3478);
     let back = data_flows(both, 30 * SEC).await;
-    println!("the relay is back: data both ways after {back:?}");
+    println!("{transport}: the relay is back: data both ways after {back:?}");
     assert!(back.is_some_and(|took| took < 10 * SEC), "{back:?}");
     in_order(&ends, begin);
 }

@@ -21,6 +21,10 @@ pub(crate) const MAX_URLS: usize = 64;
 /// Accepted as well: `urls`, a user name inside the URL (`turn:user@host`), and the forerunner's
 /// `{"server","port","username","password","realm"}`. The URLs are checked when a connection is
 /// made with the server.
+///
+/// Credentials for a time, as services give them (a user name that begins with the time at which
+/// they end, and a password that the service computed from it), are used as any others. Every
+/// request of a relay is authenticated with them, so they should outlast the connection.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RTCIceServer {

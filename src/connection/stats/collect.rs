@@ -21,13 +21,16 @@ use crate::rtp::TransportReports;
 
 /// Figures.
 impl RTCConnection {
-    /// A snapshot of the statistics. Stays available after `close`.
+    /// A snapshot of the statistics, of all sockets. Stays available after `close`.
     pub fn stats(&self) -> RTCStats {
         let shared = self.shared();
         let own = shared.socket.certificate.der();
         let mut stats = shared.lock().stats(own);
         stats.socket = shared.socket.counters().into();
         stats.dropped.events = shared.events.dropped();
+        let legs = self.legs();
+        let of = |leg: &Self| (leg.local_socket().id(), leg.stats());
+        stats.legs = legs.iter().map(of).collect();
         stats
     }
 }
@@ -57,6 +60,7 @@ impl ConnectionState {
             dropped: self.drop_stats(),
             // The socket's to tell.
             socket: RTCSocketStats::default(),
+            legs: BTreeMap::new(),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The statistics of a connection: all of them, its transport and its memory.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::data::{RTCDataChannelStats, RTCDataStats};
@@ -42,6 +44,11 @@ pub struct RTCStats {
     pub dropped: RTCDropStats,
     /// The socket, with all the connections that share it.
     pub socket: RTCSocketStats,
+    /// The same of the connection's further sockets that are open
+    /// ([`add_socket`](crate::RTCConnection::add_socket)), by their ids: what is above is of the
+    /// first alone.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub legs: BTreeMap<String, RTCStats>,
 }
 
 /// What the peer has this side hold for the application, in bytes; see
