@@ -13,7 +13,6 @@ use rtc_crypto::RTCCryptoProvider;
 use rtc_crypto::providers::RingProvider;
 
 use super::credentials::TurnCredentials;
-use super::frame::{Challenge, Frame};
 
 /// RFC 8489 section 18.5.
 const MD5: u16 = 1;
@@ -21,6 +20,14 @@ const SHA_256: u16 = 2;
 
 /// RFC 8489 section 9.2: what a nonce begins with that tells features, 24 bits of Base64.
 const NONCE_COOKIE: &[u8] = b"obMatJos2";
+
+/// What the next request is to be authenticated with (RFC 8489 section 9.2.5).
+#[derive(Clone, Copy)]
+pub(super) struct Challenge<'a> {
+    pub(super) nonce: &'a [u8],
+    /// PASSWORD-ALGORITHMS as it came.
+    pub(super) algorithms: Option<&'a [u8]>,
+}
 
 /// The long-term credential as the server wants it (RFC 8489 section 9.2.2).
 #[derive(Clone)]
@@ -114,11 +121,12 @@ impl Auth {
         Some(())
     }
 
-    /// Whether `data`, which is that of `frame`, has the right integrity of the kind in use.
-    pub(super) fn verifies(&self, frame: &Frame<'_>, data: &[u8]) -> bool {
+    /// Whether `data`, which `Frame::parse` accepted, has the right integrity of the kind in use;
+    /// of MESSAGE-INTEGRITY-SHA256 `sha_256` is the place and the value.
+    pub(super) fn verifies(&self, data: &[u8], sha_256: Option<(usize, &[u8])>) -> bool {
         if self.algorithms.is_some() {
             // RFC 8489 section 14.6: all of it, as TURN does not say that it may be cut short.
-            let verified = frame.integrity_sha256().and_then(|(at, tag)| {
+            let verified = sha_256.and_then(|(at, tag)| {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key);
                 hmac::verify(&key, &covered(data, at)?, tag).ok()
             });

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use ::stun::message::{CLASS_REQUEST, MessageType, TransactionId};
 
+use super::auth::Challenge;
 use super::wire::{Ask, COOKIE, DATA, XOR_PEER_ADDRESS, xor_ip, xor_port};
 
 const LIFETIME: u16 = 0x000d;
@@ -32,14 +33,6 @@ pub(super) struct Frame<'a> {
     kind: u16,
     pub(super) id: TransactionId,
     data: &'a [u8],
-}
-
-/// What the next request is to be authenticated with (RFC 8489 section 9.2.5).
-#[derive(Clone, Copy)]
-pub(super) struct Challenge<'a> {
-    pub(super) nonce: &'a [u8],
-    /// PASSWORD-ALGORITHMS as it came.
-    pub(super) algorithms: Option<&'a [u8]>,
 }
 
 /// A STUN class with what an error says.

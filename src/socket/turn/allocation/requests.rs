@@ -97,7 +97,7 @@ impl Allocation {
             || self
                 .auth
                 .as_ref()
-                .is_some_and(|auth| auth.verifies(&frame, data));
+                .is_some_and(|auth| auth.verifies(data, frame.integrity_sha256()));
         match answer {
             Answer::Success if proven => {
                 self.transactions.swap_remove(at);
