@@ -3,6 +3,7 @@
 mod channels;
 mod closing;
 mod consent;
+mod crowd;
 mod data;
 mod forward;
 mod gunk;

@@ -14,6 +14,7 @@ use super::outlets::{ForwardedBatch, MediaSink, Reception};
 use super::{MediaOrigin, MediaStreamTrack, SenderClock, Source};
 use crate::dtmf::Command;
 use crate::error::Result;
+use crate::media::forward::LayerSelector;
 use crate::media::{Kind, RTCCodec};
 use crate::queue::lock;
 use crate::rtp::{AudioLevel, KeyframeRequest, RtpPacket};
@@ -178,6 +179,16 @@ impl Receiver {
     /// It has to have a key frame.
     pub(crate) fn ask(&self, now: Instant) {
         self.forwarding().ask(now, KeyframeRequest::Pli);
+    }
+
+    /// Its encoding is chosen by this.
+    pub(crate) fn choose(&self, selector: impl LayerSelector + 'static) {
+        self.forwarding().set_selector(Box::new(selector));
+    }
+
+    /// How often it began with another encoding.
+    pub(crate) fn switches(&self) -> u64 {
+        self.forwarding().stats().switches
     }
 
     /// What went out to it since this was last called.
