@@ -49,6 +49,7 @@ impl Shared {
                 {
                     entry.push(&peer, written);
                 }
+                entry.tell_seen(&peer, true);
                 entry.opened.push(peer.clone());
                 let (room, user) = of();
                 self.event(Event::Open { room, user });
@@ -107,6 +108,7 @@ impl Shared {
             return;
         };
         let mut calls = Vec::new();
+        self.send_again(entry, room);
         if entry.hub().is_none() {
             let gone = entry.any_hub().is_none();
             for peer in entry.persons() {

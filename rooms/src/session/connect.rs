@@ -56,6 +56,7 @@ impl Shared {
         for userid in unwanted {
             self.end_link(entry, room, &userid, true);
             entry.peers.remove(&userid);
+            entry.trail.forget(&userid);
         }
         let hubs = entry.state.users.iter();
         let hubs = hubs.filter(|user| user.role == Role::Hub).count();

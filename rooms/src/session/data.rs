@@ -193,7 +193,7 @@ impl Whose {
                 let (at, here) = (ping.at, now);
                 let way = Way {
                     to: came.way.from.filter(|_| !shared.hub),
-                    from: None,
+                    ..Way::default()
                 };
                 if let Ok(written) = Frame::Pong(Pong { at, here }).write_on(now, way) {
                     link.outbox.push(written);
@@ -213,6 +213,12 @@ impl Whose {
                 }
                 Some((events, None))
             }
+            Frame::Seen(seen) if !shared.hub => {
+                if let Some(from) = self.author(entry, came.way.from) {
+                    entry.trail.seen(&from.userid, seen.n);
+                }
+                Some((events, None))
+            }
             _ if shared.hub => {
                 let lane = self.lane;
                 shared.pass_on(entry, &self.peer, lane, came);
@@ -225,6 +231,7 @@ impl Whose {
             }
             frame => {
                 let from = self.author(entry, came.way.from);
+                let from = from.filter(|from| entry.is_new(&from.userid, came.way.n));
                 let event =
                     from.and_then(|from| self.event_of(&shared, entry, from, frame, came.at));
                 Some((events, event))
@@ -293,7 +300,7 @@ impl Whose {
                 let _ = waiting.send(answer);
                 None
             }
-            Frame::Ping(_) | Frame::Pong(_) => None,
+            Frame::Ping(_) | Frame::Pong(_) | Frame::Seen(_) => None,
         }
     }
 }

@@ -42,6 +42,11 @@ struct Wire {
     pong: Option<Pong>,
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<Seen>,
+    /// The sender's number of what went by a hub.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    n: Option<u64>,
     /// Of what goes to a hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<UserId>,
@@ -57,6 +62,8 @@ pub(super) struct Way {
     pub(super) to: Option<UserId>,
     /// Of what a hub says.
     pub(super) from: Option<UserId>,
+    /// Its number, of those that the sender has said by hubs.
+    pub(super) n: Option<u64>,
 }
 
 /// JSON's null is a value like others.
@@ -113,6 +120,12 @@ pub(super) struct Pong {
     pub(super) here: f64,
 }
 
+/// All of a peer's frames up to this number have come.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Seen {
+    pub(super) n: u64,
+}
+
 /// What came or goes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Frame {
@@ -121,6 +134,7 @@ pub(super) enum Frame {
     Reply(Reply),
     Ping(Ping),
     Pong(Pong),
+    Seen(Seen),
 }
 
 /// A frame as messages of a channel.
@@ -130,6 +144,9 @@ pub(super) struct Written {
     pub(super) bytes: usize,
     /// It wants a channel of its own.
     pub(super) large: bool,
+    /// It gets a number by a hub: it is in order with others, and is not about the way itself.
+    pub(super) counts: bool,
+    pub(super) n: Option<u64>,
 }
 
 impl Frame {
@@ -150,8 +167,10 @@ impl Frame {
             at: Some(at),
             to: way.to,
             from: way.from,
+            n: way.n,
             ..Wire::default()
         };
+        let counts = !matches!(self, Self::Ping(_) | Self::Pong(_) | Self::Seen(_));
         match self {
             Self::Payload(Payload::Text(text)) if text.len() <= PIECE => wire.text = Some(text),
             Self::Payload(Payload::Text(text)) => {
@@ -169,6 +188,7 @@ impl Frame {
             Self::Reply(reply) => wire.reply = Some(reply),
             Self::Ping(ping) => wire.ping = Some(ping),
             Self::Pong(pong) => wire.pong = Some(pong),
+            Self::Seen(seen) => wire.seen = Some(seen),
         }
         let text = serde_json::to_string(&wire).map_err(|e| Error::Form(e.to_string()))?;
         if text.len() > OWN_CHANNEL {
@@ -178,6 +198,8 @@ impl Frame {
             bytes: text.len(),
             messages: vec![text.into()],
             large: false,
+            counts,
+            n: wire.n,
         })
     }
 }
@@ -187,6 +209,8 @@ fn pieces(kind: PartKind, data: Bytes, wire: Wire) -> Result<Written> {
     if size > MAX_PAYLOAD {
         return Err(Error::TooLarge(size, MAX_PAYLOAD));
     }
+    let n = wire.n;
+    let large = size > OWN_CHANNEL;
     let head = Wire {
         part: Some(Part {
             kind,
@@ -205,7 +229,9 @@ fn pieces(kind: PartKind, data: Bytes, wire: Wire) -> Result<Written> {
     Ok(Written {
         messages,
         bytes: size,
-        large: size > OWN_CHANNEL,
+        large,
+        counts: !large,
+        n,
     })
 }
 
@@ -213,14 +239,25 @@ impl Written {
     /// The same, for one of those whom a hub passes it on to. Pieces are not copied.
     pub(super) fn addressed(&self, to: &UserId) -> Self {
         let mut addressed = self.clone();
-        // A frame begins with a JSON object.
-        if let Some(RTCDataChannelMessage::Text(text)) = addressed.messages.first_mut()
-            && let Ok(name) = serde_json::to_string(to)
-            && let Some(open) = text.strip_suffix('}')
-        {
-            *text = format!("{open},\"to\":{name}}}");
+        if let Ok(name) = serde_json::to_string(to) {
+            addressed.add("to", &name);
         }
         addressed
+    }
+
+    /// Gives it its sender's number.
+    pub(super) fn number(&mut self, n: u64) {
+        self.n = Some(n);
+        self.add("n", &n.to_string());
+    }
+
+    fn add(&mut self, name: &str, json: &str) {
+        // A frame begins with a JSON object.
+        if let Some(RTCDataChannelMessage::Text(text)) = self.messages.first_mut()
+            && let Some(open) = text.strip_suffix('}')
+        {
+            *text = format!("{open},\"{name}\":{json}}}");
+        }
     }
 }
 
@@ -271,6 +308,7 @@ impl Reader {
         let way = Way {
             to: wire.to,
             from: wire.from,
+            n: wire.n,
         };
         if let Some(part) = wire.part {
             if part.size > MAX_PAYLOAD {
@@ -296,7 +334,8 @@ impl Reader {
             .or(wire.action.map(Frame::Action))
             .or(wire.reply.map(Frame::Reply))
             .or(wire.ping.map(Frame::Ping))
-            .or(wire.pong.map(Frame::Pong));
+            .or(wire.pong.map(Frame::Pong))
+            .or(wire.seen.map(Frame::Seen));
         // One of a newer peer is passed over.
         Ok(frame.map(|frame| Came { frame, at, way }))
     }

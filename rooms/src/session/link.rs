@@ -91,6 +91,9 @@ pub(super) struct PeerLink {
     /// The last ping over the old way of messages, and whether it was answered: all before it has
     /// come then.
     pub(super) barrier: f64,
+    /// The number of the last frame of the peer's that went by a hub, and what it was told of it.
+    pub(super) came: u64,
+    pub(super) told_came: u64,
     pub(super) answered: bool,
     /// Of a hub: what it sends on to this peer.
     pub(super) forwarded: Vec<Forwarded>,
@@ -185,6 +188,8 @@ impl PeerLink {
             said_bye: false,
             heard_bye: false,
             barrier: 0.0,
+            came: 0,
+            told_came: 0,
             answered: false,
             forwarded: Vec::new(),
             again_by: None,

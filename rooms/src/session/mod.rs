@@ -5,6 +5,7 @@
 //! room, to one user on the [`Peer`].
 
 mod action;
+mod again;
 mod body;
 mod by_hub;
 mod call;
@@ -53,6 +54,7 @@ mod speakers;
 mod state;
 mod stream;
 mod tracks;
+mod trail;
 mod unheard;
 mod watch;
 

@@ -113,9 +113,6 @@ impl Shared {
         };
         let reached = link.by_hub && link.was_connected;
         let ready = asks && reached && has_all(entry, peer, peer, hub);
-        let Some(hub_outbox) = entry.peers.get(hub).map(|hub| hub.outbox.clone()) else {
-            return;
-        };
         let Some(link) = entry.peers.get_mut(peer) else {
             return;
         };
@@ -132,10 +129,10 @@ impl Shared {
                 }
                 let mut rest = link.outbox.take();
                 rest.append(held);
-                for written in rest {
-                    hub_outbox.push(written.addressed(peer));
-                }
                 link.route = Route::Hub;
+                for written in rest {
+                    entry.push_by_hub(Some(peer), written);
+                }
             }
             Route::Hub if link.said_bye && (link.heard_bye || hopeless) => {
                 self.end_direct(entry, room, peer);

@@ -31,6 +31,7 @@ impl Shared {
         let barred = entry.user(from).is_none_or(inspects);
         let allowed = match came.frame {
             Frame::Ping(_) | Frame::Pong(_) => true,
+            Frame::Seen(_) => came.way.to.is_some(),
             Frame::Payload(_) => !barred && entry.state.session.data,
             Frame::Action(_) | Frame::Reply(_) => !barred,
         };
@@ -43,6 +44,7 @@ impl Shared {
         let way = Way {
             to: None,
             from: Some(from.clone()),
+            n: came.way.n.filter(|_| lane == Lane::Sure),
         };
         let Ok(written) = came.frame.write_on(sent.unwrap_or_else(clock), way) else {
             return;

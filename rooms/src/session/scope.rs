@@ -190,7 +190,11 @@ impl Shared {
         };
         let mut full = None;
         for peer in to.unwrap_or_default() {
-            if !entry.push(&peer, whole.clone()) {
+            let taken = match entry.is_hub(&peer) {
+                true => entry.push_by_hub(None, whole.clone()),
+                false => entry.push(&peer, whole.clone()),
+            };
+            if !taken {
                 full = Some(peer);
             }
         }

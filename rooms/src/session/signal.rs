@@ -160,6 +160,7 @@ impl Shared {
                         moving: false,
                         move_by: None,
                         speakers: Default::default(),
+                        trail: Default::default(),
                     },
                 );
                 self.event(Event::SessionConnected { room });
@@ -233,6 +234,7 @@ impl Shared {
             entry.state.users.remove(at);
             self.end_link(entry, room, &user.userid, false);
             entry.peers.remove(&user.userid);
+            entry.trail.forget(&user.userid);
         }
         entry.state.users.push(user.clone());
         self.tell_joined(room, user);
@@ -285,6 +287,7 @@ impl Shared {
         };
         self.end_link(entry, room, userid, false);
         entry.peers.remove(userid);
+        entry.trail.forget(userid);
         entry.missing.remove(userid);
         let user = entry.user_or_bare(userid);
         entry.state.users.retain(|user| user.userid != *userid);

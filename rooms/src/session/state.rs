@@ -23,6 +23,7 @@ use super::queue::EventQueue;
 use super::recordings::Recordings;
 use super::speakers::Speakers;
 use super::stream::{LocalStream, ReceivedTrack};
+use super::trail::Trail;
 use crate::files::again::Accepted;
 use crate::signalling::{
     CallStatus, ClientMessage, Direction, Enter, Extra, IceServer, Role, RoomInfo, RoomName,
@@ -116,6 +117,8 @@ pub(super) struct RoomEntry {
     pub(super) move_by: Option<Instant>,
     /// Of a hub: who speaks.
     pub(super) speakers: Speakers,
+    /// What this user has sent by the hub.
+    pub(super) trail: Trail,
 }
 
 /// What waits for the server's answer about a room.
@@ -327,8 +330,6 @@ impl RoomEntry {
     /// Puts a message behind what waits for a peer, by the way that is its at the moment; false if
     /// too much waits.
     pub(super) fn push(&mut self, peer: &UserId, written: Written) -> bool {
-        let hub = self.any_hub().and_then(|hub| self.peers.get(&hub.userid));
-        let hub = hub.map(|hub| hub.outbox.clone());
         match self
             .peers
             .get_mut(peer)
@@ -343,7 +344,7 @@ impl RoomEntry {
                 }
                 fits
             }
-            Some((Route::Hub, _)) => hub.is_some_and(|hub| hub.push(written.addressed(peer))),
+            Some((Route::Hub, _)) => self.push_by_hub(Some(peer), written),
         }
     }
 

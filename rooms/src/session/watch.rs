@@ -204,6 +204,9 @@ impl Shared {
                     due.push(peer.clone());
                 }
             }
+            for peer in entry.persons() {
+                entry.tell_seen(&peer, false);
+            }
             let opened = std::mem::take(&mut entry.opened);
             if !opened.is_empty() {
                 let (shared, room) = (self.clone(), room.clone());

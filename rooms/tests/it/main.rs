@@ -14,6 +14,7 @@ mod files;
 mod forms;
 mod hub;
 mod hub_anew;
+mod hub_lost;
 mod lost;
 mod media;
 mod pairs;
