@@ -17,6 +17,18 @@ fn kinds(packet: &[u8]) -> Vec<u8> {
     chunks.map(|chunk| chunk.kind).collect()
 }
 
+/// Where in the packet the first chunk of the kind begins.
+fn chunk_at(packet: &[u8], kind: u8) -> usize {
+    let mut at = wire::COMMON_HEADER;
+    for chunk in wire::chunks(&packet[wire::COMMON_HEADER..]).flatten() {
+        if chunk.kind == kind {
+            return at;
+        }
+        at += 4 + chunk.body.len().next_multiple_of(4);
+    }
+    panic!("no chunk {kind}");
+}
+
 /// The optional parameters of an INIT or INIT ACK.
 fn options(packet: &[u8]) -> Vec<u16> {
     let chunk = wire::chunks(&packet[wire::COMMON_HEADER..]).next();
@@ -228,10 +240,7 @@ fn streams_end_without_re_config() {
                 return true;
             }
             // The rest of the packet is taken: the chunk is skipped.
-            let at = packet
-                .windows(4)
-                .position(|chunk| chunk[0] == wire::RECONFIG && chunk[1] == 0)
-                .unwrap();
+            let at = chunk_at(packet, wire::RECONFIG);
             packet[at] = 191;
             packet[8..12].fill(0);
             true
