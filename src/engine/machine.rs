@@ -137,16 +137,12 @@ impl Engine {
             self.advance(now);
             return;
         }
-        if !self.ice.accepts(local, from) {
-            self.counters.wrong_path += 1;
-            if self.flow.moved(now) {
-                self.ice.payload_elsewhere(now, local, from);
-                self.advance(now);
-            }
+        if self.ice.uses(local, from) {
+            self.ice.payload_heard(local, from);
+            self.flow.received += 1;
+        } else if !self.comes_elsewhere(now, local, from) {
             return;
         }
-        self.ice.payload_heard(local, from);
-        self.flow.received += 1;
         self.count_received(data.len());
         match protocol {
             Protocol::Stun => {}
@@ -161,6 +157,21 @@ impl Engine {
                 self.advance(now);
             }
         }
+    }
+
+    /// Something came by another way than the path in use: whether it may. If all does, the peer has
+    /// left that path, and may be the only one who knows that it is dead.
+    fn comes_elsewhere(&mut self, now: Instant, local: SocketAddr, from: SocketAddr) -> bool {
+        let moved = self.flow.moved(now);
+        let accepted = self.ice.accepts(local, from);
+        if !accepted {
+            self.counters.wrong_path += 1;
+        }
+        if moved {
+            self.ice.payload_elsewhere(now, local, from);
+            self.advance(now);
+        }
+        accepted
     }
 
     fn count_received(&mut self, bytes: usize) {

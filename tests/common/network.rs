@@ -198,6 +198,27 @@ impl Inside {
         assert!(within(10, status).await.unwrap().success());
     }
 
+    /// All that it said since then, without its messages, and when these paused.
+    pub(crate) fn story(&self, since: Instant) -> String {
+        const PAUSE: Duration = Duration::from_millis(300);
+        let lines = self.log.lines.lock().unwrap();
+        let mut story = String::new();
+        let mut last = since;
+        for (at, line) in lines.iter().filter(|(at, _)| *at >= since) {
+            let is_message = line.starts_with("GOT");
+            let after = *at - since;
+            if is_message && *at - last > PAUSE {
+                story += &format!("{after:9.3?} messages again after {:.3?}\n", *at - last);
+            }
+            if is_message {
+                last = *at;
+            } else {
+                story += &format!("{after:9.3?} {line}\n");
+            }
+        }
+        story + &format!("the last message {:.3?} after\n", last - since)
+    }
+
     /// What it said of that kind since then, and when.
     pub(crate) fn said(&self, kind: &str, since: Instant) -> Vec<(Instant, String)> {
         let lines = self.log.lines.lock().unwrap();
@@ -269,6 +290,7 @@ pub(crate) async fn inside() {
     if std::env::var_os(INSIDE).is_none() {
         return;
     }
+    log();
     let mut stdin = BufReader::new(tokio::io::stdin()).lines();
     let setup = stdin.next_line().await.unwrap().unwrap();
     let setup: Setup = serde_json::from_str(&setup).unwrap();
@@ -332,6 +354,26 @@ pub(crate) async fn inside() {
         }
     }
     let _ = stdin.next_line().await;
+}
+
+/// What the library logs of its path is said as well, for `Inside::story`.
+fn log() {
+    struct Lines;
+    impl std::io::Write for Lines {
+        fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+            say("LOG", String::from_utf8_lossy(line).trim_end());
+            Ok(line.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::DEBUG)
+        .without_time()
+        .with_ansi(false)
+        .with_writer(|| Lines);
+    subscriber.init();
 }
 
 fn say(kind: &str, what: &str) {

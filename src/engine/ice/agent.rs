@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::candidate::Place;
 use super::evidence::Evidence;
 use super::message::Crypto;
-use super::pair::{EarlyCheck, Pair, PairKey, PairState, Transaction};
+use super::pair::{EarlyCheck, Pair, PairKey, Transaction};
 use super::path::Path;
 use super::spare::Spare;
 use super::{Candidate, Credentials, IceConfig, IceCounters, IceEvent, IceState, Role};
@@ -154,16 +154,19 @@ impl IceAgent {
         event
     }
 
+    /// Whether this is the path in use.
+    #[inline]
+    pub(crate) fn uses(&self, local: SocketAddr, from: SocketAddr) -> bool {
+        self.selected_key() == Some((local, from))
+    }
+
     /// Whether DTLS and media may come in this way: on the selected pair or another that was
-    /// verified in both directions.
+    /// verified in both directions, also while it is checked anew.
     pub(crate) fn accepts(&self, local: SocketAddr, from: SocketAddr) -> bool {
         let key = (local, from);
-        self.selected_key() == Some(key)
+        self.uses(local, from)
             || self.retired.as_ref().is_some_and(|(p, _)| p.key() == key)
-            || self
-                .pairs
-                .iter()
-                .any(|p| p.state == PairState::Succeeded && p.key() == key)
+            || self.pairs.iter().any(|p| p.key() == key && p.is_verified())
     }
 
     /// When the peer last answered a check on the selected pair.

@@ -59,6 +59,15 @@ pub(super) struct Traffic {
 }
 
 impl Pair {
+    /// Answered, and not refused or silent since.
+    pub(super) fn is_verified(&self) -> bool {
+        match self.state {
+            PairState::Succeeded => true,
+            PairState::InProgress => self.last_success.is_some(),
+            PairState::Waiting | PairState::Failed => false,
+        }
+    }
+
     pub(super) fn new(now: Instant, local: Arc<Candidate>, remote: Arc<Candidate>) -> Self {
         Self {
             local,

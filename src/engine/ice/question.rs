@@ -101,9 +101,10 @@ impl IceAgent {
             && pair.last_success.is_some_and(|at| at > since)
     }
 
-    /// Something that is no STUN came from where no path is. It counts for nothing but to have the
-    /// path asked, and, if that does not answer, the address: behind a NAT that forgot the peer it
-    /// is the peer's new one (RFC 8445 section 7.3.1.3 knows it from the peer's next check).
+    /// Something that is no STUN came by another way than the path in use. It counts for nothing but
+    /// to have the path asked, and, if that does not answer, the other way: a pair that worked
+    /// before is checked anew, and an address that is not known may be the peer's new one behind a
+    /// NAT that forgot it (RFC 8445 section 7.3.1.3 knows it from the peer's next check).
     pub(crate) fn payload_elsewhere(&mut self, now: Instant, local: SocketAddr, from: SocketAddr) {
         self.question_path(now);
         let Some(path) = &self.selected else { return };
@@ -111,15 +112,20 @@ impl IceAgent {
         let silent = silent || path.asked.is_some_and(|at| now >= at + PROBED_AFTER);
         let key = (local, from);
         let rested = now.saturating_duration_since(path.last_probe) >= PROMPTED_SPACING;
-        if !silent
-            || !rested
-            || path.base != local
-            || path.local.tcp.is_some()
-            || self.pair_mut(key).is_some()
-        {
+        let beside = path.base == local && path.local.tcp.is_none();
+        if !silent || !rested || !self.may_check() {
             return;
         }
-        if !is_usable(from) || self.config.denied.denies(from.ip()) || !self.may_check() {
+        if let Some(pair) = self.pair_mut(key) {
+            if pair.state == PairState::Succeeded {
+                self.probe(now, key);
+            }
+            return;
+        }
+        if !beside {
+            return;
+        }
+        if !is_usable(from) || self.config.denied.denies(from.ip()) {
             return;
         }
         let preference = CandidateKind::PeerReflexive.type_preference() << 24;
@@ -127,9 +133,16 @@ impl IceAgent {
             path.last_probe = now;
         }
         if self.learn_pair(now, key, preference | 0x00FF_FFFF) {
-            self.trigger(key);
-            self.drive(now);
+            self.probe(now, key);
         }
+    }
+
+    fn probe(&mut self, now: Instant, key: PairKey) {
+        if let Some(path) = &mut self.selected {
+            path.last_probe = now;
+        }
+        self.trigger(key);
+        self.drive(now);
     }
 
     /// The path has become silent: what has answered meanwhile may be that way out.

@@ -138,6 +138,8 @@ pub(super) struct Tapped {
 pub(super) struct Peer {
     pub(super) engine: Engine,
     pub(super) addr: SocketAddr,
+    /// Which it can be reached at besides.
+    pub(super) other_addr: Option<SocketAddr>,
     pub(super) events: Vec<(Instant, EngineEvent)>,
     pub(super) packets: Vec<(Instant, ReceiverId, RtpPacket)>,
     pub(super) pump: Option<Pump>,
@@ -216,6 +218,7 @@ impl World {
             Peer {
                 engine: Engine::new(start, config),
                 addr: setup.addrs[side],
+                other_addr: None,
                 events: Vec::new(),
                 packets: Vec::new(),
                 pump: None,
@@ -363,7 +366,8 @@ impl World {
         self.now = self.now.max(next);
         if let Some(mut arrival) = self.net.poll(self.now) {
             let mut peers = self.peers.iter_mut();
-            let to = peers.find(|p| p.addr == arrival.dst && !p.asleep);
+            let is_at = |p: &Peer| p.addr == arrival.dst || p.other_addr == Some(arrival.dst);
+            let to = peers.find(|p| is_at(p) && !p.asleep);
             if let Some(peer) = to {
                 let (dst, src) = (arrival.dst, arrival.src);
                 let now = self.now - peer.slept;

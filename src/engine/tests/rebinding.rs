@@ -1,13 +1,13 @@
-//! Data channels across a translator that forgets.
+//! Data channels across a translator that forgets, and from one address to another.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::super::data::{ChannelKey, ChannelSpec, DataEvent, MessageKind};
-use super::super::ice::Role;
+use super::super::ice::{Candidate, CandidateKind, Role};
 use super::super::sctp::Reliability;
-use super::harness::{A, B, Setup, World, failures, ms, secs};
+use super::harness::{A, B, Setup, Step, World, failures, host, ms, secs};
 use crate::simnet::{Link, NatKind};
 
 const PUBLIC: &str = "192.0.2.1";
@@ -35,26 +35,31 @@ fn connected(seed: u64, roles: [Role; 2], loss: f64) -> (World, Both) {
     world
         .net
         .add_nat(NatKind::PortRestricted, inside, PUBLIC.parse().unwrap());
-    let now = world.now;
-    let keys = [A, B].map(|side| {
-        let spec = ChannelSpec {
-            label: String::new(),
-            protocol: String::new(),
-            ordered: true,
-            reliability: Reliability::Reliable,
-            priority: 256,
-            negotiated: Some(0),
-        };
-        let engine = &mut world.peers[side].engine;
-        engine.create_channel(now, spec).unwrap()
-    });
+    let both = Both::new(&mut world);
     world.signal_all();
     assert!(world.connect(secs(10)));
     world.run_for(secs(1));
-    (world, Both { keys })
+    (world, both)
 }
 
 impl Both {
+    fn new(world: &mut World) -> Self {
+        let now = world.now;
+        let keys = [A, B].map(|side| {
+            let spec = ChannelSpec {
+                label: String::new(),
+                protocol: String::new(),
+                ordered: true,
+                reliability: Reliability::Reliable,
+                priority: 256,
+                negotiated: Some(0),
+            };
+            let engine = &mut world.peers[side].engine;
+            engine.create_channel(now, spec).unwrap()
+        });
+        Self { keys }
+    }
+
     /// A message each way every 20 ms; when each side had one.
     fn talk(&self, world: &mut World, time: Duration) -> [Option<Duration>; 2] {
         let begin = world.now;
@@ -116,5 +121,57 @@ fn r_f9_data_go_on_soon_after_a_rebinding() {
                 "{roles:?}, loss {loss}: seeds {failed:?}"
             );
         }
+    }
+}
+
+/// The side whose address is another one now may be the only one that sees it: what it sends comes
+/// to the other at once, by a pair that both have checked, and what that sends goes nowhere.
+#[test]
+fn r_d13_who_hears_the_peer_by_another_pair_alone_leaves_its_own() {
+    for roles in [
+        [Role::Controlling, Role::Controlled],
+        [Role::Controlled, Role::Controlling],
+    ] {
+        let failed = failures(0..20, |seed| {
+            let setup = Setup {
+                roles: roles.map(Some),
+                ..Setup::default()
+            };
+            let mut world = World::new(seed, &setup);
+            let both = Both::new(&mut world);
+            // The one that stays is worse, and known before the other.
+            let addr = "10.0.0.3:1000".parse().unwrap();
+            world.peers[A].other_addr = Some(addr);
+            let stays = Candidate {
+                priority: Candidate::compute_priority(CandidateKind::Relay, 1),
+                kind: CandidateKind::Relay,
+                ..host(addr)
+            };
+            let now = world.now;
+            let [a, b] = &mut world.peers;
+            a.engine.add_local_candidate(now, stays.clone());
+            b.engine.add_remote_candidate(now, stays);
+            world.signal_but(&[(A, Step::Local), (B, Step::Candidate)]);
+            assert!(world.connect(secs(10)));
+            world.signal(A, Step::Local);
+            world.signal(B, Step::Candidate);
+            world.run_for(secs(3));
+            both.talk(&mut world, ms(2_000 + seed * 133));
+            let now = world.now;
+            let goes = world.peers[A].addr;
+            let theirs = world.peers[B].addr.ip();
+            for (from, to) in [(goes.ip(), theirs), (theirs, goes.ip())] {
+                world.net.blackout_link(from, to, now, now + secs(100));
+            }
+            world.peers[A].engine.withdraw_local_base(now, goes);
+            both.talk(&mut world, ms(60));
+            let first = both.talk(&mut world, secs(12));
+            let late = |t: &Option<Duration>| t.is_none_or(|t| t > ms(1_500));
+            if first.iter().any(late) {
+                println!("{roles:?}, {first:?}: {}", world.describe());
+            }
+            !first.iter().any(late)
+        });
+        assert!(failed.is_empty(), "{roles:?}: seeds {failed:?}");
     }
 }
