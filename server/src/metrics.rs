@@ -37,6 +37,9 @@ pub(crate) struct HubMetrics {
     pub(crate) refused: IntCounterVec,
     pub(crate) recordings: IntGauge,
     pub(crate) recordings_failed: IntCounter,
+    pub(crate) files: IntGauge,
+    pub(crate) files_bytes: IntGauge,
+    pub(crate) files_refused: IntCounter,
 }
 
 /// One that is counted for as long as this is there.
@@ -112,6 +115,12 @@ impl Metrics {
                 recordings_failed: counter(
                     "ortc_hub_recordings_failed_total",
                     "Rooms, streams and tracks that were to be recorded and are not",
+                )?,
+                files: gauge("ortc_hub_files", "Transfers of files that hubs keep")?,
+                files_bytes: gauge("ortc_hub_files_bytes", "Bytes of them")?,
+                files_refused: counter(
+                    "ortc_hub_files_refused_total",
+                    "Transfers that there was no place for, and that went on from their senders",
                 )?,
                 refused: counters(
                     "ortc_hub_refused_total",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ortc_rooms::desk::Desk;
+use ortc_rooms::session::HubFiles;
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -150,6 +151,7 @@ impl Server {
             polls: Polls::default(),
             recordings,
             recorder,
+            files: hub_files(&config)?,
             help,
             metrics,
             #[cfg(feature = "whip")]
@@ -207,6 +209,18 @@ fn recorder(config: &ServerConfig) -> Result<Option<Arc<ServerRecorder>>, Server
         ServerError::Other(format!("record: {}: {error}", folder.display()))
     })?;
     Ok(recorder.map(Arc::new))
+}
+
+/// What hubs are to keep.
+fn hub_files(config: &ServerConfig) -> Result<Option<Arc<HubFiles>>, ServerError> {
+    let Some(folder) = &config.keep_files else {
+        return Ok(None);
+    };
+    let bytes = u64::from(config.keep_files_mb).saturating_mul(1_000_000);
+    let files = HubFiles::open(folder, bytes).map_err(|error| {
+        ServerError::Other(format!("keep_files: {}: {error}", folder.display()))
+    })?;
+    Ok(Some(Arc::new(files)))
 }
 
 /// What clients leave here, where a folder is named for it.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ortc_rooms::desk::Desk;
+use ortc_rooms::session::HubFiles;
 use tokio::sync::watch;
 
 use crate::cluster::Cluster;
@@ -36,6 +37,8 @@ pub(crate) struct Site {
     pub(crate) recordings: Option<Shelf>,
     /// What hubs record, where they may.
     pub(crate) recorder: Option<Arc<ServerRecorder>>,
+    /// What hubs keep, where they may.
+    pub(crate) files: Option<Arc<HubFiles>>,
     /// Reports of what went wrong, where they are taken.
     pub(crate) help: Option<Helpdesk>,
     /// Those who come by WHIP and WHEP, where they may.

@@ -89,6 +89,11 @@ impl Error {
         Self::new(Code::Lost, "the connection was lost")
     }
 
+    /// Whom it was for ends it.
+    pub(super) fn left(code: Code) -> Self {
+        Self::new(code, "the receiver takes no more of it")
+    }
+
     /// About a file.
     pub(super) fn of(error: &io::Error, name: &str) -> Self {
         Self::new(code_of(error), format!("{}: {error}", shown(name)))

@@ -14,7 +14,7 @@ pub struct TransferId(String);
 const MAX: usize = 64;
 
 impl TransferId {
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let hex = random_hex();
         let (part, rest) = hex.split_at(8);
         let (two, rest) = rest.split_at(4);

@@ -14,11 +14,13 @@ const MAX_PATHS: usize = 8 * 1024 * 1024;
 
 /// What is offered.
 #[derive(Debug)]
-pub(super) struct Manifest {
-    pub(super) id: TransferId,
-    key: String,
+pub(crate) struct Manifest {
+    pub(crate) id: TransferId,
+    pub(super) key: String,
+    /// Those who come later are to be offered it, too.
+    pub(crate) keep: bool,
     declared: usize,
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
     entries: Vec<Entry>,
     /// What the paths take, and the files so far.
     paths: usize,
@@ -40,6 +42,7 @@ impl Manifest {
         Ok(Self {
             id: offer.id,
             key: offer.key,
+            keep: offer.keep,
             declared,
             bytes: offer.bytes,
             entries: Vec::new(),
@@ -82,14 +85,38 @@ impl Manifest {
         }
     }
 
+    /// The same with numbers for names: none of what the peer says becomes a path.
+    pub(super) fn numbered(&self) -> Self {
+        let entries = self.entries.iter().enumerate();
+        let entries = entries.map(|(number, entry)| Entry {
+            path: vec![number.to_string()],
+            ..entry.clone()
+        });
+        Self {
+            id: self.id.clone(),
+            key: self.key.clone(),
+            keep: self.keep,
+            declared: self.declared,
+            bytes: self.bytes,
+            entries: entries.collect(),
+            paths: self.paths,
+            sizes: self.sizes,
+        }
+    }
+
     /// Whether it is the same, offered once more.
-    pub(super) fn same(&self, other: &Self) -> bool {
+    pub(crate) fn same(&self, other: &Self) -> bool {
         self.key == other.key && self.bytes == other.bytes && self.entries == other.entries
     }
 
     /// Stands for the key where others may see it.
     pub(super) fn key_hash(&self) -> Hash {
         super::hash::hash_block(0, 0, self.key.as_bytes())
+    }
+
+    /// True for each that is a folder.
+    pub(crate) fn are_folders(&self) -> Vec<bool> {
+        self.entries.iter().map(|entry| entry.folder).collect()
     }
 
     pub(super) fn entries(&self) -> &[Entry] {

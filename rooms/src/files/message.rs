@@ -78,6 +78,9 @@ pub(super) struct Offer {
     pub(super) key: String,
     pub(super) entries: u32,
     pub(super) bytes: u64,
+    /// Those who come later are offered it, too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) keep: bool,
 }
 
 /// A file or a folder.

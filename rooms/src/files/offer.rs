@@ -113,6 +113,43 @@ impl<C: FileChannel> FileOffer<C> {
         Some(self)
     }
 
+    /// The same with numbers for names, and what is offered.
+    pub(crate) fn numbered(mut self) -> (Self, Arc<Manifest>) {
+        let offered = self.manifest.clone();
+        self.manifest = Arc::new(offered.numbered());
+        (self, offered)
+    }
+
+    /// The channel, and what came over it so far.
+    pub(crate) fn undone(mut self) -> Option<C> {
+        self.channel.take()
+    }
+
+    /// Waits for the peer to take it back, or to be gone. Cancel-safe.
+    pub(crate) async fn withdrawn(&self) -> Error {
+        let Some(channel) = &self.channel else {
+            return Error::lost();
+        };
+        loop {
+            let Some(RTCDataChannelMessage::Text(text)) = channel.recv().await else {
+                return Error::lost();
+            };
+            match Message::read(&text) {
+                Ok(Message::Pause { .. }) => {}
+                Ok(Message::Cancel {}) => return Error::said(Code::Cancelled, "cancelled"),
+                Ok(Message::Failed { code, message, .. }) => return Error::said(code, &message),
+                _ => return Error::malformed("more before it was accepted"),
+            }
+        }
+    }
+
+    /// Ends it as whom it is for has.
+    pub(crate) async fn end(mut self, error: &Error) {
+        if let Some(channel) = self.channel.take() {
+            Self::refuse(channel, error.code(), error.message()).await;
+        }
+    }
+
     /// Its name, the same at both ends.
     pub fn id(&self) -> &TransferId {
         &self.manifest.id

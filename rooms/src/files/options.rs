@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::coming::Coming;
+
 /// Files and folders of one transfer that are ever sent.
 pub(super) const MAX_ENTRIES: usize = 100_000;
 /// How long a lost transfer waits for its peer.
@@ -81,6 +83,8 @@ pub struct ReceiveOptions {
     pub(super) files: Option<Vec<u32>>,
     pub(super) limit: Option<u64>,
     pub(super) patience: Duration,
+    /// Told how far it is, for those who read it meanwhile.
+    pub(super) coming: Option<Arc<Coming>>,
 }
 
 impl Default for ReceiveOptions {
@@ -91,11 +95,21 @@ impl Default for ReceiveOptions {
             files: None,
             limit: None,
             patience: PATIENCE,
+            coming: None,
         }
     }
 }
 
 impl ReceiveOptions {
+    /// For those who read it while it comes: what is there stays there until it goes on.
+    pub(crate) fn coming(coming: Arc<Coming>) -> Self {
+        Self {
+            name_taken: NameTaken::Overwrite,
+            coming: Some(coming),
+            ..Self::default()
+        }
+    }
+
     /// Bytes a second, at most, but for the first MiB or so. Default: as fast as they come.
     #[must_use]
     pub fn limit(mut self, bytes_per_second: u64) -> Self {

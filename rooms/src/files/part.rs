@@ -168,6 +168,11 @@ impl Part {
         Ok(())
     }
 
+    /// Where it is, until it has its name.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The blocks that are there.
     pub(super) fn tree(&self) -> &Tree {
         &self.tree

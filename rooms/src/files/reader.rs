@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use super::coming::{Coming, Opened};
 use super::error::{Code, Error, Result};
 use super::hash::{BLOCK, Hash, Tree, block_size, blocks, hash_block};
 use super::source::{Item, Source, of};
@@ -106,6 +107,9 @@ impl Reading<'_> {
     }
 
     fn read(&self, item: &Item) -> Result<Sent> {
+        if let Some(coming) = &item.coming {
+            return self.pass(item, coming);
+        }
         let mut opened = item.open()?;
         let (tree, from) = self.begin(item, &mut opened)?;
         let sent = self.send(Output::Begin {
@@ -116,6 +120,73 @@ impl Reading<'_> {
             return Ok(sent);
         }
         self.go_on(item, opened, tree, from)
+    }
+
+    /// A file that may still come: each block once it is there.
+    fn pass(&self, item: &Item, coming: &Coming) -> Result<Sent> {
+        let (file, size) = (self.wanted.file, item.entry.size);
+        let mut opened = None;
+        let mut tree = Tree::default();
+        let mut from = match self.wanted.hash {
+            Some(_) if self.wanted.from <= blocks(size) => self.wanted.from,
+            _ => 0,
+        };
+        while tree.count() < from {
+            let index = tree.count();
+            let mut data = Vec::new();
+            if !self.passed(item, coming, index, &mut opened, &mut data)? {
+                return Ok(Sent::Stale);
+            }
+            tree.push(hash_block(size, index, &data));
+        }
+        if from > 0 && self.wanted.hash != Some(tree.prefix()) {
+            (tree, from) = (Tree::default(), 0);
+        }
+        let mut sent = self.send(Output::Begin { file, from });
+        let mut buffers = Buffers::default();
+        for index in from..blocks(size) {
+            if sent != Sent::Yes {
+                return Ok(sent);
+            }
+            let mut there = false;
+            let data = buffers.fill(|data| {
+                there = self.passed(item, coming, index, &mut opened, data)?;
+                Ok(())
+            })?;
+            if !there {
+                return Ok(Sent::Stale);
+            }
+            let hash = hash_block(size, index, &data);
+            tree.push(hash);
+            sent = self.send(Output::Block { index, hash, data });
+        }
+        let Some(hash) = coming.hash(file, || self.is_stale()) else {
+            return Ok(Sent::Stale);
+        };
+        match tree.root() == hash {
+            true => Ok(self.send(Output::End { file, hash })),
+            false => Err(item.changed()),
+        }
+    }
+
+    /// False if nobody wants it any more.
+    fn passed(
+        &self,
+        item: &Item,
+        coming: &Coming,
+        index: u64,
+        opened: &mut Option<Opened>,
+        data: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let failed = |error: std::io::Error| of(&error, &item.path);
+        let there = coming.block(self.wanted.file, index, opened, || self.is_stale());
+        let (Some(()), Some(opened)) = (there.map_err(failed)?, opened) else {
+            return Ok(false);
+        };
+        let start = SeekFrom::Start(index.saturating_mul(BLOCK));
+        opened.file.seek(start).map_err(failed)?;
+        read_into(&mut opened.file, item, index, data)?;
+        Ok(true)
     }
 
     /// What the receiver has already, if it is the same.

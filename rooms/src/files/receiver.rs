@@ -79,6 +79,8 @@ pub(super) struct Receiving<C> {
     meter: Meter,
     done: BTreeMap<u32, FileDone>,
     finishing: bool,
+    /// Others read what came: it stays, however this ends.
+    keeps: bool,
     allowance: Allowance,
 }
 
@@ -127,6 +129,7 @@ impl<C: FileChannel> Receiving<C> {
             bytes: total,
         };
         let (paused, limit) = (run.paused, options.limit);
+        let keeps = options.coming.is_some();
         let (jobs, reports) = writer::start(target, manifest.clone(), options);
         let receiving = Self {
             channel,
@@ -153,6 +156,7 @@ impl<C: FileChannel> Receiving<C> {
             meter: Meter::new(Instant::now()),
             done: BTreeMap::new(),
             finishing: false,
+            keeps,
             allowance: Allowance::new(limit),
         };
         receiving.until_end(reports).await
@@ -164,7 +168,7 @@ impl<C: FileChannel> Receiving<C> {
     ) -> (Result<Vec<FileDone>>, Run) {
         let outcome = self.work(&mut reports).await;
         if let Err(error) = &outcome {
-            if error.code() != Code::Lost {
+            if error.code() != Code::Lost && !self.keeps {
                 let _ = self.jobs.send(Job::Abandon);
             }
             if !error.is_remote() && error.code() != Code::Lost {
@@ -260,6 +264,7 @@ impl<C: FileChannel> Receiving<C> {
                 return Err(Error::lost());
             }
             Control::Interrupt => return Err(Error::lost()),
+            Control::Leave(code) => return Err(Error::left(code)),
             Control::Pause(on) => {
                 self.run.paused = on;
                 let [here, _] = &mut self.paused;

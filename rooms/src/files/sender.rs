@@ -13,7 +13,7 @@ use super::channel::FileChannel;
 use super::error::{Code, Error, Result};
 use super::hash::Hash;
 use super::id::TransferId;
-use super::message::{Message, Offer, PIECE, VERSION};
+use super::message::{Message, PIECE, VERSION};
 use super::name::shown;
 use super::options::SendOptions;
 use super::progress::{Meter, Progress, TransferState};
@@ -40,9 +40,19 @@ impl Transfer {
         channel: C,
         source: Arc<Source>,
         options: SendOptions,
+        again: Option<Again<C>>,
+    ) -> Self {
+        Self::send_as(TransferId::random(), channel, source, options, again)
+    }
+
+    /// The same, under a name that is known already.
+    pub(crate) fn send_as<C: FileChannel>(
+        id: TransferId,
+        channel: C,
+        source: Arc<Source>,
+        options: SendOptions,
         mut again: Option<Again<C>>,
     ) -> Self {
-        let id = TransferId::random();
         let progress = Progress {
             total: source.bytes,
             files: u32::try_from(source.files()).unwrap_or(u32::MAX),
@@ -68,6 +78,7 @@ struct Sending<C> {
     channel: C,
     source: Arc<Source>,
     limit: Option<u64>,
+    keep: bool,
     run: Run,
     /// Sent before what waits in `outbox`.
     urgent: VecDeque<Message>,
@@ -95,6 +106,7 @@ impl<C: FileChannel> Sending<C> {
             channel,
             source,
             limit: options.limit,
+            keep: options.keep,
             run,
             urgent: paused
                 .then_some(Message::Pause { on: true })
@@ -184,33 +196,20 @@ impl<C: FileChannel> Sending<C> {
     }
 
     async fn offer(&mut self, id: TransferId) -> Result<()> {
-        let offer = Message::Offer(Offer {
-            version: VERSION,
-            id,
-            key: self.source.key.clone(),
-            entries: u32::try_from(self.source.items.len()).unwrap_or(u32::MAX),
-            bytes: self.source.bytes,
-        });
-        self.say(&offer).await?;
-        let mut told = 0_usize;
-        loop {
-            let page = self.source.page(told);
-            if page.is_empty() {
-                break;
-            }
-            told = told.saturating_add(page.len());
-            self.say(&Message::Entries(page)).await?;
+        let source = self.source.clone();
+        for message in source.announced(id, self.keep) {
+            self.say(message).await?;
         }
-        self.say(&Message::Offered {}).await
+        Ok(())
     }
 
     /// Sends at once, before there is an answer.
-    async fn say(&mut self, message: &Message) -> Result<()> {
+    async fn say(&mut self, message: RTCDataChannelMessage) -> Result<()> {
         loop {
             tokio::select! {
                 biased;
                 control = self.run.control() => self.control(control)?,
-                sent = self.channel.send(message.write()) => {
+                sent = self.channel.send(message.clone()) => {
                     return match sent {
                         true => Ok(()),
                         false => Err(self.last_word().await),
@@ -251,6 +250,7 @@ impl<C: FileChannel> Sending<C> {
                 return Err(Error::lost());
             }
             Control::Interrupt => return Err(Error::lost()),
+            Control::Leave(code) => return Err(Error::left(code)),
             Control::Pause(on) => {
                 self.run.paused = on;
                 let [here, _] = &mut self.paused;

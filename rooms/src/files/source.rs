@@ -3,11 +3,16 @@
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
+use ortc::RTCDataChannelMessage;
+
+use super::coming::Coming;
 use super::error::{Code, Error, Result};
-use super::id::random_hex;
-use super::message::Entry;
+use super::id::{TransferId, random_hex};
+use super::manifest::Manifest;
+use super::message::{Entry, Message, Offer, VERSION};
 use super::name::shown;
 use super::options::{MAX_DEPTH, MAX_ENTRIES};
 
@@ -31,6 +36,8 @@ pub struct Source {
 pub(super) struct Item {
     pub(super) entry: Entry,
     pub(super) path: PathBuf,
+    /// It is not all here yet.
+    pub(super) coming: Option<Arc<Coming>>,
 }
 
 impl Source {
@@ -76,6 +83,21 @@ impl Source {
         self
     }
 
+    /// What another offers, from where it comes to.
+    pub(crate) fn passed(manifest: &Manifest, coming: &Arc<Coming>) -> Self {
+        let items = manifest.entries().iter().map(|entry| Item {
+            entry: entry.clone(),
+            path: PathBuf::new(),
+            coming: Some(coming.clone()),
+        });
+        Self {
+            items: items.collect(),
+            bytes: manifest.bytes,
+            key: manifest.key.clone(),
+            skipped: Vec::new(),
+        }
+    }
+
     fn add(&mut self, path: &Path, name: Vec<String>, named: bool) -> Result<()> {
         if name.len() > MAX_DEPTH {
             return Err(Error::new(
@@ -102,6 +124,7 @@ impl Source {
                 folder: false,
             },
             path: path.to_owned(),
+            coming: None,
         });
         Ok(())
     }
@@ -121,6 +144,7 @@ impl Source {
                     folder: true,
                 },
                 path: path.to_owned(),
+                coming: None,
             });
             return Ok(());
         }
@@ -139,6 +163,31 @@ impl Source {
         }
         self.skipped.push((path.to_owned(), error));
         Ok(())
+    }
+
+    /// What is said of it first.
+    pub(crate) fn announced(
+        &self,
+        id: TransferId,
+        keep: bool,
+    ) -> impl Iterator<Item = RTCDataChannelMessage> {
+        let offer = Message::Offer(Offer {
+            version: VERSION,
+            id,
+            key: self.key.clone(),
+            entries: u32::try_from(self.items.len()).unwrap_or(u32::MAX),
+            bytes: self.bytes,
+            keep,
+        });
+        let mut told = 0_usize;
+        let pages = std::iter::from_fn(move || {
+            let page = self.page(told);
+            told = told.saturating_add(page.len());
+            (!page.is_empty()).then_some(Message::Entries(page))
+        });
+        let all = std::iter::once(offer).chain(pages);
+        let all = all.chain([Message::Offered {}]);
+        all.map(|message| message.write())
     }
 
     /// Some entries from this one on, as many as a message takes.

@@ -17,6 +17,8 @@ pub(super) enum Control {
     Pause(bool),
     Cancel,
     Stop,
+    /// Whom it is passed on to wants no more; what is there stays.
+    Leave(Code),
     /// The peer is back before the loss was seen.
     Interrupt,
 }
@@ -94,6 +96,7 @@ impl Run {
                     Control::Cancel => return Err(Error::new(Code::Cancelled, "cancelled")),
                     Control::Stop => return Err(Error::lost()),
                     Control::Pause(on) => self.paused = on,
+                    Control::Leave(code) => return Err(Error::left(code)),
                     Control::Interrupt => {}
                 },
                 next = &mut next => return next.ok_or_else(Error::lost),
@@ -160,6 +163,11 @@ impl Transfer {
     /// source is offered again. What is on its way to the disk still gets there.
     pub fn stop(&self) {
         let _ = self.controls.send(Control::Stop);
+    }
+
+    /// Ends it at both sides as whom it is passed on to has; what came stays.
+    pub(crate) fn leave(&self, code: Code) {
+        let _ = self.controls.send(Control::Leave(code));
     }
 
     /// How far it is.

@@ -207,6 +207,12 @@ impl Writer {
 
     fn place(&self, file: u32) -> Result<Place> {
         let entry = self.manifest.file(file)?;
+        let came = self.options.coming.as_ref();
+        if let Some(path) = came.and_then(|coming| coming.complete(file))
+            && let Some(tree) = tree_of(&path, entry.size)
+        {
+            return Ok(Place::There(path, tree));
+        }
         if let Some(path) = self.journal.arrived(&entry.path)
             && let Some(tree) = tree_of(path, entry.size)
         {
@@ -260,6 +266,9 @@ impl Writer {
         };
         let kept = from;
         self.charge(self.manifest.file(file)?.size, kept)?;
+        if let (Some(coming), Place::Part(part)) = (&self.options.coming, &place) {
+            coming.began(file, part.path(), kept);
+        }
         self.report(Report::Began { file, kept });
         self.current = Some(Current { file, place });
         Ok(())
@@ -298,6 +307,9 @@ impl Writer {
         let good = part.write(hash, pieces)?;
         if good {
             self.written = self.written.saturating_add(bytes);
+            if let Some(coming) = &self.options.coming {
+                coming.wrote(file, part.tree().count());
+            }
         }
         self.report(Report::Block { bytes, good });
         if !good {
@@ -325,6 +337,9 @@ impl Writer {
                     let path_offered = &self.manifest.file(file)?.path;
                     self.journal.note(path_offered, &path, &self.target);
                     (self.charged, self.written) = (0, 0);
+                    if let Some(coming) = &self.options.coming {
+                        coming.published(file, &path, hash);
+                    }
                     path
                 }
                 Err(error) => {

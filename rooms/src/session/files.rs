@@ -1,29 +1,26 @@
 //! Files to peers and from them.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 use ortc::{RTCConnection, RTCConnectionState, RTCDataChannel, RTCDataChannelOptions};
 
+use super::anew::again;
 use super::error::{Error, Result};
 use super::event::Event;
 use super::kept::Kept;
 use super::link::PeerLink;
 use super::options::AutoSave;
+use super::passing::Pass;
 use super::peer::Peer;
 use super::room::Room;
 use super::state::Shared;
-use crate::files::again::Again;
-use crate::files::{Code, FileOffer, SendOptions, Source, Transfer};
+use crate::files::{Code, FileOffer, SendOptions, Source, Transfer, TransferId};
 use crate::signalling::{Role, RoomName, UserId};
 
 /// The channels of transfers, one each, and the protocol that they speak.
 const LABEL: &str = "rooms.file";
 const PROTOCOL: &str = "ortc-files";
-/// Between two looks for a peer whose transfer is lost.
-const LOOK: Duration = Duration::from_millis(200);
 /// Offers that wait for an answer; more are refused.
 const MAX_OFFERS: usize = 16;
 
@@ -36,20 +33,28 @@ impl Shared {
         source: Arc<Source>,
         options: SendOptions,
     ) -> Result<Transfer> {
-        let (channel, instance) = self.file_channel(room, peer, None)?;
+        let (channel, instance) = self.file_channel(room, peer, None, None)?;
         let _runtime = self.runtime.enter();
-        let again = again(Arc::downgrade(self), room.clone(), peer.clone(), instance);
+        let again = again(
+            Arc::downgrade(self),
+            room.clone(),
+            peer.clone(),
+            instance,
+            None,
+        );
         let transfer = Transfer::send_again(channel, source, options, Some(again));
         self.follow(room, peer, true, &transfer);
         Ok(transfer)
     }
 
-    /// A channel for a transfer, and the connection that it is of: another one than `before`.
-    fn file_channel(
+    /// A channel for a transfer, and the connection that it is of: another one than `before`. By a
+    /// hub, it is a transfer `of` another.
+    pub(super) fn file_channel(
         &self,
         room: &RoomName,
         peer: &UserId,
         before: Option<u64>,
+        of: Option<&UserId>,
     ) -> Result<(RTCDataChannel, u64)> {
         let mut state = self.lock();
         let role = state.role;
@@ -67,12 +72,15 @@ impl Shared {
         let there = link.and_then(|link| Some((link.connection.as_ref()?, link.instance)));
         let (connection, instance) = there.ok_or_else(|| Error::NoSuchPeer(peer.clone()))?;
         let by_hub = !direct && entry.peers.get(peer).is_some_and(|link| link.by_hub);
-        let channel = open(connection, peer, by_hub)?;
+        let channel = match of {
+            Some(of) => open(connection, of, true)?,
+            None => open(connection, peer, by_hub)?,
+        };
         Ok((channel, instance))
     }
 
     /// Whether that connection still works: then the peer has ended the channel alone.
-    fn still_works(&self, room: &RoomName, peer: &UserId, instance: u64) -> bool {
+    pub(super) fn still_works(&self, room: &RoomName, peer: &UserId, instance: u64) -> bool {
         let state = self.lock();
         let link = state.rooms.get(room).and_then(|entry| entry.carrier(peer));
         let connection = link.filter(|link| link.instance == instance && link.connected);
@@ -187,6 +195,9 @@ impl Shared {
 
     /// Offers what is kept to one who has come.
     pub(super) fn offer_kept(self: &Arc<Self>, room: &RoomName, peer: &UserId) {
+        if self.hub {
+            return self.offer_left(room, peer);
+        }
         let mut due = Vec::new();
         if let Some(entry) = self.lock().rooms.get_mut(room) {
             for kept in &mut entry.kept {
@@ -203,33 +214,40 @@ impl Shared {
     }
 }
 
-/// Waits for the peer to be connected anew, and makes a channel there.
-fn again(
-    shared: Weak<Shared>,
-    room: RoomName,
-    peer: UserId,
-    instance: u64,
-) -> Again<RTCDataChannel> {
-    let instance = Arc::new(AtomicU64::new(instance));
-    Box::new(move || {
-        let (shared, room, peer) = (shared.clone(), room.clone(), peer.clone());
-        let instance = instance.clone();
-        Box::pin(async move {
-            let before = instance.load(Ordering::Relaxed);
-            loop {
-                // The connection may end a moment after its channels.
-                tokio::time::sleep(LOOK).await;
-                let shared = shared.upgrade()?;
-                if shared.lock().over || shared.still_works(&room, &peer, before) {
-                    return None;
-                }
-                if let Ok((channel, now)) = shared.file_channel(&room, &peer, Some(before)) {
-                    instance.store(now, Ordering::Relaxed);
-                    return Some(channel);
-                }
+impl Shared {
+    /// By a hub: offers what those left who have gone.
+    fn offer_left(self: &Arc<Self>, room: &RoomName, peer: &UserId) {
+        let Some(house) = self.house.get() else {
+            return;
+        };
+        for stored in house.files.for_later(&house.hub) {
+            let there = match self.lock().rooms.get(room) {
+                Some(entry) => entry.peers.contains_key(&stored.from) || !entry.state.session.data,
+                None => return,
+            };
+            // Who is there offers it, and it is brought from here.
+            if there || stored.from == *peer || !stored.tell(peer) {
+                continue;
             }
-        })
-    })
+            let channel = self.file_channel(room, peer, None, Some(&stored.from));
+            let Ok((channel, instance)) = channel else {
+                continue;
+            };
+            let pass = Pass {
+                room: room.clone(),
+                hub: house.hub.clone(),
+                from: stored.from.clone(),
+                to: peer.clone(),
+                instance,
+            };
+            let shared = Arc::downgrade(self);
+            self.runtime.spawn(async move {
+                let transfer = pass.send(shared, TransferId::random(), channel, &stored);
+                let _ = transfer.finished().await;
+                drop(stored);
+            });
+        }
+    }
 }
 
 /// Whether it is the channel of a transfer.

@@ -102,6 +102,7 @@ impl Session {
             accepted: Arc::default(),
             recordings: Default::default(),
             hub: welcome.role == Role::Hub,
+            house: std::sync::OnceLock::new(),
             passed: Default::default(),
             end: Notify::new(),
         });

@@ -1,12 +1,14 @@
 //! A hub: the server's own member of a room, which media and messages of all others go by.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::error::Result;
 use super::handle::Session;
+use super::house::{House, HubFiles};
 use super::options::SessionOptions;
 use super::record::RoomRecording;
 use super::room::Room;
@@ -90,6 +92,16 @@ impl Hub {
             shared.align_forwards(entry, self.room.name());
         }
         Ok(recording)
+    }
+
+    /// Has each file come once, whoever and however many want it, and offers what its sender
+    /// [keeps](crate::files::SendOptions::keep) to those who come after the sender has gone. What
+    /// there is no place for goes on from the sender to each. Without this all does.
+    ///
+    /// The files are there until the hub ends.
+    pub fn keep_files(&self, files: Arc<HubFiles>) {
+        let hub = self.userid();
+        let _ = self.session.shared().house.set(House { files, hub });
     }
 
     /// Says that it is about to leave: all connect to each other again, and use it until they are.

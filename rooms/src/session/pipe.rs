@@ -5,8 +5,10 @@ use std::sync::Arc;
 use ortc::RTCDataChannel;
 
 use super::files::open;
+use super::joined::pipe_both;
+use super::passing::Pass;
 use super::state::{RoomEntry, Shared};
-use crate::signalling::{Role, UserId};
+use crate::signalling::{Role, RoomName, UserId};
 
 impl Shared {
     /// One has opened a channel for a transfer to another: it goes on, as far as the two are
@@ -14,6 +16,7 @@ impl Shared {
     pub(super) fn pass_transfer(
         self: &Arc<Self>,
         entry: &RoomEntry,
+        room: &RoomName,
         from: &UserId,
         to: &UserId,
         channel: RTCDataChannel,
@@ -33,22 +36,26 @@ impl Shared {
         let Some(Ok(other)) = other else {
             return channel.close();
         };
+        let instance = there.instance;
         let readers = (sender.readers.clone(), there.readers.clone());
+        if let Some(house) = self.house.get() {
+            let pass = Pass {
+                room: room.clone(),
+                hub: house.hub.clone(),
+                from: from.clone(),
+                to: to.clone(),
+                instance,
+            };
+            let (shared, files) = (Arc::downgrade(self), house.files.clone());
+            self.runtime.spawn(async move {
+                pass.run(shared, files, channel, other).await;
+                drop(readers);
+            });
+            return;
+        }
         self.runtime.spawn(async move {
-            tokio::join!(pipe(&channel, &other), pipe(&other, &channel));
+            pipe_both(&channel, &other).await;
             drop(readers);
         });
     }
-}
-
-/// Until either ends. What is not taken is not read, and so its sender waits.
-async fn pipe(from: &RTCDataChannel, to: &RTCDataChannel) {
-    while let Some(message) = from.recv().await {
-        if to.send(message).await.is_err() {
-            break;
-        }
-    }
-    let _ = to.flush().await;
-    to.close();
-    from.close();
 }

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use super::error::{Error, Result};
 use super::event::Event;
 use super::frame::Written;
+use super::house::House;
 use super::hub_counts::HubCounts;
 use super::kept::Kept;
 use super::link::{PeerLink, Route};
@@ -53,6 +54,8 @@ pub(super) struct Shared {
     pub(super) end: Notify,
     /// This session is a hub's: it passes on what comes.
     pub(super) hub: bool,
+    /// Where the hub keeps files.
+    pub(super) house: std::sync::OnceLock<House>,
     /// What the hub has counted.
     pub(super) passed: HubCounts,
 }

@@ -239,8 +239,9 @@ impl Shared {
         let with = with_whom(&channel);
         let by_hub = entry.is_hub(peer);
         match with {
-            Some(to) if self.hub => self.pass_transfer(entry, peer, &to, channel),
-            Some(from) if by_hub && entry.peers.contains_key(&from) => {
+            Some(to) if self.hub => self.pass_transfer(entry, room, peer, &to, channel),
+            // Who has gone may have left something there.
+            Some(from) if by_hub => {
                 if let Some(link) = entry.peers.get(peer) {
                     self.read_offer(room, &from, link, channel);
                 }

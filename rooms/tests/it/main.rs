@@ -12,6 +12,7 @@ mod data;
 mod examples;
 mod files;
 mod forms;
+mod house;
 mod hub;
 mod hub_anew;
 mod hub_lost;

@@ -69,6 +69,8 @@ pub struct ServerConfig {
     pub hub_people: usize,
     pub record: Option<PathBuf>,
     pub record_all: bool,
+    pub keep_files: Option<PathBuf>,
+    pub keep_files_mb: u32,
     pub grace_seconds: u32,
     pub return_after_seconds: u32,
 }
@@ -129,6 +131,8 @@ impl Default for ServerConfig {
             hub_people: 500,
             record: None,
             record_all: false,
+            keep_files: None,
+            keep_files_mb: 4096,
             grace_seconds: 30,
             return_after_seconds: 2,
         }

@@ -103,6 +103,11 @@ impl ServerConfig {
         if self.record_all && self.record.is_none() {
             return wrong("`record_all` needs `record`, the folder that is recorded into");
         }
+        if self.keep_files.is_some() && !self.hub {
+            return wrong(
+                "`keep_files` needs `hub`: what does not go by the server is not kept by it",
+            );
+        }
         if self.whip && cfg!(not(feature = "whip")) {
             return wrong("`whip` is on, and this program was built without it");
         }

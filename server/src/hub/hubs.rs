@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ortc_rooms::desk::{Desk, DeskEvent};
 use ortc_rooms::room::RoomRecord;
-use ortc_rooms::session::{Hub, HubStats, RoomRecording, SessionOptions};
+use ortc_rooms::session::{Hub, HubFiles, HubStats, RoomRecording, SessionOptions};
 use ortc_rooms::signalling::RoomName;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -37,6 +37,7 @@ pub(crate) struct Hubs {
     most_people: usize,
     metrics: HubMetrics,
     recorder: Option<Arc<ServerRecorder>>,
+    files: Option<Arc<HubFiles>>,
     kept: HashMap<RoomName, Kept>,
     /// Rooms that got none, and when to try again.
     refused: HashMap<RoomName, Instant>,
@@ -63,7 +64,10 @@ impl Hubs {
         let (desk, metrics) = (site.desk.clone(), site.metrics.hubs.clone());
         let wanted = site.config.hub;
         let recorder = site.recorder.clone();
-        wanted.then(|| Self::new(&site.config, desk, metrics, recorder))
+        wanted.then(|| Self {
+            files: site.files.clone(),
+            ..Self::new(&site.config, desk, metrics, recorder)
+        })
     }
 
     fn new(
@@ -93,6 +97,7 @@ impl Hubs {
             most_people: config.hub_people,
             metrics,
             recorder,
+            files: None,
             kept: HashMap::new(),
             refused: HashMap::new(),
         }
@@ -216,6 +221,9 @@ impl Hubs {
         let entering = Hub::enter(&self.desk, room, self.options.clone());
         match timeout(PATIENCE, entering).await {
             Ok(Ok(hub)) => {
+                if let Some(files) = &self.files {
+                    hub.keep_files(files.clone());
+                }
                 let kept = Kept {
                     hub,
                     recording: None,
@@ -255,6 +263,15 @@ impl Hubs {
         };
         let recorded = self.kept.values().filter(|kept| kept.recording.is_some());
         set(&self.metrics.recordings, recorded.count());
+        if let Some(stats) = self.files.as_ref().map(|files| files.stats()) {
+            let refused = stats
+                .refused
+                .saturating_sub(self.metrics.files_refused.get());
+            self.metrics.files_refused.inc_by(refused);
+            set(&self.metrics.files, stats.transfers);
+            let bytes = i64::try_from(stats.bytes).unwrap_or(i64::MAX);
+            self.metrics.files_bytes.set(bytes);
+        }
         set(&self.metrics.rooms, self.kept.len());
         set(&self.metrics.people, all.connected);
         set(&self.metrics.tracks_in, all.tracks_in);

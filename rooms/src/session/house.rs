@@ -1,0 +1,289 @@
+//! Files that hubs keep: what comes once, and goes to whoever wants it.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use ortc::RTCDataChannel;
+use tokio::sync::mpsc;
+
+use crate::files::coming::Coming;
+use crate::files::manifest::Manifest;
+use crate::files::{FileOffer, Source, TransferId};
+use crate::signalling::UserId;
+
+/// What is not complete waits for its sender for so long.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// Transfers that are kept at once; each may have many files.
+const MOST: usize = 1000;
+
+/// Where hubs keep the files that go by them, and how much of that; for all hubs of a server.
+///
+/// Each is a folder, whose name is a BLAKE3 hash, with numbers for names in it. It is the hub's
+/// alone: what is left there from before is removed.
+#[derive(Debug)]
+pub struct HubFiles {
+    folder: PathBuf,
+    most: u64,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    /// The oldest first.
+    all: Vec<Arc<Stored>>,
+    refused: u64,
+}
+
+/// What one hub keeps, until it ends.
+#[derive(Debug)]
+pub(super) struct House {
+    pub(super) files: Arc<HubFiles>,
+    pub(super) hub: UserId,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.files.forget(&self.hub);
+    }
+}
+
+/// How much hubs keep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubFilesStats {
+    /// Transfers.
+    pub transfers: usize,
+    /// Bytes of them, those that have not come yet included.
+    pub bytes: u64,
+    /// Transfers that went on without being kept, as there was no place.
+    pub refused: u64,
+}
+
+/// What one of a room offers.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) hub: UserId,
+    pub(super) from: UserId,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) source: Arc<Source>,
+    pub(super) coming: Arc<Coming>,
+    pub(super) folder: PathBuf,
+    /// It comes over one channel at a time.
+    pub(super) feeding: Arc<tokio::sync::Mutex<()>>,
+    /// To whom it goes, and where to bring its sender's next channel for that.
+    running: Mutex<HashMap<Goes, Next>>,
+    told: Mutex<std::collections::BTreeSet<UserId>>,
+    used: Mutex<Instant>,
+}
+
+type Goes = (UserId, TransferId);
+type Next = mpsc::Sender<FileOffer<RTCDataChannel>>;
+
+impl HubFiles {
+    /// Makes the folder if it is missing. `bytes`: how much is kept, at most.
+    ///
+    /// # Errors
+    ///
+    /// The folder cannot be made, read or cleared.
+    pub fn open(folder: impl Into<PathBuf>, bytes: u64) -> io::Result<Self> {
+        let folder = folder.into();
+        fs::create_dir_all(&folder)?;
+        for one in fs::read_dir(&folder)? {
+            let one = one?;
+            if is_name(&one.file_name().to_string_lossy()) && one.file_type()?.is_dir() {
+                fs::remove_dir_all(one.path())?;
+            }
+        }
+        Ok(Self {
+            folder,
+            most: bytes,
+            kept: Mutex::default(),
+        })
+    }
+
+    /// How much is kept.
+    pub fn stats(&self) -> HubFilesStats {
+        let mut kept = self.kept();
+        kept.prune();
+        HubFilesStats {
+            transfers: kept.all.len(),
+            bytes: kept.bytes(),
+            refused: kept.refused,
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where an offer is kept; `None` if there is no place.
+    pub(super) fn place(
+        &self,
+        hub: &UserId,
+        from: &UserId,
+        manifest: &Arc<Manifest>,
+    ) -> Option<Arc<Stored>> {
+        let kept = &mut *self.kept();
+        kept.prune();
+        let mut all = kept.all.iter();
+        let same = all.find(|one| one.is(hub, from) && one.manifest.same(manifest));
+        if let Some(same) = same {
+            return Some(same.clone());
+        }
+        while kept.all.len() >= MOST
+            || kept.bytes().saturating_add(manifest.bytes) > self.most.max(1)
+        {
+            let idle = kept.all.iter().position(|one| Arc::strong_count(one) == 1);
+            let Some(idle) = idle.filter(|_| manifest.bytes <= self.most) else {
+                kept.refused = kept.refused.saturating_add(1);
+                return None;
+            };
+            kept.all.remove(idle);
+        }
+        let stored = Stored::new(&self.folder, hub, from, manifest);
+        let stored = stored.inspect_err(|error| {
+            tracing::warn!(target: "ortc_rooms::session", %error, "no files are kept");
+        });
+        let Ok(stored) = stored.map(Arc::new) else {
+            kept.refused = kept.refused.saturating_add(1);
+            return None;
+        };
+        kept.all.push(stored.clone());
+        Some(stored)
+    }
+
+    /// What is complete, and is to be offered to those who come later.
+    pub(super) fn for_later(&self, hub: &UserId) -> Vec<Arc<Stored>> {
+        let kept = self.kept();
+        let all = kept.all.iter().filter(|one| one.hub == *hub);
+        let all = all.filter(|one| one.manifest.keep && one.coming.is_complete());
+        all.cloned().collect()
+    }
+
+    /// A hub has ended.
+    pub(super) fn forget(&self, hub: &UserId) {
+        self.kept().all.retain(|one| one.hub != *hub);
+    }
+}
+
+impl Kept {
+    fn bytes(&self) -> u64 {
+        let bytes = self.all.iter().map(|one| one.manifest.bytes);
+        bytes.fold(0, u64::saturating_add)
+    }
+
+    /// Nobody gets what is removed, nor ever did want it again.
+    fn prune(&mut self) {
+        self.all.retain(|one| {
+            let used = *one.used.lock().unwrap_or_else(PoisonError::into_inner);
+            let complete = one.coming.is_complete();
+            let lasting = complete && one.manifest.keep;
+            let waits = !complete && used.elapsed() < PATIENCE;
+            Arc::strong_count(one) > 1 || lasting || waits
+        });
+    }
+}
+
+impl Stored {
+    fn new(
+        folder: &Path,
+        hub: &UserId,
+        from: &UserId,
+        manifest: &Arc<Manifest>,
+    ) -> io::Result<Self> {
+        let name = blake3::hash(crate::random::id().as_bytes()).to_hex();
+        let folder = folder.join(name.as_str());
+        fs::create_dir(&folder)?;
+        let coming = Arc::new(Coming::new(manifest.are_folders()));
+        Ok(Self {
+            hub: hub.clone(),
+            from: from.clone(),
+            manifest: manifest.clone(),
+            source: Arc::new(Source::passed(manifest, &coming)),
+            coming,
+            folder,
+            feeding: Arc::default(),
+            running: Mutex::default(),
+            told: Mutex::default(),
+            used: Mutex::new(Instant::now()),
+        })
+    }
+
+    fn is(&self, hub: &UserId, from: &UserId) -> bool {
+        self.hub == *hub && self.from == *from
+    }
+
+    /// It begins to go to somebody: who brings its sender's later channels. Or, if it goes there
+    /// already, the offer is brought to it.
+    pub(super) fn goes(
+        self: &Arc<Self>,
+        to: &UserId,
+        id: &TransferId,
+        offer: FileOffer<RTCDataChannel>,
+    ) -> Option<(Going, FileOffer<RTCDataChannel>)> {
+        let mut running = self.running();
+        let goes = (to.clone(), id.clone());
+        let offer = match running.get(&goes) {
+            Some(there) => match there.try_send(offer) {
+                Ok(()) => return None,
+                Err(error) => error.into_inner(),
+            },
+            None => offer,
+        };
+        let (next, newer) = mpsc::channel(1);
+        running.insert(goes.clone(), next);
+        drop(running);
+        self.tell(to);
+        let stored = self.clone();
+        let going = Going {
+            stored,
+            goes,
+            newer,
+        };
+        Some((going, offer))
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<Goes, Next>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody is offered it; false if that was so before.
+    pub(super) fn tell(&self, user: &UserId) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert(user.clone())
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// It goes to somebody, as long as this is there.
+pub(super) struct Going {
+    pub(super) stored: Arc<Stored>,
+    goes: Goes,
+    pub(super) newer: mpsc::Receiver<FileOffer<RTCDataChannel>>,
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        let mut running = self.stored.running();
+        self.newer.close();
+        if running.get(&self.goes).is_some_and(mpsc::Sender::is_closed) {
+            running.remove(&self.goes);
+        }
+        let used = self.stored.used.lock();
+        *used.unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+/// Whether a folder may be one of ours.
+fn is_name(name: &str) -> bool {
+    name.len() == 64 && name.chars().all(|c| c.is_ascii_hexdigit())
+}

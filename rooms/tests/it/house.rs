@@ -1,0 +1,243 @@
+//! Files by a hub that keeps them: up once, down to each at its own speed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ortc::RTCDataChannel;
+use ortc_rooms::desk::Desk;
+use ortc_rooms::files::{Code, FileOffer, ReceiveOptions, SendOptions, Source, Transfer};
+use ortc_rooms::session::{Event, Hub, HubFiles, Room, RoomRequest, SessionOptions};
+use ortc_rooms::signalling::{RoomName, RoomPolicy, Topology};
+
+use crate::support::{Member, id, limited};
+
+fn name() -> RoomName {
+    RoomName::new("cinema").unwrap()
+}
+
+fn request() -> RoomRequest {
+    let mut policy = RoomPolicy::default();
+    policy.topology = Topology::Hub;
+    policy.max_participants_allowed = 20;
+    RoomRequest::from(name()).policy(policy)
+}
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(of: &str) -> Self {
+        let name = format!("ortc-house-{}-{of}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, size: usize) -> (PathBuf, Vec<u8>) {
+        let data: Vec<u8> = (0..size).map(|n| (n * 7 + n / 251) as u8).collect();
+        let path = self.0.join(name);
+        std::fs::write(&path, &data).unwrap();
+        (path, data)
+    }
+
+    fn entries(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.to_string_lossy().into()).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn same(path: &Path, data: &[u8]) -> bool {
+    std::fs::read(path).is_ok_and(|got| got == data)
+}
+
+async fn offer(member: &mut Member) -> (String, FileOffer<RTCDataChannel>) {
+    let found = async {
+        loop {
+            let event = member.events.next().await.expect("no end");
+            if let Event::FileOffer { user, offer, .. } = event {
+                return (user.userid.to_string(), offer);
+            }
+        }
+    };
+    limited(found).await
+}
+
+async fn hub(desk: &Desk, files: &Arc<HubFiles>) -> Hub {
+    let mut options = SessionOptions::new();
+    options.include_loopback = true;
+    options.bind = Some(([127, 0, 0, 1], 0).into());
+    let hub = Hub::enter(desk, &name(), options).await.unwrap();
+    hub.keep_files(files.clone());
+    hub
+}
+
+/// A sender, a hub that keeps files, and so many others.
+async fn cinema(desk: &Desk, files: &Arc<HubFiles>, others: usize) -> (Hub, Member, Vec<Member>) {
+    let mut alice = Member::new(desk, "alice").await;
+    alice.session.open_or_join(request()).await.unwrap();
+    let hub = hub(desk, files).await;
+    let mut people = Vec::new();
+    for at in 0..others {
+        let member = Member::new(desk, &format!("user{at}")).await;
+        member.session.open_or_join(request()).await.unwrap();
+        people.push(member);
+    }
+    for _ in 0..others {
+        let open = |event: &Event| matches!(event, Event::Open { .. }).then_some(());
+        alice.until(open).await;
+    }
+    (hub, alice, people)
+}
+
+fn room(member: &Member) -> Room {
+    member.session.room(&name()).unwrap()
+}
+
+/// What the sender's connection has sent.
+fn sent(member: &Member) -> u64 {
+    let peers = room(member).peers();
+    let stats = peers.iter().filter_map(|peer| peer.stats()).next().unwrap();
+    stats.transport.bytes_sent
+}
+
+/// Row E11: whoever and however many take a file, it goes up once; who takes nothing more costs
+/// the others nothing; who comes after the sender has gone has it from the hub.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e11_d25_a_file_goes_up_once_for_all_and_for_those_who_come_later() {
+    let size = match std::env::var_os("ORTC_SOAK") {
+        Some(_) => 200_000_000,
+        None => 8_000_000,
+    };
+    let (from, to, kept) = (Folder::new("from"), Folder::new("to"), Folder::new("kept"));
+    let files = Arc::new(HubFiles::open(&kept.0, 1_000_000_000).unwrap());
+    let desk = Desk::default();
+    let (hub, alice, mut people) = cinema(&desk, &files, 10).await;
+    let (path, data) = from.write("film.bin", size);
+    let source = Arc::new(Source::open([&path]).await.unwrap());
+    let before = sent(&alice);
+    let begun = std::time::Instant::now();
+    let ups = room(&alice)
+        .send_source(&source, &SendOptions::default().keep())
+        .unwrap();
+    assert_eq!(ups.len(), 10);
+    let mut downs: Vec<Transfer> = Vec::new();
+    for (at, person) in people.iter_mut().enumerate() {
+        let (of, offer) = offer(person).await;
+        assert_eq!((of.as_str(), offer.title().as_str()), ("alice", "film.bin"));
+        let folder = to.0.join(at.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        let down = offer.accept(folder, ReceiveOptions::default());
+        // The first takes nothing.
+        if at == 0 {
+            down.pause();
+        }
+        downs.push(down);
+    }
+    for (at, down) in downs.iter().enumerate().skip(1) {
+        limited(down.finished()).await.unwrap();
+        assert!(same(&to.0.join(format!("{at}/film.bin")), &data));
+    }
+    let took = begun.elapsed();
+    for (_, up) in &ups {
+        limited(up.finished()).await.unwrap();
+    }
+    let bytes = sent(&alice) - before;
+    println!("{bytes} of {size} bytes were sent, 9 had it after {took:?}");
+    assert!(bytes < size as u64 * 3 / 2, "{bytes} of {size}");
+    assert!(downs[0].progress().bytes < size as u64);
+
+    // None of the sender's names is one there.
+    let entries = kept.entries();
+    assert_eq!(entries.len(), 1);
+    assert!(
+        entries[0].len() == 64 && !entries[0].contains("film"),
+        "{entries:?}"
+    );
+    assert_eq!(
+        (files.stats().transfers, files.stats().bytes),
+        (1, size as u64)
+    );
+
+    // From the hub alone.
+    alice.session.end();
+    let late = Member::new(&desk, "late").await;
+    let mut late = late;
+    late.session.open_or_join(request()).await.unwrap();
+    let (of, offer) = offer(&mut late).await;
+    assert_eq!(of, "alice");
+    let folder = to.0.join("late");
+    std::fs::create_dir(&folder).unwrap();
+    let got = offer.accept(&folder, ReceiveOptions::default());
+    limited(got.finished()).await.unwrap();
+    assert!(same(&folder.join("film.bin"), &data));
+    downs[0].resume();
+    limited(downs[0].finished()).await.unwrap();
+    assert!(same(&to.0.join("0/film.bin"), &data));
+
+    // No longer than the hub.
+    drop(hub);
+    limited(async {
+        while !kept.entries().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+/// Row E11: what there is no place for goes from the sender to each, as without; what nobody wants
+/// is told to its sender, and nothing of it stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e11_a_hub_keeps_no_more_than_it_may() {
+    let (from, to, kept) = (Folder::new("big"), Folder::new("got"), Folder::new("small"));
+    std::fs::create_dir(kept.0.join("0".repeat(64))).unwrap();
+    std::fs::write(kept.0.join("notes"), "stay").unwrap();
+    let files = Arc::new(HubFiles::open(&kept.0, 1_000_000).unwrap());
+    assert_eq!(kept.entries(), ["notes"]);
+    let desk = Desk::default();
+    let (_hub, alice, mut people) = cinema(&desk, &files, 2).await;
+    let (path, data) = from.write("big.bin", 3_000_000);
+    let ups = room(&alice).send_file(&path).await.unwrap();
+    for (at, person) in people.iter_mut().enumerate() {
+        let folder = to.0.join(at.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        let (_, offer) = offer(person).await;
+        let down = offer.accept(&folder, ReceiveOptions::default());
+        limited(down.finished()).await.unwrap();
+        assert!(same(&folder.join("big.bin"), &data));
+    }
+    for (_, up) in &ups {
+        limited(up.finished()).await.unwrap();
+    }
+    assert_eq!((files.stats().transfers, files.stats().refused), (0, 2));
+
+    let (path, data) = from.write("small.bin", 900_000);
+    let ups = room(&alice).send_file(&path).await.unwrap();
+    let (_, first) = offer(&mut people[0]).await;
+    first.reject("no").await;
+    let (_, second) = offer(&mut people[1]).await;
+    let down = second.accept(&to.0, ReceiveOptions::default());
+    limited(down.finished()).await.unwrap();
+    assert!(same(&to.0.join("small.bin"), &data));
+    for (user, up) in ups {
+        let end = limited(up.finished()).await;
+        match user == id("user0") {
+            true => assert_eq!(end.unwrap_err().code(), Code::Rejected),
+            false => assert_eq!(end.unwrap()[0].size, 900_000),
+        }
+    }
+    limited(async {
+        while files.stats().transfers > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert_eq!(kept.entries(), ["notes"]);
+}
