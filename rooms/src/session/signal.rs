@@ -293,6 +293,11 @@ impl Shared {
         entry.state.users.retain(|user| user.userid != *userid);
         let hub = user.role == Role::Hub;
         self.tell_left(room, user, reason);
+        if self.hub {
+            // What it left is offered from here to those whom it offered nothing any more.
+            let there = entry.peers.iter().filter(|(_, link)| link.connected);
+            entry.opened.extend(there.map(|(peer, _)| peer.clone()));
+        }
         if hub || self.hub {
             self.align(state, room);
         }
