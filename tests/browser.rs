@@ -201,6 +201,12 @@ async fn e7_e10_a_room_grows_beyond_its_mesh_and_shrinks_back() {
     assert!(script("rooms_hub.mjs").await);
 }
 
+/// A server that keeps files has what a page sends once, and two pages and Rust have it from there.
+#[tokio::test]
+async fn e11_d25_a_file_of_a_page_goes_up_once() {
+    assert!(script("rooms_hub_files.mjs").await);
+}
+
 /// A page sends a hub three sizes of its camera: each watcher gets the one that its path carries and
 /// its tile shows.
 #[tokio::test]
