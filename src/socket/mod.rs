@@ -15,6 +15,7 @@ mod gather;
 mod gathering;
 mod handle;
 mod ice_server;
+mod inbox;
 mod interfaces;
 mod keepalive;
 mod log;

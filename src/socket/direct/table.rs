@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::frame::framed;
@@ -18,6 +17,7 @@ use super::run;
 use crate::engine::demux::{Protocol, classify};
 use crate::engine::ice::TcpType;
 use crate::engine::outgoing::Transmit;
+use crate::socket::inbox::Inbox;
 use crate::socket::member::MemberId;
 use crate::socket::streams::{Inlet, Outlet, outlet};
 use crate::tasks::{self, Task};
@@ -83,14 +83,12 @@ pub(in crate::socket) struct Direct {
     closing: VecDeque<(Instant, AbortHandle)>,
     last_id: u64,
     dropped: Arc<AtomicU64>,
-    inlet: mpsc::Sender<(DirectId, BytesMut)>,
-    came: mpsc::Receiver<(DirectId, BytesMut)>,
+    inbox: Inbox<(DirectId, BytesMut)>,
 }
 
 impl Direct {
     /// `dropped` counts datagrams that had no room, or became too old while they waited.
     pub(in crate::socket) fn new(listener: Option<TcpListener>, dropped: Arc<AtomicU64>) -> Self {
-        let (inlet, came) = mpsc::channel(MAX_WAITING);
         Self {
             listener,
             deaf_until: None,
@@ -103,8 +101,7 @@ impl Direct {
             closing: VecDeque::new(),
             last_id: 0,
             dropped,
-            inlet,
-            came,
+            inbox: Inbox::new(MAX_WAITING),
         }
     }
 
@@ -166,7 +163,7 @@ impl Direct {
     fn name(&mut self) -> (DirectId, Inlet<DirectId>) {
         self.last_id = self.last_id.wrapping_add(1);
         let id = DirectId(self.last_id);
-        let queue = self.inlet.clone();
+        let queue = self.inbox.sender();
         let whole = run::frames;
         (id, Inlet { id, queue, whole })
     }
@@ -330,7 +327,7 @@ impl Direct {
         loop {
             let listener = self.listener.as_ref().filter(|_| self.deaf_until.is_none());
             tokio::select! {
-                Some((id, frames)) = self.came.recv() => return DirectNews::Came(id, frames),
+                Some((id, frames)) = self.inbox.recv() => return DirectNews::Came(id, frames),
                 Some(ended) = self.tasks.join_next_with_id() => {
                     let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
                     // One that was closed has nothing to tell.

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::BytesMut;
-use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::carrier::Carrier;
 use super::ice_server::IceServerErrorKind;
+use super::inbox::Inbox;
 use super::turn::{StreamId, StreamWish, whole_messages};
 use crate::tasks::{self, Task};
 pub(super) use carry::{Inlet, Outlet, OutletEnd, carry, outlet};
@@ -42,22 +42,19 @@ pub(super) struct Streams {
     open: HashMap<StreamId, (Outlet, AbortHandle)>,
     trust: Trust,
     dropped: Arc<AtomicU64>,
-    inlet: mpsc::Sender<(StreamId, BytesMut)>,
-    came: mpsc::Receiver<(StreamId, BytesMut)>,
+    inbox: Inbox<(StreamId, BytesMut)>,
 }
 
 impl Streams {
     /// `certificates`: see [`SocketConfig`](super::SocketConfig).
     pub(super) fn new(certificates: Option<Arc<str>>) -> Self {
-        let (inlet, came) = mpsc::channel(MAX_WAITING);
         Self {
             tasks: JoinSet::new(),
             names: HashMap::new(),
             open: HashMap::new(),
             trust: Trust::new(certificates),
             dropped: Arc::default(),
-            inlet,
-            came,
+            inbox: Inbox::new(MAX_WAITING),
         }
     }
 
@@ -85,7 +82,7 @@ impl Streams {
                 let (outlet, outlet_end) = outlet(self.dropped.clone());
                 let inlet = Inlet {
                     id,
-                    queue: self.inlet.clone(),
+                    queue: self.inbox.sender(),
                     whole: |data| whole_messages(data).ok(),
                 };
                 let task = connect::run(from, to, name, outlet_end, inlet);
@@ -118,7 +115,7 @@ impl Streams {
     pub(super) async fn next(&mut self) -> StreamNews {
         loop {
             let joined = tokio::select! {
-                Some((id, messages)) = self.came.recv() => {
+                Some((id, messages)) = self.inbox.recv() => {
                     return StreamNews::Messages(id, messages);
                 }
                 Some(joined) = self.tasks.join_next_with_id() => joined,
