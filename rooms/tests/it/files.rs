@@ -1,8 +1,7 @@
 //! Files between members of a room, over real connections.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use ortc::RTCDataChannel;
 use ortc_rooms::desk::Desk;
@@ -12,35 +11,9 @@ use ortc_rooms::files::{
 use ortc_rooms::session::{Event, FileStep, Payload, RoomRequest};
 use ortc_rooms::signalling::SessionKind;
 
+use crate::folder::Folder;
 use crate::relay::Relay;
 use crate::support::{LIMIT, Member, id, limited};
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("ortc-room-files-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, size: usize) -> (PathBuf, Vec<u8>) {
-        let data: Vec<u8> = (0..size).map(|n| (n * 7 + n / 251) as u8).collect();
-        let path = self.0.join(name);
-        std::fs::write(&path, &data).unwrap();
-        (path, data)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
 
 async fn offer(member: &mut Member) -> FileOffer<RTCDataChannel> {
     let found = async {

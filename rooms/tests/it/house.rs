@@ -1,6 +1,6 @@
 //! Files by a hub that keeps them: up once, down to each at its own speed.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use ortc_rooms::files::{Code, FileOffer, ReceiveOptions, SendOptions, Source, Tr
 use ortc_rooms::session::{Event, Hub, HubFiles, Room, RoomRequest, SessionOptions};
 use ortc_rooms::signalling::{RoomName, RoomPolicy, Topology};
 
+use crate::folder::Folder;
 use crate::support::{Member, id, limited};
 
 fn name() -> RoomName {
@@ -21,37 +22,6 @@ fn request() -> RoomRequest {
     policy.topology = Topology::Hub;
     policy.max_participants_allowed = 20;
     RoomRequest::from(name()).policy(policy)
-}
-
-/// A folder that goes with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(of: &str) -> Self {
-        let name = format!("ortc-house-{}-{of}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, size: usize) -> (PathBuf, Vec<u8>) {
-        let data: Vec<u8> = (0..size).map(|n| (n * 7 + n / 251) as u8).collect();
-        let path = self.0.join(name);
-        std::fs::write(&path, &data).unwrap();
-        (path, data)
-    }
-
-    fn entries(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(&self.0).unwrap();
-        let names = entries.map(|entry| entry.unwrap().file_name());
-        names.map(|name| name.to_string_lossy().into()).collect()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 fn same(path: &Path, data: &[u8]) -> bool {
@@ -116,7 +86,7 @@ async fn e11_d25_a_file_goes_up_once_for_all_and_for_those_who_come_later() {
         Some(_) => 200_000_000,
         None => 8_000_000,
     };
-    let (from, to, kept) = (Folder::new("from"), Folder::new("to"), Folder::new("kept"));
+    let (from, to, kept) = (Folder::new(), Folder::new(), Folder::new());
     let files = Arc::new(HubFiles::open(&kept.0, 1_000_000_000).unwrap());
     let desk = Desk::default();
     let (hub, alice, mut people) = cinema(&desk, &files, 10).await;
@@ -168,8 +138,7 @@ async fn e11_d25_a_file_goes_up_once_for_all_and_for_those_who_come_later() {
 
     // From the hub alone.
     alice.session.end();
-    let late = Member::new(&desk, "late").await;
-    let mut late = late;
+    let mut late = Member::new(&desk, "late").await;
     late.session.open_or_join(request()).await.unwrap();
     let (of, offer) = offer(&mut late).await;
     assert_eq!(of, "alice");
@@ -196,7 +165,7 @@ async fn e11_d25_a_file_goes_up_once_for_all_and_for_those_who_come_later() {
 /// is told to its sender, and nothing of it stays.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn e11_a_hub_keeps_no_more_than_it_may() {
-    let (from, to, kept) = (Folder::new("big"), Folder::new("got"), Folder::new("small"));
+    let (from, to, kept) = (Folder::new(), Folder::new(), Folder::new());
     std::fs::create_dir(kept.0.join("0".repeat(64))).unwrap();
     std::fs::write(kept.0.join("notes"), "stay").unwrap();
     let files = Arc::new(HubFiles::open(&kept.0, 1_000_000).unwrap());

@@ -11,6 +11,7 @@ mod churn;
 mod data;
 mod examples;
 mod files;
+mod folder;
 mod forms;
 mod house;
 mod hub;
