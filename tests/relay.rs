@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod common;
+#[path = "relay/lifetimes.rs"]
+mod lifetimes;
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -13,7 +15,6 @@ use common::{
     FRAME, Peer, candidate, connected_pair_with, loopback, reason, run, send_track, while_writing,
     within,
 };
-use ortc::stats::RTCInboundRtpStats;
 use ortc::{
     ErrorName, IceServerError, IceServerErrorKind, Kind, MediaStreamTrack, RTCConnection,
     RTCConnectionEvent, RTCConnectionEvents, RTCConnectionOptions, RTCIceCandidateDescription,
@@ -376,167 +377,6 @@ async fn relay_only_is_refused_where_it_could_not_hold() {
         assert_eq!(error.name(), ErrorName::InvalidParameters);
     })
     .await;
-}
-
-/// Lifetimes that the server is told to keep, so that a run sees several of them.
-const LIFETIMES: [&str; 4] = [
-    "--max-allocate-lifetime=60",
-    "--permission-lifetime=60",
-    "--channel-lifetime=60",
-    "--stale-nonce=45",
-];
-const LOSS_PERCENT: u64 = 3;
-
-/// How long the media goes on; `ORTC_RELAY_SECONDS` makes it longer.
-fn length() -> Duration {
-    let seconds = std::env::var("ORTC_RELAY_SECONDS").ok();
-    Duration::from_secs(seconds.map_or(150, |seconds| seconds.parse().unwrap()))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn r_f2_media_and_its_repair_go_on_through_relays_whose_lifetimes_are_60_s() {
-    run(async {
-        let server = Coturn::start(&LIFETIMES);
-        let ways = [1, 2].map(|seed| LossyWay::to(server.v4(), LOSS_PERCENT, seed));
-        let [a, b] = [&ways[0], &ways[1]].map(|way| relay_only([turn(way.address)]));
-        let (a, b) = connected_pair_with(a, b).await;
-        let (from_a, from_b) = (&a.connection, &b.connection);
-        let voice = [
-            send_track(from_a, from_b, Kind::Audio),
-            send_track(from_b, from_a, Kind::Audio),
-        ];
-        let picture = [
-            send_track(from_a, from_b, Kind::Video),
-            send_track(from_b, from_a, Kind::Video),
-        ];
-        let end = Instant::now() + length();
-        let (heard, back, seen, other) = tokio::join!(
-            talk(&voice[0].0, &voice[0].2, end),
-            talk(&voice[1].0, &voice[1].2, end),
-            film(&picture[0].0, &picture[0].2, end),
-            film(&picture[1].0, &picture[1].2, end),
-        );
-        for (peer, way, heard, seen) in [(&a, &ways[0], back, other), (&b, &ways[1], heard, seen)] {
-            let stats = peer.connection.stats();
-            let restored = |i: &RTCInboundRtpStats| i.retransmitted_packets_received;
-            let repaired: u64 = stats.inbound_rtp.iter().map(restored).sum();
-            println!("audio {heard:?}; video {seen:?}, {repaired} packets repaired");
-            println!(
-                "on this way {} packets lost, {} in channels, {} in indications",
-                way.lost(),
-                way.in_channels(),
-                way.in_indications()
-            );
-            for (kind, came) in [("audio", &heard), ("video", &seen)] {
-                assert!(
-                    came.longest_silence < Duration::from_secs(1),
-                    "{kind}: {came:?}"
-                );
-            }
-            // Audio is not repaired: what is lost to and from the server is missing, twice 3 %.
-            assert!(way.lost() > 0 && heard.came < heard.sent);
-            assert!(heard.came * 100 >= heard.sent * 90, "{heard:?}");
-            // Without repair every sixth frame would be missing.
-            assert!(seen.came * 1_000 >= seen.sent * 995, "{seen:?}");
-            assert!(repaired > 0);
-            assert!(way.in_indications() < 100 && way.in_channels() > heard.came + 3 * seen.came);
-            assert_eq!(peer.events().iter().find_map(reason), None);
-            let socket = &stats.socket;
-            let dropped = [
-                socket.relay_malformed,
-                socket.relay_unpermitted,
-                socket.relay_unsent,
-            ];
-            assert_eq!(dropped, [0; 3], "{socket:?}");
-        }
-        close(&a, &b);
-    })
-    .await;
-}
-
-/// What of the frames that were sent came whole.
-struct Came {
-    sent: u64,
-    came: u64,
-    longest_silence: Duration,
-    last: Watch,
-}
-
-impl std::fmt::Debug for Came {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (came, sent) = (self.came, self.sent);
-        write!(
-            f,
-            "{came} of {sent}, longest silence {:?}",
-            self.longest_silence
-        )
-    }
-}
-
-impl Came {
-    fn new() -> Self {
-        Self {
-            sent: 0,
-            came: 0,
-            longest_silence: Duration::ZERO,
-            last: Watch::start(),
-        }
-    }
-
-    fn one(&mut self) {
-        self.came += 1;
-        self.longest_silence = self.longest_silence.max(self.last.took());
-        self.last = Watch::start();
-    }
-}
-
-/// Audio from one side to the other until `end`.
-async fn talk(source: &MediaStreamTrack, received: &MediaStreamTrack, end: Instant) -> Came {
-    let mut heard = Came::new();
-    let mut tick = tokio::time::interval(FRAME);
-    while Instant::now() < end {
-        tokio::select! {
-            _ = tick.tick() => {
-                source.write_sample(vec![1; 80], FRAME).unwrap();
-                heard.sent += 1;
-            }
-            packet = received.recv_rtp() => {
-                packet.unwrap();
-                heard.one();
-            }
-        }
-    }
-    heard.longest_silence = heard.longest_silence.max(heard.last.took());
-    heard
-}
-
-/// Video likewise: frames of three packets, 25 a second.
-async fn film(source: &MediaStreamTrack, received: &MediaStreamTrack, end: Instant) -> Came {
-    const PERIOD: Duration = Duration::from_millis(40);
-    /// What waits for its repair is not missing.
-    const LAST: Duration = Duration::from_secs(1);
-    let mut seen = Came::new();
-    let mut tick = tokio::time::interval(PERIOD);
-    while Instant::now() < end + LAST {
-        tokio::select! {
-            _ = tick.tick() => {
-                // VP8: the lowest bit of the first byte is clear for key frames.
-                let mut frame = vec![u8::from(seen.sent != 0); 3_000];
-                frame[1..9].copy_from_slice(&seen.sent.to_be_bytes());
-                source.write_sample(frame, PERIOD).unwrap();
-                seen.sent += u64::from(Instant::now() < end);
-            }
-            sample = received.recv_sample() => {
-                let sample = sample.unwrap();
-                assert_eq!(sample.data.len(), 3_000);
-                let number = u64::from_be_bytes(sample.data[1..9].try_into().unwrap());
-                if number < seen.sent {
-                    seen.one();
-                }
-            }
-        }
-    }
-    seen
 }
 
 /// What providers hand out: every transport of the same server, of which not all can be used.

@@ -324,6 +324,19 @@ async fn closed(mut stream: TcpStream) {
     while matches!(stream.read(&mut buffer).await, Ok(count) if count > 0) {}
 }
 
+/// A binding request for `to`, as one of `from` would name itself, in a frame (RFC 4571).
+fn unsigned_check(to: &RTCConnection, from: &RTCConnection) -> Vec<u8> {
+    let fragment = |of: &RTCConnection| of.local().ice.username_frag;
+    let name = format!("{}:{}", fragment(to), fragment(from));
+    let padded = name.len().next_multiple_of(4);
+    let mut check = vec![0, 1, 0, 4 + padded as u8, 0x21, 0x12, 0xa4, 0x42];
+    check.extend([7; 12]);
+    check.extend([0, 6, 0, name.len() as u8]);
+    check.extend(name.as_bytes());
+    check.resize(24 + padded, 0);
+    [&[0, check.len() as u8], &check[..]].concat()
+}
+
 /// A thousand connections that say nothing, and others that say something else, beside a call.
 #[tokio::test]
 async fn strangers_are_closed_within_10_s_and_a_call_beside_them_goes_on() {
@@ -354,6 +367,13 @@ async fn strangers_are_closed_within_10_s_and_a_call_beside_them_goes_on() {
         for said in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0, 0], &[0, 3, 1, 2, 3]] {
             let mut stranger = TcpStream::connect(at).await.unwrap();
             stranger.write_all(said).await.unwrap();
+            strangers.push(stranger);
+        }
+        // Who has overheard for whom it would be, and does not know the password.
+        for _ in 0..3 {
+            let mut stranger = TcpStream::connect(at).await.unwrap();
+            let check = unsigned_check(&a.connection, &b.connection);
+            stranger.write_all(&check).await.unwrap();
             strangers.push(stranger);
         }
         within(10, a.connection.connected()).await.unwrap();

@@ -32,8 +32,11 @@ const MAX_STRANGERS_OF_ONE: usize = 32;
 const STRANGER: Duration = Duration::from_secs(5);
 /// Connections of one connection of ours, of either direction.
 const MAX_OF_MEMBER: usize = 32;
-/// One that ICE has not verified by then is closed; it may be begun again.
+/// One that we began and ICE has not verified by then is closed; it may be begun again.
 const UNPROVEN: Duration = Duration::from_secs(15);
+/// The same of one that was accepted, after its time as a stranger: a user fragment is no secret, so
+/// whoever has it is a stranger still, and strangers have 10 s together.
+const CLAIMED: Duration = Duration::from_secs(5);
 /// No second connection to the same address sooner.
 const REDIAL: Duration = Duration::from_secs(1);
 /// What was to be sent before the end may take so long.
@@ -218,12 +221,7 @@ impl Direct {
     }
 
     /// It is this member's from now on. False when that has too many.
-    pub(in crate::socket) fn claim(
-        &mut self,
-        now: Instant,
-        id: DirectId,
-        member: MemberId,
-    ) -> bool {
+    pub(in crate::socket) fn claim(&mut self, id: DirectId, member: MemberId) -> bool {
         if !self.has_room(member) {
             self.close(id);
             return false;
@@ -232,7 +230,7 @@ impl Direct {
             return false;
         };
         open.member = Some(member);
-        open.until = Some(now + UNPROVEN);
+        open.until = open.until.map(|until| until + CLAIMED);
         let key = (member, open.path);
         // The system gives no two the same addresses; the one before is dead.
         if let Some(before) = self.paths.insert(key, id) {

@@ -32,7 +32,7 @@ impl Driver {
             let mut datagram = frames.split_to(frame.end);
             let data = datagram.get_mut(frame).unwrap_or_default();
             if owner.is_none() {
-                owner = self.claim(now, stream, data);
+                owner = self.claim(stream, data);
             }
             let Some((_, member)) = &owner else {
                 // It has nothing to say to anybody here.
@@ -55,15 +55,10 @@ impl Driver {
     }
 
     /// A stranger says whom it is for by its first datagram, a STUN request (RFC 6544 section 7.2).
-    fn claim(
-        &mut self,
-        now: Instant,
-        stream: DirectId,
-        data: &[u8],
-    ) -> Option<(MemberId, Arc<dyn Member>)> {
+    fn claim(&mut self, stream: DirectId, data: &[u8]) -> Option<(MemberId, Arc<dyn Member>)> {
         let (own, theirs) = request_username(data)?;
         let id = self.shared.routes().by_username(own, theirs)?;
-        self.direct.claim(now, stream, id).then_some(())?;
+        self.direct.claim(stream, id).then_some(())?;
         self.member(id)
     }
 
