@@ -7,6 +7,7 @@
 mod action;
 mod again;
 mod anew;
+mod begun;
 mod body;
 mod by_hub;
 mod call;

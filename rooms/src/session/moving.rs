@@ -112,7 +112,7 @@ impl Shared {
             Route::Hub => !link.said_bye,
         };
         let reached = link.by_hub && link.was_connected;
-        let ready = asks && reached && has_all(entry, peer, peer, hub);
+        let ready = asks && reached && self.has_all(entry, peer, peer, hub);
         let Some(link) = entry.peers.get_mut(peer) else {
             return;
         };
@@ -179,7 +179,7 @@ impl Shared {
         for peer in entry.persons() {
             let asks = |link: &PeerLink| matches!(link.route, Route::Hub) && link.is_open();
             let asks = entry.peers.get(&peer).is_some_and(asks);
-            let ready = late || (asks && has_all(entry, &peer, hub, &peer));
+            let ready = late || (asks && self.has_all(entry, &peer, hub, &peer));
             let Some(outbox) = entry.peers.get(hub).map(|hub| hub.outbox.clone()) else {
                 return false;
             };
@@ -240,49 +240,59 @@ impl PeerLink {
     }
 }
 
-/// Whether all of a user's streams that come by one connection come by the other as well.
-fn has_all(entry: &RoomEntry, owner: &UserId, by: &UserId, other: &UserId) -> bool {
-    let (Some(old), Some(new)) = (entry.peers.get(by), entry.peers.get(other)) else {
-        return false;
-    };
-    let of = |peer: &UserId, one: &ReceivedTrack| one.of.as_ref().unwrap_or(peer) == owner;
-    let old: Vec<&ReceivedTrack> = old.received.iter().filter(|one| of(by, one)).collect();
-    if old.is_empty() {
-        return true;
-    }
-    let link = entry.peers.get(owner);
-    let mut counts: BTreeMap<(&str, ortc::Kind), i32> = BTreeMap::new();
-    for one in &old {
-        let silent = link.is_some_and(|link| {
-            let dropped = link.dropped.get(&one.shown).copied().unwrap_or_default();
-            let muted = link.muted.get(&one.shown).copied().unwrap_or_default();
-            dropped.with(muted).has(one.track.kind())
-        });
-        if !silent {
-            *counts.entry((&one.shown, one.track.kind())).or_default() += 1;
-        }
-    }
-    let of_owner = || new.received.iter().filter(|one| of(other, one));
-    if of_owner().count() < old.len() {
-        return false;
-    }
-    let Some(stats) = new.connection.as_ref().map(ortc::RTCConnection::stats) else {
-        return false;
-    };
-    let sources = stats.inbound_rtp.iter();
-    let came: BTreeSet<u32> = sources
-        .filter(|source| source.packets_received > 0)
-        .map(|source| source.ssrc)
-        .collect();
-    for one in of_owner() {
-        let here = match &one.source {
-            Some(Source::Ssrc(ssrc)) => came.contains(ssrc),
-            Some(Source::Mid(_)) => true,
-            None => false,
+impl Shared {
+    /// Whether all of a user's streams that come by one connection come by the other as well, and their
+    /// pictures from a key frame on.
+    fn has_all(&self, entry: &RoomEntry, owner: &UserId, by: &UserId, other: &UserId) -> bool {
+        let (Some(old), Some(new)) = (entry.peers.get(by), entry.peers.get(other)) else {
+            return false;
         };
-        if here && let Some(count) = counts.get_mut(&(one.shown.as_str(), one.track.kind())) {
-            *count -= 1;
+        let of = |peer: &UserId, one: &ReceivedTrack| one.of.as_ref().unwrap_or(peer) == owner;
+        let old: Vec<&ReceivedTrack> = old.received.iter().filter(|one| of(by, one)).collect();
+        if old.is_empty() {
+            return true;
         }
+        let link = entry.peers.get(owner);
+        let mut counts: BTreeMap<(&str, ortc::Kind), i32> = BTreeMap::new();
+        for one in &old {
+            let silent = link.is_some_and(|link| {
+                let dropped = link.dropped.get(&one.shown).copied().unwrap_or_default();
+                let muted = link.muted.get(&one.shown).copied().unwrap_or_default();
+                dropped.with(muted).has(one.track.kind())
+            });
+            if !silent {
+                *counts.entry((&one.shown, one.track.kind())).or_default() += 1;
+            }
+        }
+        let of_owner = || new.received.iter().filter(|one| of(other, one));
+        for one in of_owner() {
+            let wanted = counts.get(&(one.shown.as_str(), one.track.kind()));
+            if wanted.is_some_and(|count| *count > 0) {
+                one.begun.watch(&self.runtime, &one.track);
+            }
+        }
+        if of_owner().count() < old.len() {
+            return false;
+        }
+        let Some(stats) = new.connection.as_ref().map(ortc::RTCConnection::stats) else {
+            return false;
+        };
+        let sources = stats.inbound_rtp.iter();
+        let came: BTreeSet<u32> = sources
+            .filter(|source| source.packets_received > 0)
+            .map(|source| source.ssrc)
+            .collect();
+        for one in of_owner() {
+            let here = match &one.source {
+                Some(Source::Ssrc(ssrc)) => came.contains(ssrc),
+                Some(Source::Mid(_)) => true,
+                None => false,
+            };
+            let here = here && one.begun.has(one.track.kind());
+            if here && let Some(count) = counts.get_mut(&(one.shown.as_str(), one.track.kind())) {
+                *count -= 1;
+            }
+        }
+        counts.values().all(|count| *count <= 0)
     }
-    counts.values().all(|count| *count <= 0)
 }

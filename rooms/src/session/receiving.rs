@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use ortc::{Kind, RTCConnection, RTCTrackDescription};
 use serde_json::Value;
 
+use super::begun::Begun;
 use super::body::{MAX_HUB_STREAMS, MAX_STREAMS, Source, StreamInfo};
 use super::event::{Event, Origin, StreamEvent};
 use super::state::{RoomEntry, Shared, State};
@@ -122,6 +123,7 @@ impl Shared {
             session,
             source,
             track,
+            begun: Begun::default(),
         };
         let extra = info.map(|info| info.extra).unwrap_or_default();
         self.received(entry, room, from, &connection, came, extra);
@@ -154,6 +156,9 @@ impl Shared {
         }
         let owner = came.of.as_ref().unwrap_or(from);
         let user = entry.user_or_bare(owner);
+        if !self.hub && entry.comes_twice(owner, &came.shown) {
+            came.begun.watch(&self.runtime, &came.track);
+        }
         let streams = connection.receiving_streams();
         let stream = streams.into_iter().find(|one| one.id() == came.stream);
         if let Some(stream) = stream.filter(|_| is_new) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use ortc::RTCDataChannel;
+use ortc::{Kind, RTCDataChannel};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -328,6 +328,12 @@ impl RoomEntry {
     /// Whether anything of a user's stream comes.
     pub(super) fn carries(&self, owner: &UserId, shown: &str) -> bool {
         self.received(owner).any(|one| one.shown == shown)
+    }
+
+    /// Whether pictures of a user's stream come by another way already.
+    pub(super) fn comes_twice(&self, owner: &UserId, shown: &str) -> bool {
+        let is = |one: &&ReceivedTrack| one.shown == shown && one.track.kind() == Kind::Video;
+        self.received(owner).filter(is).count() > 1
     }
 
     /// Puts a message behind what waits for a peer, by the way that is its at the moment; false if

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ortc::{Kind, MediaStream, MediaStreamTrack, RTCCodec, RTCTrackDescription};
 
+use super::begun::Begun;
 use super::body::{Source, StreamInfo};
 use super::kinds::Kinds;
 use crate::signalling::{Extra, SessionKind, UserId};
@@ -159,4 +160,5 @@ pub(super) struct ReceivedTrack {
     pub(super) session: SessionKind,
     pub(super) source: Option<Source>,
     pub(super) track: MediaStreamTrack,
+    pub(super) begun: Begun,
 }

@@ -14,11 +14,11 @@ use tokio::task::JoinHandle;
 
 use crate::support::{Member, Source, count, id, limited, more, silent};
 
-fn name() -> RoomName {
+pub(crate) fn name() -> RoomName {
     RoomName::new("hall").unwrap()
 }
 
-fn hub_options() -> SessionOptions {
+pub(crate) fn hub_options() -> SessionOptions {
     let mut options = SessionOptions::new();
     options.include_loopback = true;
     options.bind = Some(([127, 0, 0, 1], 0).into());

@@ -13,6 +13,7 @@ mod examples;
 mod files;
 mod folder;
 mod forms;
+mod gaps;
 mod house;
 mod hub;
 mod hub_anew;
