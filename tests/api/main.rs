@@ -15,6 +15,7 @@ mod dtmf;
 mod errors;
 mod fork;
 mod forwarding;
+mod forwarding_ways;
 mod ice_tcp;
 mod identity;
 mod json;
