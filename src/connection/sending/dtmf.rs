@@ -4,7 +4,7 @@
 
 use std::time::Instant;
 
-use super::wire::{Wire, borrowed};
+use super::wire::Wire;
 use crate::connection::core::shared::ConnectionShared;
 use crate::connection::core::state::ConnectionState;
 use crate::error::{Error, Result};
@@ -86,20 +86,9 @@ impl ConnectionState {
         let carrier = self.carrier_of(key)?;
         let track = self.sending.get_mut(&carrier)?;
         let source = track.dtmf.as_ref()?.source.clone();
-        let encoded = self
-            .engine
-            .media()
-            .encode_extensions(&track.header_extension_values, None);
-        let mut wire = Wire {
-            now,
-            engine: &mut self.engine,
-            ssrc: track.ssrc,
-            extensions: &borrowed(&encoded),
-            discarded: 0,
-        };
-        let ended = track.detach_dtmf(now, |packet| wire.send(&packet, &[]));
-        let discarded = wire.discarded;
-        track.count_discarded(discarded);
+        let ended = Wire::of(&mut self.engine, track, now, None, |track, wire| {
+            track.detach_dtmf(now, |packet| wire.send(&packet, &[]))
+        });
         if let Err(error) = ended {
             let span = self.engine.span();
             tracing::debug!(target: trace::RTP, parent: span, %error, "the end of a digit could not be sent");
@@ -171,20 +160,9 @@ impl ConnectionState {
             if track.dtmf_timeout().is_none_or(|due| due > now) {
                 continue;
             }
-            let encoded = self
-                .engine
-                .media()
-                .encode_extensions(&track.header_extension_values, None);
-            let mut wire = Wire {
-                now,
-                engine: &mut self.engine,
-                ssrc: track.ssrc,
-                extensions: &borrowed(&encoded),
-                discarded: 0,
-            };
-            let played = track.play_dtmf(now, |packet| wire.send(&packet, &[]));
-            let discarded = wire.discarded;
-            track.count_discarded(discarded);
+            let played = Wire::of(&mut self.engine, track, now, None, |track, wire| {
+                track.play_dtmf(now, |packet| wire.send(&packet, &[]))
+            });
             if let Err(error) = played {
                 let span = self.engine.span();
                 tracing::debug!(target: trace::RTP, parent: span, %error, "a digit could not be sent");

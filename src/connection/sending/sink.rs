@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::wire::{Wire, borrowed};
+use super::wire::Wire;
 use crate::connection::core::shared::ConnectionShared;
 use crate::connection::core::state::{ConnectionState, removed};
 use crate::dtmf::Command;
@@ -54,20 +54,9 @@ impl MediaSink for ConnectionShared {
             return Ok(());
         }
         let idle = !engine.has_transmits();
-        let encoded = engine
-            .media()
-            .encode_extensions(&track.header_extension_values, level);
-        let mut wire = Wire {
-            now,
-            engine,
-            ssrc: track.ssrc,
-            extensions: &borrowed(&encoded),
-            discarded: 0,
-        };
-        let sent = track.packetize(now, data, duration, |packet| wire.send(&packet, &[]));
-        let discarded = wire.discarded;
-        track.count_discarded(discarded);
-        sent?;
+        Wire::of(engine, track, now, level, |track, wire| {
+            track.packetize(now, data, duration, |packet| wire.send(&packet, &[]))
+        })?;
         drop(state);
         if idle {
             self.wake();
@@ -99,16 +88,6 @@ impl MediaSink for ConnectionShared {
             return Ok(());
         };
         let idle = !engine.has_transmits();
-        let encoded = engine
-            .media()
-            .encode_extensions(&track.header_extension_values, None);
-        let mut wire = Wire {
-            now,
-            engine,
-            ssrc: track.ssrc,
-            extensions: &borrowed(&encoded),
-            discarded: 0,
-        };
         let onward = FramePacket {
             marker: packet.marker,
             payload_type: track.payload_type(),
@@ -116,10 +95,9 @@ impl MediaSink for ConnectionShared {
             timestamp: packet.timestamp,
             payload: &packet.payload,
         };
-        let sent = wire.send(&onward, &packet.csrcs);
-        let discarded = wire.discarded;
-        track.count_discarded(discarded);
-        sent?;
+        Wire::of(engine, track, now, None, |_, wire| {
+            wire.send(&onward, &packet.csrcs)
+        })?;
         drop(state);
         if idle {
             self.wake();

@@ -24,6 +24,23 @@ pub(super) fn spec(label: String) -> ChannelSpec {
     }
 }
 
+/// The same, made at both ends under a number.
+pub(super) fn negotiated(id: u16) -> ChannelSpec {
+    ChannelSpec {
+        negotiated: Some(id),
+        ..spec(String::new())
+    }
+}
+
+/// The ends of a reliable channel that both made.
+pub(super) fn made_by_both(world: &mut World) -> [ChannelKey; 2] {
+    let now = world.now;
+    [A, B].map(|side| {
+        let engine = &mut world.peers[side].engine;
+        engine.create_channel(now, negotiated(0)).unwrap()
+    })
+}
+
 /// The resident memory of the process, in bytes.
 fn resident() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").unwrap();

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::EngineState;
-use super::super::data::{ChannelKey, ChannelSpec, ClosedBecause, DataEvent, MessageKind};
-use super::super::sctp::Reliability;
+use super::super::data::{ChannelKey, ClosedBecause, DataEvent, MessageKind};
+use super::channels::{negotiated, spec};
 use super::harness::{A, B, Setup, World, ms, secs};
 use crate::error::DisconnectReason;
 use crate::simnet::Link;
@@ -20,17 +20,6 @@ fn link(loss: f64) -> Link {
         rate_bps: Some(50_000_000),
         queue_bytes: 1 << 20,
         ..Link::default()
-    }
-}
-
-fn spec(id: u16) -> ChannelSpec {
-    ChannelSpec {
-        label: String::new(),
-        protocol: String::new(),
-        ordered: true,
-        reliability: Reliability::Reliable,
-        priority: 256,
-        negotiated: Some(id),
     }
 }
 
@@ -48,7 +37,7 @@ impl Run {
         let now = world.now;
         let keys = [A, B].map(|side| {
             let engine = &mut world.peers[side].engine;
-            let one = |id| engine.create_channel(now, spec(id)).unwrap();
+            let one = |id| engine.create_channel(now, negotiated(id)).unwrap();
             (0..channels).map(one).collect()
         });
         world.run_for(secs(1));
@@ -219,7 +208,7 @@ fn r_g04_with_nothing_to_hand_over_it_is_over_at_once() {
     let mut world = World::new(9, &Setup::default());
     let now = world.now;
     let engine = &mut world.peers[A].engine;
-    engine.create_channel(now, spec(0)).unwrap();
+    engine.create_channel(now, negotiated(0)).unwrap();
     engine.connect(now);
     engine.close_after_data(now, DisconnectReason::Closed, PATIENCE);
     assert_eq!(engine.state(), EngineState::Closed);
@@ -283,10 +272,7 @@ fn r_g04_a_connection_that_is_being_closed_takes_nothing_new() {
     assert!(!engine.is_connected());
     assert_eq!(engine.closing(), Some(DisconnectReason::Closed));
     let now = run.world.now;
-    let late = ChannelSpec {
-        negotiated: None,
-        ..spec(0)
-    };
+    let late = spec(String::new());
     let engine = &mut run.world.peers[B].engine;
     engine.create_channel(now, late).unwrap();
     run.world.flush();

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::data::{ChannelKey, ChannelSpec, DataEvent, MessageKind, SendData};
-use super::super::sctp::Reliability;
+use super::super::data::{ChannelKey, DataEvent, MessageKind, SendData};
+use super::channels::made_by_both;
 use super::harness::{A, B, Setup, World, ms, secs};
 use crate::simnet::Link;
 
@@ -32,19 +32,7 @@ fn link(mtu: usize) -> Link {
 fn connected(mtu: usize) -> (World, Bulk) {
     let mut world = World::connected(1, &Setup::default());
     world.net.set_default(link(mtu));
-    let now = world.now;
-    let keys = [A, B].map(|side| {
-        let spec = ChannelSpec {
-            label: String::new(),
-            protocol: String::new(),
-            ordered: true,
-            reliability: Reliability::Reliable,
-            priority: 256,
-            negotiated: Some(0),
-        };
-        let engine = &mut world.peers[side].engine;
-        engine.create_channel(now, spec).unwrap()
-    });
+    let keys = made_by_both(&mut world);
     world.run_for(secs(1));
     let bulk = Bulk {
         keys,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::data::{ChannelKey, ChannelSpec, DataEvent, MessageKind};
+use super::super::data::{ChannelKey, DataEvent, MessageKind};
 use super::super::ice::{Candidate, CandidateKind, Role};
-use super::super::sctp::Reliability;
+use super::channels::made_by_both;
 use super::harness::{A, B, Setup, Step, World, failures, host, ms, secs};
 use crate::simnet::{Link, NatKind};
 
@@ -44,19 +44,7 @@ fn connected(seed: u64, roles: [Role; 2], loss: f64) -> (World, Both) {
 
 impl Both {
     fn new(world: &mut World) -> Self {
-        let now = world.now;
-        let keys = [A, B].map(|side| {
-            let spec = ChannelSpec {
-                label: String::new(),
-                protocol: String::new(),
-                ordered: true,
-                reliability: Reliability::Reliable,
-                priority: 256,
-                negotiated: Some(0),
-            };
-            let engine = &mut world.peers[side].engine;
-            engine.create_channel(now, spec).unwrap()
-        });
+        let keys = made_by_both(world);
         Self { keys }
     }
 

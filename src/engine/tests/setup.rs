@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::data::{ChannelSpec, DataEvent, MessageKind};
+use super::super::data::{DataEvent, MessageKind};
 use super::super::ice::Role;
-use super::super::sctp::Reliability;
+use super::channels::spec;
 use super::harness::{A, B, Setup, Step, World, failures, ms, secs};
 use crate::error::DisconnectReason;
 use crate::simnet::Link;
@@ -59,14 +59,7 @@ fn first_message(seed: u64) -> Option<Duration> {
     } else {
         (B, A)
     };
-    let spec = ChannelSpec {
-        label: "first".into(),
-        protocol: String::new(),
-        ordered: true,
-        reliability: Reliability::Reliable,
-        priority: 256,
-        negotiated: None,
-    };
+    let spec = spec("first".into());
     let now = world.now;
     let key = world.peers[from].engine.create_channel(now, spec).unwrap();
     world.signal_all();

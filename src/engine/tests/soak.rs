@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::EngineState;
-use super::super::data::{ChannelKey, ChannelSpec, DataEvent, MessageKind, SendData};
-use super::super::sctp::Reliability;
+use super::super::data::{ChannelKey, DataEvent, MessageKind, SendData};
+use super::channels::made_by_both;
 use super::harness::{A, B, Setup, World, ms, secs};
 use crate::simnet::usage::{full_size, rss_kib};
 use crate::simnet::{Link, Rng};
@@ -42,19 +42,7 @@ impl Size {
 
 /// A reliable channel, open at both ends.
 pub(super) fn channels(world: &mut World) -> [ChannelKey; 2] {
-    let now = world.now;
-    let keys = [A, B].map(|side| {
-        let spec = ChannelSpec {
-            label: String::new(),
-            protocol: String::new(),
-            ordered: true,
-            reliability: Reliability::Reliable,
-            priority: 256,
-            negotiated: Some(0),
-        };
-        let engine = &mut world.peers[side].engine;
-        engine.create_channel(now, spec).unwrap()
-    });
+    let keys = made_by_both(world);
     world.run_for(secs(1));
     keys
 }
