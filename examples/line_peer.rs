@@ -1,14 +1,15 @@
 //! A peer for tests against foreign implementations: one JSON line out, one in, then media.
 //!
 //! ```text
-//! line_peer controlling|controlled [--seconds N] [--dtmf DIGITS] [--channels N]
+//! line_peer controlling|controlled [--seconds N] [--dtmf DIGITS] [--channels N] [--until-left]
 //! ```
 //!
 //! The line is `{ice: {usernameFragment, password}, candidates: ["candidate line"], dtls: {role,
 //! fingerprints: [{algorithm, value}]}, sctp: {port, maxMessageSize}, rtp: {audio: {ssrc,
 //! payloadType, dtmf: [{payloadType, clockRate}]}}}`; the controlled side is the DTLS client. The
 //! last line is the result. With `--dtmf` it sends silence and keys in the digits; with
-//! `--channels` it opens so many data channels of all kinds, whose messages the peer sends back.
+//! `--channels` it opens so many data channels of all kinds, whose messages the peer sends back. With
+//! `--until-left` it stays until the peer has left, and one more line says why it thinks so.
 
 #[path = "support/mod.rs"]
 mod support;
@@ -37,6 +38,8 @@ const SETTLE: Duration = Duration::from_secs(1);
 const TONE: Duration = Duration::from_millis(150);
 const SILENCE: [u8; 3] = [0xf8, 0xff, 0xfe];
 const LINGER: Duration = Duration::from_secs(5);
+/// How long somebody is waited for who is to leave.
+const LEAVING: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -48,7 +51,7 @@ async fn main() -> Result<()> {
         _ => {
             return Err(
                 "usage: line_peer controlling|controlled [--seconds N] [--dtmf DIGITS] \
-                 [--channels N]"
+                 [--channels N] [--until-left]"
                     .into(),
             );
         }
@@ -60,16 +63,35 @@ async fn main() -> Result<()> {
     let seconds = value_of("--seconds").map_or(Ok(5), |seconds| seconds.parse())?;
     let digits = value_of("--dtmf").map(String::as_str);
     let channels = value_of("--channels").map_or(Ok(0), |count| count.parse())?;
-    run(role, name, Duration::from_secs(seconds), digits, channels).await
+    let plan = Plan {
+        role,
+        name,
+        length: Duration::from_secs(seconds),
+        digits,
+        channels,
+        until_left: arguments.iter().any(|word| word == "--until-left"),
+    };
+    run(plan).await
 }
 
-async fn run(
+struct Plan<'a> {
     role: RTCIceRole,
-    name: &str,
+    name: &'a str,
     length: Duration,
-    digits: Option<&str>,
+    digits: Option<&'a str>,
     channels: usize,
-) -> Result<()> {
+    until_left: bool,
+}
+
+async fn run(plan: Plan<'_>) -> Result<()> {
+    let Plan {
+        role,
+        name,
+        length,
+        digits,
+        channels,
+        until_left,
+    } = plan;
     let options = RTCConnectionOptions::default()
         .role(role)
         // As the protocol has it, also when a conflict of roles swaps the other ones.
@@ -175,6 +197,10 @@ async fn run(
             "dtmf_in": *heard.digits.lock().map_err(|_| "poisoned")?,
         })
     );
+    if until_left {
+        let left = tokio::time::timeout(LEAVING, connection.closed()).await?;
+        println!("{}", json!({"impl": "ortc", "left": format!("{left:?}")}));
+    }
     // The other side may still be counting.
     let _ = tokio::time::timeout(LINGER, hung_up).await;
     connection.close();

@@ -4,10 +4,13 @@
 //! `tests/run` brings the foreign peers; without them these tests fail, they do not skip.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use common::stalls::Watch;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -90,12 +93,49 @@ async fn g023_digits_go_to_chromium_and_come_from_it() {
     }
 }
 
+/// Other stacks leave with the end of SCTP alone, and are gone (rows D13 and G4).
+#[tokio::test]
+async fn r_g04_a_peer_whose_last_word_is_one_of_sctp_or_dtls_is_missed_within_five_seconds() {
+    for last in ["abort", "shutdown", "close_notify"] {
+        let mut ours = line_peer("controlling");
+        ours.push("--until-left".into());
+        let mut theirs = aiortc("controlled");
+        theirs.extend(["--last", last].map(String::from));
+        for words in [&mut ours, &mut theirs] {
+            let at = words.iter().position(|word| word == SECONDS).unwrap();
+            words[at] = "2".into();
+        }
+        let _turn = ONE_AT_A_TIME.lock().await;
+        let namespace = Namespace::new().await;
+        let ([mut a, b], _) = results(&namespace, &ours, &theirs).await;
+        b.finish().await;
+        let watch = Watch::start();
+        let left = a.next(LINE_LIMIT).await;
+        let took = watch.took();
+        println!("{last}: {left} after {took:?}");
+        assert_eq!(left["left"], "RemoteClosed", "{last}");
+        assert!(took < Duration::from_secs(5), "{last}: {took:?}");
+        a.finish().await;
+    }
+}
+
 /// Starts both, carries the controlling side's line over first, and judges both results.
 async fn cross(controlling: Vec<String>, controlled: Vec<String>) -> [Value; 2] {
     let _turn = ONE_AT_A_TIME.lock().await;
     let namespace = Namespace::new().await;
-    let mut a = Peer::start(&namespace, "controlling", &controlling);
-    let mut b = Peer::start(&namespace, "controlled", &controlled);
+    let ([a, b], results) = results(&namespace, &controlling, &controlled).await;
+    a.finish().await;
+    b.finish().await;
+    results
+}
+
+async fn results(
+    namespace: &Namespace,
+    controlling: &[String],
+    controlled: &[String],
+) -> ([Peer; 2], [Value; 2]) {
+    let mut a = Peer::start(namespace, "controlling", controlling);
+    let mut b = Peer::start(namespace, "controlled", controlled);
 
     let line = a.next(LINE_LIMIT).await;
     check_line(&line);
@@ -108,9 +148,7 @@ async fn cross(controlling: Vec<String>, controlled: Vec<String>) -> [Value; 2] 
     println!("{of_a}\n{of_b}");
     check_result(&of_a, "controlling");
     check_result(&of_b, "controlled");
-    a.finish().await;
-    b.finish().await;
-    [of_a, of_b]
+    ([a, b], [of_a, of_b])
 }
 
 fn check_line(line: &Value) {

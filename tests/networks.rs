@@ -12,6 +12,7 @@ mod relays;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use common::coturn::Certificate;
 use common::full_size;
 use common::network::{Inside, Namespace, Setup, introduce};
 use serde_json::Value;
@@ -370,17 +371,29 @@ async fn internet(open: bool) -> Vec<Namespace> {
 }
 
 fn turn_server(namespace: &Namespace) -> tokio::process::Child {
-    turn_server_at(namespace, 3478)
+    turn_server_at(namespace, 3478, None)
 }
 
-/// Its relays have ports from 50,000 on at 3478, and from 51,000 on elsewhere.
-fn turn_server_at(namespace: &Namespace, port: u16) -> tokio::process::Child {
+/// Its relays have ports from 50,000 on at 3478, and from 51,000 on elsewhere. With a certificate it
+/// is there over TLS, too, a thousand ports further.
+fn turn_server_at(
+    namespace: &Namespace,
+    port: u16,
+    certificate: Option<&Certificate>,
+) -> tokio::process::Child {
     let relays = if port == 3478 { 50_000 } else { 51_000 };
     let program = std::env::var("ORTC_TURNSERVER").unwrap_or_else(|_| "turnserver".into());
     let mut server = namespace.command(program);
     let null = || std::process::Stdio::null();
+    match certificate.map(Certificate::files) {
+        Some([pem, key]) => server
+            .arg(format!("--tls-listening-port={}", port + 1_000))
+            .arg(format!("--cert={}", pem.display()))
+            .arg(format!("--pkey={}", key.display())),
+        None => server.arg("--no-tls"),
+    };
     server
-        .args(["-n", "--no-tls", "--no-dtls", "--no-cli", "--no-rfc5780"])
+        .args(["-n", "--no-dtls", "--no-cli", "--no-rfc5780"])
         .args(["--lt-cred-mech", "--realm=example.org", "--user=user:pass"])
         .args(["--listening-ip=192.0.2.1", "--relay-ip=192.0.2.1"])
         .arg(format!("--listening-port={port}"))

@@ -42,6 +42,7 @@ from aiortc.rtcrtpparameters import (
     RTCRtpSendParameters,
 )
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from aiortc.rtcsctptransport import ShutdownChunk
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
 RATE = 48000
@@ -98,7 +99,20 @@ async def packets(side, kind, member):
     return sum(getattr(entry, member) for entry in report.values() if entry.type == kind)
 
 
-async def run(role, seconds):
+async def say_last(last, sctp, dtls):
+    """The only word of a peer that leaves; the process ends with it."""
+    if last == "abort":
+        await sctp.stop()
+    elif last == "shutdown":
+        # What usrsctp says. aiortc itself only ever answers it.
+        chunk = ShutdownChunk()
+        chunk.cumulative_tsn = sctp._last_received_tsn
+        await sctp._send_chunk(chunk)
+    elif last == "close_notify":
+        await dtls.stop()
+
+
+async def run(role, seconds, last):
     controlling = role == "controlling"
     gatherer = RTCIceGatherer(iceServers=[])
     ice = RTCIceTransport(gatherer)
@@ -226,12 +240,14 @@ async def run(role, seconds):
     # Stay until the reader hangs up, so that the other side counts undisturbed.
     end = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
     await asyncio.wait([end], timeout=PATIENCE_SECONDS)
+    await say_last(last, sctp, dtls)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("role", choices=["controlling", "controlled"])
     parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--last", choices=["abort", "shutdown", "close_notify"])
     options = parser.parse_args()
     code = 0
     try:
@@ -243,7 +259,7 @@ def main():
 
 
 async def run_and_leave(options):
-    await run(options.role, options.seconds)
+    await run(options.role, options.seconds, options.last)
     # asyncio.run would wait for the thread that still reads stdin.
     leave(0)
 
