@@ -108,8 +108,8 @@ async fn r_g04_a_peer_whose_last_word_is_one_of_sctp_or_dtls_is_missed_within_fi
         let _turn = ONE_AT_A_TIME.lock().await;
         let namespace = Namespace::new().await;
         let ([mut a, b], _) = results(&namespace, &ours, &theirs).await;
-        b.finish().await;
         let watch = Watch::start();
+        b.finish().await;
         let left = a.next(LINE_LIMIT).await;
         let took = watch.took();
         println!("{last}: {left} after {took:?}");
