@@ -201,6 +201,12 @@ async fn e7_e10_a_room_grows_beyond_its_mesh_and_shrinks_back() {
     assert!(script("rooms_hub.mjs").await);
 }
 
+/// Clients of WHIP and WHEP that are no code of ours: the browser's own connections and `fetch`.
+#[tokio::test]
+async fn a_page_and_a_player_watch_what_a_whip_client_sends() {
+    assert!(script("rooms_whip.mjs").await);
+}
+
 /// A server that keeps files has what a page sends once, and two pages and Rust have it from there.
 #[tokio::test]
 async fn e11_d25_a_file_of_a_page_goes_up_once() {

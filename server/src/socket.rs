@@ -1,6 +1,7 @@
 //! `/ws`: a client by WebSocket.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
@@ -24,6 +25,8 @@ use crate::site::Site;
 const BATCH: usize = 64;
 /// Try again later (in the registry of RFC 6455 section 11.7).
 const CLOSE_LATER: u16 = 1013;
+/// What a client that is gone has said is there, or on its way for no longer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Lets a client in, by WebSocket.
 pub(crate) async fn upgrade(
@@ -113,22 +116,40 @@ async fn talk(
 ) -> Result<(), End> {
     loop {
         tokio::select! {
-            text = frames.text() => {
-                let text = text?;
-                if let Err(words) = site.hooks.on_message(seat.userid(), text.as_str()) {
-                    return Err(closing(CLOSE_POLICY, words));
-                }
-                seat.said(text.as_str()).await.map_err(End::Closed)?;
-            }
+            text = frames.text() => take(site, &mut seat, &text?).await?,
             out = outgoing.next() => {
                 let batch = batch(&mut frames.socket, &mut outgoing, out);
                 match timeout(STALL, batch).await {
+                    Ok(Err(End::Lost)) => return Err(last_words(frames, site, &mut seat).await),
                     Ok(told) => told?,
                     Err(_) => return Err(closing(CLOSE_POLICY, "the client is too slow")),
                 }
             }
         }
     }
+}
+
+async fn take(site: &Site, seat: &mut Seat, text: &str) -> Result<(), End> {
+    if let Err(words) = site.hooks.on_message(seat.userid(), text) {
+        return Err(closing(CLOSE_POLICY, words));
+    }
+    seat.said(text).await.map_err(End::Closed)
+}
+
+/// A client that takes nothing any more may have said before that it leaves.
+async fn last_words(frames: &mut Frames<'_>, site: &Site, seat: &mut Seat) -> End {
+    let heard = async {
+        loop {
+            let text = match frames.text().await {
+                Ok(text) => text,
+                Err(end) => return end,
+            };
+            if let Err(end) = take(site, seat, &text).await {
+                return end;
+            }
+        }
+    };
+    timeout(LAST_WORDS, heard).await.unwrap_or(End::Lost)
 }
 
 /// Sends a message and those that wait behind it, in as few writes as it takes.

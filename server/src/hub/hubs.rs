@@ -10,6 +10,7 @@ use ortc_rooms::room::RoomRecord;
 use ortc_rooms::session::{Hub, HubFiles, HubStats, RoomRecording, SessionOptions};
 use ortc_rooms::signalling::RoomName;
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::need::{Need, need};
@@ -103,9 +104,22 @@ impl Hubs {
         }
     }
 
-    /// Until the server ends.
+    /// Until the server ends; what is recorded is complete then.
     pub(crate) async fn run(
         mut self,
+        events: broadcast::Receiver<DeskEvent>,
+        shutdown: watch::Receiver<bool>,
+    ) {
+        self.watch(events, shutdown).await;
+        let kept = self.kept.values_mut();
+        let mut ends: JoinSet<()> = kept
+            .filter_map(|kept| Some(ended(kept.recording.take()?)))
+            .collect();
+        while ends.join_next().await.is_some() {}
+    }
+
+    async fn watch(
+        &mut self,
         mut events: broadcast::Receiver<DeskEvent>,
         mut shutdown: watch::Receiver<bool>,
     ) {
@@ -120,7 +134,7 @@ impl Hubs {
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
                 _ = looks.tick() => self.look_at_all().await,
-                () = ended(&mut shutdown) => return,
+                () = ends(&mut shutdown) => return,
             }
         }
     }
@@ -194,7 +208,7 @@ impl Hubs {
                 kept.record_after = Instant::now() + AGAIN;
             }
             (Some(recording), false) => {
-                end(recording.clone());
+                tokio::spawn(ended(recording.clone()));
                 kept.recording = None;
             }
             _ => {}
@@ -279,17 +293,24 @@ impl Hubs {
     }
 }
 
-/// Completes the files, and has all told.
-fn end(recording: RoomRecording) {
-    tokio::spawn(async move {
-        if let Err(error) = recording.stop().await {
-            tracing::warn!(%error, "the time line of a recording");
-        }
-    });
+/// Completes the files and the time line, and has all told.
+async fn ended(recording: RoomRecording) {
+    if let Err(error) = recording.stop().await {
+        tracing::warn!(%error, "the time line of a recording");
+    }
 }
 
-async fn ended(shutdown: &mut watch::Receiver<bool>) {
+async fn ends(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|ends| *ends).await;
+}
+
+impl Drop for Kept {
+    /// The room may end, and the hub be lost, while it is recorded.
+    fn drop(&mut self) {
+        if let Some(recording) = self.recording.take() {
+            tokio::spawn(ended(recording));
+        }
+    }
 }
 
 impl Kept {

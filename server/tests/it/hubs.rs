@@ -164,6 +164,13 @@ async fn e14_a_room_is_recorded_by_the_server() {
     for name in &all {
         assert!(folder.join(name).join("session.json").is_file(), "{name}");
     }
+    // What is recorded when the server ends is complete.
+    server.shut_down().await;
+    for name in &all {
+        let told = std::fs::read(folder.join(name).join("session.json")).unwrap();
+        let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
+        assert!(told["ended"].is_number(), "{name}: {told}");
+    }
     session.end();
     let _ = std::fs::remove_dir_all(&folder);
 }

@@ -12,6 +12,7 @@ mod http;
 mod hubs;
 mod lost;
 mod poll;
+mod recorded;
 mod recordings;
 mod reports;
 mod rest;

@@ -1,6 +1,6 @@
 //! Sessions of the client's library at this server, by either way.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ortc_rooms::session::{Event, Events, Payload, Session, SessionOptions};
 use ortc_rooms::signalling::UserId;
@@ -56,4 +56,27 @@ async fn d3_e17_a_websocket_and_one_that_polls_meet() {
     tokio::time::timeout(Duration::from_secs(60), meet)
         .await
         .unwrap();
+}
+
+/// Who leaves as the server tells it something has left, and is not waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c10_who_leave_at_once_have_left() {
+    let server = server(|_| {}).await;
+    let url = format!("ws://{}/ws", server.address());
+    for round in 0..20 {
+        let mut sessions = Vec::new();
+        for name in ["alice", "bob", "carl", "dora"] {
+            let options = options(&format!("{name}.{round}"));
+            let (session, _events) = Session::connect(url.clone(), options).await.unwrap();
+            session.open_or_join("demo").await.unwrap();
+            sessions.push(session);
+        }
+        sessions.iter().for_each(Session::end);
+        let begun = Instant::now();
+        while !server.desk().rooms().is_empty() {
+            // Of a lost one it keeps the place for 30 s.
+            assert!(begun.elapsed() < Duration::from_secs(20), "round {round}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
 }
