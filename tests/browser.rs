@@ -207,6 +207,13 @@ async fn a_page_and_a_player_watch_what_a_whip_client_sends() {
     assert!(script("rooms_whip.mjs").await);
 }
 
+/// Two pages and Rust count aloud by a server that is killed, to one with a hub and to one without:
+/// each number comes once and in order.
+#[tokio::test]
+async fn e5_a_hub_that_is_killed_loses_no_word_of_a_page() {
+    assert!(script("rooms_hub_lost.mjs").await);
+}
+
 /// A server that keeps files has what a page sends once, and two pages and Rust have it from there.
 #[tokio::test]
 async fn e11_d25_a_file_of_a_page_goes_up_once() {

@@ -241,6 +241,48 @@ assert.ok(!(await theirs.verify(await ours.prove(A), B, B)), "another certificat
 assert.ok(!(await ours.verify(await ours.prove(A), A, B)), "its own proof sent back");
 assert.ok(!(await theirs.verify(await ours.prove(A), B, {})), "no certificate");
 
+// -- What went by a hub that is lost is said once more to those who may not have it, and heard once.
+
+{
+  const { Trail } = await import(join(web, "rooms/trail.js"));
+  const [failed, said] = [[], []];
+  const way = (to) => ({ open: true, _put: ({ message }) => said.push([to, message.text]), _say: ({ message }) => said.push([to, message.seen.n]) });
+  const trail = new Trail({ knows: (userid) => /^(ada|bob|eve)$/.test(userid), talk: way, failed: (userid) => failed.push(userid) });
+  const say = (text, to) => {
+    const packed = { message: { text }, to };
+    trail.number(packed);
+    return packed.message.n;
+  };
+  const heard = () => said.splice(0);
+  const again = (...userids) => {
+    trail.lost([{ userid: "ada", active: true }, { userid: "bob", active: true }, { userid: "eve", active: false }]);
+    for (const userid of userids) trail.sayAgain(userid, way(userid));
+    return heard();
+  };
+  say("before anybody came");
+  for (const userid of ["ada", "bob"]) trail.reach(userid, "hub");
+  trail.reach("ada", "hub");
+  assert.deepEqual(heard(), [["ada", 0], ["bob", 0]], "each is told once that numbers are");
+  const one = say("one");
+  assert.equal(say("two", "bob"), one + 1);
+  assert.deepEqual(again("ada", "bob", "bob", "eve"), [["ada", "one"], ["bob", "one"], ["bob", "two"]], "who told nothing yet");
+  trail.seen("ada", one + 2);
+  trail.seen("nobody", one);
+  assert.equal(again("ada").length, 1, "a number that was never said, and somebody who is not there");
+  trail.seen("ada", one);
+  trail.seen("bob", one);
+  assert.deepEqual(again("ada", "bob"), [["bob", "two"]]);
+  trail.forget("bob");
+  trail.reach("eve", "hub");
+  heard();
+  for (let count = 0; count < 513; count += 1) say("many");
+  assert.equal(again("ada").length, 512);
+  assert.deepEqual(failed, ["ada"], "the oldest was dropped");
+  const news = [["ada", 7], ["ada", 7], ["ada", 9], ["ada", 8], ["bob", 8], ["nobody", 8], ["nobody", 8]].map(([from, n]) => trail.isNew(from, n));
+  assert.deepEqual(news, [true, false, true, false, true, true, true]);
+  trail.end();
+}
+
 const rooms = await import(join(web, "rooms.js"));
 assert.deepEqual(Object.keys(rooms).sort(), ["BroadcastHub", "RoomsError", "Session", "WebSocketSignaller"]);
 for (const [file, names] of [["ortc.d.ts", api], ["rooms.d.ts", rooms]]) {

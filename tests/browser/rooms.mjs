@@ -63,13 +63,13 @@ export async function seesAll(page, count, ms = 40_000) {
 
 export const said = (page, text) => page.waitForFunction((text) => document.querySelector("#messages").textContent.includes(text), text, { timeout: 30_000 });
 
-/** `ortc serve`, as cargo built it; `kill` takes it down as a power cut would, and `again` starts it on the same port. */
+/** `ortc serve`, as cargo built it; `kill` takes it down as a power cut would, and `again` starts it on the same port, as before or with what is given. */
 export async function serve(test, ...more) {
   const program = process.env.ORTC_PROGRAM ?? join(root, "target/debug/ortc");
   const folder = await mkdtemp(join(tmpdir(), "ortc-serve-"));
   test.cleanup.push(() => rm(folder, { recursive: true, force: true }));
-  const start = async (listen) => {
-    const child = spawn(program, ["serve", "--listen", listen, "--state-dir", folder, "--web-dir", join(root, "web"), ...more], { stdio: ["ignore", "pipe", "inherit"] });
+  const start = async (listen, given = more) => {
+    const child = spawn(program, ["serve", "--listen", listen, "--state-dir", folder, "--web-dir", join(root, "web"), ...given], { stdio: ["ignore", "pipe", "inherit"] });
     test.cleanup.push(() => child.kill("SIGKILL"));
     const ended = new Promise((resolve) => child.once("exit", resolve));
     const url = await new Promise((resolve, reject) => {
@@ -91,7 +91,7 @@ export async function serve(test, ...more) {
       running.child.kill("SIGKILL");
       return running.ended;
     },
-    async again() { running = await start(`127.0.0.1:${new URL(url).port}`); },
+    async again(...given) { running = await start(`127.0.0.1:${new URL(url).port}`, given.length ? given : more); },
   };
 }
 

@@ -63,7 +63,7 @@ export class Hub {
     this.user = user;
     const hub = this;
     this.peer = new Peer({
-      me: host.me, room: host.room, secret: null, passes: true,
+      me: host.me, room: host.room, trail: host.trail, secret: null, passes: true,
       get online() { return host.online; },
       get incoming() { return host.incoming; },
       say: (to, body) => host.say(to, body),
@@ -154,11 +154,12 @@ export class Hub {
     this.#listed.delete(userid);
   }
 
-  end() {
+  /** `lost`: those whom it reached are there still. */
+  end(lost = false) {
     if (this.#records) this.#recorded(false);
     if (this.#speaks) this.#rank([], []);
     this.peer.end();
-    for (const member of this.members) member.end();
+    for (const member of this.members) member.end(lost);
     this.#members.clear();
     this.#listed.clear();
   }

@@ -94,10 +94,11 @@ export class Member {
 
   createDataChannel(label, init) { return this.connection.createDataChannel(`${label}/${this.userid}`, init); }
 
-  end() {
+  /** `lost`: only this way to the user has gone; answers may come by another. */
+  end(lost = false) {
     this.#ended = true;
     this.heard.unshowAll("left");
-    this.talk.end();
+    if (!lost) this.talk.end();
     if (this.active && this.#open) this.#emit("close");
     this.active = false;
   }

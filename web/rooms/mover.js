@@ -1,9 +1,11 @@
 // Pairs of users move from a connection of their own to the hub, and back: each way ends only when
 // all comes by the other, so that no picture stops and no message is lost or comes twice.
+import { fail } from "./errors.js";
 
 const LOOK = 100; // ms
 const MOST = 15_000; // ms until a pair moves though not all comes by the other way
 const OVER = 30_000; // ms until a way is given up by which something may be on its way yet
+const MOST_HELD = 1024; // messages
 const MAKING = 4_000; // ms for a connection that is being made when the hub comes
 
 /** Whether all that comes by one way comes by the other as well. */
@@ -34,7 +36,7 @@ function askFor(before, now) {
 
 export class Mover {
   #room;
-  #pairs = new Map(); // user id → { held, flushed, moved }
+  #pairs = new Map(); // user id → { from, held, flushed, moved }
   #since = null;
   #timer = 0;
 
@@ -47,26 +49,28 @@ export class Mover {
     this.#timer = setInterval(() => this.#look(), LOOK);
   }
 
-  /** The hub is gone, or stays after all. */
+  /** The hub is gone, or stays after all. Gives those who had moved and have their connections still. */
   reset() {
+    const moved = [];
     clearInterval(this.#timer);
     this.#timer = 0;
     this.#since = null;
-    for (const [userid, { moved }] of this.#pairs) {
-      const peer = this.#room.direct.get(userid);
-      peer?.talk.divert();
-      if (!peer || !moved) continue;
+    for (const [userid, pair] of this.#pairs) {
+      pair.from.divert();
+      for (const packed of pair.held) pair.from._put(packed);
+      if (!pair.moved || !this.#room.direct.has(userid)) continue;
       this.#room.hub?.member(userid)?.rest();
-      this.#room.wake(peer);
+      moved.push(userid);
     }
     this.#pairs.clear();
+    return moved;
   }
 
   forget(userid) { this.#pairs.delete(userid); }
 
   #look() {
     const { hub, leaving, direct } = this.#room;
-    if (!hub) return this.reset();
+    if (!hub) return void this.reset();
     const peers = [...direct.values()];
     const done = leaving ? this.#back(hub, peers) : this.#there(hub, peers);
     if (!done) return undefined;
@@ -81,14 +85,18 @@ export class Mover {
 
   /** Holds what is said, until the other side has read what was said before. */
   #hold(from, userid) {
-    const pair = { held: [], flushed: false, moved: false };
+    const pair = { from, held: [], flushed: false, moved: false };
     this.#pairs.set(userid, pair);
-    from.divert((packed) => pair.held.push(packed));
+    from.divert((packed) => {
+      if (pair.held.length >= MOST_HELD) throw fail("unavailable", "too much waits for another way to this user");
+      pair.held.push(packed);
+    });
     from.flushed(() => { pair.flushed = true; });
   }
 
   #pass(pair, from, to) {
-    for (const packed of [...(from.rest?.() ?? []), ...pair.held]) to._put(packed);
+    to.divert();
+    for (const packed of [...(from.rest?.() ?? []), ...pair.held.splice(0)]) to._put(packed);
     from.divert((packed) => to._say(packed));
     pair.moved = true;
   }

@@ -31,7 +31,7 @@ export class Peer {
   heardBye = false; made = false; // the other side needs this connection no longer; it has worked
 
   /**
-   * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `incoming`,
+   * `host` has `me`, `room`, `online`, `say(to, body)`, `configuration()`, `secret`, `incoming`, `trail`,
    * `streams(userid)`, which are to be sent, `hears(userid)`, `channel(channel, peer)`, `opened(peer)`, `dropped(peer)`, `limit(track, stream)`, `emit(name, fields)` and `act(name, body, peer, latency)`; of a hub, which `passes` on
    * what others say, `heard()`, `message(data, latency, from)` and `act(name, body, latency, from)` instead.
    * `halves()`: whether a connection goes on after a `bye` until both have said it.
@@ -66,6 +66,9 @@ export class Peer {
       },
       closed: () => this.#emit("close"),
       create: (label, init) => this.#connection.createDataChannel(label, init),
+      number: (packed) => host.passes && host.trail.number(packed),
+      isNew: (n, from) => host.trail.isNew(host.passes ? from : user.userid, n),
+      seen: (n, from) => host.trail.seen(host.passes ? from : user.userid, n),
     });
   }
 
@@ -87,6 +90,9 @@ export class Peer {
     if (this.caller) this.#call();
     else this.#later(ASK);
   }
+
+  /** What the one who calls has said may be lost. */
+  hurry() { if (!this.caller && !this.made) this.#later(MEANWHILE + 100); }
 
   #call() { this.#make(Math.max(Date.now(), this.#instance + 1)); }
 
@@ -162,7 +168,7 @@ export class Peer {
     this.#ended = true;
     clearTimeout(this.#timer);
     this.#drop();
-    this.talk.end();
+    this.talk.end(this.#silent);
   }
 
   #say(connection, body) {

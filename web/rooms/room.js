@@ -4,6 +4,7 @@ import { Hub } from "./hub.js";
 import { directionOf, sends } from "./kind.js";
 import { Mover } from "./mover.js";
 import { Peer } from "./peer.js";
+import { Trail } from "./trail.js";
 
 const isHub = ({ role }) => role === "hub";
 
@@ -15,6 +16,7 @@ export class Room {
   #hub = null;
   #quiet = new Set(); // peers that the application is not told of yet: all comes by the hub still
   #mover;
+  #trail;
   /** Those whom a server that lost the room has not seen again, and until when they are held to be in it. */
   #missing = new Map();
 
@@ -37,6 +39,11 @@ export class Room {
         peer.replaced();
         this.#host.crowd();
       },
+    });
+    this.#trail = new Trail({
+      knows: (userid) => this.users.has(userid),
+      talk: (userid) => this.peer(userid)?.talk,
+      failed: (userid, error) => this.#emit("error", { userid, error }),
     });
     this.#take(state);
   }
@@ -70,7 +77,7 @@ export class Room {
     const before = this.users;
     const { owner, presenter, epoch } = this;
     // Another life of the room: nobody there knows the connections of before.
-    if (epoch !== state.epoch) this.#endAll();
+    if (epoch !== state.epoch) this.#endAll(true);
     this.#take(state);
     // A server that was started again knows what somebody tells of itself when that one is back.
     for (const [userid, user] of this.users) user.extra ??= before.get(userid)?.extra;
@@ -85,6 +92,7 @@ export class Room {
     if (owner !== this.owner) this.#emit("owner", { userid: this.owner });
     if (presenter !== this.presenter) this.#emit("presenter", { userid: this.presenter });
     this.#reconcile();
+    for (const peer of this.links) peer.hurry();
   }
 
   hear(message) {
@@ -135,7 +143,7 @@ export class Room {
     const hub = this.#hubs.get(userid);
     if (hub) {
       hub.extra = extra;
-      this.#mover.reset();
+      for (const userid of this.#mover.reset()) this.#wake(this.#peers.get(userid));
       this.#reconcile();
     }
     const user = this.users.get(userid);
@@ -153,6 +161,7 @@ export class Room {
   #gone(user, reason) {
     this.#end(user.userid);
     this.#hub?.gone(user.userid);
+    this.#trail.forget(user.userid);
     this.#host.crowd();
     this.#emit("left", { userid: user.userid, user, extra: user.extra, reason });
   }
@@ -188,27 +197,34 @@ export class Room {
   #tendHub() {
     const usable = this.secret || this.policy.secret ? [] : [...this.#hubs.values()];
     const user = usable.find(({ extra }) => extra?.leaving !== true) ?? usable.find(({ userid }) => userid === this.#hub?.user.userid);
-    if (this.#hub && this.#hub.user.userid !== user?.userid) {
+    const before = this.#hub && this.#hub.user.userid !== user?.userid ? this.#hub : null;
+    if (user && this.#hub && !before) return void this.#hub.peer.sync();
+    if (before) {
+      this.#trail.lost(before.members);
       this.#mover.reset();
-      const hub = this.#hub;
-      this.#hub = null;
-      hub.end();
-      // A connection that was about to be given up is made anew.
-      for (const peer of [...this.#peers.values()]) {
-        if (peer.heardBye) this.#end(peer.userid);
-        else this.#wake(peer);
-      }
     }
-    if (!user) return;
-    if (this.#hub) return void this.#hub.peer.sync();
-    this.#hub = new Hub(this.#hubHost, user);
-    this.#hub.peer.begin();
+    this.#hub = user ? new Hub(this.#hubHost, user) : null;
+    for (const peer of [...this.#peers.values()]) {
+      // A connection that was about to be given up is made anew.
+      if (peer.heardBye && before) this.#end(peer.userid);
+      else if (!user) this.#trail.sayAgain(peer.userid, peer.talk);
+    }
+    if (user) for (const userid of this.#trail.owed) this.#trail.sayAgain(userid, this.#hub.member(userid)?.talk);
+    before?.end(true);
+    if (before) for (const peer of this.#peers.values()) this.#wake(peer);
+    this.#hub?.peer.begin();
+  }
+
+  #hubChanged() {
+    const { members = [], user } = this.#hub ?? {};
+    for (const { userid, talk } of members) if (talk.open) this.#trail.reach(userid, user.userid);
+    this.#mover.run();
   }
 
   get #hubHost() {
     const [room, host] = [this, this.#host];
     return {
-      me: this.me, room: this.name,
+      me: this.me, room: this.name, trail: this.#trail,
       get online() { return host.online; },
       get incoming() { return host.incoming; },
       say: (to, body) => host.say(this.name, to, body),
@@ -221,7 +237,7 @@ export class Room {
       emit: (name, fields) => this.#emit(name, fields),
       act: (name, body, from, latency) => host.act(this.name, name, body, from, latency),
       user: (userid) => (userid === room.me ? null : room.users.get(userid) ?? null),
-      changed: () => this.#mover.run(),
+      changed: () => this.#hubChanged(),
     };
   }
 
@@ -260,6 +276,7 @@ export class Room {
     const peer = new Peer({
       me: this.me,
       room: this.name,
+      trail: this.#trail,
       get online() { return host.online; },
       get incoming() { return host.incoming; },
       say: (to, body) => host.say(this.name, to, body),
@@ -276,6 +293,7 @@ export class Room {
       halves: () => this.#hub !== null,
     }, user);
     this.#peers.set(user.userid, peer);
+    if (!this.#hub) this.#trail.sayAgain(user.userid, peer.talk);
     peer.begin();
   }
 
@@ -292,12 +310,16 @@ export class Room {
 
   #emit(name, fields) { this.#host.emit(name, { room: this.name, ...fields }); }
 
-  #endAll() {
+  #endAll(lost = false) {
+    if (lost && this.#hub) this.#trail.lost(this.#hub.members);
     this.#mover.reset();
     for (const userid of [...this.#peers.keys()]) this.#end(userid);
-    this.#hub?.end();
+    this.#hub?.end(lost);
     this.#hub = null;
   }
 
-  end() { this.#endAll(); }
+  end() {
+    this.#endAll();
+    this.#trail.end();
+  }
 }

@@ -9,7 +9,7 @@ const LOSSY = "rooms.lossy"; // neither ordered nor sent again
 const PROTOCOL = "ortc-rooms";
 const ALONE = 64 * 1024; // bytes beyond which a message has a channel of its own
 const MOST_LOSSY = 16 * 1024; // bytes; who has not taken as many misses what comes
-const MAX_WAITING = 256; // messages before the channel is open
+const MAX_WAITING = 1024; // messages before the channel is open
 const PING = 10_000; // ms
 
 const decoder = new TextDecoder();
@@ -39,7 +39,8 @@ export class Talk extends Speech {
 
   /**
    * `host` has `message(data, latency, from)`, `action(name, body, latency, from)`, which may give an answer, `opened`,
-   * `closed`, and `create(label, init)`; `from` is of a hub.
+   * `closed`, and `create(label, init)`; `from` is of a hub. `number(packed)` numbers what is said, `isNew(n, from)` is false
+   * for what came before, and `seen(n, from)` hears what the other side has.
    */
   constructor(host) {
     super();
@@ -94,9 +95,10 @@ export class Talk extends Speech {
     this.#marks.clear();
   }
 
-  end() {
+  /** `replaced`: answers may come by another way. */
+  end(replaced = false) {
     this.drop();
-    this._unanswered();
+    if (!replaced) this._unanswered();
     this.#waiting = [];
   }
 
@@ -104,11 +106,11 @@ export class Talk extends Speech {
   rest() { return this.#waiting.splice(0); }
 
   _put(packed) {
-    if ((packed.bytes?.length ?? 0) > ALONE && this.open) return this.#sendAlone(packed);
-    if (!this.open) {
-      if (this.#waiting.length >= MAX_WAITING) throw fail("unavailable", "too much waits for a connection to this user");
-      return void this.#waiting.push(packed);
-    }
+    const alone = (packed.bytes?.length ?? 0) > ALONE;
+    if (!this.open && this.#waiting.length >= MAX_WAITING) throw fail("unavailable", "too much waits for a connection to this user");
+    if (!alone) this.#host.number(packed);
+    if (!this.open) return void this.#waiting.push(packed);
+    if (alone) return this.#sendAlone(packed);
     this.#channel.send(written(packed));
     const { bytes = [] } = packed;
     for (let at = 0; at < bytes.length; at += INLINE) this.#channel.send(bytes.slice(at, at + INLINE));
@@ -160,20 +162,22 @@ export class Talk extends Speech {
     if (heard.part) throw fail("badMessage", "a part is missing");
     const message = JSON.parse(data);
     const [name] = Object.keys(message);
-    const { from } = message;
+    const { from, n } = message;
+    if (name !== "part" && !this.#isNew(message)) return undefined;
     switch (name) {
       case "text": return this.#host.message(String(message.text), this.#latency(message), from);
       case "json": return this.#host.message(message.json, this.#latency(message), from);
       case "part": {
         const { kind, size } = message.part;
         if (!Number.isSafeInteger(size) || size < 0 || size > MOST) throw fail("tooLarge", "a message is too large");
-        heard.part = { kind, at: message.at, from };
+        heard.part = { kind, at: message.at, from, n };
         heard.bytes = new Uint8Array(size);
         heard.at = 0;
         return this.#whole(channel, heard);
       }
       case "action": return this.#act(message.action, this.#latency(message), from);
       case "reply": return replied(message.reply);
+      case "seen": return this.#host.seen(message.seen.n, from);
       case "ping": return this.#tell({ pong: { at: message.ping.at, here: Date.now() } }, from);
       case "pong": return this.#ponged(message.pong, from);
       default: return undefined; // Of a later version.
@@ -189,11 +193,14 @@ export class Talk extends Speech {
 
   #whole(channel, heard) {
     if (heard.at < heard.bytes.length) return;
-    const { part: { kind, at, from }, bytes } = heard;
+    const { part, bytes } = heard;
+    const { kind, at, from } = part;
     heard.part = heard.bytes = null;
     if (channel.label === LARGE) channel.close();
-    this.#host.message(unpack(kind, bytes), this.#latency({ at }), from);
+    if (this.#isNew(part)) this.#host.message(unpack(kind, bytes), this.#latency({ at }), from);
   }
+
+  #isNew({ n, from }) { return n === undefined || this.#host.isNew(n, from); }
 
   /** How long a message took, in ms; null until the clocks are compared. */
   #latency({ at }) {

@@ -41,9 +41,9 @@ struct Wire {
     #[serde(skip_serializing_if = "Option::is_none")]
     pong: Option<Pong>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     seen: Option<Seen>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    at: Option<f64>,
     /// The sender's number of what went by a hub.
     #[serde(skip_serializing_if = "Option::is_none")]
     n: Option<u64>,
@@ -429,6 +429,25 @@ mod tests {
             let came = came.filter_map(|message| reader.read(message).unwrap());
             let ways: Vec<_> = came.map(|came| (came.way.to, came.way.from)).collect();
             assert_eq!(ways, [(Some(bob.clone()), None)]);
+        }
+    }
+
+    #[test]
+    fn e05_the_first_member_says_what_a_frame_is() {
+        let ping = Ping { at: 1.0 };
+        let pong = Pong { at: 1.0, here: 2.0 };
+        for frame in [
+            Frame::Seen(Seen { n: 7 }),
+            Frame::Ping(ping),
+            Frame::Pong(pong),
+        ] {
+            let written = frame.write(7.0).unwrap();
+            let [RTCDataChannelMessage::Text(text)] = &written.messages[..] else {
+                panic!("{written:?}");
+            };
+            let at = text.find("\"at\":7").unwrap();
+            let name = text.find(['s', 'p']).unwrap();
+            assert!(name == 2 && name < at, "{text}");
         }
     }
 
