@@ -215,6 +215,7 @@ impl World {
             servers: turn.servers(),
             tcp: true,
             certificates: (turn == Turn::Tls).then(|| self.certificate.authority.clone()),
+            ..Setup::default()
         };
         Inside::start_with(self.side(net, end), &setup)
     }

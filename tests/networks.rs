@@ -6,6 +6,10 @@
 #[path = "networks/changing.rs"]
 mod changing;
 mod common;
+#[path = "networks/hidden.rs"]
+mod hidden;
+#[path = "networks/ipv6.rs"]
+mod ipv6;
 #[path = "networks/relays.rs"]
 mod relays;
 

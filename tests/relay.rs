@@ -4,6 +4,8 @@
 mod common;
 #[path = "relay/lifetimes.rs"]
 mod lifetimes;
+#[path = "relay/shipped.rs"]
+mod shipped;
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};

@@ -137,10 +137,19 @@ fn resolve_remote(
     };
     // Not `tokio::spawn`: verbs may be called from threads that know no runtime.
     let runtime = &connection.socket.runtime;
-    tasks::spawn(Task::PeerName, runtime, async move {
+    let task = tasks::spawn(Task::PeerName, runtime, async move {
         let address = resolve::resolve_mdns(&name).await;
         lookup.found(address);
     });
+    let task = task.abort_handle();
+    let known = connection.open(|state| {
+        state.lookups.retain(|lookup| !lookup.is_finished());
+        state.lookups.push(task.clone());
+        Ok(())
+    });
+    if known.is_err() {
+        task.abort();
+    }
 }
 
 /// A look-up of a remote candidate. However its task ends, it makes room for the next.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::core::setup;
 use super::{Handle, RTCConnection};
+use crate::dtmf::Command;
 use crate::error::{Error, Result};
 use crate::locks::{Rank, lock_at};
 use crate::media::Kind;
@@ -107,11 +108,18 @@ impl RTCConnection {
     /// what is given is the track's new RTCTrack, with its codecs, attributes and header
     /// extensions, and a description to be signalled.
     ///
+    /// The SSRC is a new one, since each socket has an RTP session of its own, in which the old one
+    /// may be taken (RFC 3550 section 3). Who sends the track on knows it by the description, whose
+    /// `msid` and `mid` are the old ones, and the old one's end by the BYE.
+    ///
+    /// The digits of an audio track go along: the one that sounds ends over the old socket, what
+    /// waits is played over the new one. A track of digits is not moved by itself.
+    ///
     /// # Errors
     ///
     /// `InvalidAccess` when the track is not sent here or the socket is not one of the
-    /// [`sockets`](Self::sockets); `NotSupported` for an audio track that carries digits and for
-    /// a kind that the socket is not for; `Closed`.
+    /// [`sockets`](Self::sockets); `NotSupported` for a track of digits and for a kind that the
+    /// socket is not for; `Closed`.
     pub fn set_track_socket(
         &self,
         track: &MediaStreamTrack,
@@ -131,13 +139,15 @@ impl RTCConnection {
         let stream = streams
             .find(|stream| stream.tracks().contains(track))
             .ok_or_else(unknown)?;
-        if track.kind() == Kind::Dtmf || from.carries_digits(track) {
-            return Err(Error::not_supported("digits stay with their audio track"));
+        if track.kind() == Kind::Dtmf {
+            let cause = "digits go with their audio track: move that";
+            return Err(Error::not_supported(cause));
         }
         let (started, codecs) = (old.is_started()?, old.codecs()?);
         let (attributes, headers) = (old.media_attributes()?, old.header_extension_values()?);
         let (msid, mid) = (old.msid()?, old.description()?.mid);
         target.shared().socket.allows(track.kind())?;
+        let digits = from.shared().part_with_digits(track)?;
         old.remove()?;
         let shared = target.shared();
         shared.send_track(&stream, track, started)?;
@@ -145,6 +155,9 @@ impl RTCConnection {
         stream.unwatch(&shared.as_watcher());
         stream.watch(shared.as_watcher());
         let new = target.track_here(track).ok_or_else(unknown)?;
+        if let Some((digits, waiting)) = digits {
+            self.carry_digits(&target, track, &digits, &waiting)?;
+        }
         new.set_codecs(codecs)?;
         new.set_media_attributes(attributes)?;
         new.set_header_extension_values(headers)?;
@@ -153,9 +166,14 @@ impl RTCConnection {
         Ok(new)
     }
 
+    /// The further legs, also those that are closed, until other sockets take their places.
+    pub(super) fn all_legs(&self) -> Vec<Self> {
+        lock_at(Rank::Legs, &self.handle.legs).clone()
+    }
+
     /// The further legs that are open.
     pub(crate) fn legs(&self) -> Vec<Self> {
-        let mut legs = lock_at(Rank::Legs, &self.handle.legs).clone();
+        let mut legs = self.all_legs();
         legs.retain(|leg| leg.shared().lock().over().is_none());
         legs
     }
@@ -192,9 +210,22 @@ impl RTCConnection {
         Ok(removed)
     }
 
-    fn carries_digits(&self, track: &MediaStreamTrack) -> bool {
-        let state = self.shared().lock();
-        let mut sending = state.sending.values();
-        sending.any(|sending| sending.source == *track && sending.dtmf.is_some())
+    /// The digits go on at the leg that has their audio track by now.
+    fn carry_digits(
+        &self,
+        target: &Self,
+        audio: &MediaStreamTrack,
+        digits: &MediaStreamTrack,
+        waiting: &[Command],
+    ) -> Result<()> {
+        let shared = target.shared();
+        shared.take_on_digits(audio, digits, waiting)?;
+        // They may be of another stream.
+        let mut streams = self.sending_streams().into_iter();
+        if let Some(stream) = streams.find(|stream| stream.tracks().contains(digits)) {
+            stream.unwatch(&shared.as_watcher());
+            stream.watch(shared.as_watcher());
+        }
+        Ok(())
     }
 }

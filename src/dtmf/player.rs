@@ -10,6 +10,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::command::Command;
 use super::event::DTMFEvent;
 use super::payload::{TelephoneEvent, digit_of};
 use super::tone::{self, DTMFTone, MAX_STEPS, MIN_DURATION, Step};
@@ -151,6 +152,13 @@ impl Player {
         {
             sounding.end = Some(now.max(sounding.started + MIN_DURATION));
         }
+    }
+
+    /// What waits, for the player that takes over; the tone that sounds stays with this one.
+    pub(crate) fn take_waiting(&mut self) -> Vec<Command> {
+        let steps = std::mem::take(&mut self.steps).into();
+        let held = self.held.take().map(|(event, _)| Command::ToneStart(event));
+        std::iter::once(Command::Play(steps)).chain(held).collect()
     }
 
     /// Sends what is left of the event at once, because the track is going away.

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use crate::common::stalls::Watch;
 use crate::common::{
-    FRAME, both_connected, candidate, connected_pair, introduce, loopback, pair_with, send_track,
-    stays_pending, strangers, stream_of, watch, while_writing, within,
+    FRAME, both_connected, candidate, connected_pair, introduce, loopback, pair_with, run,
+    send_track, stays_pending, strangers, stream_of, watch, while_writing, within,
 };
 use ortc::{
     DisconnectReason, ErrorName, GatherStart, Kind, LocalCandidates, RTCConnection,
@@ -249,4 +250,98 @@ async fn a105_one_port_carries_rtp_and_rtcp() {
             found.component == 1 && found.connection_port == peer.connection.local_socket().port()
         }));
     }
+}
+
+/// One address, however it is written (RFC 5952 section 2), is one candidate; what has a zone means
+/// nothing here.
+#[tokio::test]
+async fn r_f10_an_address_in_many_spellings_is_one_pair() {
+    run(async {
+        let v6 = [
+            "::1",
+            "0:0:0:0:0:0:0:1",
+            "0000:0000:0000:0000:0000:0000:0000:0001",
+            "[::1]",
+            "::0:1",
+        ];
+        let v4 = [
+            "127.0.0.1",
+            "::ffff:127.0.0.1",
+            "::FFFF:7f00:1",
+            "0:0:0:0:0:ffff:7F00:0001",
+        ];
+        for spellings in [&v6[..], &v4[..]] {
+            let own: std::net::IpAddr = spellings[0].parse().unwrap();
+            let options = || RTCConnectionOptions::default().bind((own, 0).into());
+            let (a, b) = strangers(options(), options());
+            a.connection.set_remote(b.connection.local()).unwrap();
+            b.connection.set_remote(a.connection.local()).unwrap();
+            let of_b = b.event(candidate).await;
+            for spelling in spellings.iter().chain(&["fe80::1%eth0", "fe80::1%2"]) {
+                let mut told = of_b.clone();
+                told.connection_address = (*spelling).to_owned();
+                a.connection.set_remote_candidate(&told).unwrap();
+            }
+            a.connection.connect().unwrap();
+            b.connection.connect().unwrap();
+            both_connected(&a.connection, &b.connection).await;
+            let stats = a.connection.stats();
+            assert_eq!(
+                stats.candidate_pairs.len(),
+                1,
+                "{:?}",
+                stats.candidate_pairs
+            );
+            assert_eq!(stats.dropped.ignored_candidates, 2);
+            a.connection.close();
+            b.connection.close();
+        }
+    })
+    .await;
+}
+
+/// They are asked for a few at a time, each for 5 s, and what asks ends with the connection.
+#[tokio::test]
+async fn r_f11_a_thousand_names_that_never_resolve_hold_nothing_up() {
+    const WAITING: usize = 256;
+    /// Eight at a time, on eight interfaces each, and by the system's resolver.
+    const ASKING: usize = 8 * (8 + 1);
+    run(async {
+        let (a, b) = connected_pair().await;
+        let tasks = || {
+            tokio::runtime::Handle::current()
+                .metrics()
+                .num_alive_tasks()
+        };
+        let before = tasks();
+        let start = Watch::start();
+        for n in 0..1_000 {
+            let mut named = host(5_000);
+            named.connection_address = format!("{n:08x}-ea17-4bcf-a596-105139dfd8bf.local");
+            a.connection.set_remote_candidate(&named).unwrap();
+        }
+        let ignored = || a.connection.stats().dropped.ignored_candidates as usize;
+        let refused = ignored();
+        assert!(refused >= 1_000 - WAITING, "{refused}");
+        let (source, _, received) = send_track(&a.connection, &b.connection, Kind::Audio);
+        while_writing(&source, async {
+            let mut most = 0;
+            within(20, async {
+                while ignored() < 1_000 - WAITING + 8 {
+                    received.recv_rtp().await.unwrap();
+                    most = most.max(tasks());
+                }
+            })
+            .await;
+            println!("{most} tasks at most, {before} before");
+            assert!(most <= before + WAITING + ASKING, "{most}");
+        })
+        .await;
+        let took = start.took();
+        println!("the first eight were given up after {took:?}");
+        assert!(took < Duration::from_secs(6), "{took:?}");
+        a.connection.close();
+        b.connection.close();
+    })
+    .await;
 }

@@ -4,6 +4,7 @@
 use crate::common::{
     Peer, loopback, run, stays_pending, strangers, stream_of, while_writing, within,
 };
+use ortc::dtmf::{DTMFEvent, DTMFMediaStreamTrack};
 use ortc::july::{RTCMediaStreamDescription, RTCSide, RTCSocketOptions};
 use ortc::{
     DisconnectReason, ErrorName, Kind, MediaStream, MediaStreamTrack, MediaStreamTrackEvent,
@@ -267,6 +268,134 @@ async fn b057_b062_c010_a_track_moves_to_another_socket() {
         sent.remove_track(&sent.stream().tracks()[1]);
         assert!(of_a.tracks().is_empty());
         close(&a, &b);
+    })
+    .await;
+}
+
+/// The digits that are heard until there are so many.
+async fn hear(keys: &DTMFMediaStreamTrack, count: usize) -> String {
+    let mut heard = String::new();
+    while heard.len() < count {
+        if let DTMFEvent::Tone(tone) = within(10, keys.next_event()).await.unwrap() {
+            heard.push_str(&tone.digits);
+        }
+    }
+    heard
+}
+
+#[tokio::test]
+async fn b062_g023_digits_go_with_their_audio_track_to_another_socket_and_back() {
+    run(async {
+        let (a, b, of_a, _of_b) = two_legs();
+        connect(&a, &b).await;
+        within(10, of_a.connected()).await.unwrap();
+        let stream = MediaStream::new();
+        let voice = stream.add_track(&MediaStreamTrack::audio());
+        let keys = DTMFMediaStreamTrack::new();
+        // Of a stream of its own: it goes along all the same.
+        let others = MediaStream::new();
+        let source = others.add_track(&keys).as_dtmf().unwrap();
+        a.connection.add_stream(&stream).unwrap();
+        a.connection.add_stream(&others).unwrap();
+        let receive = |track: &ortc::RTCTrack| {
+            let description = over_json(&track.description().unwrap());
+            let received = b.connection.receive_track(description).unwrap();
+            b.connection.dtmf_track(&received).unwrap()
+        };
+        let first = a.connection.track(&voice).unwrap();
+        let at_first = receive(&first);
+        let mid = first.description().unwrap().mid;
+
+        source.play("123456").unwrap();
+        let mut heard = hear(&at_first, 2).await;
+        let far = of_a.local_socket();
+        let second = a.connection.set_track_socket(&voice, &far).unwrap();
+        assert_ne!(first.ssrc().unwrap(), second.ssrc().unwrap());
+        let description = second.description().unwrap();
+        assert_eq!(
+            (description.mid, &description.msid[..]),
+            (mid, &[stream.id().to_owned()][..])
+        );
+        assert!(description.codecs.iter().any(|codec| codec.name == "dtmf"));
+        let at_second = receive(&second);
+        // The one that sounded ends where it began.
+        source.play("78").unwrap();
+        let mut there = String::new();
+        within(10, async {
+            while heard.len() + there.len() < 8 {
+                let (event, into) = tokio::select! {
+                    event = at_first.next_event() => (event, &mut heard),
+                    event = at_second.next_event() => (event, &mut there),
+                };
+                if let Some(DTMFEvent::Tone(tone)) = event {
+                    into.push_str(&tone.digits);
+                }
+            }
+        })
+        .await;
+        println!("{heard} here, {there} there");
+        assert!(there.len() > 2);
+        heard += &there;
+        assert_eq!(heard, "12345678");
+        assert_eq!(
+            a.connection.track(&source).unwrap().ssrc().unwrap(),
+            second.ssrc().unwrap()
+        );
+        let alone = a
+            .connection
+            .set_track_socket(&source, &a.connection.local_socket());
+        assert_eq!(alone.unwrap_err().name(), ErrorName::NotSupported);
+
+        let near = a.connection.local_socket();
+        let third = a.connection.set_track_socket(&voice, &near).unwrap();
+        let at_third = receive(&third);
+        source.play("9#").unwrap();
+        assert_eq!(hear(&at_third, 2).await, "9#");
+
+        // Off with their stream, wherever they are.
+        a.connection.set_track_socket(&voice, &far).unwrap();
+        assert!(a.connection.remove_stream(&others).unwrap());
+        assert!(a.connection.track(&source).is_none());
+        assert_eq!(of_a.tracks().len(), 1);
+        close(&a, &b);
+    })
+    .await;
+}
+
+/// A leg that is closed, by itself or with the connection, keeps its figures.
+#[tokio::test]
+async fn b010_statistics_of_legs_stay_after_they_are_closed() {
+    run(async {
+        let (a, b, of_a, of_b) = two_legs();
+        connect(&a, &b).await;
+        within(10, of_a.connected()).await.unwrap();
+        within(10, of_b.connected()).await.unwrap();
+        let sent = |peer: &Peer| {
+            let legs = peer.connection.stats().legs;
+            legs.values()
+                .map(|leg| leg.transport.bytes_sent)
+                .sum::<u64>()
+        };
+        assert!(sent(&a) > 0 && sent(&b) > 0);
+        let before = sent(&b);
+        of_b.close();
+        within(10, of_b.closed()).await;
+        assert_eq!(b.connection.sockets().len(), 1);
+        assert!(sent(&b) >= before);
+        close(&a, &b);
+        within(10, a.connection.closed()).await;
+        assert!(a.connection.leg(&of_a.local_socket()).is_none());
+        assert!(sent(&a) > 0);
+        // Until another takes the place.
+        let (other, _events) = RTCConnection::new(loopback()).unwrap();
+        let leg = other.add_socket(&socket()).unwrap();
+        leg.close();
+        assert_eq!(other.stats().legs.len(), 1);
+        let next = socket();
+        other.add_socket(&next).unwrap();
+        let ids: Vec<_> = other.stats().legs.into_keys().collect();
+        assert_eq!(ids, [next.id()]);
+        other.close();
     })
     .await;
 }

@@ -15,6 +15,7 @@ use super::random::Random;
 
 pub(crate) const USER: &str = "user";
 pub(crate) const PASSWORD: &str = "pass";
+const SHIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../server/turnserver.conf");
 
 /// Lives until it is dropped; it also ends with the thread that made it.
 pub(crate) struct Coturn {
@@ -77,6 +78,11 @@ impl Coturn {
     /// On both loopback addresses, with these options besides.
     pub(crate) fn start(options: &[&str]) -> Self {
         Self::start_as(options, &["--no-tcp", "--no-tls"])
+    }
+
+    /// With the configuration that comes with the server, and these options besides.
+    pub(crate) fn start_shipped(options: &[&str]) -> Self {
+        Self::start_as(options, &["-c", SHIPPED])
     }
 
     fn start_as(options: &[&str], without: &[&str]) -> Self {
@@ -153,16 +159,27 @@ impl Coturn {
 
     fn spawn(port: u16, dir: &Path, options: &[String]) -> Child {
         let program = std::env::var("ORTC_TURNSERVER").unwrap_or_else(|_| "turnserver".into());
+        let user = format!("--user={USER}:{PASSWORD}");
+        let by_itself = [
+            "-n",
+            "--no-dtls",
+            "--no-cli",
+            "--no-rfc5780",
+            "--lt-cred-mech",
+            "--allow-loopback-peers",
+            "--relay-threads=1",
+            "--realm=example.org",
+            &user,
+        ];
+        let shipped = options.iter().any(|option| option == SHIPPED);
         Command::new("setpriv")
             .args(["--pdeathsig", "KILL"])
             .arg(program)
-            .args(["-n", "--no-dtls", "--no-cli"])
-            .args(["--no-rfc5780", "--lt-cred-mech", "--allow-loopback-peers"])
-            .args(["--no-stdout-log", "--simple-log", "--relay-threads=1"])
+            .args(by_itself.iter().filter(|_| !shipped))
+            .args(["--no-stdout-log", "--simple-log"])
             .args(["--listening-ip=127.0.0.1", "--listening-ip=::1"])
             .args(["--relay-ip=127.0.0.1", "--relay-ip=::1"])
             .arg(format!("--listening-port={port}"))
-            .args(["--realm=example.org", &format!("--user={USER}:{PASSWORD}")])
             .arg(format!("--log-file={}", dir.join("log").display()))
             .arg(format!("--pidfile={}", dir.join("pid").display()))
             .arg(format!("--userdb={}", dir.join("db").display()))

@@ -121,6 +121,7 @@ pub(crate) struct Setup {
     pub(crate) tcp: bool,
     /// In PEM, what servers over TLS are trusted by.
     pub(crate) certificates: Option<String>,
+    pub(crate) relay_only: bool,
 }
 
 #[derive(Default)]
@@ -303,6 +304,7 @@ pub(crate) async fn inside() {
     let mut options = RTCConnectionOptions::default()
         .ice_servers(servers)
         .auto_restart(auto_restart)
+        .relay_only(setup.relay_only)
         .candidate_policy(RTCCandidatePolicy::default().tcp(setup.tcp));
     if let Some(certificates) = setup.certificates {
         options = options.ice_server_certificates(certificates);

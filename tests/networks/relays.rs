@@ -68,6 +68,7 @@ impl Scene {
             servers: turn.chain([AUTO_RESTART.to_owned()]).collect(),
             tcp: false,
             certificates: Some(self.certificate.authority.clone()),
+            ..Setup::default()
         };
         let ends = [0, 4].map(|at| Inside::start_with(&self.networks[at], &setup));
         introduce(&ends[0], &ends[1]);

@@ -127,6 +127,7 @@ impl ConnectionShared {
             state.closed = Some(reason);
             state.deliver_packets();
             state.receiving.end();
+            state.end_lookups();
             state.socket = None;
             self.events.set_carries(false);
             self.events.close();

@@ -115,6 +115,7 @@ impl ConnectionShared {
             channel.closed(DataChannelCloseReason::ConnectionClosed, 0);
         }
         let _ = guard::contain(|| state.receiving.end());
+        state.end_lookups();
         state.socket = None;
         let reason = state.closed.unwrap_or(reason);
         self.events.set_up(false);

@@ -6,6 +6,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use super::auto_restart::AutoRestart;
+use tokio::task::AbortHandle;
+
 use crate::connection::description::restrictions::{RTCRestrictions, profiles};
 use crate::connection::description::roles::LocalCandidates;
 use crate::connection::description::side::RTCConnectionSide;
@@ -35,6 +37,8 @@ pub(crate) struct ConnectionState {
     pub(crate) carriers: BTreeSet<u32>,
     /// There may be tracks of digits that no audio track carries yet.
     pub(crate) digits_wait: bool,
+    /// Digits that went with their audio track to another socket.
+    pub(crate) digits_elsewhere: Vec<MediaStreamTrack>,
     pub(crate) receiving: Receiving,
     pub(crate) channels: BTreeMap<ChannelKey, Arc<ChannelShared>>,
     /// Tracks that are forwarded and of which the peer wants a key frame.
@@ -44,6 +48,8 @@ pub(crate) struct ConnectionState {
     /// How long closing may take, for what is queued.
     pub(crate) linger: Duration,
     pub(crate) remote_names: usize,
+    /// What looks for the addresses behind them; it ends with the connection.
+    pub(crate) lookups: Vec<AbortHandle>,
     pub(crate) ignored_candidates: u64,
     /// Keeps the port open; given up when the connection is closed, whoever still has handles.
     pub(crate) socket: Option<RTCSocket>,
@@ -67,6 +73,10 @@ pub(crate) struct SendingStream {
 }
 
 impl ConnectionState {
+    pub(super) fn end_lookups(&mut self) {
+        self.lookups.drain(..).for_each(|lookup| lookup.abort());
+    }
+
     /// Why no verb is taken any more: the connection is closed, or is being closed.
     pub(crate) fn over(&self) -> Option<DisconnectReason> {
         self.closed.or_else(|| self.engine.closing())

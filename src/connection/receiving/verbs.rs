@@ -119,10 +119,13 @@ impl RTCConnection {
     /// The digits that come in the packets of a received track; `None` when its description has no
     /// codec for them.
     pub fn dtmf_track(&self, track: &MediaStreamTrack) -> Option<DTMFMediaStreamTrack> {
-        let state = self.shared().lock();
-        let mut tracks = state.receiving.tracks.values();
-        let receiving = tracks.find(|receiving| receiving.track == *track)?;
-        Some(receiving.digits.as_ref()?.track.clone())
+        let here = |leg: &Self| {
+            let state = leg.shared().lock();
+            let mut tracks = state.receiving.tracks.values();
+            let receiving = tracks.find(|receiving| receiving.track == *track)?;
+            Some(receiving.digits.as_ref()?.track.clone())
+        };
+        here(self).or_else(|| self.legs().iter().find_map(here))
     }
 
     // Rows A37 and G15.

@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use super::wire::Wire;
 use crate::connection::core::shared::ConnectionShared;
-use crate::connection::core::state::ConnectionState;
+use crate::connection::core::state::{ConnectionState, removed};
+use crate::dtmf::Command;
 use crate::error::{Error, Result};
 use crate::media::Kind;
 use crate::media::sending::SendingTrack;
 use crate::media::stream::MediaStream;
-use crate::media::track::MediaStreamTrack;
+use crate::media::track::{MediaSink, MediaStreamTrack};
 use crate::trace;
 
 impl ConnectionShared {
@@ -19,7 +20,7 @@ impl ConnectionShared {
     /// The audio track of the stream carries the digits, or else the connection's first.
     pub(crate) fn send_digits(&self, stream: &MediaStream, track: &MediaStreamTrack) -> Result<()> {
         let key = self.open(|state| {
-            if state.key_of(track).is_some() {
+            if state.key_of(track).is_some() || state.digits_elsewhere.contains(track) {
                 return Ok(None);
             }
             // Unless it can be attached, an audio track that comes later carries it.
@@ -27,25 +28,54 @@ impl ConnectionShared {
             let audio = state.audio_for(stream).ok_or_else(|| {
                 Error::invalid_state("digits need an audio track, in the stream or the connection")
             })?;
-            state.next_key += 1;
-            let key = state.next_key;
-            let taken: Vec<u8> = state
-                .sending
-                .values()
-                .flat_map(|sending| &sending.codecs)
-                .map(|codec| codec.payload_type)
-                .collect();
-            if let Some(sending) = state.sending.get_mut(&audio) {
-                sending
-                    .attach_dtmf(Instant::now(), key, track.clone(), |id| taken.contains(&id))?;
-                state.carriers.insert(audio);
-            }
+            let key = state.attach_digits(audio, track)?;
             state.digits_wait = waited;
             Ok(Some(key))
         })?;
         if let Some(key) = key {
             self.attach(track, key);
         }
+        Ok(())
+    }
+
+    /// The audio track goes to another socket, and its digits go along: which track they are of, and
+    /// what waits of them. What sounds ends here.
+    pub(crate) fn part_with_digits(
+        &self,
+        audio: &MediaStreamTrack,
+    ) -> Result<Option<(MediaStreamTrack, Vec<Command>)>> {
+        let parted = self.open(|state| {
+            let mut all = state.sending.values_mut();
+            let carrier = all.find(|sending| sending.source == *audio);
+            let Some((key, waiting)) = carrier.and_then(SendingTrack::take_waiting_digits) else {
+                return Ok(None);
+            };
+            let digits = state.end_dtmf(Instant::now(), key);
+            state.digits_elsewhere.extend(digits.clone());
+            Ok(digits.map(|digits| (key, digits, waiting)))
+        })?;
+        Ok(parted.map(|(key, digits, waiting)| {
+            self.detach(&digits, key);
+            (digits, waiting)
+        }))
+    }
+
+    /// The other side of [`part_with_digits`](Self::part_with_digits), once the audio track is here.
+    pub(crate) fn take_on_digits(
+        &self,
+        audio: &MediaStreamTrack,
+        digits: &MediaStreamTrack,
+        waiting: &[Command],
+    ) -> Result<()> {
+        let key = self.open(|state| {
+            state.digits_elsewhere.retain(|track| track != digits);
+            let audio = state.key_of(audio).ok_or_else(removed)?;
+            state.attach_digits(audio, digits)
+        })?;
+        for command in waiting {
+            self.play_dtmf(key, command)?;
+        }
+        self.attach(digits, key);
         Ok(())
     }
 
@@ -81,6 +111,21 @@ impl ConnectionShared {
 }
 
 impl ConnectionState {
+    /// Has the audio track with the key `audio` carry the digits; their key.
+    fn attach_digits(&mut self, audio: u32, digits: &MediaStreamTrack) -> Result<u32> {
+        self.next_key += 1;
+        let key = self.next_key;
+        let all = self.sending.values().flat_map(|sending| &sending.codecs);
+        let taken: Vec<u8> = all.map(|codec| codec.payload_type).collect();
+        if let Some(sending) = self.sending.get_mut(&audio) {
+            sending.attach_dtmf(Instant::now(), key, digits.clone(), |id| {
+                taken.contains(&id)
+            })?;
+            self.carriers.insert(audio);
+        }
+        Ok(key)
+    }
+
     /// Takes the digits with this key off their audio track; what is left of a tone goes out.
     fn end_dtmf(&mut self, now: Instant, key: u32) -> Option<MediaStreamTrack> {
         let carrier = self.carrier_of(key)?;

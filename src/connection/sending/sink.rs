@@ -232,7 +232,8 @@ impl StreamWatcher for ConnectionShared {
     fn track_removed(&self, stream: &MediaStream, track: &MediaStreamTrack) {
         let _ = stream;
         let key = {
-            let state = self.lock();
+            let mut state = self.lock();
+            state.digits_elsewhere.retain(|other| other != track);
             state.key_of(track)
         };
         if let Some(key) = key {

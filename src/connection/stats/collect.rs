@@ -28,7 +28,7 @@ impl RTCConnection {
         let mut stats = shared.lock().stats(own);
         stats.socket = shared.socket.counters().into();
         stats.dropped.events = shared.events.dropped();
-        let legs = self.legs();
+        let legs = self.all_legs();
         let of = |leg: &Self| (leg.local_socket().id(), leg.stats());
         stats.legs = legs.iter().map(of).collect();
         stats

@@ -44,9 +44,9 @@ pub struct RTCStats {
     pub dropped: RTCDropStats,
     /// The socket, with all the connections that share it.
     pub socket: RTCSocketStats,
-    /// The same of the connection's further sockets that are open
+    /// The same of the connection's further sockets
     /// ([`add_socket`](crate::RTCConnection::add_socket)), by their ids: what is above is of the
-    /// first alone.
+    /// first alone. One that is closed stays until another takes its place.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub legs: BTreeMap<String, RTCStats>,
 }

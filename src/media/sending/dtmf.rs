@@ -54,6 +54,12 @@ impl SendingTrack {
         sent
     }
 
+    /// The key of the digits that it carries, and what waits of them, which is then played no more.
+    pub(crate) fn take_waiting_digits(&mut self) -> Option<(u32, Vec<Command>)> {
+        let dtmf = self.dtmf.as_mut()?;
+        Some((dtmf.key, dtmf.player.take_waiting()))
+    }
+
     /// Whether it carries the digits with this key.
     pub(crate) fn carries(&self, key: u32) -> bool {
         self.dtmf.as_ref().is_some_and(|dtmf| dtmf.key == key)
