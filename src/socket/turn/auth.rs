@@ -4,7 +4,7 @@
 
 use ::stun::attributes::{
     ATTR_MESSAGE_INTEGRITY_SHA256, ATTR_NONCE, ATTR_PASSWORD_ALGORITHM, ATTR_PASSWORD_ALGORITHMS,
-    ATTR_REALM, ATTR_USERNAME,
+    ATTR_REALM, ATTR_USER_HASH, ATTR_USERNAME,
 };
 use ::stun::integrity::MessageIntegrity;
 use ::stun::message::{Message, Setter};
@@ -51,7 +51,7 @@ impl Auth {
         let TurnCredentials { username, password } = credentials;
         let algorithms = match challenge.algorithms {
             Some(offered) => Some((offered.to_vec(), first_known(offered)?)),
-            None if tells_of_algorithms(challenge.nonce) => return None,
+            None if has_feature(challenge.nonce, Feature::PasswordAlgorithms) => return None,
             None => None,
         };
         let key = match algorithms {
@@ -103,7 +103,14 @@ impl Auth {
 
     /// Adds the credential, and integrity as the last attribute so far.
     pub(super) fn add_to(&self, message: &mut Message) -> Option<()> {
-        message.add(ATTR_USERNAME, self.username.as_bytes());
+        if has_feature(&self.nonce, Feature::UsernameAnonymity) {
+            // RFC 8489 section 14.4.
+            let text = format!("{}:{}", self.username, self.realm);
+            let hash = digest::digest(&digest::SHA256, text.as_bytes());
+            message.add(ATTR_USER_HASH, hash.as_ref());
+        } else {
+            message.add(ATTR_USERNAME, self.username.as_bytes());
+        }
         message.add(ATTR_REALM, self.realm.as_bytes());
         message.add(ATTR_NONCE, &self.nonce);
         let Some((offered, chosen)) = &self.algorithms else {
@@ -164,9 +171,16 @@ fn first_known(mut offered: &[u8]) -> Option<u16> {
     None
 }
 
-/// Whether the nonce has the feature "password algorithms": the first bit (RFC 8489 section 18.1),
-/// which some count from the other end.
-fn tells_of_algorithms(nonce: &[u8]) -> bool {
+/// RFC 8489 section 18.1: the number of the bit.
+#[derive(Clone, Copy)]
+enum Feature {
+    PasswordAlgorithms = 0,
+    UsernameAnonymity = 1,
+}
+
+/// Whether the nonce tells of the feature. Bits count from the right by erratum 6290, and some count
+/// from the left, as the text had it.
+fn has_feature(nonce: &[u8], feature: Feature) -> bool {
     let value = |letter: &u8| match letter {
         b'A'..=b'Z' => Some(letter - b'A'),
         b'a'..=b'z' => Some(letter - b'a' + 26),
@@ -181,7 +195,8 @@ fn tells_of_algorithms(nonce: &[u8]) -> bool {
     });
     let first = features.as_deref().and_then(|all| all.first().copied());
     let last = features.as_deref().and_then(|all| all.last().copied());
-    first.is_some_and(|bits| bits & 0x20 != 0) || last.is_some_and(|bits| bits & 1 != 0)
+    let (left, right) = (0x20 >> feature as u8, 1 << feature as u8);
+    first.is_some_and(|bits| bits & left != 0) || last.is_some_and(|bits| bits & right != 0)
 }
 
 #[cfg(test)]
@@ -240,6 +255,40 @@ mod tests {
         }
     }
 
+    /// Names that are hidden where the server says so, and nowhere else; the hash is of Python's hashlib.
+    #[test]
+    fn a_server_that_takes_hashes_of_names_is_told_no_name() {
+        let id = TransactionId([7; 12]);
+        let server = "192.0.2.1:3478".parse().unwrap();
+        let hash = HASH
+            .as_bytes()
+            .chunks(2)
+            .map(|hex| u8::from_str_radix(std::str::from_utf8(hex).unwrap(), 16).unwrap());
+        let hash: Vec<u8> = hash.collect();
+        for (nonce, hidden) in [
+            (&b"obMatJos2AAACx"[..], true),
+            (b"obMatJos2QAAAx", true),
+            (b"obMatJos2AAABx", false),
+            (b"obMatJos2IAAAx", false),
+            (b"obMatJos2", false),
+            (b"AAAC", false),
+        ] {
+            let offered = [0, 2, 0, 0];
+            for algorithms in [None, Some(&offered[..])] {
+                let Some(auth) = auth(challenge(nonce, algorithms)) else {
+                    // Told of algorithms, and of none.
+                    assert!(nonce.ends_with(b"AAABx"));
+                    continue;
+                };
+                let bytes = request(id, Ask::Allocate, server, Some(&auth)).unwrap();
+                let has = |what: &[u8]| bytes.windows(what.len()).any(|part| part == what);
+                assert_eq!(has(&[&[0, 0x1e, 0, 32], &hash[..]].concat()), hidden);
+                assert_eq!(has(b"user"), !hidden);
+            }
+        }
+    }
+
+    const HASH: &str = "cf9fa894dfc9b7680968aec1efb3a6b8b2a1cac25c0461cab3b0c2f87c25eeaf";
     const EXPECTED: &str = "000300782112a4420102030405060708090a0b0c001900041100000000060004757365720014000b\
         6578616d706c652e6f726700001500126f624d61744a6f7332674141416e6f6e6365000080020008\
         0002000000010000001d000400020000001c0020238a00b2018e61ca21c66fa0b67cb553b694f08d\
