@@ -116,6 +116,8 @@ pub(crate) enum EngineEvent {
     KeyframeRequested {
         ssrc: u32,
     },
+    /// The path carries less than what is sent.
+    PathStrained,
     /// The peer uses one of our SSRCs (RFC 3550 section 8.2).
     SsrcConflict {
         ssrc: u32,

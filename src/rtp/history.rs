@@ -110,6 +110,15 @@ impl History {
         fill(packet);
     }
 
+    /// Gives none of the packets any more; their room is used again.
+    pub(crate) fn forget(&mut self) {
+        for packet in &mut self.packets {
+            packet.sent = None;
+            packet.shared = Bytes::new();
+        }
+        self.next = 0;
+    }
+
     /// The packet, to be sent again now. `None` when it is not there or too old, was sent again
     /// less than `interval` ago or too often, or there is no credit for it.
     pub(crate) fn ask(

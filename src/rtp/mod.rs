@@ -20,6 +20,7 @@ mod label;
 mod labels;
 mod nack;
 mod packet;
+mod path_meter;
 mod receiver;
 mod reception;
 mod red;
@@ -39,6 +40,8 @@ mod fuzz_tests;
 mod header_tests;
 #[cfg(test)]
 mod nack_tests;
+#[cfg(test)]
+mod path_meter_tests;
 #[cfg(test)]
 mod router_tests;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::event::{KeyframeRequest, RtcpCounters, RtpConfig, RtpEvent};
 use super::interval::IntervalTimer;
+use super::path_meter::PathMeter;
 use super::receiver::SourceState;
 use super::sender::{OutboundStats, SenderState};
 use super::transport_cc::{Recorder, TransportReports};
@@ -53,6 +54,9 @@ pub(crate) struct RtpSession {
     transport: Option<Box<Recorder>>,
     transport_due: bool,
     transport_reports: TransportReports,
+    path: PathMeter,
+    /// It was found to be too narrow since somebody last asked.
+    path_strained: bool,
     report_due: bool,
     /// Feedback may go out without a report before it.
     reduced_size: bool,
@@ -106,6 +110,8 @@ impl RtpSession {
             transport: None,
             transport_due: false,
             transport_reports: TransportReports::default(),
+            path: PathMeter::default(),
+            path_strained: false,
             report_due: false,
             reduced_size: false,
             block_cursor: 0,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::wire::u16_at;
 
-/// How often feedback is sent while packets arrive.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// How often feedback is sent while packets arrive: a queue on the path is full within 100 ms.
+const INTERVAL: Duration = Duration::from_millis(50);
 /// So many packets are worth feedback before the interval is over.
 const MANY: usize = 400;
 /// Bound on the packets that wait to be told of; then further ones are left out.
@@ -17,9 +17,9 @@ const MAX_STATUSES: usize = 300;
 /// Packets that a message of the peer may tell of: many seconds' worth.
 const MAX_TOLD: usize = 8_192;
 /// Units of the deltas.
-const TICK_MICROS: u128 = 250;
+pub(super) const TICK_MICROS: u128 = 250;
 /// The reference time counts 64 ms.
-const TICKS_PER_REFERENCE: i64 = 256;
+pub(super) const TICKS_PER_REFERENCE: i64 = 256;
 
 const NOT_RECEIVED: u8 = 0;
 const SMALL_DELTA: u8 = 1;
@@ -150,16 +150,16 @@ fn write_chunks(out: &mut Vec<u8>, statuses: &[u8]) {
 }
 
 /// What a message says: the first sequence number, and for each packet from there on whether it
-/// arrived, and if so how long after the one before it. `None` if it is malformed.
+/// arrived, and if so how many ticks after the one before it, the first after the reference time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Feedback {
+pub(crate) struct Feedback {
     pub(super) base: u16,
-    pub(super) arrivals: Vec<Option<Duration>>,
-    /// Negative deltas are rounded to zero in `arrivals`; so many there were.
-    pub(super) reordered: usize,
+    /// 24 bits of it.
+    pub(super) reference: u32,
+    pub(super) arrivals: Vec<Option<i16>>,
 }
 
-/// Parses what follows the two SSRCs.
+/// Parses what follows the two SSRCs. `None` if it is malformed.
 pub(super) fn parse(body: &[u8]) -> Option<Feedback> {
     let base = u16_at(body, 0)?;
     let count = usize::from(u16_at(body, 2)?);
@@ -167,6 +167,7 @@ pub(super) fn parse(body: &[u8]) -> Option<Feedback> {
         return None;
     }
     let mut rest = body.get(8..)?;
+    let reference = u32::from(u16_at(body, 4)?) << 8 | u32::from(*body.get(6)?);
     let mut statuses: Vec<u8> = Vec::new();
     while statuses.len() < count {
         let chunk = u16_at(rest, 0)?;
@@ -187,8 +188,8 @@ pub(super) fn parse(body: &[u8]) -> Option<Feedback> {
     }
     let mut feedback = Feedback {
         base,
+        reference,
         arrivals: Vec::with_capacity(count),
-        reordered: 0,
     };
     for status in statuses {
         let ticks = match status {
@@ -196,18 +197,16 @@ pub(super) fn parse(body: &[u8]) -> Option<Feedback> {
             SMALL_DELTA => {
                 let (&delta, after) = rest.split_first()?;
                 rest = after;
-                Some(i64::from(delta))
+                Some(i16::from(delta))
             }
             LARGE_DELTA => {
                 let delta = u16_at(rest, 0)? as i16;
                 rest = rest.get(2..)?;
-                Some(i64::from(delta))
+                Some(delta)
             }
             _ => return None,
         };
-        feedback.reordered += usize::from(ticks.is_some_and(|ticks| ticks < 0));
-        let delay = ticks.map(|t| Duration::from_micros(u64::try_from(t).unwrap_or(0) * 250));
-        feedback.arrivals.push(delay);
+        feedback.arrivals.push(ticks);
     }
     Some(feedback)
 }

@@ -95,15 +95,15 @@ fn deltas_are_times_between_arrivals() {
     ] {
         recorder.arrived(at(micros), number, 7);
     }
-    assert_eq!(recorder.due, Some(at(165_000)));
+    assert_eq!(recorder.due, Some(at(115_000)));
     let told = messages(&mut recorder).remove(0);
     let micros: Vec<_> = told
         .arrivals
         .iter()
-        .map(|d| d.unwrap().as_micros())
+        .map(|d| i64::from(d.unwrap()) * 250)
         .collect();
-    assert_eq!((told.base, told.reordered), (10, 1));
-    assert_eq!(micros, [1_000, 63_750, 100_000, 1_250, 0]);
+    assert_eq!((told.base, told.reference), (10, 1));
+    assert_eq!(micros, [1_000, 63_750, 100_000, 1_250, -1_000]);
     // Told of as lost, then it comes after all: it stays so, and the next begins after it.
     recorder.arrived(at(300_000), 16, 7);
     assert_eq!(messages(&mut recorder)[0].base, 15);

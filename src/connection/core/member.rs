@@ -61,7 +61,8 @@ impl Member for ConnectionShared {
             deadline: state.poll_timeout(),
             done: state.engine.state() == EngineState::Closed,
         };
-        let elsewhere = state.receiving.has_offered() || !state.asked.is_empty();
+        let elsewhere =
+            state.receiving.has_offered() || !state.asked.is_empty() || !state.strained.is_empty();
         drop(state);
         if elsewhere {
             self.serve_others();

@@ -1,5 +1,5 @@
-//! What a connection has for others, which are locked by it: packets that they forward, and key
-//! frames that are asked of them.
+//! What a connection has for others, which are locked by it: packets that they forward, key frames
+//! that are asked of them, and that less is to be sent.
 
 use std::time::Instant;
 
@@ -13,6 +13,11 @@ impl ConnectionShared {
             let offered = self.lock().receiving.take_offered();
             let Some(track) = offered else { break };
             track.hand_out(Instant::now());
+        }
+        loop {
+            let strained = self.lock().strained.pop();
+            let Some(track) = strained else { break };
+            track.spare_path(Instant::now());
         }
         loop {
             let asked = self.lock().asked.pop();

@@ -101,6 +101,11 @@ impl ConnectionShared {
                     }
                 }
             }
+            EngineEvent::PathStrained => {
+                let fed = state.sending.values().filter(|track| track.source.is_fed());
+                // As above.
+                state.strained.extend(fed.map(|track| track.source.clone()));
+            }
             EngineEvent::SsrcConflict { ssrc } => {
                 if let Some(new) = state.replace_ssrc(Instant::now(), ssrc) {
                     self.events

@@ -67,6 +67,7 @@ pub(crate) fn build(
         receiving: Receiving::new(budget),
         channels: BTreeMap::new(),
         asked: Vec::new(),
+        strained: Vec::new(),
         next_key: 0,
         closed: None,
         linger: options.linger,

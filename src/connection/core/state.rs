@@ -43,6 +43,8 @@ pub(crate) struct ConnectionState {
     pub(crate) channels: BTreeMap<ChannelKey, Arc<ChannelShared>>,
     /// Tracks that are forwarded and of which the peer wants a key frame.
     pub(crate) asked: Vec<MediaStreamTrack>,
+    /// Those that are to be less, as the path does not carry them.
+    pub(crate) strained: Vec<MediaStreamTrack>,
     pub(crate) next_key: u32,
     pub(crate) closed: Option<DisconnectReason>,
     /// How long closing may take, for what is queued.

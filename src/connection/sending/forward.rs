@@ -52,12 +52,20 @@ impl ConnectionShared {
     pub(super) fn reception_of(&self, key: u32) -> Option<Reception> {
         let state = self.lock();
         let ssrc = state.sending.get(&key)?.ssrc;
-        let view = state.engine.rtp().outbound_stats(ssrc)?.remote?;
+        let view = state.engine.rtp().outbound_stats(ssrc)?.remote;
+        let strain = state.engine.rtp().strain();
         Some(Reception {
-            loss: f64::from(view.fraction_lost) / 256.0,
-            at: view.at,
-            round_trip: view.rtt,
+            loss: view.map(|view| (f64::from(view.fraction_lost) / 256.0, view.at)),
+            excess: strain.map(|strain| (strain.part, strain.at)),
+            round_trip: view.and_then(|view| view.rtt),
         })
+    }
+
+    pub(super) fn forget_sent_of(&self, key: u32) {
+        let mut state = self.lock();
+        if let Some(ssrc) = state.sending.get(&key).map(|track| track.ssrc) {
+            state.engine.media_mut().forget_sent(ssrc);
+        }
     }
 
     pub(super) fn may_forward_here(&self, key: u32, codecs: &[RTCCodec]) -> Result<()> {

@@ -128,6 +128,10 @@ impl MediaSink for ConnectionShared {
         self.reception_of(key)
     }
 
+    fn forget_sent(&self, key: u32) {
+        self.forget_sent_of(key);
+    }
+
     fn may_forward(&self, key: u32, codecs: &[RTCCodec]) -> Result<()> {
         self.may_forward_here(key, codecs)
     }

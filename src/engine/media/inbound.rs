@@ -281,6 +281,12 @@ impl Media {
 
     /// Takes what the session has to say of its sources.
     pub(crate) fn poll_events(&mut self, events: &mut Events) {
+        if self.rtp.take_strain() {
+            let part = self.rtp.strain().map(|strain| strain.part);
+            let span = &self.span;
+            tracing::debug!(target: trace::RTP, parent: span, part, "the path does not carry what is sent");
+            events.push(EngineEvent::PathStrained);
+        }
         while let Some(event) = self.rtp.poll_event() {
             match event {
                 RtpEvent::Bye { ssrc, reason } => {

@@ -59,6 +59,13 @@ impl SenderRepair {
         }
     }
 
+    /// What was sent so far is not sent again.
+    pub(super) fn forget_sent(&mut self) {
+        if let Some(history) = &mut self.history {
+            history.forget();
+        }
+    }
+
     /// Remembers a packet that was just sent as `datagram`.
     pub(super) fn keep(&mut self, now: Instant, packet: &OutgoingRtp<'_>, datagram: &[u8]) {
         let rtx = self.rtx.as_ref();
@@ -139,6 +146,7 @@ impl SenderRepair {
         let osn = packet.sequence_number.to_be_bytes();
         let sent = wire.send(now, rtx.ssrc, labels, &again, &osn, |_| {})?;
         if sent {
+            wire.measure(now, rtp);
             rtx.next_sequence_number = rtx.next_sequence_number.wrapping_add(1);
             let len = packet.len().saturating_add(OSN_LEN);
             rtp.sent(now, rtx.ssrc, packet.timestamp, len);

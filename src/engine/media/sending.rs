@@ -120,6 +120,14 @@ impl Media {
         Ok(())
     }
 
+    /// What was sent of an SSRC is not sent again, and less is sent from now on.
+    pub(crate) fn forget_sent(&mut self, ssrc: u32) {
+        if let Some(sender) = self.senders.get_mut(&ssrc) {
+            sender.repair.forget_sent();
+            self.rtp.path().restart();
+        }
+    }
+
     pub(crate) fn rtx_ssrc(&self, ssrc: u32) -> Option<u32> {
         self.senders.get(&ssrc)?.repair.rtx_ssrc()
     }
@@ -137,6 +145,7 @@ impl Media {
             ids: &self.extensions.sent,
             epoch: self.epoch,
             transport_sequence: &mut self.transport_sequence,
+            numbered: None,
         };
         Some((wire, &mut self.senders, &mut self.rtp))
     }
@@ -175,6 +184,7 @@ impl Media {
         if !queued {
             return Ok(SendOutcome::QueueFull);
         }
+        wire.measure(now, rtp);
         let len = prefix.len().saturating_add(packet.payload_len());
         rtp.sent(now, ssrc, packet.timestamp, len);
         Ok(SendOutcome::Sent)

@@ -6,9 +6,9 @@ use super::model::OutgoingRtp;
 use crate::engine::dtls::SrtpProfile;
 use crate::engine::outgoing::Outlet;
 use crate::engine::srtp::Srtp;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rtp::extensions::encode_transport_cc;
-use crate::rtp::{ExtensionMap, OutgoingHeader, encode_abs_send_time, write_header};
+use crate::rtp::{ExtensionMap, OutgoingHeader, RtpSession, encode_abs_send_time, write_header};
 
 /// Header extension elements in one packet: those of the engine, and those of its track.
 const MAX_ELEMENTS: usize = 10;
@@ -37,6 +37,8 @@ pub(super) struct Wire<'a> {
     pub(super) ids: &'a ExtensionMap,
     pub(super) epoch: Instant,
     pub(super) transport_sequence: &'a mut u16,
+    /// Transport-wide number and size of the packet that was queued last, where it has one.
+    pub(super) numbered: Option<(u16, usize)>,
 }
 
 /// What a stream says about itself in each packet.
@@ -82,9 +84,10 @@ impl<'a> Wire<'a> {
             send_time = encode_abs_send_time(now.saturating_duration_since(self.epoch));
             add(id, &send_time);
         }
-        let transport_sequence = encode_transport_cc(*self.transport_sequence);
+        let number = *self.transport_sequence;
+        let transport_sequence = encode_transport_cc(number);
+        let is_numbered = self.ids.transport_cc.is_some();
         if let Some(id) = self.ids.transport_cc {
-            *self.transport_sequence = self.transport_sequence.wrapping_add(1);
             add(id, &transport_sequence);
         }
         for &(id, data) in packet.extensions {
@@ -103,7 +106,7 @@ impl<'a> Wire<'a> {
         let header_len = write_header(self.scratch, &header);
         let len = header_len + prefix.len() + packet.payload_len() + self.overhead;
         let (head, srtp) = (&*self.scratch, &mut *self.srtp);
-        self.outlet.push_with(len, |out| {
+        let queued = self.outlet.push_with(len, |out| {
             let start = out.len();
             out.extend_from_slice(head);
             out.extend_from_slice(prefix);
@@ -111,8 +114,20 @@ impl<'a> Wire<'a> {
             out.extend_from_slice(packet.payload);
             srtp.protect_rtp(out, start, header_len)?;
             sealed(out.get(start..).unwrap_or_default());
-            Ok(())
-        })
+            Ok::<(), Error>(())
+        })?;
+        self.numbered = (queued && is_numbered).then_some((number, len));
+        if self.numbered.is_some() {
+            *self.transport_sequence = number.wrapping_add(1);
+        }
+        Ok(queued)
+    }
+
+    /// Has the path measured by the packet that was queued last.
+    pub(super) fn measure(&mut self, now: Instant, rtp: &mut RtpSession) {
+        if let Some((number, size)) = self.numbered.take() {
+            rtp.path().sent(now, number, size);
+        }
     }
 
     /// Queues a datagram that was sent before. False when the queue is full.

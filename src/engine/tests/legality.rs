@@ -117,6 +117,7 @@ fn fault(peer: &Peer) -> Option<String> {
             }
             EngineEvent::ActivePair { .. }
             | EngineEvent::KeyframeRequested { .. }
+            | EngineEvent::PathStrained
             | EngineEvent::SsrcConflict { .. } => {}
         }
     }

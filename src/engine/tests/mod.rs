@@ -1,5 +1,6 @@
 //! Whole engines against each other on the simulated network, on virtual time.
 
+mod bottleneck;
 mod channels;
 mod closing;
 mod consent;

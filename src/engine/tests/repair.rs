@@ -397,7 +397,7 @@ fn arrivals_of_all_packets_are_told_where_the_extension_is_in_use() {
         reports.lost * 10 > lost * 8 && reports.lost < lost * 3 / 2,
         "{reports:?} {lost}"
     );
-    assert!((80..=110).contains(&reports.messages), "{reports:?}");
+    assert!((160..=220).contains(&reports.messages), "{reports:?}");
 }
 
 /// A browser sends old packets as padding before its description has come.

@@ -8,8 +8,12 @@ const LITTLE_LOSS: f64 = 0.02;
 /// How long a smaller picture is kept at least after losses, at first and at most.
 const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 const MOST_PATIENCE: Duration = Duration::from_secs(60);
+/// What a report tells is of so long, but where packets are few.
+const REPORT: Duration = Duration::from_millis(900);
 /// Of a measured rate, what may be used.
 const USABLE: f64 = 0.9;
+/// The same where a queue has to become empty as well; one large step costs less than two.
+const USABLE_WITH_QUEUE: f64 = 0.5;
 
 /// An encoding of a source.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -33,6 +37,10 @@ pub struct ForwardConditions {
     pub tile: Option<(u16, u16)>,
     /// The part of its packets that was lost, 0 to 1, by its last report, and when that came.
     pub loss: Option<(f64, Instant)>,
+    /// The part of what was sent to it, of this and of all else, that was too much for the path, 0
+    /// to 1: lost, or waiting in a queue that grows; and when that was last found, by
+    /// transport-wide feedback, where it sends that: within some 100 ms.
+    pub excess: Option<(f64, Instant)>,
     /// The round trip to it.
     pub round_trip: Option<Duration>,
     /// Bits a second that it can have, where somebody estimates that.
@@ -74,9 +82,9 @@ pub trait LayerSelector: Send {
 }
 
 /// The smallest picture that fills the tile, as large as the path allows: by an estimate of its
-/// rate where there is one, else by the losses that the receiver reports: down with each report of
-/// more than a tenth, to what the rest of the rate carries, a step up after seconds without, ever
-/// longer if that was in vain.
+/// rate where there is one, else down as soon as something is too much for the path, or with each
+/// report of more than a tenth lost, to what the rest of the rate carries; a step up after seconds
+/// without, ever longer if that was in vain.
 #[derive(Debug)]
 pub struct DefaultLayerSelector {
     /// Steps below what the tile would have.
@@ -85,6 +93,7 @@ pub struct DefaultLayerSelector {
     changed: Option<Instant>,
     went_up: Option<Instant>,
     seen: Option<Instant>,
+    seen_excess: Option<Instant>,
 }
 
 impl Default for DefaultLayerSelector {
@@ -95,6 +104,7 @@ impl Default for DefaultLayerSelector {
             changed: None,
             went_up: None,
             seen: None,
+            seen_excess: None,
         }
     }
 }
@@ -118,18 +128,23 @@ impl LayerSelector for DefaultLayerSelector {
         let wanted = order.iter().position(|(_, layer)| fills(layer));
         let wanted = wanted.unwrap_or(largest);
         let carries = |rate: f64| {
-            let usable = rate * USABLE;
-            let fits = |(_, layer): &&(usize, &ForwardLayer)| layer.bitrate as f64 <= usable;
+            let fits = |(_, layer): &&(usize, &ForwardLayer)| layer.bitrate as f64 <= rate;
             order.iter().filter(fits).count().saturating_sub(1)
         };
         let allowed = match conditions.bitrate {
-            Some(rate) => carries(rate as f64),
+            Some(rate) => carries(rate as f64 * USABLE),
             None => {
                 let current = conditions.current.and_then(|current| layers.get(current));
-                let came = current.zip(conditions.loss);
-                let came =
-                    came.map(|(layer, (loss, _))| carries(layer.bitrate as f64 * (1.0 - loss)));
-                self.listen(now, conditions.loss, wanted, came.unwrap_or(wanted));
+                let came = |part: f64, usable: f64| {
+                    let rest = current.map(|layer| layer.bitrate as f64 * (1.0 - part));
+                    rest.map_or(wanted, |rest| carries(rest * usable))
+                };
+                self.below = self.below.min(wanted);
+                if let Some(part) = self.is_too_much(conditions.excess) {
+                    self.go_down(now, wanted, came(part, USABLE_WITH_QUEUE));
+                } else if let Some(loss) = self.is_news(conditions.loss) {
+                    self.listen(now, loss, wanted, came(loss, USABLE));
+                }
                 wanted.saturating_sub(self.below)
             }
         };
@@ -140,22 +155,28 @@ impl LayerSelector for DefaultLayerSelector {
 }
 
 impl DefaultLayerSelector {
-    /// Takes in a report of losses; `came` is what would fit into the rate of what was not lost.
-    fn listen(&mut self, now: Instant, loss: Option<(f64, Instant)>, most: usize, came: usize) {
-        self.below = self.below.min(most);
-        let Some((loss, at)) = loss.filter(|(_, at)| self.seen != Some(*at)) else {
-            return;
-        };
+    /// The part that is too much, if that is news, and of what was sent since the last change.
+    fn is_too_much(&mut self, excess: Option<(f64, Instant)>) -> Option<f64> {
+        let (part, at) = excess.filter(|(_, at)| self.seen_excess != Some(*at))?;
+        self.seen_excess = Some(at);
+        self.changed
+            .is_none_or(|changed| at > changed)
+            .then_some(part)
+    }
+
+    /// The losses that a report tells, if that is news, and of the time since the last change.
+    fn is_news(&mut self, loss: Option<(f64, Instant)>) -> Option<f64> {
+        let (loss, at) = loss.filter(|(_, at)| self.seen != Some(*at))?;
         self.seen = Some(at);
+        let of_before = |changed| at.saturating_duration_since(changed) < REPORT;
+        (!self.changed.is_some_and(of_before)).then_some(loss)
+    }
+
+    /// Takes in a report of losses; `came` is what would fit into the rate of what was not lost.
+    fn listen(&mut self, now: Instant, loss: f64, most: usize, came: usize) {
         let since = |at: Option<Instant>| at.map(|at| now.saturating_duration_since(at));
         if loss > MUCH_LOSS {
-            // What was tried did not hold.
-            if since(self.went_up.take()).is_some_and(|time| time < self.patience) {
-                self.patience = self.patience.saturating_mul(2).min(MOST_PATIENCE);
-            }
-            let one = self.below.saturating_add(1);
-            self.below = one.max(most.saturating_sub(came)).min(most);
-            self.changed = Some(now);
+            self.go_down(now, most, came);
         } else if loss < LITTLE_LOSS
             && self.below > 0
             && since(self.changed).is_none_or(|time| time >= self.patience)
@@ -166,6 +187,18 @@ impl DefaultLayerSelector {
         } else if since(self.went_up).is_some_and(|time| time >= MOST_PATIENCE) {
             self.patience = FIRST_PATIENCE;
         }
+    }
+
+    /// A step at least, to what would fit.
+    fn go_down(&mut self, now: Instant, most: usize, came: usize) {
+        let tried = self.went_up.take();
+        // What was tried did not hold.
+        if tried.is_some_and(|at| now.saturating_duration_since(at) < self.patience) {
+            self.patience = self.patience.saturating_mul(2).min(MOST_PATIENCE);
+        }
+        let one = self.below.saturating_add(1);
+        self.below = one.max(most.saturating_sub(came)).min(most);
+        self.changed = Some(now);
     }
 }
 
@@ -239,6 +272,35 @@ mod tests {
             selector.select(now, &layers(), &conditions).layer
         });
         assert_eq!(choices, [1, 1, 1, 0]);
+    }
+
+    #[test]
+    fn what_is_too_much_for_the_path_leads_down_at_once_and_once() {
+        let start = Instant::now();
+        let mut selector = DefaultLayerSelector::default();
+        let mut choose =
+            |ms: u64, excess: Option<(f64, u64)>, loss: Option<(f64, u64)>, current| {
+                let conditions = ForwardConditions {
+                    excess: excess.map(|(part, ms)| (part, at(ms, start))),
+                    loss: loss.map(|(part, ms)| (part, at(ms, start))),
+                    current: Some(current),
+                    ..ForwardConditions::default()
+                };
+                selector.select(at(ms, start), &layers(), &conditions).layer
+            };
+        assert_eq!(choose(0, None, Some((0.0, 0)), 2), 2);
+        // 1,190 kbit/s of it came.
+        assert_eq!(choose(500, Some((0.3, 500)), Some((0.0, 0)), 2), 1);
+        // The same is no news, and a report of the time before is none of the middle one.
+        assert_eq!(choose(600, Some((0.3, 500)), Some((0.5, 900)), 2), 1);
+        assert_eq!(choose(1_000, Some((0.3, 500)), Some((0.5, 900)), 1), 1);
+        assert_eq!(choose(1_100, Some((0.4, 1_100)), Some((0.5, 900)), 1), 0);
+        // Up a step after five seconds of nothing, and less soon when that was in vain.
+        assert_eq!(choose(6_000, None, Some((0.0, 6_000)), 0), 0);
+        assert_eq!(choose(6_200, None, Some((0.0, 6_200)), 0), 1);
+        assert_eq!(choose(6_500, Some((0.4, 6_500)), Some((0.0, 6_200)), 1), 0);
+        assert_eq!(choose(12_000, None, Some((0.0, 12_000)), 0), 0);
+        assert_eq!(choose(17_000, None, Some((0.0, 17_000)), 0), 1);
     }
 
     /// The path carries the middle one: it is found within three reports, and what is too much is

@@ -235,6 +235,15 @@ impl MediaStreamTrack {
         }
     }
 
+    /// The path to a receiver of a track that is fed does not carry it. Under no lock.
+    pub(crate) fn spare_path(&self, now: Instant) {
+        if let End::Local(local) = &self.inner.end
+            && let Some(forwarding) = &local.forward
+        {
+            forwarding.spare_path(now, &local.outlets);
+        }
+    }
+
     /// The fan of a received track that somebody forwards.
     pub(crate) fn fan(&self) -> Option<&Fan> {
         match &self.inner.end {

@@ -94,6 +94,12 @@ impl Known {
     }
 }
 
+/// Of two parts, and when they were found: the larger.
+fn worse(a: Option<(f64, Instant)>, b: Option<(f64, Instant)>) -> Option<(f64, Instant)> {
+    let both = a.into_iter().chain(b);
+    both.max_by(|a, b| a.0.total_cmp(&b.0))
+}
+
 impl State {
     pub(super) fn new(number: u16) -> Self {
         Self {
@@ -244,10 +250,13 @@ impl State {
     /// Chooses the encoding anew.
     pub(super) fn select(&mut self, now: Instant, outlets: &Outlets) {
         self.select_at = now.checked_add(SELECT);
-        let mut worst: Option<Reception> = None;
+        let mut heard = Reception::default();
         let _ = outlets.for_each(|sink, key| {
-            let heard = [worst, sink.reception(key)].into_iter().flatten();
-            worst = heard.max_by(|a, b| a.loss.total_cmp(&b.loss));
+            if let Some(other) = sink.reception(key) {
+                heard.loss = worse(heard.loss, other.loss);
+                heard.excess = worse(heard.excess, other.excess);
+                heard.round_trip = heard.round_trip.max(other.round_trip);
+            }
             Ok(())
         });
         let layers = self.layers.iter();
@@ -255,15 +264,26 @@ impl State {
             .map(|(rid, fan)| fan.layer(now, rid.clone()))
             .collect();
         let mut conditions = self.conditions;
-        conditions.loss = worst.map(|heard| (heard.loss, heard.at));
-        conditions.round_trip = worst.and_then(|heard| heard.round_trip);
+        conditions.loss = heard.loss;
+        conditions.excess = heard.excess;
+        conditions.round_trip = heard.round_trip;
         conditions.current = self.current_layer();
         let choice = self.selector.select(now, &layers, &conditions);
         self.wanted = choice.layer.min(layers.len().saturating_sub(1));
         let rate = |layer: usize| layers.get(layer).map(|layer| layer.bitrate);
         let current = conditions.current;
         let less = current.is_some_and(|current| rate(self.wanted) < rate(current));
-        self.leaving = less && conditions.loss.is_some_and(|(loss, _)| loss > MUCH_LOSS);
+        let is_lossy = conditions.loss.is_some_and(|(loss, _)| loss > MUCH_LOSS);
+        let young = |(_, at): (f64, Instant)| now.saturating_duration_since(at) < SELECT;
+        let is_narrow = conditions.excess.is_some_and(young);
+        let left = self.leaving;
+        self.leaving = less && (left || is_lossy || is_narrow);
+        if self.leaving && !left {
+            let _ = outlets.for_each(|sink, key| {
+                sink.forget_sent(key);
+                Ok(())
+            });
+        }
         self.pictures.limit(choice.temporal);
     }
 

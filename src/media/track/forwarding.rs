@@ -122,6 +122,19 @@ impl Forwarding {
         fan.ask(request);
     }
 
+    /// Chooses the encoding anew at once: the path does not carry what is sent. Under no lock.
+    pub(super) fn spare_path(&self, now: Instant, outlets: &Outlets) {
+        let wanted = {
+            let mut state = lock_at(Rank::Forward, &self.state);
+            state.select(now, outlets);
+            state.waiting |= state.leaving;
+            state.asks(now, self.kind)
+        };
+        if let Some(fan) = wanted {
+            fan.ask(KeyframeRequest::Pli);
+        }
+    }
+
     /// Sends packets of a source on; true to have a key frame asked for.
     pub(super) fn feed(&self, batch: &FanBatch<'_>, outlets: &Outlets) -> bool {
         let mut state = lock_at(Rank::Forward, &self.state);

@@ -30,16 +30,19 @@ pub(crate) trait MediaSink: Send + Sync {
     fn takes(&self, key: u32) -> bool;
     /// What the receiver last reported of losses, and the round trip to it.
     fn reception(&self, key: u32) -> Option<Reception>;
+    /// What was sent is not sent again: other, and less, follows.
+    fn forget_sent(&self, key: u32);
     /// Refuses codecs of a source of which it could send none.
     fn may_forward(&self, key: u32, codecs: &[RTCCodec]) -> Result<()>;
 }
 
-/// What a receiver reported.
-#[derive(Debug, Clone, Copy)]
+/// What is known of how a receiver is reached.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Reception {
-    /// 0 to 1.
-    pub(crate) loss: f64,
-    pub(crate) at: Instant,
+    /// The part that was lost, as it reported last, 0 to 1, and when that came.
+    pub(crate) loss: Option<(f64, Instant)>,
+    /// The part that was too much for the path, and when that was last found.
+    pub(crate) excess: Option<(f64, Instant)>,
     pub(crate) round_trip: Option<Duration>,
 }
 

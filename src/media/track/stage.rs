@@ -82,6 +82,8 @@ impl Incoming {
 #[derive(Default)]
 struct Wire {
     is_deaf: AtomicBool,
+    is_forgotten: AtomicBool,
+    reception: Mutex<Option<Reception>>,
     out: Mutex<Vec<RtpPacket>>,
 }
 
@@ -120,7 +122,11 @@ impl MediaSink for Wire {
     }
 
     fn reception(&self, _: u32) -> Option<Reception> {
-        None
+        *lock(&self.reception)
+    }
+
+    fn forget_sent(&self, _: u32) {
+        self.is_forgotten.store(true, Ordering::Relaxed);
     }
 
     fn may_forward(&self, _: u32, _: &[RTCCodec]) -> Result<()> {
@@ -174,6 +180,21 @@ impl Receiver {
 
     pub(super) fn forwarding(&self) -> &Forwarding {
         self.source.forward.as_ref().unwrap()
+    }
+
+    /// So it is reached, as far as is known.
+    pub(crate) fn reached(&self, reception: Option<Reception>) {
+        *lock(&self.wire.reception) = reception;
+    }
+
+    /// The path to it does not carry what it is sent.
+    pub(crate) fn strained(&self, now: Instant) {
+        self.forwarding().spare_path(now, &self.source.outlets);
+    }
+
+    /// Whether what went out is not to be sent again; once for each time.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.wire.is_forgotten.swap(false, Ordering::Relaxed)
     }
 
     /// It has to have a key frame.

@@ -256,6 +256,8 @@ impl MediaSink for LocalTap {
         None
     }
 
+    fn forget_sent(&self, _key: u32) {}
+
     fn may_forward(&self, _key: u32, _codecs: &[RTCCodec]) -> Result<()> {
         Ok(())
     }

@@ -50,7 +50,7 @@ impl RtpSession {
                 Rtcp::Nack { media, entries } => {
                     self.handle_nack(media, entries, &mut nack_budget);
                 }
-                Rtcp::Transport(body) => self.handle_transport(body),
+                Rtcp::Transport(body) => self.handle_transport(now, body),
                 Rtcp::Other => add(&mut self.counters.packets_ignored, 1),
                 Rtcp::Malformed => add(&mut self.counters.packets_malformed, 1),
             }
@@ -106,7 +106,7 @@ impl RtpSession {
         }
     }
 
-    fn handle_transport(&mut self, body: &[u8]) {
+    fn handle_transport(&mut self, now: Instant, body: &[u8]) {
         let Some(feedback) = transport_cc::parse(body) else {
             add(&mut self.counters.packets_malformed, 1);
             return;
@@ -117,6 +117,9 @@ impl RtpSession {
         add(&mut reports.messages, 1);
         add(&mut reports.received, received as u64);
         add(&mut reports.lost, lost as u64);
+        if self.path.told(now, &feedback) {
+            self.path_strained = true;
+        }
     }
 
     fn handle_nack(&mut self, media: u32, entries: &[u8], budget: &mut usize) {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::RtpSession;
 use crate::rtp::nack::{Arrival, NackTracker};
+use crate::rtp::path_meter::{PathMeter, Strain};
 use crate::rtp::transport_cc::{Recorder, TransportReports};
 
 impl RtpSession {
@@ -99,6 +100,21 @@ impl RtpSession {
     /// What the peer said about the arrival of our packets.
     pub(crate) fn transport_reports(&self) -> TransportReports {
         self.transport_reports
+    }
+
+    /// What is known of the path to the peer by that.
+    pub(crate) fn path(&mut self) -> &mut PathMeter {
+        &mut self.path
+    }
+
+    /// What is known of the path being too narrow.
+    pub(crate) fn strain(&self) -> Option<Strain> {
+        self.path.strain()
+    }
+
+    /// Whether the path was found to carry less than what is sent; once for each time.
+    pub(crate) fn take_strain(&mut self) -> bool {
+        std::mem::take(&mut self.path_strained)
     }
 
     pub(super) fn nack_no_later_than(&mut self, at: Option<Instant>) {

@@ -1,0 +1,247 @@
+//! The path to one who watches becomes narrow in the middle of a call, and wide again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::super::{EngineEvent, OutgoingRtp};
+use super::harness::{A, B, PT, World, ms};
+use super::repair::{MEDIA, video};
+use crate::media::RTCCodec;
+use crate::media::track::Reception;
+use crate::media::track::stage::{Incoming, Receiver};
+use crate::rtp::extensions::TRANSPORT_CC;
+use crate::rtp::{ExtensionMap, RTCHeaderExtension, RtpPacket};
+use crate::simnet::{Link, Rng};
+
+/// Bits a second of the three encodings, the largest first, and of the narrow path.
+const RATES: [u64; 3] = [1_700_000, 500_000, 150_000];
+const NARROW: u64 = 300_000;
+/// What waits there: 150 ms.
+const QUEUE: u64 = NARROW / 8 * 150 / 1_000;
+const PACKET: usize = 1_100;
+/// When the path becomes narrow, and wide again, and the end.
+const PHASES: [u64; 3] = [4_000, 8_000, 34_000];
+
+/// One who sends three encodings, and a key frame of one soon after it is asked for.
+struct Camera {
+    every: u64,
+    number: [u16; 3],
+    frame: u16,
+    key_at: [Option<u64>; 3],
+    asked_at: [Option<u64>; 3],
+    rng: Rng,
+}
+
+impl Camera {
+    /// Once a second it is asked, as connections do. The request is under way for 20 ms, and so is
+    /// what comes of it.
+    fn ask(&mut self, at: u64, encoding: usize) {
+        if self.asked_at[encoding].is_none_or(|before| at - before >= 1_000) {
+            self.asked_at[encoding] = Some(at);
+            self.key_at[encoding].get_or_insert(at + 40);
+        }
+    }
+
+    fn take(&mut self, at: u64, encoding: usize) -> Vec<RtpPacket> {
+        let is_key = self.key_at[encoding].take_if(|due| *due <= at).is_some();
+        let usual = RATES[encoding] * self.every / 8_000;
+        // Pictures differ, and key frames are larger.
+        let size = usual * (75 + self.rng.below(50)) / 100 * if is_key { 3 } else { 1 };
+        let count = (size as usize).div_ceil(PACKET);
+        let packets = (0..count).map(|place| {
+            let [high, low] = self.frame.to_be_bytes();
+            let mut payload = vec![
+                if place == 0 { 0x10 } else { 0 },
+                u8::from(!is_key),
+                high,
+                low,
+                place as u8,
+                count as u8,
+                encoding as u8,
+                u8::from(is_key),
+            ];
+            payload.resize((size as usize / count).max(8), 0);
+            let number = self.number[encoding];
+            self.number[encoding] = number.wrapping_add(1);
+            RtpPacket {
+                marker: place + 1 == count,
+                payload_type: PT,
+                sequence_number: number,
+                timestamp: u32::from(self.frame) * 90 * self.every as u32,
+                ssrc: 1_000 + encoding as u32,
+                payload: payload.into(),
+                ..RtpPacket::default()
+            }
+        });
+        packets.collect()
+    }
+}
+
+/// Sends on what goes to the one who watches.
+fn send(world: &mut World, receiver: &Receiver) {
+    let now = world.now;
+    for packet in receiver.take() {
+        let onward = OutgoingRtp {
+            marker: packet.marker,
+            payload_type: PT,
+            sequence_number: packet.sequence_number,
+            timestamp: packet.timestamp,
+            csrcs: &[],
+            extensions: &[],
+            head: &[],
+            payload: &packet.payload,
+            shared: Some(&packet.payload),
+        };
+        let engine = &mut world.peers[A].engine;
+        engine.send_rtp(now, MEDIA, &onward).unwrap();
+    }
+}
+
+/// What the sender knows of how the packets arrive.
+fn reception(world: &World) -> Option<Reception> {
+    let rtp = world.peers[A].engine.rtp();
+    let view = rtp.outbound_stats(MEDIA)?.remote;
+    Some(Reception {
+        loss: view.map(|view| (f64::from(view.fraction_lost) / 256.0, view.at)),
+        excess: rtp.strain().map(|strain| (strain.part, strain.at)),
+        round_trip: view.and_then(|view| view.rtt),
+    })
+}
+
+/// Of one picture: the packets that came, whether it is a key frame, and when it was whole.
+type Parts = (BTreeSet<u8>, bool, Option<Instant>);
+
+/// When each picture could be shown, after the beginning, and of which encoding it is: those that
+/// are whole, after the one before them of their encoding or a key frame.
+fn shown(world: &World, begin: Instant) -> Vec<(u64, usize)> {
+    let mut parts: BTreeMap<(u16, u8), Parts> = BTreeMap::new();
+    for (at, _, packet) in &world.peers[B].packets {
+        let p = &packet.payload;
+        let frame = u16::from_be_bytes([p[2], p[3]]);
+        let (places, is_key, whole) = parts.entry((frame, p[6])).or_default();
+        places.insert(p[4]);
+        *is_key = p[7] == 1;
+        if places.len() == usize::from(p[5]) {
+            whole.get_or_insert(*at);
+        }
+    }
+    let (mut last, mut latest, mut shown) = (None::<(u16, u8)>, begin, Vec::new());
+    for ((frame, encoding), (_, is_key, whole)) in parts {
+        let Some(whole) = whole else { continue };
+        let follows = frame.checked_sub(1).map(|before| (before, encoding)) == last;
+        if is_key || follows {
+            last = Some((frame, encoding));
+            latest = latest.max(whole);
+            shown.push(((latest - begin).as_millis() as u64, usize::from(encoding)));
+        }
+    }
+    shown
+}
+
+/// The longest time without another picture within a time.
+fn longest(shown: &[(u64, usize)], from: u64, to: u64) -> u64 {
+    let within = shown
+        .windows(2)
+        .filter(|pair| pair[1].0 > from && pair[0].0 < to);
+    within.map(|pair| pair[1].0 - pair[0].0).max().unwrap()
+}
+
+fn run(seed: u64, every: u64, round_trip: u64) -> Vec<(u64, usize)> {
+    let wide = Link {
+        latency: ms(round_trip / 2),
+        ..Link::default()
+    };
+    let (mut world, _) = video(seed, true, wide);
+    world.peers[A].pump = None;
+    let uri = TRANSPORT_CC.to_owned();
+    let ids = ExtensionMap::new(&[RTCHeaderExtension { uri, id: 5 }]).unwrap();
+    for side in [A, B] {
+        world.peers[side]
+            .engine
+            .media_mut()
+            .set_extensions(ids.clone());
+    }
+    let (from, to) = (world.peers[A].addr.ip(), world.peers[B].addr.ip());
+    let incoming = Incoming::new(&RTCCodec::vp8(PT), 3);
+    let begin = world.now;
+    let receiver = Receiver::new(begin, &incoming);
+    let mut rng = Rng::new(seed);
+    let offset = rng.below(every);
+    let mut camera = Camera {
+        every,
+        number: [0; 3],
+        frame: 0,
+        key_at: [Some(0); 3],
+        asked_at: [None; 3],
+        rng,
+    };
+    for at in 0..PHASES[2] {
+        if at == PHASES[0] {
+            let narrow = Link {
+                rate_bps: Some(NARROW),
+                queue_bytes: QUEUE,
+                ..wide
+            };
+            world.net.set_link(from, to, narrow);
+        } else if at == PHASES[1] {
+            world.net.set_link(from, to, wide);
+        }
+        if at % every == offset {
+            for encoding in 0..3 {
+                let packets = camera.take(at, encoding);
+                incoming.comes(world.now, encoding, &packets);
+            }
+            camera.frame += 1;
+        }
+        for encoding in 0..3 {
+            if incoming.asked(encoding) > 0 {
+                camera.ask(at, encoding);
+            }
+        }
+        send(&mut world, &receiver);
+        world.run_for(ms(1));
+        receiver.reached(reception(&world));
+        let events: Vec<_> = world.peers[A].events.drain(..).collect();
+        let now = world.now;
+        for (_, event) in events {
+            match event {
+                EngineEvent::PathStrained => receiver.strained(now),
+                EngineEvent::KeyframeRequested { .. } => receiver.ask(now),
+                _ => {}
+            }
+        }
+        if receiver.is_forgotten() {
+            world.peers[A].engine.media_mut().forget_sent(MEDIA);
+        }
+    }
+    shown(&world, begin)
+}
+
+#[test]
+fn e5_who_has_a_narrow_path_suddenly_sees_the_smallest_picture_soon() {
+    for seed in 0..20 {
+        let every = [33, 40][seed as usize % 2];
+        let round_trip = [2, 10, 20, 30][seed as usize / 2 % 4];
+        let shown = run(seed, every, round_trip);
+        let [narrow, wide, end] = PHASES;
+        let changes = shown.windows(2).filter(|pair| pair[0].1 != pair[1].1);
+        let changes: Vec<_> = changes.map(|pair| pair[1]).collect();
+        let stood = longest(&shown, narrow, wide);
+        let note = format!("seed {seed}: {stood} ms, {changes:?}");
+        println!("{note}");
+        // At once to the one that the path carries, and one by one to the largest.
+        let order: Vec<_> = changes.iter().map(|(_, encoding)| *encoding).collect();
+        assert_eq!(order, [2, 1, 0], "{note}");
+        assert!(changes[0].0 < narrow + 600 && changes[1].0 > wide, "{note}");
+        assert!(stood <= 500, "{note}");
+        // Every picture was shown before, and when the path is wide again.
+        let others = [
+            longest(&shown, 500, narrow - 100),
+            longest(&shown, wide, end),
+        ];
+        assert!(
+            others.iter().all(|gap| *gap <= 2 * every),
+            "{note} {others:?}"
+        );
+    }
+}
