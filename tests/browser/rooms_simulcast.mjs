@@ -49,6 +49,7 @@ await run("rooms_simulcast", 140, async (test) => {
   const page = await lobby(test, `${server.url}/`);
   await enterRoom(page, { name: "Ada", room: "sizes" });
   await page.evaluate(() => session.setPolicy({ topology: "hub" }));
+  await happens(page, () => document.querySelector("#tiles .own video")?.srcObject?.getVideoTracks().length, "the own picture");
   // Small and seldom: three sizes of it are encoded on this machine, and three watch.
   await page.evaluate(async () => {
     const own = document.querySelector("#tiles .own video").srcObject.getVideoTracks()[0];
