@@ -214,6 +214,13 @@ async fn e5_a_hub_that_is_killed_loses_no_word_of_a_page() {
     assert!(script("rooms_hub_lost.mjs").await);
 }
 
+/// The server of a cluster that has a room's hub is killed: pages and Rust see each other again by the
+/// other, and nobody reloads.
+#[tokio::test]
+async fn e5_pages_go_on_when_the_server_with_the_hub_is_killed() {
+    assert!(script("rooms_takeover.mjs").await);
+}
+
 /// A server that keeps files has what a page sends once, and two pages and Rust have it from there.
 #[tokio::test]
 async fn e11_d25_a_file_of_a_page_goes_up_once() {

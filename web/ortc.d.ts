@@ -188,6 +188,8 @@ export class RTCConnection extends EventTarget {
   getReceivingStreams(): MediaStream[];
   /** The SSRCs of the tracks of a received stream, as `stats` has them. */
   sources(stream: MediaStream): string[];
+  /** Whether something of a received track is there to be shown or heard: of a picture, one was decoded lately. */
+  isConnected(track: MediaStreamTrack): boolean;
   /** Resolves with the browser's track; an error in the description itself is thrown at once. */
   receiveTrack(description: RTCTrackDescription | unknown): Promise<MediaStreamTrack>;
   stopReceiving(ssrcOrTrack: string | number | MediaStreamTrack): boolean;

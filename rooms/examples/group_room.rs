@@ -56,7 +56,7 @@ async fn enter(desk: &Desk, name: &str) -> Result<(Session, Events)> {
     let options = SessionOptions::new().with_userid(name)?;
     let signaller = Memory::connect(desk, options.hello()).await?;
     let (session, events) = Session::with(signaller, options).await?;
-    session.add_stream(&clock::stream())?;
+    session.add_stream(&clock::stream(25))?;
     session.open_or_join("evening").await?;
     Ok((session, events))
 }

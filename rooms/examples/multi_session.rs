@@ -41,7 +41,7 @@ pub(crate) async fn run() -> Result<()> {
     }
     // What is added to one room goes to that room.
     let stage = host.room(&"fair/show".parse()?)?;
-    stage.add_stream(&clock::stream())?;
+    stage.add_stream(&clock::stream(25))?;
 
     let mut lobby = guest.watch_rooms(Some("fair".to_owned()));
     while lobby.rooms().len() < rooms.len() {

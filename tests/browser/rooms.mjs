@@ -95,20 +95,75 @@ export async function serve(test, ...more) {
   };
 }
 
-/** Counts the frames of a user's picture, and how long none came at most (ms). */
-export async function watchGaps(page, name) {
-  await page.evaluate((name) => {
-    const tile = [...document.querySelectorAll("#tiles .tile")].find((one) => one.textContent.includes(name));
-    const video = tile.querySelector("video");
-    window.gaps = { longest: 0, frames: 0, last: performance.now() };
+/** In a page: notes each picture that its tiles show of others, and when the page itself was late. */
+export function watchGaps() {
+  const gaps = { ways: new Map(), late: [], seen: new WeakSet() };
+  const came = (userid) => {
+    const now = performance.now();
+    const way = gaps.ways.get(userid);
+    if (!way) return void gaps.ways.set(userid, { last: now, longest: 0, raw: 0, frames: 1 });
+    way.longest = Math.max(way.longest, gaps.ran(way.last, now));
+    way.raw = Math.max(way.raw, now - way.last);
+    way.last = now;
+    way.frames++;
+    return undefined;
+  };
+  /** The time between two moments, less what the page was late in it. */
+  gaps.ran = (from, to) => to - from - gaps.late.reduce((sum, [begin, end]) => sum + Math.max(0, Math.min(end, to) - Math.max(begin, from)), 0);
+  const follow = (userid, video) => {
+    if (!video || gaps.seen.has(video)) return;
+    gaps.seen.add(video);
     const frame = () => {
-      const now = performance.now();
-      window.gaps.longest = Math.max(window.gaps.longest, now - window.gaps.last);
-      window.gaps.last = now;
-      window.gaps.frames++;
+      if (!video.isConnected) return;
+      came(userid);
       video.requestVideoFrameCallback(frame);
     };
     video.requestVideoFrameCallback(frame);
-  }, name);
-  return () => page.evaluate(() => ({ frames: window.gaps.frames, longest: Math.max(window.gaps.longest, performance.now() - window.gaps.last) }));
+  };
+  let beat = performance.now();
+  setInterval(() => {
+    const now = performance.now();
+    if (now - beat > 40) gaps.late.push([beat, now]);
+    beat = now;
+    for (const tile of document.querySelectorAll("#tiles .tile:not(.own)")) for (const video of tile.querySelectorAll("video")) follow(tile.dataset.userid, video);
+  }, 20);
+  window.gaps = gaps;
+}
+
+/** Of those whom a page shows: how long none came at most (ms), less what the page was late, and as it was; from now on anew. */
+export function takeGaps(userids) {
+  const { gaps } = window;
+  const now = performance.now();
+  const taken = userids.map((userid) => {
+    const way = gaps.ways.get(userid) ?? { last: now, longest: Infinity, raw: Infinity, frames: 0 };
+    return [Math.round(Math.max(way.longest, gaps.ran(way.last, now))), Math.round(Math.max(way.raw, now - way.last)), way.frames];
+  });
+  const late = Math.round(Math.max(0, ...gaps.late.map(([begin, end]) => end - begin)));
+  for (const way of gaps.ways.values()) Object.assign(way, { last: now, longest: 0, raw: 0, frames: 0 });
+  gaps.late = [];
+  return { taken, late };
+}
+
+/** Rust peers in a room, of server/…/crowd: `says(line)` to it, `answer(beginning)` is the next line of it that begins so. */
+export async function crowd(test, server, room, count, ...more) {
+  const program = process.env.ORTC_CROWD ?? server.program.replace(/ortc$/, "examples/crowd");
+  const child = spawn(program, [`${server.url.replace("http", "ws")}/ws`, room, String(count), ...more], { stdio: ["pipe", "pipe", "inherit"] });
+  test.cleanup.push(() => child.kill("SIGKILL"));
+  const waiting = [];
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    const at = waiting.findIndex(({ beginning }) => line.startsWith(beginning));
+    if (at >= 0) waiting.splice(at, 1)[0].resolve(line);
+    else console.log(line);
+  });
+  const answer = (beginning) => new Promise((resolve) => waiting.push({ beginning, resolve }));
+  const says = (line) => child.stdin.write(`${line}\n`);
+  await answer("ready");
+  return {
+    says,
+    async gaps() {
+      says("gaps");
+      return JSON.parse((await answer("gaps ")).slice(5));
+    },
+    leave: () => child.stdin.end(),
+  };
 }

@@ -1,8 +1,6 @@
 // E5: twelve Rust peers and a page in a room of a hub: nine tiles, the others' pictures are not sent to it, and who begins to speak gets one.
-import { spawn } from "node:child_process";
-import { createInterface } from "node:readline";
 import { assert, pause, run } from "./harness.mjs";
-import { enterRoom, happens, lobby, serve } from "./rooms.mjs";
+import { crowd, enterRoom, happens, lobby, serve } from "./rooms.mjs";
 
 const MOST = 9;
 const PEERS = 12;
@@ -31,11 +29,7 @@ await run("rooms_speakers", 120, async (test) => {
   const page = await lobby(test, `${server.url}/`);
   await enterRoom(page, { name: "Ada", room: "hall" });
   await page.evaluate(() => session.setPolicy({ topology: "hub" }));
-  const program = process.env.ORTC_CROWD ?? server.program.replace(/ortc$/, "examples/crowd");
-  const crowd = spawn(program, [`${server.url.replace("http", "ws")}/ws`, "hall", String(PEERS)], { stdio: ["pipe", "pipe", "inherit"] });
-  test.cleanup.push(() => crowd.kill("SIGKILL"));
-  createInterface({ input: crowd.stdout }).on("line", (line) => console.log(line));
-  const does = (line) => crowd.stdin.write(`${line}\n`);
+  const { says: does } = await crowd(test, server, "hall", PEERS);
   await happens(page, () => session.rooms[0].peers.filter(({ byHub, streams }) => byHub && streams.length).length === 12, "twelve by the hub", 60_000);
   await happens(page, () => document.querySelectorAll("#tiles .tile").length === 9 && /^4 more/.test(document.querySelector("#shelf span")?.textContent), "nine tiles");
   await happens(page, () => [...document.querySelectorAll("#tiles .tile")].every((one) => one.matches(".picture")), "nine pictures");

@@ -207,6 +207,8 @@ export class RTCConnection extends Target {
   getSendingStreams() { return [...new Set(this.tracks().flatMap((track) => track.msid))]; }
   getReceivingStreams() { return this.#receivers.streams; }
 
+  /** Whether something of a received track came lately that is shown or heard: of a picture, one that was decoded. */
+  isConnected(track) { return this.#receivers.isConnected(track); }
   /** The SSRCs that a received stream consists of, as `stats` has them. */
   sources(stream) { return this.#receivers.sources(stream); }
 

@@ -46,6 +46,8 @@ export class Receivers {
     return this.#all.filter((one) => one.streams.includes(stream) && one.description.ssrc).map((one) => one.description.ssrc);
   }
 
+  isConnected(track) { return this.#all.some((one) => one.connected && one.track === track); }
+
   want(description) {
     let receiver = this.#all.find((one) => one.wanted && one.is(description));
     if (receiver && receiver.description.kind !== description.kind) {

@@ -1,12 +1,16 @@
 // Pairs of users move from a connection of their own to the hub, and back: each way ends only when
-// all comes by the other, so that no picture stops and no message is lost or comes twice.
+// all is shown that comes by the other, so that no picture stops and no message is lost or comes twice.
 import { fail } from "./errors.js";
 
 const LOOK = 100; // ms
 const MOST = 15_000; // ms until a pair moves though not all comes by the other way
 const OVER = 30_000; // ms until a way is given up by which something may be on its way yet
 const MOST_HELD = 1024; // messages
+const LINGER = 1_000; // ms in which what comes by the old way is there still, until the application shows the new
 const MAKING = 4_000; // ms for a connection that is being made when the hub comes
+
+/** Sound comes with its first packet, a picture once one was decoded. */
+const comes = ({ connection }, track) => (track.kind === "video" ? Boolean(connection?.isConnected(track)) : !track.muted);
 
 /** Whether all that comes by one way comes by the other as well. */
 function hasAll(before, now) {
@@ -14,7 +18,7 @@ function hasAll(before, now) {
     const there = now.streams.find(({ id }) => id === stream.id);
     const silent = stream.muted;
     return stream.stream.getTracks().filter(({ kind, readyState }) => readyState === "live" && !silent.includes(kind))
-      .every(({ kind }) => there?.stream.getTracks().some((track) => track.kind === kind && !track.muted));
+      .every(({ kind }) => there?.stream.getTracks().some((track) => track.kind === kind && comes(now, track)));
   });
 }
 
@@ -36,9 +40,10 @@ function askFor(before, now) {
 
 export class Mover {
   #room;
-  #pairs = new Map(); // user id → { from, held, flushed, moved }
+  #pairs = new Map(); // user id → { from, held, flushed, moved, bye }
   #since = null;
   #timer = 0;
+  #turned = -Infinity; // when the last of them was moved back
 
   /** `room` has `hub`, `leaving`, `direct`, a map of peers by user id, `hush(peer)`, `wake(peer)` and `finish(peer)`. */
   constructor(room) { this.#room = room; }
@@ -85,7 +90,7 @@ export class Mover {
 
   /** Holds what is said, until the other side has read what was said before. */
   #hold(from, userid) {
-    const pair = { from, held: [], flushed: false, moved: false };
+    const pair = { from, held: [], flushed: false, moved: 0, bye: false };
     this.#pairs.set(userid, pair);
     from.divert((packed) => {
       if (pair.held.length >= MOST_HELD) throw fail("unavailable", "too much waits for another way to this user");
@@ -98,7 +103,7 @@ export class Mover {
     to.divert();
     for (const packed of [...(from.rest?.() ?? []), ...pair.held.splice(0)]) to._put(packed);
     from.divert((packed) => to._say(packed));
-    pair.moved = true;
+    pair.moved = performance.now();
   }
 
   #there(hub, peers) {
@@ -126,7 +131,9 @@ export class Mover {
         // From now on the application hears of the other way alone; the other side may close this one.
         this.#room.hush(peer);
         member.activate(known);
-        peer.sayBye();
+      } else if (!pair.bye) {
+        pair.bye = performance.now() - pair.moved > LINGER;
+        if (pair.bye) peer.sayBye();
       } else if (peer.heardBye || hopeless) {
         this.#pairs.delete(userid);
         this.#room.finish(peer);
@@ -153,8 +160,9 @@ export class Mover {
         this.#pairs.delete(userid);
         member.rest();
         this.#room.wake(peer);
+        this.#turned = performance.now();
       }
     }
-    return all;
+    return all && performance.now() - this.#turned > LINGER;
   }
 }

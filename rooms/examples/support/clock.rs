@@ -7,13 +7,13 @@ use ortc::{MediaStream, MediaStreamTrack, MediaStreamTrackEvent};
 const CLOCK: &[u8] = include_bytes!("../../../examples/media/clock.ivf");
 /// Each so many frames there is one that a decoder can begin with.
 const KEY_INTERVAL: usize = 25;
-const FRAME: Duration = Duration::from_millis(40);
 
-/// A stream with the clock in it, which runs as long as the program.
-pub(crate) fn stream() -> MediaStream {
+/// A stream with the clock in it, at so many pictures a second: 25 show the time. It runs as long as
+/// the program.
+pub(crate) fn stream(pictures: u32) -> MediaStream {
     let stream = MediaStream::new();
     let track = stream.add_track(&MediaStreamTrack::video());
-    tokio::spawn(play(track));
+    tokio::spawn(play(track, Duration::from_secs(1) / pictures));
     stream
 }
 
@@ -32,15 +32,15 @@ fn frames() -> Vec<Vec<u8>> {
     frames
 }
 
-async fn play(track: MediaStreamTrack) -> ortc::Result<()> {
+async fn play(track: MediaStreamTrack, frame_time: Duration) -> ortc::Result<()> {
     let frames = frames();
-    let mut clock = tokio::time::interval(FRAME);
+    let mut clock = tokio::time::interval(frame_time);
     let mut at = 0;
     loop {
         tokio::select! {
             _ = clock.tick() => {
                 if let Some(frame) = frames.get(at) {
-                    track.write_sample(frame.clone(), FRAME)?;
+                    track.write_sample(frame.clone(), frame_time)?;
                 }
                 at = (at + 1) % frames.len().max(1);
             }

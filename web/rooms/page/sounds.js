@@ -2,6 +2,7 @@
 import { element } from "../../page/dom.js";
 import { tell, untell } from "./notices.js";
 
+const FIRST = 1_000; // ms until a stream takes the place of another though nothing was heard of it
 const all = new Map(); // stream id → element
 let sink = "";
 let blocked = false;
@@ -9,14 +10,14 @@ let blocked = false;
 export function play(stream, id = stream.id) {
   const known = all.get(id);
   if (known?.srcObject === stream) return;
-  if (known) {
-    known.srcObject = stream;
-    return start(known);
-  }
   const audio = element("audio", { autoplay: true, srcObject: stream });
   all.set(id, audio);
   if (sink) audio.setSinkId?.(sink).catch(() => {});
-  return start(audio);
+  // The same stream by another way: it is heard by the one of before until this one plays.
+  const hush = () => { if (known) known.srcObject = null; };
+  audio.addEventListener("playing", hush, { once: true });
+  setTimeout(hush, FIRST);
+  start(audio);
 }
 
 /** Without a gesture a browser may keep silent. */

@@ -2,8 +2,11 @@
 import { element } from "../../page/dom.js";
 import { face, icon, nameOf, signButton } from "./people.js";
 
+const FIRST = 1_000; // ms until a stream is shown of which no picture came, as in a window that nobody sees
+
 export class Tile {
   #video = null;
+  #next = null; // the element of a stream that is shown with its first picture
   #label;
   #signs;
   #user;
@@ -54,20 +57,52 @@ export class Tile {
   /** Shows this stream, or none. */
   show(stream) {
     this.#stream = stream;
+    if (this.#next && this.#next.srcObject !== stream) this.#drop(this.#next);
     if (!stream) {
-      if (this.#video) this.#video.srcObject = null;
-      this.#video?.remove();
-      this.#video = null;
+      this.#drop(this.#video);
       return this.follow();
     }
     if (!this.#video) {
-      this.#video = element("video", { autoplay: true, playsInline: true, muted: true });
-      this.#video.setAttribute("aria-label", this.#label.textContent);
-      for (const event of ["resize", "loadeddata", "playing"]) this.#video.addEventListener(event, () => this.follow());
+      this.#video = this.#make();
       this.root.prepend(this.#video);
     }
-    if (this.#video.srcObject !== stream) this.#video.srcObject = stream;
+    if (this.#video.srcObject === stream || this.#next) return this.play();
+    const moves = this.#video.srcObject && this.root.matches(".picture") && stream.getVideoTracks().length;
+    if (moves) this.#change(stream);
+    else this.#video.srcObject = stream;
     return this.play();
+  }
+
+  #make() {
+    const video = element("video", { autoplay: true, playsInline: true, muted: true });
+    video.setAttribute("aria-label", this.#label.textContent);
+    for (const event of ["resize", "loadeddata", "playing"]) video.addEventListener(event, () => this.follow());
+    return video;
+  }
+
+  /** What is shown stays until the first picture of another stream, which lies over it. */
+  #change(stream) {
+    const next = this.#make();
+    this.#next = next;
+    next.srcObject = stream;
+    this.#video.after(next);
+    const take = () => {
+      if (this.#next !== next) return;
+      this.#next = null;
+      this.#drop(this.#video);
+      this.#video = next;
+      this.follow();
+    };
+    next.requestVideoFrameCallback?.(take);
+    setTimeout(take, FIRST);
+  }
+
+  #drop(video) {
+    if (!video) return;
+    video.srcObject = null;
+    video.remove();
+    if (this.#next === video) this.#next = null;
+    if (this.#video === video) this.#video = null;
   }
 
   /** A picture where there is one that is not muted. */
@@ -79,7 +114,7 @@ export class Tile {
   }
 
   /** One that was moved has stopped. */
-  play() { this.#video?.play().catch(() => {}); }
+  play() { for (const video of [this.#video, this.#next]) video?.play().catch(() => {}); }
 
   /** What the signs beside the name say. */
   signs({ owner, mic, hand, away }) {
