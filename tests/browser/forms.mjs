@@ -112,4 +112,25 @@ await run("forms", 90, async (test) => {
     return found.join();
   });
   assert(sizes === "11111,11111,11100,11100,10000,11111", sizes);
+
+  // Of more connections than are prepared, the last one's first offer is made after its camera got three sizes.
+  const sections = await page.evaluate(async () => {
+    const stream = await navigator.mediaDevices.getUserMedia({ video: true });
+    const made = Array.from({ length: 6 }, () => {
+      const connection = new ortc.RTCConnection();
+      const [track] = connection.addStream(stream);
+      track.mediaAttributes = ["q", "h", "f"].map((rid) => ({ rid }));
+      return { connection, track };
+    });
+    const found = await Promise.all(made.map(async ({ connection, track }) => {
+      await track.ready;
+      const { muxId } = track.getDescription();
+      connection.close();
+      return Number(muxId);
+    }));
+    stream.getTracks().forEach((track) => track.stop());
+    return found;
+  });
+  // Those of one size are the first five.
+  assert(sections.every((mid) => mid >= 5), `three sizes are in the sections ${sections}`);
 });

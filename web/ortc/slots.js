@@ -38,10 +38,12 @@ class Slot {
 export class Slots {
   #pc;
   #all;
+  #prepared; // those of the first offer, in its order
 
   constructor(pc, transceivers) {
     this.#pc = pc;
-    this.#all = transceivers.map((transceiver) => new Slot(transceiver));
+    this.#prepared = transceivers.map((transceiver) => new Slot(transceiver));
+    this.#all = [...this.#prepared];
   }
 
   get all() { return this.#all; }
@@ -77,8 +79,8 @@ export class Slots {
     this.#all = this.#all.filter((other) => other !== slot);
   }
 
-  /** The prepared ones are in the sections after the first, in their order. */
-  adopt(sections) { this.#all.forEach((slot, at) => slot.learn(sections[at + 1])); }
+  /** The prepared ones are in the sections after the first; others may have come, and some gone, before the offer was made. */
+  adopt(sections) { this.#prepared.forEach((slot, at) => slot.learn(sections[at + 1])); }
 
   learn(sections) {
     for (const slot of this.#all) {
