@@ -124,6 +124,21 @@ await run("rooms_page", 200, async (test) => {
   await happens(emmy, () => document.querySelector("#tiles .tile.own .crown"), "that the next owns the room");
   await inRoom(emmy, "club/tea");
 
+  // Of one who sends two pictures the first ends, as that of a page which was loaded anew: the other takes its tile.
+  await grace.evaluate(() => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 64, height: 48 });
+    setInterval(() => {
+      const paper = canvas.getContext("2d");
+      paper.fillStyle = `hsl(${performance.now() % 360} 50% 50%)`;
+      paper.fillRect(0, 0, 64, 48);
+    }, 100);
+    window.first = session.streams.own[0].id;
+    session.addStream(canvas.captureStream(10));
+  });
+  await happens(emmy, () => document.querySelectorAll("#tiles .tile.picture").length === 3, "two pictures of one");
+  await grace.evaluate(() => session.removeStream(window.first));
+  await seesAll(emmy, 2);
+
   // C75, C77: a call, rejected and accepted.
   await ada.click('#rooms button[aria-label="call Emmy"]');
   await emmy.waitForSelector("#ring:not([hidden])");

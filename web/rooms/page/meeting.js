@@ -200,6 +200,10 @@ export class Meeting {
     if (!person) return this.#wall.remove(id);
     person.remote = null;
     person.show(null);
+    // Another that came before this one ended, as of a page that was loaded anew, takes its place.
+    const { key, remote } = this.#wall.tiles.find((one) => one.remote && !one.screen && one.user.userid === person.user.userid) ?? {};
+    this.#wall.remove(key);
+    if (remote) this.#show(remote);
     return this.#look();
   }
 
