@@ -84,7 +84,9 @@ export async function firefox(cleanup, program = process.env.ORTC_FIREFOX ?? "/u
         return JSON.parse(result.value);
       };
       while (!(await evaluate(ready))) await new Promise((resolve) => setTimeout(resolve, 20));
-      return { evaluate, close: () => command("browsingContext.close", { context }) };
+      /** A mouse's or a keyboard's actions, as WebDriver has them. */
+      const act = (...actions) => command("input.performActions", { context, actions });
+      return { evaluate, act, close: () => command("browsingContext.close", { context }) };
     },
   };
 }

@@ -83,6 +83,46 @@ await run("rooms_three", 220, async (test) => {
   await until(other, () => document.querySelector("#stage").hidden, "an empty stage");
   console.log("chat, mute, screen");
 
+  // Both draw, and both write, at one drawing and one text.
+  const opens = (tab) => {
+    document.querySelector('[data-open="settings"]').click();
+    document.querySelector(`[data-tab="${tab}"]`).click();
+  };
+  const strokes = async () => (await import("/rooms/page/draw.js")).current()?.strokes.filter(({ points }) => points.length > 3).length === 2;
+  await Promise.all([page.evaluate(opens, "draw"), other.evaluate(opens, "draw")]);
+  const box = () => {
+    const { x, y, width, height } = document.querySelector("#canvas").getBoundingClientRect();
+    return [x, y, width, height];
+  };
+  const line = ([x, y, width, height], parts) => parts.map(([right, down]) => [Math.round(x + right * width), Math.round(y + down * height)]);
+  const parts = [[0.2, 0.2], [0.3, 0.4], [0.5, 0.4], [0.6, 0.7], [0.8, 0.7]];
+  const [first, ...rest] = line(await page.evaluate(box), parts);
+  await page.mouse.move(...first);
+  await page.mouse.down();
+  for (const point of rest) await page.mouse.move(...point, { steps: 3 });
+  await page.mouse.up();
+  const moves = line(await other.evaluate(box), parts.map(([right, down]) => [right, 1 - down])).map(([x, y]) => ({ type: "pointerMove", x, y, duration: 30 }));
+  await other.act({ type: "pointer", id: "mouse", actions: [moves[0], { type: "pointerDown", button: 0 }, ...moves.slice(1), { type: "pointerUp", button: 0 }] });
+  await until(other, strokes, "both strokes in Firefox");
+  await happens(page, strokes, "both strokes in Chromium");
+  await Promise.all([page.evaluate(opens, "text"), other.evaluate(opens, "text")]);
+  const ready = async () => Boolean((await import("/rooms/page/text.js")).current()) && !document.querySelector("#text").disabled;
+  await until(other, ready, "a text in Firefox");
+  await happens(page, ready, "a text in Chromium");
+  await page.focus("#text");
+  await page.keyboard.type("Chromium 日本. ");
+  await until(other, () => document.querySelector("#text").value === "Chromium 日本. ", "what Chromium wrote");
+  await other.evaluate(() => {
+    const area = document.querySelector("#text");
+    area.focus();
+    area.setSelectionRange(area.value.length, area.value.length);
+  });
+  await other.act({ type: "key", id: "keys", actions: [..."Firefox Grüße."].flatMap((value) => [{ type: "keyDown", value }, { type: "keyUp", value }]) });
+  const both = () => document.querySelector("#text").value === "Chromium 日本. Firefox Grüße.";
+  await until(other, both, "both texts in Firefox");
+  await happens(page, both, "both texts in Chromium");
+  console.log("drawing, text");
+
   // Files both ways, kept on the disk in both browsers.
   const takes = () => session.addEventListener("fileOffer", ({ transfer }) => transfer.take());
   const sends = async (name) => {
@@ -103,7 +143,22 @@ await run("rooms_three", 220, async (test) => {
   assert(there === "done" && (await other.evaluate(has)), `a file to Firefox: ${there}`);
   const back = await other.evaluate(sends, "Ada");
   assert(back === "done" && (await page.evaluate(has)), `a file from Firefox: ${back}`);
-  console.log("files both ways");
+  // A folder of Firefox's.
+  const folder = await other.evaluate(async () => {
+    const { userid } = session.peers.find(({ user }) => user.extra.name === "Ada");
+    const item = (path) => ({ path, file: new File([path.join("/")], path.at(-1)) });
+    const [transfer] = session.sendFiles([item(["trip", "one.txt"]), item(["trip", "a", "two.txt"])], { to: userid });
+    await transfer.ended;
+    return transfer.error?.message ?? transfer.state;
+  });
+  const came = await page.evaluate(async () => {
+    const { Keep } = await import("/rooms/files/store.js");
+    const keep = (await Keep.all()).find(({ about }) => about.entries.some(({ path }) => path[0] === "trip"));
+    const files = keep.about.entries.flatMap(({ folder, path }, at) => (folder ? [] : [[path.join("/"), at]]));
+    return Promise.all(files.map(async ([path, at]) => `${path}: ${await (await keep.file(at)).text()}`));
+  });
+  assert(folder === "done" && came.sort().join() === "trip/a/two.txt: trip/a/two.txt,trip/one.txt: trip/one.txt", `a folder from Firefox: ${folder}, ${came}`);
+  console.log("files both ways, a folder");
 
   // The owner leaves: Firefox owns the room, which lives. It puts ortc call out.
   await page.click("#hang-up");
