@@ -169,9 +169,26 @@ await run("rooms_three", 220, async (test) => {
     const rust = session.room("three").others.find(({ extra }) => extra?.name === "Rust");
     session.eject(rust.userid);
   });
-  const code = await Promise.race([ended, pause(20_000).then(() => "not ended")]);
-  assert(code !== "not ended", `ortc call was put out and goes on: ${lines.join("\n")}`);
+  const status = await Promise.race([ended, pause(20_000).then(() => "not ended")]);
+  assert(status !== "not ended", `ortc call was put out and goes on: ${lines.join("\n")}`);
   await seesAll(page, 2);
-  console.log(`put out: ortc call ended with ${code}`);
+  console.log(`put out: ortc call ended with ${status}`);
+
+  // A file by a code of three words, whose secret Firefox proves.
+  const send = spawn(server.program, ["send", "Cargo.toml", "--server", server.url, "--json"], { cwd: new URL("../..", import.meta.url).pathname, stdio: ["ignore", "pipe", "inherit"] });
+  test.cleanup.push(() => send.kill("SIGKILL"));
+  const sent = new Promise((resolve) => send.once("exit", resolve));
+  const code = await new Promise((resolve, reject) => {
+    createInterface({ input: send.stdout }).on("line", (line) => {
+      const found = /"code":"([a-z-]+)"/.exec(line);
+      if (found) resolve(found[1]);
+    });
+    sent.then(() => reject(new Error("ortc send has no code")));
+  });
+  const third = await fox.page(`${server.url}/?debug#/recv/${code}`, () => document.querySelector(".offer button.main") !== null);
+  await third.evaluate(() => document.querySelector(".offer button.main").click());
+  await until(third, () => document.querySelector("#files")?.textContent.includes("received and checked"), "a file by a code in Firefox");
+  assert((await sent) === 0, "ortc send failed");
+  console.log("a file by a code");
   assert(!fox.complaints().length, fox.complaints().join("\n"));
 });
