@@ -1,4 +1,5 @@
 // E5: a page in Chromium sends a hub three sizes of its camera; each who watches gets the one that its path carries and its tile shows.
+import { cpus, loadavg } from "node:os";
 import { firefox } from "./bidi.mjs";
 import { Bottleneck } from "./bottleneck.mjs";
 import { assert, pause, run } from "./harness.mjs";
@@ -83,9 +84,10 @@ await run("rooms_simulcast", 140, async (test) => {
   console.log(`narrow: ${JSON.stringify(less)}, ${path.dropped} packets dropped; wide: ${JSON.stringify(whole)}`);
   assert(whole.heights.length === 1 && whole.heights[0].height === 540, "the other is not on the largest");
   assert(whole.gaps.before < 500, `the other's picture stood still for ${whole.gaps.before} ms`);
-  // What the machine itself took, the other shows.
-  const most = 500 + Math.max(0, whole.gaps.before - USUAL);
-  assert(less.heights.at(-1).height === 135 && less.heights.at(-1).ms < 5_000, "it took long to become less");
+  // What the machine itself took, the other shows, but for the relay and who has to encode the key frame: all of it is slower where more runs than there are cores.
+  const busy = Math.max(1, loadavg()[0] / cpus().length);
+  const most = Math.round(500 * busy) + Math.max(0, whole.gaps.before - USUAL);
+  assert(less.heights.at(-1).height === 135 && less.heights.at(-1).ms < 5_000 * busy, "it took long to become less");
   assert(less.gaps.at <= most, `the picture stood still for ${less.gaps.at} ms, of ${most} at most`);
 
   // A tile that is small gets a small picture.
