@@ -70,6 +70,7 @@ await run("rooms_hub", 200, async (test) => {
   }
   await second.evaluate(count);
 
+  const whose = (userid) => ["Ada", "Grace", "Heidi"][ids.indexOf(userid)] ?? "one who came later";
   /** For how long no picture of those who were there first was shown in a page, and nothing came to a Rust peer, since this was asked last. */
   const look = async (what, ...crowds) => {
     const all = [];
@@ -80,7 +81,7 @@ await run("rooms_hub", 200, async (test) => {
     }
     for (const one of crowds) {
       const { sound, picture, ways, late } = await one.gaps();
-      all.push({ longest: Math.max(sound.ms, picture.ms), words: `Rust sound ${sound.ms}, picture ${picture.ms} of ${ways}, late ${late}` });
+      all.push({ longest: Math.max(sound.ms, picture.ms), words: `Rust sound ${sound.ms} of ${whose(sound.of)}, picture ${picture.ms} of ${whose(picture.of)} among ${ways}, late ${late}` });
     }
     console.log(`${what}: ${all.map(({ words }) => words).join(" | ")}`);
     return Math.max(...all.map(({ longest }) => longest));
