@@ -1,15 +1,16 @@
 //! A room's hub dies with its server: another server has it, and what people send goes on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ortc::{MediaStream, MediaStreamTrack};
 use ortc_rooms::session::{Event, Events, Room, RoomRequest, Session, SessionOptions};
-use ortc_rooms::signalling::{RoomPolicy, Topology};
+use ortc_rooms::signalling::{RoomPolicy, Topology, UserId};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::child::Child;
@@ -58,6 +59,9 @@ fn source(begin: Instant, tasks: &mut JoinSet<()>) -> MediaStream {
     stream
 }
 
+/// What was said, by whom and in which way: `all` or `one`.
+type Words = BTreeMap<(String, String), Vec<u64>>;
+
 /// Of each of the others: when what was sent last was sent, and when after that of a mark something
 /// came first.
 #[derive(Default)]
@@ -65,6 +69,69 @@ struct Heard {
     mark: Option<u64>,
     latest: HashMap<String, u64>,
     first: HashMap<String, Duration>,
+    words: Words,
+}
+
+impl Heard {
+    fn word(&mut self, from: String, text: &str) {
+        let (way, number) = text.split_once(' ').unwrap();
+        let words = self.words.entry((from, way.to_owned())).or_default();
+        words.push(number.parse().unwrap());
+    }
+
+    /// What is missing, comes twice or too early of so many words.
+    fn wrong(&self, from: &str, way: &str, said: u64) -> Option<String> {
+        let words = self.words.get(&(from.to_owned(), way.to_owned()));
+        let words = words.map(Vec::as_slice).unwrap_or_default();
+        let wrong = words.iter().zip(0..).find(|(is, at)| *is != at);
+        match wrong {
+            Some((is, at)) => Some(format!("{way} of {from}: {at} is {is}")),
+            None if words.len() as u64 == said => None,
+            None => Some(format!("{way} of {from}: {} of {said}", words.len())),
+        }
+    }
+}
+
+/// Says numbers to all, and others to one, until it is stopped: how many of each.
+fn counts(room: Room, to: &str, stop: watch::Receiver<bool>) -> JoinHandle<u64> {
+    let one = room.peer(&UserId::new(to).unwrap()).unwrap();
+    tokio::spawn(async move {
+        let mut clock = interval(Duration::from_millis(50));
+        let mut count = 0;
+        while !*stop.borrow() {
+            clock.tick().await;
+            room.send(format!("all {count}")).unwrap();
+            one.send(format!("one {count}")).unwrap();
+            count += 1;
+        }
+        count
+    })
+}
+
+/// Each has each word of the others once and in order.
+async fn whole(heard: &[Arc<Mutex<Heard>>], said: &[u64]) {
+    let wrong = || {
+        let people = || PEOPLE.iter().zip(said).enumerate();
+        let pairs = heard.iter().enumerate().flat_map(|(to, heard)| {
+            let heard = heard.lock().unwrap();
+            let of = people().filter(|(of, _)| *of != to);
+            let wrong = of.flat_map(|(of, (name, said))| {
+                let for_one = (of + 1) % PEOPLE.len() == to;
+                let ways = ["all", "one"].into_iter().take(1 + usize::from(for_one));
+                ways.filter_map(|way| heard.wrong(name, way, *said))
+            });
+            let wrong: Vec<_> = wrong.map(|one| format!("{one} to {}", PEOPLE[to])).collect();
+            wrong
+        });
+        pairs.collect::<Vec<_>>()
+    };
+    let wait = async {
+        while !wrong().is_empty() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let _ = timeout(PATIENCE, wait).await;
+    assert_eq!(wrong(), [""; 0], "words that were lost with the hub");
 }
 
 fn hears(mut events: Events, begin: Instant, tasks: &mut JoinSet<()>) -> Arc<Mutex<Heard>> {
@@ -73,6 +140,10 @@ fn hears(mut events: Events, begin: Instant, tasks: &mut JoinSet<()>) -> Arc<Mut
     tasks.spawn(async move {
         let mut tracks = JoinSet::new();
         while let Some(event) = events.next().await {
+            if let Event::Message(message) = &event {
+                let (from, text) = (message.from.userid.to_string(), message.data.text());
+                of.lock().unwrap().word(from, text.unwrap());
+            }
             let Event::Track { userid, track, .. } = event else {
                 continue;
             };
@@ -154,6 +225,12 @@ async fn takeover() -> Vec<Duration> {
     })
     .await
     .expect("one has the hub");
+    let (stop, stopped) = watch::channel(false);
+    let talking = rooms.iter().zip(PEOPLE.iter().cycle().skip(1));
+    let talking: Vec<_> = talking
+        .map(|(room, to)| counts(room.clone(), to, stopped.clone()))
+        .collect();
+    sleep(Duration::from_millis(300)).await;
     dies.kill().await;
     let mark = begin.elapsed();
     for one in &heard {
@@ -170,6 +247,12 @@ async fn takeover() -> Vec<Duration> {
     })
     .await
     .expect("all hear all again, by the other server");
+    stop.send(true).unwrap();
+    let mut said = Vec::new();
+    for one in talking {
+        said.push(one.await.unwrap());
+    }
+    whole(&heard, &said).await;
     let firsts = heard.iter().flat_map(|heard| {
         let heard = heard.lock().unwrap();
         let gaps = heard.first.values().map(|at| at.saturating_sub(mark));
