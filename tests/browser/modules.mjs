@@ -283,6 +283,36 @@ assert.ok(!(await theirs.verify(await ours.prove(A), B, {})), "no certificate");
   trail.end();
 }
 
+// -- What a lost connection had goes again once, in front of what is new.
+
+{
+  const { Unsure } = await import(join(web, "rooms/unsure.js"));
+  const unsure = new Unsure();
+  const goes = (...all) => all.forEach((one) => unsure.goes(one));
+  unsure.begin();
+  assert.ok(!unsure.waits);
+  goes(0, 1, 2, 3, 4);
+  unsure.begin();
+  assert.deepEqual(unsure.got(2), [2, 3, 4], "lost before the count was heard");
+  goes(2, 3, 4);
+  assert.deepEqual(unsure.got(3), []);
+  unsure.begin();
+  assert.ok(unsure.waits);
+  unsure.begin();
+  assert.deepEqual(unsure.got(4), [4]);
+  assert.ok(!unsure.waits);
+  goes(4, 5, 6);
+  unsure.got(6);
+  unsure.begin();
+  assert.deepEqual(unsure.got(6), [6]);
+  goes(6, 7);
+  unsure.begin();
+  assert.deepEqual(unsure.got(0), [], "who lives anew counts from 0");
+  goes(8);
+  unsure.begin();
+  assert.deepEqual([unsure.got("x"), unsure.got(0)], [[], [8]]);
+}
+
 const rooms = await import(join(web, "rooms.js"));
 assert.deepEqual(Object.keys(rooms).sort(), ["BroadcastHub", "RoomsError", "Session", "WebSocketSignaller"]);
 for (const [file, names] of [["ortc.d.ts", api], ["rooms.d.ts", rooms]]) {

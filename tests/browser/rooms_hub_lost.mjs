@@ -34,7 +34,7 @@ function wrong(heard = [], kind, said) {
   return at >= 0 ? `${at} is ${numbers[at]}` : numbers.length === said ? "" : `${numbers.length} of ${said}`;
 }
 
-await run("rooms_hub_lost", 100, async (test) => {
+await run("rooms_hub_lost", 200, async (test) => {
   const server = await serve(test, "--hub");
   const ada = await lobby(test, `${server.url}/`);
   await ada.uncheck("#use-camera");
@@ -50,7 +50,7 @@ await run("rooms_hub_lost", 100, async (test) => {
     if (said.event === "chat") (rust[said.from.userid] ??= []).push(said.text);
   });
   const pages = [ada, grace];
-  const all = (look, what) => Promise.all(pages.map((page) => happens(page, look, what)));
+  const all = (look, what) => Promise.all(pages.map((page) => happens(page, look, what, 60_000)));
   await all(byServer, "all by the server");
   const [one, two] = await Promise.all(pages.map((page) => page.evaluate(() => session.userid)));
   const three = await ada.evaluate((two) => session.peers.map(({ userid }) => userid).find((userid) => userid !== two), two);

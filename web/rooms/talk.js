@@ -2,6 +2,7 @@
 // very long over a channel of its own. With a hub it says to whom, and is told of whom.
 import { fail } from "./errors.js";
 import { INLINE, MOST, replied, Speech } from "./speech.js";
+import { Unsure } from "./unsure.js";
 
 export const LABEL = "rooms";
 const LARGE = "rooms.large";
@@ -11,6 +12,8 @@ const ALONE = 64 * 1024; // bytes beyond which a message has a channel of its ow
 const MOST_LOSSY = 16 * 1024; // bytes; who has not taken as many misses what comes
 const MAX_WAITING = 1024; // messages before the channel is open
 const PING = 10_000; // ms
+const HEARING = 3_000; // ms in which the other side says what it got over the channel of before
+const COUNT = 1_000; // ms between what it is told of that
 
 const decoder = new TextDecoder();
 
@@ -32,6 +35,10 @@ export class Talk extends Speech {
   #marks = new Map(); // time of a ping → what to do at its answer
   #mark = 0;
   #timer = 0;
+  #counter = 0;
+  #unsure = new Unsure();
+  #got = 0; // what came over the channels, and of how much the other side was told
+  #toldGot = 0;
   /** ms for a message and its answer; null until measured. */
   roundTrip = null;
   /** What to add to this side's clock for the other's, in ms. */
@@ -66,18 +73,23 @@ export class Talk extends Speech {
     };
     if (channel.label !== LABEL) return true;
     this.#channel = channel;
+    this.#unsure.begin();
     const opened = () => {
       if (this.#channel !== channel) return;
-      for (const packed of this.#waiting.splice(0)) this._put(packed);
+      this.#tellGot();
+      if (this.#unsure.waits) setTimeout(() => this.#channel === channel && this.#goOn(), HEARING);
+      else this.#goOn();
       clearInterval(this.#timer);
+      clearInterval(this.#counter);
       this.#timer = setInterval(() => this.#ping(), PING);
+      this.#counter = setInterval(() => this.#got !== this.#toldGot && this.#tellGot(), COUNT);
       this.#ping();
       this.#host.opened();
     };
     channel.onopen = opened;
     channel.onclose = () => {
       if (this.#channel !== channel) return;
-      clearInterval(this.#timer);
+      this.#stop();
       this.#channel = null;
       this.#host.closed();
     };
@@ -85,9 +97,25 @@ export class Talk extends Speech {
     return true;
   }
 
+  #stop() {
+    clearInterval(this.#timer);
+    clearInterval(this.#counter);
+  }
+
+  #tellGot() {
+    this.#toldGot = this.#got;
+    this.#tell({ got: { n: this.#got } });
+  }
+
+  /** What has to go again over this channel goes, then what waits. */
+  #goOn(again = []) {
+    this.#unsure.forget();
+    for (const packed of [...again, ...this.#waiting.splice(0)]) this._put(packed);
+  }
+
   /** The connection is gone: what is said from now on waits for the next. */
   drop() {
-    clearInterval(this.#timer);
+    this.#stop();
     if (this.#channel) this.#channel.onclose = null;
     this.#channel = this.#lossy = null;
     this.#alone = 0;
@@ -103,14 +131,19 @@ export class Talk extends Speech {
   }
 
   /** What has not been said yet, and is not from now on. */
-  rest() { return this.#waiting.splice(0); }
+  rest() {
+    this.#unsure = new Unsure();
+    return this.#waiting.splice(0);
+  }
 
   _put(packed) {
     const alone = (packed.bytes?.length ?? 0) > ALONE;
-    if (!this.open && this.#waiting.length >= MAX_WAITING) throw fail("unavailable", "too much waits for a connection to this user");
+    const waits = !this.open || this.#unsure.waits;
+    if (waits && this.#waiting.length >= MAX_WAITING) throw fail("unavailable", "too much waits for a connection to this user");
     if (!alone) this.#host.number(packed);
-    if (!this.open) return void this.#waiting.push(packed);
+    if (waits) return void this.#waiting.push(packed);
     if (alone) return this.#sendAlone(packed);
+    if (!("seen" in packed.message)) this.#unsure.goes(packed);
     this.#channel.send(written(packed));
     const { bytes = [] } = packed;
     for (let at = 0; at < bytes.length; at += INLINE) this.#channel.send(bytes.slice(at, at + INLINE));
@@ -150,6 +183,7 @@ export class Talk extends Speech {
   /** Calls back once the other side, or the one whom a hub reaches, has read all that was said before. */
   flushed(done, to) {
     if (!this.open) return done();
+    if (this.#unsure.waits) return setTimeout(() => this.flushed(done, to), 100);
     // Others have whole milliseconds.
     this.#mark = Math.max(Date.now(), this.#mark + 1);
     const at = this.#mark + 0.5;
@@ -163,6 +197,7 @@ export class Talk extends Speech {
     const message = JSON.parse(data);
     const [name] = Object.keys(message);
     const { from, n } = message;
+    this.#count(channel, name);
     if (name !== "part" && !this.#isNew(message)) return undefined;
     switch (name) {
       case "text": return this.#host.message(String(message.text), this.#latency(message), from);
@@ -177,6 +212,7 @@ export class Talk extends Speech {
       }
       case "action": return this.#act(message.action, this.#latency(message), from);
       case "reply": return replied(message.reply);
+      case "got": return this.#heardGot(message.got.n);
       case "seen": return this.#host.seen(message.seen.n, from);
       case "ping": return this.#tell({ pong: { at: message.ping.at, here: Date.now() } }, from);
       case "pong": return this.#ponged(message.pong, from);
@@ -196,8 +232,18 @@ export class Talk extends Speech {
     const { part, bytes } = heard;
     const { kind, at, from } = part;
     heard.part = heard.bytes = null;
+    this.#count(channel, kind);
     if (channel.label === LARGE) channel.close();
     if (this.#isNew(part)) this.#host.message(unpack(kind, bytes), this.#latency({ at }), from);
+  }
+
+  /** What is said counts, not what is about the way itself. */
+  #count({ label }, name) { if (label === LABEL && ["text", "json", "bytes", "action", "reply"].includes(name)) this.#got++; }
+
+  #heardGot(count) {
+    const { waits } = this.#unsure;
+    const again = this.#unsure.got(count);
+    if (waits) this.#goOn(again);
   }
 
   #isNew({ n, from }) { return n === undefined || this.#host.isNew(n, from); }

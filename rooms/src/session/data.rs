@@ -8,7 +8,7 @@ use super::action::{ActionEvent, Recording, Reply, action_frame};
 use super::clock::clock;
 use super::error::{Error, Result};
 use super::event::{Event, Message};
-use super::frame::{self, Came, Frame, Ping, Pong, Reader, Way};
+use super::frame::{self, Came, Frame, Got, Ping, Pong, Reader, Way};
 use super::link::PeerLink;
 use super::queue::EventQueue;
 use super::ranking::{SPEAKERS, heard};
@@ -23,6 +23,7 @@ struct Whose {
     peer: UserId,
     instance: u64,
     lane: Lane,
+    main: bool,
 }
 
 impl Shared {
@@ -40,8 +41,9 @@ impl Shared {
         };
         let rate = self.options.bandwidth.data;
         let rate = rate.map(|kilobits| f64::from(kilobits.max(1)) * 125.0);
+        let (outbox, generation) = (link.outbox.clone(), link.outbox.begin());
         self.runtime
-            .spawn(link.outbox.clone().write(connection, channel.clone(), rate));
+            .spawn(outbox.write(connection, channel.clone(), generation, rate));
         self.read_channel(room, peer, link, channel, true);
     }
 
@@ -62,6 +64,7 @@ impl Shared {
                 true => Lane::Lossy,
                 false => Lane::Sure,
             },
+            main,
         };
         let (shared, reads) = (Arc::downgrade(self), link.readers.clone());
         self.runtime.spawn(async move {
@@ -105,6 +108,13 @@ impl Whose {
     fn opened(&self, shared: &Weak<Shared>) {
         self.with(shared, |shared, link, user| {
             link.clock.since_ping = 0;
+            // Before anything of this channel is read, and before what waits: the peer waits for it.
+            link.told_got = link.got;
+            if let (Some(channel), Ok(written)) = (&link.channel, count(link).write(clock())) {
+                for message in written.messages {
+                    let _ = channel.try_send(message);
+                }
+            }
             send(link, Frame::Ping(Ping { at: clock() }));
             if link.by_hub || user.role == Role::Hub {
                 return;
@@ -186,6 +196,9 @@ impl Whose {
         let events = shared.events.clone();
         let by_hub = entry.is_hub(&self.peer);
         let link = entry.peers.get_mut(&self.peer)?;
+        if self.main && came.frame.counts() {
+            link.got = link.got.saturating_add(1);
+        }
         let now = clock();
         match came.frame {
             // What has `to` is no hub's to answer.
@@ -210,6 +223,12 @@ impl Whose {
                 };
                 if let Some(link) = from {
                     link.answered |= pong.at == link.barrier;
+                }
+                Some((events, None))
+            }
+            Frame::Got(got) => {
+                if self.main {
+                    link.outbox.got(got.n);
                 }
                 Some((events, None))
             }
@@ -300,8 +319,20 @@ impl Whose {
                 let _ = waiting.send(answer);
                 None
             }
-            Frame::Ping(_) | Frame::Pong(_) | Frame::Seen(_) => None,
+            Frame::Ping(_) | Frame::Pong(_) | Frame::Seen(_) | Frame::Got(_) => None,
         }
+    }
+}
+
+/// What has come of a peer over its channels.
+fn count(link: &PeerLink) -> Frame {
+    Frame::Got(Got { n: link.got })
+}
+
+/// Tells a peer what has come since it was last told.
+pub(super) fn tell_got(link: &mut PeerLink) {
+    if link.got != link.told_got && link.channel.is_some() && send(link, count(link)) {
+        link.told_got = link.got;
     }
 }
 

@@ -43,6 +43,8 @@ struct Wire {
     #[serde(skip_serializing_if = "Option::is_none")]
     seen: Option<Seen>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    got: Option<Got>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<f64>,
     /// The sender's number of what went by a hub.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +128,12 @@ pub(super) struct Seen {
     pub(super) n: u64,
 }
 
+/// So many frames have come over the channels of a pair.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) struct Got {
+    pub(super) n: u64,
+}
+
 /// What came or goes.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Frame {
@@ -135,6 +143,7 @@ pub(super) enum Frame {
     Ping(Ping),
     Pong(Pong),
     Seen(Seen),
+    Got(Got),
 }
 
 /// A frame as messages of a channel.
@@ -144,12 +153,17 @@ pub(super) struct Written {
     pub(super) bytes: usize,
     /// It wants a channel of its own.
     pub(super) large: bool,
-    /// It gets a number by a hub: it is in order with others, and is not about the way itself.
+    /// It is in order with others, and is not about the way itself.
     pub(super) counts: bool,
     pub(super) n: Option<u64>,
 }
 
 impl Frame {
+    /// Whether it is something that is said, and not about the way itself.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self, Self::Payload(_) | Self::Action(_) | Self::Reply(_))
+    }
+
     /// # Errors
     ///
     /// [`Error::TooLarge`] if it has more than [`MAX_PAYLOAD`] bytes.
@@ -170,7 +184,7 @@ impl Frame {
             n: way.n,
             ..Wire::default()
         };
-        let counts = !matches!(self, Self::Ping(_) | Self::Pong(_) | Self::Seen(_));
+        let counts = self.counts();
         match self {
             Self::Payload(Payload::Text(text)) if text.len() <= PIECE => wire.text = Some(text),
             Self::Payload(Payload::Text(text)) => {
@@ -189,6 +203,7 @@ impl Frame {
             Self::Ping(ping) => wire.ping = Some(ping),
             Self::Pong(pong) => wire.pong = Some(pong),
             Self::Seen(seen) => wire.seen = Some(seen),
+            Self::Got(got) => wire.got = Some(got),
         }
         let text = serde_json::to_string(&wire).map_err(|e| Error::Form(e.to_string()))?;
         if text.len() > OWN_CHANNEL {
@@ -335,7 +350,8 @@ impl Reader {
             .or(wire.reply.map(Frame::Reply))
             .or(wire.ping.map(Frame::Ping))
             .or(wire.pong.map(Frame::Pong))
-            .or(wire.seen.map(Frame::Seen));
+            .or(wire.seen.map(Frame::Seen))
+            .or(wire.got.map(Frame::Got));
         // One of a newer peer is passed over.
         Ok(frame.map(|frame| Came { frame, at, way }))
     }
@@ -438,6 +454,7 @@ mod tests {
         let pong = Pong { at: 1.0, here: 2.0 };
         for frame in [
             Frame::Seen(Seen { n: 7 }),
+            Frame::Got(Got { n: 7 }),
             Frame::Ping(ping),
             Frame::Pong(pong),
         ] {
@@ -446,7 +463,7 @@ mod tests {
                 panic!("{written:?}");
             };
             let at = text.find("\"at\":7").unwrap();
-            let name = text.find(['s', 'p']).unwrap();
+            let name = text.find(['s', 'p', 'g']).unwrap();
             assert!(name == 2 && name < at, "{text}");
         }
     }

@@ -94,6 +94,9 @@ pub(super) struct PeerLink {
     /// The number of the last frame of the peer's that went by a hub, and what it was told of it.
     pub(super) came: u64,
     pub(super) told_came: u64,
+    /// Frames of the peer's that came over its channels, and how many it was told of.
+    pub(super) got: u64,
+    pub(super) told_got: u64,
     pub(super) answered: bool,
     /// Of a hub: what it sends on to this peer.
     pub(super) forwarded: Vec<Forwarded>,
@@ -190,6 +193,8 @@ impl PeerLink {
             barrier: 0.0,
             came: 0,
             told_came: 0,
+            got: 0,
+            told_got: 0,
             answered: false,
             forwarded: Vec::new(),
             again_by: None,

@@ -61,6 +61,7 @@ mod stream;
 mod tracks;
 mod trail;
 mod unheard;
+mod unsure;
 mod watch;
 
 pub use action::{Action, ActionEvent, Chat, Hand, Recording, Reply, Timer};

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::frame::{LARGE, PROTOCOL, Written};
 use super::payload::MAX_PAYLOAD;
+use super::unsure::Unsure;
 
 /// Messages that wait.
 const MAX_WAITING: usize = 1024;
@@ -17,6 +18,8 @@ const MAX_WAITING: usize = 1024;
 const MAX_LARGE: usize = 4;
 /// How long a large message may take.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a peer has to say what it got over the channel of before.
+const HEARING: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 struct Inner {
@@ -27,6 +30,7 @@ struct Inner {
     /// Being sent over channels of their own.
     large: usize,
     closed: bool,
+    unsure: Unsure,
 }
 
 /// Messages for one peer, in order.
@@ -60,13 +64,14 @@ impl Outbox {
     /// Whether all has been sent, large messages too.
     pub(super) fn is_idle(&self) -> bool {
         let inner = self.lock();
-        inner.waiting.is_empty() && inner.large == 0
+        inner.waiting.is_empty() && inner.large == 0 && !inner.unsure.waits()
     }
 
     /// Takes out what waits, for another way.
     pub(super) fn take(&self) -> VecDeque<Written> {
         let mut inner = self.lock();
         inner.bytes = 0;
+        inner.unsure = Unsure::default();
         std::mem::take(&mut inner.waiting)
     }
 
@@ -79,19 +84,33 @@ impl Outbox {
     pub(super) fn close(&self) {
         let mut inner = self.lock();
         inner.closed = true;
+        inner.unsure = Unsure::default();
         inner.waiting.clear();
         inner.bytes = 0;
         drop(inner);
         self.changed.notify_waiters();
     }
 
-    fn begin(&self) -> u64 {
+    /// There is another channel: the number of its writer.
+    pub(super) fn begin(&self) -> u64 {
         let mut inner = self.lock();
+        inner.unsure.begin();
         inner.generation = inner.generation.saturating_add(1);
         let generation = inner.generation;
         drop(inner);
         self.changed.notify_waiters();
         generation
+    }
+
+    /// The peer has got so many messages over its channels.
+    pub(super) fn got(&self, count: u64) {
+        let mut inner = self.lock();
+        for written in inner.unsure.got(count).into_iter().rev() {
+            inner.bytes = inner.bytes.saturating_add(written.bytes);
+            inner.waiting.push_front(written);
+        }
+        drop(inner);
+        self.changed.notify_waiters();
     }
 
     /// The next message; `None` when another writer has taken over, or it is closed.
@@ -104,9 +123,9 @@ impl Outbox {
                     return None;
                 }
                 let large = inner.waiting.front().is_some_and(|first| first.large);
-                if !(large && inner.large >= MAX_LARGE)
-                    && let Some(written) = inner.waiting.pop_front()
-                {
+                let waits = inner.unsure.waits() || (large && inner.large >= MAX_LARGE);
+                if !waits && let Some(written) = inner.waiting.pop_front() {
+                    inner.unsure.goes(&written);
                     inner.bytes = inner.bytes.saturating_sub(written.bytes);
                     inner.large = inner.large.saturating_add(usize::from(large));
                     return Some(written);
@@ -129,9 +148,10 @@ impl Outbox {
         self: std::sync::Arc<Self>,
         connection: RTCConnection,
         channel: RTCDataChannel,
+        generation: u64,
         rate: Option<f64>,
     ) {
-        let generation = self.begin();
+        let mut late = None;
         let mut budget = Instant::now();
         loop {
             // Only what can go is taken: the rest waits for another channel.
@@ -147,9 +167,15 @@ impl Outbox {
                     _ => return,
                 }
             }
+            let late = *late.get_or_insert_with(|| Instant::now() + HEARING);
             let written = tokio::select! {
                 written = self.next(generation) => written,
                 _ = channel.closed() => return,
+                // It counts nothing: what is lost is lost.
+                () = sleep_until(late), if self.waits(generation) => {
+                    self.lock().unsure.forget();
+                    continue;
+                }
             };
             let Some(written) = written else {
                 return;
@@ -180,6 +206,11 @@ impl Outbox {
                 }
             }
         }
+    }
+
+    fn waits(&self, generation: u64) -> bool {
+        let inner = self.lock();
+        inner.generation == generation && inner.unsure.waits()
     }
 
     fn is_of(&self, generation: u64) -> bool {

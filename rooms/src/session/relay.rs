@@ -32,6 +32,7 @@ impl Shared {
         let allowed = match came.frame {
             Frame::Ping(_) | Frame::Pong(_) => true,
             Frame::Seen(_) => came.way.to.is_some(),
+            Frame::Got(_) => false,
             Frame::Payload(_) => !barred && entry.state.session.data,
             Frame::Action(_) | Frame::Reply(_) => !barred,
         };

@@ -10,7 +10,7 @@ use ortc::{
 use serde_json::json;
 
 use super::clock::clock;
-use super::data::{is_ours, send};
+use super::data::{is_ours, send, tell_got};
 use super::event::{Event, Path};
 use super::files::{is_transfer, with_whom};
 use super::frame::{self, Frame, Ping};
@@ -193,6 +193,7 @@ impl Shared {
                     link.clock.since_ping = 0;
                     send(link, Frame::Ping(Ping { at: clock() }));
                 }
+                tell_got(link);
                 if link.unheard.due(Instant::now()) {
                     let body = about(link.instance, "tell", true);
                     self.tell_peer(&room, peer, link, body);

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ortc::RTCConnectionState;
 use ortc_rooms::desk::Desk;
-use ortc_rooms::session::{Event, Events, Hub, Room, RoomRequest, SessionOptions};
+use ortc_rooms::session::{Event, Events, Hub, Room, RoomRequest, Session, SessionOptions};
 use ortc_rooms::signalling::{RoomName, RoomPolicy, Topology};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::support::{Member, id, limited};
 
-const NAMES: [&str; 3] = ["anna", "bob", "carl"];
+/// The hub, whose id is less, calls them: what is lost is made anew soon.
+const NAMES: [&str; 3] = ["uma", "vera", "will"];
 
 /// What came of whom, to all or to one.
 type Came = Arc<Mutex<BTreeMap<(String, String), Vec<u64>>>>;
@@ -25,19 +27,33 @@ async fn hub(desk: &Desk) -> Hub {
     Hub::enter(desk, &name, options).await.unwrap()
 }
 
+/// What those who count do next: so many at once, or no more.
+type Turn = Option<usize>;
+
 /// Sends numbers to all, and others to one, until it is stopped: how many of each.
-fn counting(room: Room, to: &str, stop: watch::Receiver<bool>) -> JoinHandle<u64> {
+fn counting(room: Room, to: &str, mut turn: watch::Receiver<Turn>) -> JoinHandle<u64> {
     let one = room.peer(&id(to)).unwrap();
     tokio::spawn(async move {
-        let mut clock = tokio::time::interval(Duration::from_millis(20));
+        let mut clock = tokio::time::interval(Duration::from_millis(60));
         let mut count = 0;
-        while !*stop.borrow() {
-            clock.tick().await;
-            room.send(format!("all {count}")).unwrap();
-            one.send(format!("one {count}")).unwrap();
-            count += 1;
+        loop {
+            let at_once = tokio::select! {
+                _ = clock.tick() => 1,
+                changed = turn.changed() => {
+                    changed.unwrap();
+                    match *turn.borrow() {
+                        Some(at_once) => at_once,
+                        None => return count,
+                    }
+                }
+            };
+            for _ in 0..at_once {
+                let pad = "x".repeat(if at_once > 1 { 8000 } else { 0 });
+                room.send(format!("all {count} {pad}")).unwrap();
+                one.send(format!("one {count} {pad}")).unwrap();
+                count += 1;
+            }
         }
-        count
     })
 }
 
@@ -48,7 +64,8 @@ fn reads(mut events: Events) -> Came {
         while let Some(event) = events.next().await {
             if let Event::Message(message) = event {
                 let text = message.data.text().unwrap();
-                let (kind, number) = text.split_once(' ').unwrap();
+                let mut words = text.split(' ');
+                let (kind, number) = (words.next().unwrap(), words.next().unwrap());
                 let key = (message.from.userid.to_string(), kind.to_owned());
                 let mut came = of.lock().unwrap();
                 came.entry(key).or_default().push(number.parse().unwrap());
@@ -74,44 +91,39 @@ async fn settled(rooms: &[Room], by_hub: bool) {
     .await;
 }
 
-#[tokio::test]
-async fn e05_a_hub_that_is_lost_loses_no_message() {
-    let desk = Desk::default();
+/// Three who are there, what comes to each, and their hub if the rules want one.
+async fn hall(
+    desk: &Desk,
+    topology: Topology,
+) -> (Vec<Room>, Vec<Came>, Vec<Session>, Option<Hub>) {
     let (mut rooms, mut came, mut sessions) = (Vec::new(), Vec::new(), Vec::new());
     let mut first = None;
     for name in NAMES {
-        let Member { session, events } = Member::new(&desk, name).await;
+        let Member { session, events } = Member::new(desk, name).await;
         let mut policy = RoomPolicy::default();
-        policy.topology = Topology::Hub;
+        policy.topology = topology;
         let request = RoomRequest::from(RoomName::new("hall").unwrap()).policy(policy);
         rooms.push(session.open_or_join(request).await.unwrap());
         came.push(reads(events));
         sessions.push(session);
-        if first.is_none() {
-            first = Some(hub(&desk).await);
+        if first.is_none() && topology == Topology::Hub {
+            first = Some(hub(desk).await);
         }
     }
-    settled(&rooms, true).await;
-    let (stop, stopped) = watch::channel(false);
-    let moment = Duration::from_millis(500);
-    tokio::time::sleep(moment).await;
-    let writers: Vec<_> = rooms
+    (rooms, came, sessions, first)
+}
+
+fn all_count(rooms: &[Room]) -> (watch::Sender<Turn>, Vec<JoinHandle<u64>>) {
+    let (turn, turns) = watch::channel(Some(1));
+    let writers = rooms
         .iter()
         .zip(1..)
-        .map(|(room, at)| counting(room.clone(), NAMES[at % 3], stopped.clone()))
-        .collect();
-    tokio::time::sleep(moment).await;
-    drop(first);
-    // To the mesh, to another hub, and from that one to a third.
-    settled(&rooms, false).await;
-    let second = hub(&desk).await;
-    settled(&rooms, true).await;
-    tokio::time::sleep(moment).await;
-    drop(second);
-    let third = hub(&desk).await;
-    settled(&rooms, true).await;
-    tokio::time::sleep(moment).await;
-    stop.send(true).unwrap();
+        .map(|(room, at)| counting(room.clone(), NAMES[at % 3], turns.clone()));
+    (turn, writers.collect())
+}
+
+/// Each has each number of the others once and in order.
+async fn whole(writers: Vec<JoinHandle<u64>>, came: &[Came]) {
     for (of, writer) in writers.into_iter().enumerate() {
         let count = writer.await.unwrap();
         for (to, came) in came.iter().enumerate().filter(|(to, _)| *to != of) {
@@ -135,5 +147,73 @@ async fn e05_a_hub_that_is_lost_loses_no_message() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn e05_a_hub_that_is_lost_loses_no_message() {
+    let desk = Desk::default();
+    let (rooms, came, _sessions, first) = hall(&desk, Topology::Hub).await;
+    settled(&rooms, true).await;
+    let moment = Duration::from_millis(500);
+    tokio::time::sleep(moment).await;
+    let (turn, writers) = all_count(&rooms);
+    tokio::time::sleep(moment).await;
+    drop(first);
+    // To the mesh, to another hub, and from that one to a third.
+    settled(&rooms, false).await;
+    let second = hub(&desk).await;
+    settled(&rooms, true).await;
+    tokio::time::sleep(moment).await;
+    drop(second);
+    let third = hub(&desk).await;
+    settled(&rooms, true).await;
+    tokio::time::sleep(moment).await;
+    turn.send(None).unwrap();
+    whole(writers, &came).await;
     drop(third);
+}
+
+/// Connections that break, to a hub that lives and between two, lose nothing of what they had.
+async fn cut(topology: Topology) {
+    let by_hub = topology == Topology::Hub;
+    let desk = Desk::default();
+    let (rooms, came, _sessions, hub) = hall(&desk, topology).await;
+    settled(&rooms, by_hub).await;
+    let (turn, writers) = all_count(&rooms);
+    // Who calls makes the next one.
+    let called = rooms.iter().skip(usize::from(!by_hub));
+    for room in called.clone().chain(called) {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        let connection = || room.peers()[0].connection();
+        let is = |wanted: RTCConnectionState| {
+            limited(async move {
+                let state = || connection().map(|connection| connection.state());
+                while state() != Some(wanted) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            })
+        };
+        is(RTCConnectionState::Connected).await;
+        // More than goes at once.
+        turn.send(Some(20)).unwrap();
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        if let Some(connection) = connection() {
+            connection.close();
+        }
+        is(RTCConnectionState::Connected).await;
+        settled(&rooms, by_hub).await;
+    }
+    turn.send(None).unwrap();
+    whole(writers, &came).await;
+    drop(hub);
+}
+
+#[tokio::test]
+async fn e05_a_connection_to_a_hub_that_is_lost_loses_no_message() {
+    cut(Topology::Hub).await;
+}
+
+#[tokio::test]
+async fn c10_a_connection_of_two_that_is_lost_loses_no_message() {
+    cut(Topology::Mesh).await;
 }

@@ -120,7 +120,9 @@ async fn whole(heard: &[Arc<Mutex<Heard>>], said: &[u64]) {
                 let ways = ["all", "one"].into_iter().take(1 + usize::from(for_one));
                 ways.filter_map(|way| heard.wrong(name, way, *said))
             });
-            let wrong: Vec<_> = wrong.map(|one| format!("{one} to {}", PEOPLE[to])).collect();
+            let wrong: Vec<_> = wrong
+                .map(|one| format!("{one} to {}", PEOPLE[to]))
+                .collect();
             wrong
         });
         pairs.collect::<Vec<_>>()
