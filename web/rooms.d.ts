@@ -306,6 +306,8 @@ export interface Transfer extends EventTarget {
   readonly rate: number;
   readonly remaining: number | null;
   readonly paused: { readonly here: boolean; readonly there: boolean };
+  /** Of one that is sent: why the room's hub, which keeps files, does not keep it; it goes from here to each who takes it. */
+  readonly unkept?: FileError | null;
   /** By number in `entries`: hash, or why it did not come. */
   readonly results: Map<number, { name: string; hash?: string; error?: FileError }>;
   /** Resolves with this, however it ended. */
@@ -426,7 +428,7 @@ export class Session extends EventTarget {
   /** Text, JSON, or bytes, which come as an ArrayBuffer; at most 16 MiB. */
   send(data: unknown, options?: { to?: string; room?: string }): void;
   readonly files: { readonly transfers: Transfer[]; forget(key: string): void };
-  /** `later`: to who comes later, too. `key`: of an earlier offer of the same files. */
+  /** `later`: to who comes later, too, where the room's hub keeps files also after this one has left. `key`: of an earlier offer of the same files. */
   sendFiles(items: Iterable<FileItem>, options?: { to?: string; room?: string; later?: boolean; key?: string }): Transfer[];
   /** With `lossy` it goes at once or not at all. */
   action(name: string, body?: unknown, options?: { to?: string; room?: string; lossy?: boolean }): void;

@@ -1,7 +1,7 @@
 //! Figures for Prometheus.
 
 use prometheus::{
-    Counter, Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Counter, Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
 /// What the server counts.
@@ -22,6 +22,9 @@ pub(crate) struct Metrics {
     pub(crate) stun_refused: IntCounter,
     pub(crate) hooks: IntCounterVec,
     cpu_seconds: Counter,
+    bridges: IntGaugeVec,
+    bridges_total: IntCounterVec,
+    pub(crate) bridges_refused: IntCounterVec,
     pub(crate) hubs: HubMetrics,
 }
 
@@ -40,6 +43,7 @@ pub(crate) struct HubMetrics {
     pub(crate) files: IntGauge,
     pub(crate) files_bytes: IntGauge,
     pub(crate) files_refused: IntCounter,
+    pub(crate) files_stalled: IntGauge,
 }
 
 /// One that is counted for as long as this is there.
@@ -101,6 +105,18 @@ impl Metrics {
                 registry.register(Box::new(counter.clone()))?;
                 counter
             },
+            bridges: {
+                let help = "Who publish by WHIP, and who watch by WHEP";
+                let gauges = IntGaugeVec::new(Opts::new("ortc_bridges", help), &["by"])?;
+                registry.register(Box::new(gauges.clone()))?;
+                gauges
+            },
+            bridges_total: counters("ortc_bridges_total", "Who came by WHIP and by WHEP", "by")?,
+            bridges_refused: counters(
+                "ortc_bridges_refused_total",
+                "Who came by WHIP or WHEP and was not let in",
+                "status",
+            )?,
             hubs: HubMetrics {
                 rooms: gauge("ortc_hub_rooms", "Rooms that go by this server")?,
                 people: gauge("ortc_hub_people", "Users connected to the hubs")?,
@@ -122,6 +138,10 @@ impl Metrics {
                     "ortc_hub_files_refused_total",
                     "Transfers that there was no place for, and that went on from their senders",
                 )?,
+                files_stalled: gauge(
+                    "ortc_hub_files_stalled",
+                    "Receivers of them who have taken nothing for ten seconds",
+                )?,
                 refused: counters(
                     "ortc_hub_refused_total",
                     "Rooms that were to go by a hub and do not",
@@ -136,6 +156,14 @@ impl Metrics {
     pub(crate) fn client(&self) -> Counted {
         self.clients.inc();
         Counted(self.clients.clone())
+    }
+
+    /// One more who comes by WHIP or WHEP, until what is returned is dropped.
+    pub(crate) fn bridge(&self, by: &str) -> Counted {
+        self.bridges_total.with_label_values(&[by]).inc();
+        let gauge = self.bridges.with_label_values(&[by]);
+        gauge.inc();
+        Counted(gauge)
     }
 
     /// The text format.

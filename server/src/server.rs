@@ -220,6 +220,11 @@ fn hub_files(config: &ServerConfig) -> Result<Option<Arc<HubFiles>>, ServerError
     let files = HubFiles::open(folder, bytes).map_err(|error| {
         ServerError::Other(format!("keep_files: {}: {error}", folder.display()))
     })?;
+    let minutes = config.keep_files_minutes.map(u64::from);
+    let files = match minutes {
+        Some(minutes) => files.lasting(Duration::from_secs(minutes.saturating_mul(60))),
+        None => files,
+    };
     Ok(Some(Arc::new(files)))
 }
 

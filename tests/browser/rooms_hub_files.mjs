@@ -1,4 +1,4 @@
-// E11, D25: a server that keeps files takes what a page sends once, and has it go to two other pages and to `ortc recv`.
+// E11, D25: a server that keeps files takes what a page sends once, and has it go to two other pages, to `ortc recv`, and to one that comes when the sender has gone; who sends more than is kept is told so.
 import { spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ const sha = (bytes) => createHash("sha256").update(bytes).digest("hex");
 await run("rooms_hub_files", 120, async (test) => {
   const folder = await mkdtemp(join(tmpdir(), "ortc-kept-"));
   test.cleanup.push(() => rm(folder, { recursive: true, force: true }));
-  const server = await serve(test, "--hub", "--keep-files", join(folder, "kept"));
+  const server = await serve(test, "--hub", "--keep-files", join(folder, "kept"), "--keep-files-mb", "7");
   const bytes = randomBytes(SIZE);
   await writeFile(join(folder, "film.bin"), bytes);
   const ada = await lobby(test, `${server.url}/`);
@@ -35,13 +35,14 @@ await run("rooms_hub_files", 120, async (test) => {
   const before = await sent();
   await ada.click('[data-open="settings"]');
   await ada.click("#tab-files");
+  await ada.check("#files-later");
   await ada.setInputFiles("#choose-files-input", [join(folder, "film.bin")]);
   for (const page of [grace, heidi]) await page.waitForSelector('.offer:has-text("film.bin")');
   for (const page of [grace, heidi]) await page.click('.offer:has-text("film.bin") button.main');
   for (const page of [grace, heidi]) await page.waitForFunction(() => document.querySelector("#files")?.textContent.includes("received and checked"), null, { timeout: 40_000, polling: 100 }).catch(async () => {
     throw new Error(`never there: ${await page.innerText("#files")} / ${await page.innerText("#notices")}`);
   });
-  for (const page of [grace, heidi]) {
+  const check = async (page) => {
     const got = await page.evaluate(async () => {
       const { Keep } = await import("/rooms/files/store.js");
       const keep = (await Keep.all()).find(({ about }) => about.title === "film.bin");
@@ -49,7 +50,8 @@ await run("rooms_hub_files", 120, async (test) => {
       return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
     });
     assert(got === sha(bytes), "another file came");
-  }
+  };
+  for (const page of [grace, heidi]) await check(page);
   await ada.waitForFunction(() => document.querySelector("#files").textContent.includes("sent, and checked"), null, { timeout: 20_000 });
   const up = (await sent()) - before;
   console.log(`${up} bytes went up of a file of ${SIZE} that two pages and Rust took`);
@@ -62,4 +64,26 @@ await run("rooms_hub_files", 120, async (test) => {
     }
     assert(Date.now() < end, "Rust has nothing");
   }
+
+  // More than is kept goes on, and its sender reads why it takes longer.
+  await writeFile(join(folder, "large.bin"), randomBytes(9 * 1024 * 1024));
+  await grace.click('[data-open="settings"]');
+  await grace.click("#tab-files");
+  await grace.selectOption("#files-to", { label: "Heidi" });
+  await grace.setInputFiles("#choose-files-input", [join(folder, "large.bin")]);
+  await heidi.waitForSelector('.offer:has-text("large.bin")');
+  await happens(grace, () => session.files.transfers.some(({ unkept }) => unkept?.code === "quota"), "why it is not kept");
+  await heidi.click('.offer:has-text("large.bin") button:has-text("Refuse")');
+
+  // Its sender goes; who comes then has it from the server.
+  await ada.close();
+  for (const page of [grace, heidi]) await happens(page, () => session.peers.length === 2, "that Ada has gone");
+  const ivan = await lobby(test, `${server.url}/#kept?name=Ivan`);
+  await ivan.waitForSelector('.offer:has-text("film.bin")', { timeout: 30_000 });
+  const words = await ivan.innerText(".offer");
+  assert(words.includes("Somebody who has left sends film.bin"), words);
+  await ivan.click('.offer:has-text("film.bin") button.main');
+  await ivan.waitForFunction(() => document.querySelector("#files")?.textContent.includes("received and checked"), null, { timeout: 30_000, polling: 100 });
+  await check(ivan);
+  console.log("from the server alone: a page that came when the sender had gone");
 });

@@ -141,11 +141,12 @@ export class Hub {
     this.#host.act("x.recording", { on }, { userid, user: { userid, extra: { name: "the server" } } }, latency);
   }
 
-  /** A channel that another opened by the hub: its label says who. */
+  /** A channel that another opened by the hub: its label says who, also of one who has gone and whose files the hub has kept. */
   #channel(channel) {
-    const member = this.#member(/^rooms\.file\/(.+)$/.exec(channel.label)?.[1]);
-    if (member) this.#host.channel(channel, member);
-    else channel.close();
+    const { me, room } = this.#host;
+    const userid = /^rooms\.file\/(.+)$/.exec(channel.label)?.[1];
+    if (userid === undefined || userid === me) channel.close();
+    else this.#host.channel(channel, this.member(userid) ?? { userid, room, user: { userid } });
   }
 
   gone(userid) {

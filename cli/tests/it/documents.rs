@@ -44,3 +44,33 @@ fn c002_c098_c101_d004_d007_d052_d060_d062_documents_are_there_and_true() {
         assert!(there, "src/{name} is in the picture and not in the crate");
     }
 }
+
+/// Row E9: what a machine is set up with is what this server takes.
+#[test]
+fn d001_e09_a_machine_is_set_up_by_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let (unit, readme) = (read("server/deploy/ortc.service"), read("server/README.md"));
+    let state = std::env::temp_dir().join(format!("ortc-unit-{}", std::process::id()));
+    let mut check = std::process::Command::new(env!("CARGO_BIN_EXE_ortc"));
+    check.args(["serve", "--check"]);
+    let lines = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("Environment="));
+    for setting in lines.flat_map(str::split_whitespace) {
+        let (name, value) = setting.split_once('=').unwrap();
+        match name {
+            "ORTC_STATE_DIR" => check.env(name, &state),
+            _ => check.env(name, value),
+        };
+    }
+    let checked = check.output().unwrap();
+    let _ = std::fs::remove_dir_all(&state);
+    assert!(checked.status.success(), "{checked:?}");
+    assert!(unit.contains("ExecStart=/usr/local/bin/ortc serve\n"));
+    let container = read("server/deploy/Containerfile");
+    assert!(container.contains("ENTRYPOINT [\"/ortc\", \"serve\"]"));
+    for file in ["deploy/ortc.service", "deploy/Containerfile"] {
+        assert!(readme.contains(&format!("({file})")), "{file}");
+    }
+}

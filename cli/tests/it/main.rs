@@ -6,6 +6,7 @@ mod crowd;
 mod doctor;
 mod documents;
 mod files;
+mod kept;
 mod load;
 #[path = "../../../server/tests/it/house/nats.rs"]
 mod nats;

@@ -1,42 +1,41 @@
 //! Files that are sent on while they come: how far each is, for those who read it meanwhile.
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::watch;
+
+use super::error::{Code, Error, Result};
 use super::hash::Hash;
-
-/// Who waits looks this often whether it is still wanted.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// What has come of one file.
 #[derive(Debug, Clone, Default)]
 struct Came {
-    path: PathBuf,
+    place: Place,
     /// Whole blocks that are on the disk, each as its hash says.
     blocks: u64,
-    /// Another one each time that it begins: what was opened before may be another file.
-    begun: u64,
     /// All of it is there, and is what its sender says.
     hash: Option<Hash>,
+    /// Its sender has no more of it.
+    given_up: bool,
+}
+
+/// Where a file is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    /// Another one each time that it begins: what was opened before may be another file.
+    begun: u64,
 }
 
 /// How far the files of a transfer are.
 #[derive(Debug, Default)]
 pub(crate) struct Coming {
     files: Mutex<Vec<Came>>,
-    more: Condvar,
+    /// Something was noted.
+    more: watch::Sender<()>,
     /// Of them, those that are folders.
     folders: Vec<bool>,
-}
-
-/// A file that was opened, and which of its beginnings that was.
-pub(super) struct Opened {
-    pub(super) file: File,
-    begun: u64,
-    path: PathBuf,
 }
 
 impl Coming {
@@ -44,7 +43,7 @@ impl Coming {
     pub(crate) fn new(folders: Vec<bool>) -> Self {
         Self {
             files: Mutex::new(vec![Came::default(); folders.len()]),
-            more: Condvar::new(),
+            more: watch::Sender::default(),
             folders,
         }
     }
@@ -57,17 +56,19 @@ impl Coming {
         if let Some(came) = self.files().get_mut(file as usize) {
             f(came);
         }
-        self.more.notify_all();
+        self.more.send_replace(());
     }
 
     /// A file begins, so many blocks of which are there.
     pub(super) fn began(&self, file: u32, path: &Path, kept: u64) {
         self.note(file, |came| {
             *came = Came {
-                path: path.to_owned(),
+                place: Place {
+                    path: path.to_owned(),
+                    begun: came.place.begun.saturating_add(1),
+                },
                 blocks: kept,
-                begun: came.begun.saturating_add(1),
-                hash: None,
+                ..Came::default()
             };
         });
     }
@@ -76,9 +77,14 @@ impl Coming {
         self.note(file, |came| came.blocks = count);
     }
 
+    pub(super) fn given_up(&self, file: u32) {
+        self.note(file, |came| came.given_up = true);
+    }
+
     pub(super) fn published(&self, file: u32, path: &Path, hash: Hash) {
         self.note(file, |came| {
-            (came.path, came.hash) = (path.to_owned(), Some(hash));
+            path.clone_into(&mut came.place.path);
+            came.hash = Some(hash);
         });
     }
 
@@ -86,73 +92,62 @@ impl Coming {
     pub(super) fn complete(&self, file: u32) -> Option<PathBuf> {
         let files = self.files();
         let came = files.get(file as usize)?;
-        came.hash.map(|_| came.path.clone())
+        came.hash.map(|_| came.place.path.clone())
     }
 
     /// Whether all are.
     pub(crate) fn is_complete(&self) -> bool {
+        self.has(|_| true)
+    }
+
+    /// Whether those that somebody wants are.
+    pub(crate) fn has(&self, wants: impl Fn(u32) -> bool) -> bool {
         let files = self.files();
-        let mut both = files.iter().zip(&self.folders);
-        both.all(|(came, folder)| *folder || came.hash.is_some())
+        let mut all = (0..).zip(files.iter().zip(&self.folders));
+        all.all(|(file, (came, folder))| *folder || came.hash.is_some() || !wants(file))
     }
 
-    /// Waits for something of a file, until nobody wants it.
-    fn wait<T>(
-        &self,
-        file: u32,
-        stale: impl Fn() -> bool,
-        ready: impl Fn(&Came) -> Option<T>,
-    ) -> Option<T> {
-        let mut files = self.files();
-        while !stale() {
-            if let Some(ready) = files.get(file as usize).and_then(&ready) {
-                return Some(ready);
+    /// Waits for something of a file. Cancel-safe.
+    ///
+    /// # Errors
+    ///
+    /// It does not come.
+    async fn wait<T>(&self, file: u32, ready: impl Fn(&Came) -> Option<T>) -> Result<T> {
+        let mut more = self.more.subscribe();
+        let look = |came: &Came| match ready(came) {
+            None if came.given_up => {
+                let text = "its sender has no more of it";
+                Some(Err(Error::new(Code::SourceChanged, text)))
             }
-            let waited = self.more.wait_timeout(files, LOOK);
-            files = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-        None
-    }
-
-    /// Waits for the hash of the whole. Blocks its thread.
-    pub(super) fn hash(&self, file: u32, stale: impl Fn() -> bool) -> Option<Hash> {
-        self.wait(file, stale, |came| came.hash)
-    }
-
-    /// Waits until a block is on the disk, and has the file open. Blocks its thread.
-    pub(super) fn block(
-        &self,
-        file: u32,
-        index: u64,
-        opened: &mut Option<Opened>,
-        stale: impl Fn() -> bool,
-    ) -> io::Result<Option<()>> {
+            found => found.map(Ok),
+        };
         loop {
-            let there = |came: &Came| {
-                let there = came.hash.is_some() || came.blocks > index;
-                there.then(|| (came.path.clone(), came.begun))
-            };
-            let Some((path, begun)) = self.wait(file, &stale, there) else {
-                return Ok(None);
-            };
-            let same = opened.as_ref();
-            if same.is_some_and(|same| same.begun == begun && same.path == path) {
-                return Ok(Some(()));
+            let found = self.files().get(file as usize).and_then(look);
+            if let Some(found) = found {
+                return found;
             }
-            match File::open(&path) {
-                Ok(file) => *opened = Some(Opened { file, begun, path }),
-                // It gets its own name at this moment.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    std::thread::sleep(Duration::from_millis(1));
-                    if self.wait(file, &stale, |came| (came.path == path).then_some(())) == Some(())
-                        && !path.exists()
-                        && self.complete(file).is_some()
-                    {
-                        return Err(error);
-                    }
-                }
-                Err(error) => return Err(error),
-            }
+            // Its sender is this one's own.
+            let _ = more.changed().await;
         }
+    }
+
+    /// Waits for the hash of the whole. Cancel-safe.
+    pub(super) async fn hash(&self, file: u32) -> Result<Hash> {
+        self.wait(file, |came| came.hash).await
+    }
+
+    /// Waits until a block is on the disk; where. Cancel-safe.
+    pub(super) async fn block(&self, file: u32, index: u64) -> Result<Place> {
+        let there = |came: &Came| {
+            let there = came.hash.is_some() || came.blocks > index;
+            there.then(|| came.place.clone())
+        };
+        self.wait(file, there).await
+    }
+
+    /// Waits until it is elsewhere. Cancel-safe.
+    pub(super) async fn moved(&self, file: u32, from: &Place) {
+        let moved = |came: &Came| (came.place != *from || came.given_up).then_some(());
+        let _ = self.wait(file, moved).await;
     }
 }

@@ -64,7 +64,7 @@ pub struct Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
-    pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
@@ -95,7 +95,7 @@ impl Error {
     }
 
     /// About a file.
-    pub(super) fn of(error: &io::Error, name: &str) -> Self {
+    pub(crate) fn of(error: &io::Error, name: &str) -> Self {
         Self::new(code_of(error), format!("{}: {error}", shown(name)))
     }
 

@@ -3,6 +3,7 @@
 use ortc::RTCDataChannelMessage;
 use serde::{Deserialize, Serialize};
 
+use super::choice::Choice;
 use super::error::{Code, Error, Result};
 use super::hash::Hash;
 use super::id::TransferId;
@@ -25,12 +26,17 @@ pub(super) enum Message {
     /// sender: all have come.
     Offered {},
     /// receiver: wants so much of it, and holds at most `window` bytes that are not on disk yet.
+    /// `only`: which files, where it is not all of them.
     Accept {
         version: u32,
         window: u64,
         files: u32,
         bytes: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        only: Option<Choice>,
     },
+    /// receiver, of a hub that keeps files: not this one; it goes on to whom it is for all the same.
+    Unkept { code: Code, message: String },
     /// receiver: does not want it.
     Reject { code: Code, message: String },
     /// receiver: send a file from this block on; `hash` is over the hashes of those before.

@@ -120,9 +120,14 @@ impl<C: FileChannel> FileOffer<C> {
         (self, offered)
     }
 
-    /// The channel, and what came over it so far.
-    pub(crate) fn undone(mut self) -> Option<C> {
-        self.channel.take()
+    /// The channel, whose sender is told first that what it offers is not kept.
+    pub(crate) async fn unkept(mut self, error: &Error) -> Option<C> {
+        let channel = self.channel.take()?;
+        let told = Message::Unkept {
+            code: error.code(),
+            message: error.message().to_owned(),
+        };
+        channel.send(told.write()).await.then_some(channel)
     }
 
     /// Waits for the peer to take it back, or to be gone. Cancel-safe.

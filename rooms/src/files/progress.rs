@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::choice::Choice;
+use super::error::Error;
+
 /// What a transfer does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
@@ -48,6 +51,14 @@ pub struct Progress {
     pub rate: f64,
     /// The file that is sent, safe to show.
     pub file: String,
+    /// To the sender: there is something for the receiver, who has taken nothing of it for ten
+    /// seconds.
+    pub stalled: bool,
+    /// To the sender: why the room's hub, which keeps files, does not keep this one. It goes from
+    /// here to each who takes it.
+    pub unkept: Option<Error>,
+    /// What the receiver takes; `None`: all.
+    pub(crate) chosen: Option<Choice>,
 }
 
 impl Progress {

@@ -4,14 +4,13 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
-use super::coming::{Coming, Opened};
 use super::error::{Code, Error, Result};
 use super::hash::{BLOCK, Hash, Tree, block_size, blocks, hash_block};
+use super::passed;
 use super::source::{Item, Source, of};
 
 /// A file is wanted from a block on.
@@ -42,15 +41,21 @@ const SPARE: usize = 8;
 /// What is read, and for which epoch.
 pub(super) type Outputs = mpsc::Receiver<(u64, Output)>;
 
-/// Starts the thread; it ends with either end of its channels.
+/// Starts the thread; it ends with either end of its channels. What still comes is waited for
+/// without one.
 pub(super) fn start(
     source: Arc<Source>,
-    epoch: Arc<AtomicU64>,
-) -> (std::sync::mpsc::Sender<Wanted>, Outputs) {
-    let (wanted, asked) = std::sync::mpsc::channel::<Wanted>();
+    epoch: watch::Receiver<u64>,
+) -> (mpsc::UnboundedSender<Wanted>, Outputs) {
+    // No more than may be asked for at once.
+    let (wanted, mut asked) = mpsc::unbounded_channel::<Wanted>();
     let (output, read) = mpsc::channel(AHEAD);
+    if let Some(coming) = source.coming.clone() {
+        tokio::spawn(passed::send(source, coming, asked, epoch, output));
+        return (wanted, read);
+    }
     tokio::task::spawn_blocking(move || {
-        while let Ok(wanted) = asked.recv() {
+        while let Some(wanted) = asked.blocking_recv() {
             let reading = Reading {
                 wanted,
                 epoch: &epoch,
@@ -74,17 +79,17 @@ enum Sent {
 
 struct Reading<'a> {
     wanted: Wanted,
-    epoch: &'a AtomicU64,
+    epoch: &'a watch::Receiver<u64>,
     output: &'a mpsc::Sender<(u64, Output)>,
 }
 
 impl Reading<'_> {
     fn is_stale(&self) -> bool {
-        self.epoch.load(Ordering::Acquire) != self.wanted.epoch || self.output.is_closed()
+        *self.epoch.borrow() != self.wanted.epoch || self.output.is_closed()
     }
 
     fn send(&self, what: Output) -> Sent {
-        if self.epoch.load(Ordering::Acquire) != self.wanted.epoch {
+        if *self.epoch.borrow() != self.wanted.epoch {
             return Sent::Stale;
         }
         match self.output.blocking_send((self.wanted.epoch, what)) {
@@ -107,9 +112,6 @@ impl Reading<'_> {
     }
 
     fn read(&self, item: &Item) -> Result<Sent> {
-        if let Some(coming) = &item.coming {
-            return self.pass(item, coming);
-        }
         let mut opened = item.open()?;
         let (tree, from) = self.begin(item, &mut opened)?;
         let sent = self.send(Output::Begin {
@@ -120,73 +122,6 @@ impl Reading<'_> {
             return Ok(sent);
         }
         self.go_on(item, opened, tree, from)
-    }
-
-    /// A file that may still come: each block once it is there.
-    fn pass(&self, item: &Item, coming: &Coming) -> Result<Sent> {
-        let (file, size) = (self.wanted.file, item.entry.size);
-        let mut opened = None;
-        let mut tree = Tree::default();
-        let mut from = match self.wanted.hash {
-            Some(_) if self.wanted.from <= blocks(size) => self.wanted.from,
-            _ => 0,
-        };
-        while tree.count() < from {
-            let index = tree.count();
-            let mut data = Vec::new();
-            if !self.passed(item, coming, index, &mut opened, &mut data)? {
-                return Ok(Sent::Stale);
-            }
-            tree.push(hash_block(size, index, &data));
-        }
-        if from > 0 && self.wanted.hash != Some(tree.prefix()) {
-            (tree, from) = (Tree::default(), 0);
-        }
-        let mut sent = self.send(Output::Begin { file, from });
-        let mut buffers = Buffers::default();
-        for index in from..blocks(size) {
-            if sent != Sent::Yes {
-                return Ok(sent);
-            }
-            let mut there = false;
-            let data = buffers.fill(|data| {
-                there = self.passed(item, coming, index, &mut opened, data)?;
-                Ok(())
-            })?;
-            if !there {
-                return Ok(Sent::Stale);
-            }
-            let hash = hash_block(size, index, &data);
-            tree.push(hash);
-            sent = self.send(Output::Block { index, hash, data });
-        }
-        let Some(hash) = coming.hash(file, || self.is_stale()) else {
-            return Ok(Sent::Stale);
-        };
-        match tree.root() == hash {
-            true => Ok(self.send(Output::End { file, hash })),
-            false => Err(item.changed()),
-        }
-    }
-
-    /// False if nobody wants it any more.
-    fn passed(
-        &self,
-        item: &Item,
-        coming: &Coming,
-        index: u64,
-        opened: &mut Option<Opened>,
-        data: &mut Vec<u8>,
-    ) -> Result<bool> {
-        let failed = |error: std::io::Error| of(&error, &item.path);
-        let there = coming.block(self.wanted.file, index, opened, || self.is_stale());
-        let (Some(()), Some(opened)) = (there.map_err(failed)?, opened) else {
-            return Ok(false);
-        };
-        let start = SeekFrom::Start(index.saturating_mul(BLOCK));
-        opened.file.seek(start).map_err(failed)?;
-        read_into(&mut opened.file, item, index, data)?;
-        Ok(true)
     }
 
     /// What the receiver has already, if it is the same.
@@ -234,10 +169,10 @@ impl Reading<'_> {
 /// Memory of blocks that have gone out, for those that follow: the system clears each page that it
 /// hands out.
 #[derive(Default)]
-struct Buffers(VecDeque<Bytes>);
+pub(super) struct Buffers(VecDeque<Bytes>);
 
 impl Buffers {
-    fn fill(&mut self, read: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Bytes> {
+    pub(super) fn fill(&mut self, read: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<Bytes> {
         let free = self.0.iter().position(Bytes::is_unique);
         let free = free.and_then(|at| self.0.remove(at));
         // Empty before it is turned, which would move what is there.
@@ -260,7 +195,12 @@ fn read_block(file: &mut File, item: &Item, index: u64) -> Result<Vec<u8>> {
     Ok(data)
 }
 
-fn read_into(file: &mut File, item: &Item, index: u64, data: &mut Vec<u8>) -> Result<()> {
+pub(super) fn read_into(
+    file: &mut File,
+    item: &Item,
+    index: u64,
+    data: &mut Vec<u8>,
+) -> Result<()> {
     let size = block_size(item.entry.size, index).min(BLOCK);
     data.reserve_exact(usize::try_from(size).unwrap_or_default());
     match file.take(size).read_to_end(data) {

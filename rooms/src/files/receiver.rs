@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::allowance::{Allowance, TELL};
 use super::assembly::Assembly;
 use super::channel::FileChannel;
+use super::choice::Choice;
 use super::error::{Code, Error, Result};
 use super::hash::{BLOCK, Hash};
 use super::manifest::Manifest;
@@ -127,6 +128,10 @@ impl<C: FileChannel> Receiving<C> {
             },
             files,
             bytes: total,
+            only: options
+                .files
+                .as_ref()
+                .and_then(|_| Choice::of(wanted.iter().copied())),
         };
         let (paused, limit) = (run.paused, options.limit);
         let keeps = options.coming.is_some();

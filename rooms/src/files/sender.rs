@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ortc::RTCDataChannelMessage;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 
 use super::again::Again;
 use super::channel::FileChannel;
+use super::choice::Choice;
 use super::error::{Code, Error, Result};
 use super::hash::Hash;
 use super::id::TransferId;
@@ -19,6 +20,7 @@ use super::options::SendOptions;
 use super::progress::{Meter, Progress, TransferState};
 use super::reader::{self, Output, Outputs, Wanted};
 use super::source::Source;
+use super::stall::Stall;
 use super::transfer::{Control, FileDone, Run, Transfer};
 
 /// Files that may be asked for and are not sent yet.
@@ -83,9 +85,9 @@ struct Sending<C> {
     /// Sent before what waits in `outbox`.
     urgent: VecDeque<Message>,
     outbox: VecDeque<RTCDataChannelMessage>,
-    wanted: Option<std::sync::mpsc::Sender<Wanted>>,
+    wanted: Option<mpsc::UnboundedSender<Wanted>>,
     read: Option<Outputs>,
-    epoch: Arc<AtomicU64>,
+    epoch: watch::Sender<u64>,
     asked: usize,
     sent: u64,
     took: u64,
@@ -94,6 +96,9 @@ struct Sending<C> {
     /// When the next piece may go, under a limit.
     next: Instant,
     meter: Meter,
+    stall: Stall,
+    /// What the receiver takes; `None`: all.
+    only: Option<Choice>,
     hashes: BTreeMap<u32, Hash>,
     done: BTreeMap<u32, FileDone>,
 }
@@ -115,7 +120,7 @@ impl<C: FileChannel> Sending<C> {
             outbox: VecDeque::new(),
             wanted: None,
             read: None,
-            epoch: Arc::default(),
+            epoch: watch::Sender::default(),
             asked: 0,
             sent: 0,
             took: 0,
@@ -123,6 +128,8 @@ impl<C: FileChannel> Sending<C> {
             paused: [paused, false],
             next: now,
             meter: Meter::new(now),
+            stall: Stall::default(),
+            only: None,
             hashes: BTreeMap::new(),
             done: BTreeMap::new(),
         }
@@ -152,12 +159,14 @@ impl<C: FileChannel> Sending<C> {
             let next = self.next_message(paused);
             let sends = next.is_some();
             let next = next.unwrap_or_else(|| RTCDataChannelMessage::Text(String::new()));
+            let waits = self.waits();
             let early = !paused && !self.outbox.is_empty() && self.next > Instant::now();
             let read = self
                 .read
                 .as_mut()
                 .filter(|_| !paused && self.outbox.is_empty());
             let reads = read.is_some();
+            let waits = self.stall.is_due(waits);
             let reading = async {
                 match read {
                     Some(read) => read.recv().await,
@@ -181,6 +190,9 @@ impl<C: FileChannel> Sending<C> {
                 }
                 output = reading, if reads => self.read(output)?,
                 () = sleep_until(self.next.into()), if early => {}
+                () = self.stall.sleep(), if waits => {
+                    self.run.progress.send_modify(|progress| progress.stalled = true);
+                }
             }
         }
     }
@@ -228,6 +240,12 @@ impl<C: FileChannel> Sending<C> {
         let ahead = self.sent.saturating_sub(self.took).saturating_add(cost);
         let may = ahead <= self.window && (cost == 0 || self.next <= Instant::now());
         may.then(|| next.clone())
+    }
+
+    /// Whether there is something for the receiver, which this side does not hold back.
+    fn waits(&self) -> bool {
+        let [here, there] = self.paused;
+        !here && (there || !self.outbox.is_empty() || self.sent > self.took)
     }
 
     fn has_sent(&mut self) {
@@ -288,12 +306,26 @@ impl<C: FileChannel> Sending<C> {
                 window,
                 files,
                 bytes,
-            } => self.accepted(version, window, files, bytes)?,
+                only,
+            } => {
+                if only.as_ref().is_some_and(|only| !only.is_sound()) {
+                    return Err(Error::malformed("a choice that is none"));
+                }
+                self.only.clone_from(&only);
+                self.run
+                    .progress
+                    .send_modify(|progress| progress.chosen = only);
+                self.accepted(version, window, files, bytes)?;
+            }
+            Message::Unkept { code, message } => self.run.progress.send_modify(|progress| {
+                progress.unkept = Some(Error::said(code, &message));
+            }),
             Message::Reject { code, message } => return Err(Error::said(code, &message)),
             Message::Get { file, from, hash } => self.wants(file, from, hash)?,
             Message::Took { bytes, done } => self.took(bytes, done)?,
             Message::Reset {} => {
-                self.epoch.fetch_add(1, Ordering::AcqRel);
+                self.epoch
+                    .send_modify(|epoch| *epoch = epoch.wrapping_add(1));
                 self.outbox.clear();
                 self.asked = 0;
                 self.urgent.push_back(Message::Reset {});
@@ -317,7 +349,7 @@ impl<C: FileChannel> Sending<C> {
             return Err(Error::malformed("accepted twice, or by another version"));
         }
         self.window = window;
-        let (wanted, read) = reader::start(self.source.clone(), self.epoch.clone());
+        let (wanted, read) = reader::start(self.source.clone(), self.epoch.subscribe());
         (self.wanted, self.read) = (Some(wanted), Some(read));
         let most = self.source.bytes;
         self.run.progress.send_modify(|progress| {
@@ -330,16 +362,15 @@ impl<C: FileChannel> Sending<C> {
     }
 
     fn wants(&mut self, file: u32, from: u64, hash: Option<Hash>) -> Result<()> {
-        let Some(wanted) = &self.wanted else {
-            return Err(Error::malformed(
-                "a file is wanted of what was not accepted",
-            ));
+        let chosen = self.only.as_ref().is_none_or(|only| only.has(file));
+        let Some(wanted) = self.wanted.as_ref().filter(|_| chosen) else {
+            return Err(Error::malformed("a file is wanted that was not accepted"));
         };
         self.asked = self.asked.saturating_add(1);
         if self.asked > MAX_ASKED {
             return Err(Error::malformed("too many files are wanted at once"));
         }
-        let epoch = self.epoch.load(Ordering::Acquire);
+        let epoch = *self.epoch.borrow();
         let _ = wanted.send(Wanted {
             file,
             from,
@@ -355,7 +386,9 @@ impl<C: FileChannel> Sending<C> {
         }
         let rate = self.meter.count(Instant::now(), bytes - self.took);
         self.took = bytes;
+        self.stall.over();
         self.run.progress.send_modify(|progress| {
+            progress.stalled = false;
             progress.bytes = done.min(progress.total);
             progress.rate = rate.unwrap_or(progress.rate);
         });
@@ -390,7 +423,7 @@ impl<C: FileChannel> Sending<C> {
     fn read(&mut self, output: Option<(u64, Output)>) -> Result<()> {
         let output = output.ok_or_else(|| Error::new(Code::Io, "the reader ended"))?;
         let (epoch, output) = output;
-        if epoch != self.epoch.load(Ordering::Acquire) {
+        if epoch != *self.epoch.borrow() {
             return Ok(());
         }
         let message = match output {

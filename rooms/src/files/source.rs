@@ -30,14 +30,14 @@ pub struct Source {
     pub(super) key: String,
     /// What was left out, and why.
     skipped: Vec<(PathBuf, Error)>,
+    /// It is not all here yet.
+    pub(super) coming: Option<Arc<Coming>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) entry: Entry,
     pub(super) path: PathBuf,
-    /// It is not all here yet.
-    pub(super) coming: Option<Arc<Coming>>,
 }
 
 impl Source {
@@ -64,6 +64,7 @@ impl Source {
             bytes: 0,
             key: random_hex(),
             skipped: Vec::new(),
+            coming: None,
         };
         for path in paths {
             // A link that is named itself is meant; so are `.` and `..`.
@@ -88,13 +89,13 @@ impl Source {
         let items = manifest.entries().iter().map(|entry| Item {
             entry: entry.clone(),
             path: PathBuf::new(),
-            coming: Some(coming.clone()),
         });
         Self {
             items: items.collect(),
             bytes: manifest.bytes,
             key: manifest.key.clone(),
             skipped: Vec::new(),
+            coming: Some(coming.clone()),
         }
     }
 
@@ -124,7 +125,6 @@ impl Source {
                 folder: false,
             },
             path: path.to_owned(),
-            coming: None,
         });
         Ok(())
     }
@@ -144,7 +144,6 @@ impl Source {
                     folder: true,
                 },
                 path: path.to_owned(),
-                coming: None,
             });
             return Ok(());
         }

@@ -160,6 +160,9 @@ impl Writer {
             Job::Block { hash, pieces } => self.block(hash, &pieces),
             Job::End { hash } => self.end(hash),
             Job::GiveUp(file) => {
+                if let Some(coming) = &self.options.coming {
+                    coming.given_up(file);
+                }
                 let current = self.current.take_if(|current| current.file == file);
                 let place = current.map(|current| current.place);
                 if place.is_some() {

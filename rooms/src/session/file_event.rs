@@ -33,6 +33,11 @@ pub enum FileStep {
     Interrupted,
     /// It goes on, after a pause or an interruption.
     Resumed(Progress),
+    /// Of one that is sent: the receiver has taken nothing for ten seconds.
+    Stalled,
+    /// Of one that is sent: the hub, which keeps files, does not keep this one, and why. It goes
+    /// from here to each who takes it.
+    Unkept(Error),
     /// All that was wanted is there: the files, as [`Transfer::finished`](crate::files::Transfer::finished) has them.
     Done(Vec<FileDone>),
     /// It is over.

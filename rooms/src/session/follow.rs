@@ -51,10 +51,19 @@ impl Told {
 
 async fn follow(told: Told, mut transfer: Transfer) {
     let mut state = TransferState::Offered;
+    let (mut stalled, mut unkept) = (false, false);
     let mut next = Instant::now();
     while let Some(progress) = transfer.progressed().await {
         let (before, now) = (state, progress.state);
         state = now;
+        if progress.stalled && !std::mem::replace(&mut stalled, progress.stalled) {
+            told.tell(FileStep::Stalled);
+        }
+        stalled = progress.stalled;
+        if let Some(error) = progress.unkept.as_ref().filter(|_| !unkept) {
+            unkept = true;
+            told.tell(FileStep::Unkept(error.clone()));
+        }
         match (before, now) {
             (_, TransferState::Done | TransferState::Failed) => break,
             (TransferState::Offered, TransferState::Running) => {

@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use ortc::RTCDataChannel;
+use tokio::runtime;
 use tokio::sync::mpsc;
 
 use crate::files::coming::Coming;
 use crate::files::manifest::Manifest;
-use crate::files::{FileOffer, Source, TransferId};
+use crate::files::{Choice, Code, Error, FileOffer, Result, Source, Transfer, TransferId};
 use crate::signalling::UserId;
 
 /// What is not complete waits for its sender for so long.
@@ -28,6 +29,7 @@ const MOST: usize = 1000;
 pub struct HubFiles {
     folder: PathBuf,
     most: u64,
+    lasting: Duration,
     kept: Mutex<Kept>,
 }
 
@@ -59,8 +61,10 @@ pub struct HubFilesStats {
     pub transfers: usize,
     /// Bytes of them, those that have not come yet included.
     pub bytes: u64,
-    /// Transfers that went on without being kept, as there was no place.
+    /// Transfers that went on without being kept, as there was no place; their senders were told.
     pub refused: u64,
+    /// Receivers for whom there is something, and who have taken nothing of it for ten seconds.
+    pub stalled: usize,
 }
 
 /// What one of a room offers.
@@ -72,6 +76,9 @@ pub(super) struct Stored {
     pub(super) source: Arc<Source>,
     pub(super) coming: Arc<Coming>,
     pub(super) folder: PathBuf,
+    made: Instant,
+    /// To whom it goes.
+    downs: Mutex<Vec<Transfer>>,
     /// It comes over one channel at a time.
     pub(super) feeding: Arc<tokio::sync::Mutex<()>>,
     /// To whom it goes, and where to bring its sender's next channel for that.
@@ -101,18 +108,28 @@ impl HubFiles {
         Ok(Self {
             folder,
             most: bytes,
+            lasting: Duration::MAX,
             kept: Mutex::default(),
         })
+    }
+
+    /// How long what is for those who come later is kept, from when it was offered. Default: as
+    /// long as the hub is there.
+    #[must_use]
+    pub fn lasting(mut self, lasting: Duration) -> Self {
+        self.lasting = lasting;
+        self
     }
 
     /// How much is kept.
     pub fn stats(&self) -> HubFilesStats {
         let mut kept = self.kept();
-        kept.prune();
+        kept.prune(self.lasting);
         HubFilesStats {
             transfers: kept.all.len(),
             bytes: kept.bytes(),
             refused: kept.refused,
+            stalled: kept.all.iter().map(|one| one.stalled()).sum(),
         }
     }
 
@@ -120,19 +137,23 @@ impl HubFiles {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where an offer is kept; `None` if there is no place.
+    /// Where an offer is kept.
+    ///
+    /// # Errors
+    ///
+    /// `Quota` if there is no place; those of the disk.
     pub(super) fn place(
         &self,
         hub: &UserId,
         from: &UserId,
         manifest: &Arc<Manifest>,
-    ) -> Option<Arc<Stored>> {
+    ) -> Result<Arc<Stored>> {
         let kept = &mut *self.kept();
-        kept.prune();
+        kept.prune(self.lasting);
         let mut all = kept.all.iter();
         let same = all.find(|one| one.is(hub, from) && one.manifest.same(manifest));
         if let Some(same) = same {
-            return Some(same.clone());
+            return Ok(same.clone());
         }
         while kept.all.len() >= MOST
             || kept.bytes().saturating_add(manifest.bytes) > self.most.max(1)
@@ -140,25 +161,35 @@ impl HubFiles {
             let idle = kept.all.iter().position(|one| Arc::strong_count(one) == 1);
             let Some(idle) = idle.filter(|_| manifest.bytes <= self.most) else {
                 kept.refused = kept.refused.saturating_add(1);
-                return None;
+                return Err(Error::new(Code::Quota, self.full(manifest.bytes)));
             };
             kept.all.remove(idle);
         }
         let stored = Stored::new(&self.folder, hub, from, manifest);
         let stored = stored.inspect_err(|error| {
             tracing::warn!(target: "ortc_rooms::session", %error, "no files are kept");
-        });
-        let Ok(stored) = stored.map(Arc::new) else {
             kept.refused = kept.refused.saturating_add(1);
-            return None;
-        };
+        });
+        let stored = stored.map_err(|error| Error::of(&error, "the files of the room"))?;
+        let stored = Arc::new(stored);
         kept.all.push(stored.clone());
-        Some(stored)
+        Ok(stored)
+    }
+
+    fn full(&self, bytes: u64) -> String {
+        match bytes > self.most {
+            true => format!(
+                "of files the room's server keeps {} bytes at most",
+                self.most
+            ),
+            false => "the room's server has no place left for files".to_owned(),
+        }
     }
 
     /// What is complete, and is to be offered to those who come later.
     pub(super) fn for_later(&self, hub: &UserId) -> Vec<Arc<Stored>> {
-        let kept = self.kept();
+        let mut kept = self.kept();
+        kept.prune(self.lasting);
         let all = kept.all.iter().filter(|one| one.hub == *hub);
         let all = all.filter(|one| one.manifest.keep && one.coming.is_complete());
         all.cloned().collect()
@@ -177,11 +208,11 @@ impl Kept {
     }
 
     /// Nobody gets what is removed, nor ever did want it again.
-    fn prune(&mut self) {
+    fn prune(&mut self, lasting: Duration) {
         self.all.retain(|one| {
             let used = *one.used.lock().unwrap_or_else(PoisonError::into_inner);
             let complete = one.coming.is_complete();
-            let lasting = complete && one.manifest.keep;
+            let lasting = complete && one.manifest.keep && one.made.elapsed() < lasting;
             let waits = !complete && used.elapsed() < PATIENCE;
             Arc::strong_count(one) > 1 || lasting || waits
         });
@@ -206,6 +237,8 @@ impl Stored {
             source: Arc::new(Source::passed(manifest, &coming)),
             coming,
             folder,
+            made: Instant::now(),
+            downs: Mutex::default(),
             feeding: Arc::default(),
             running: Mutex::default(),
             told: Mutex::default(),
@@ -251,6 +284,28 @@ impl Stored {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn downs(&self) -> MutexGuard<'_, Vec<Transfer>> {
+        let mut downs = self.downs.lock().unwrap_or_else(PoisonError::into_inner);
+        downs.retain(|down| !down.progress().state.is_over());
+        downs
+    }
+
+    /// It goes to one more.
+    pub(super) fn goes_by(&self, down: &Transfer) {
+        self.downs().push(down.clone());
+    }
+
+    fn stalled(&self) -> usize {
+        let downs = self.downs();
+        downs.iter().filter(|down| down.progress().stalled).count()
+    }
+
+    /// Whether all is here that a receiver takes.
+    pub(super) fn has(&self, chosen: Option<&Choice>) -> bool {
+        let wants = |file| chosen.is_none_or(|chosen| chosen.has(file));
+        self.coming.has(wants)
+    }
+
     /// Somebody is offered it; false if that was so before.
     pub(super) fn tell(&self, user: &UserId) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -260,7 +315,20 @@ impl Stored {
 
 impl Drop for Stored {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        let folder = Gone(std::mem::take(&mut self.folder));
+        // Large files take a while, and who drops this may hold a lock.
+        if let Ok(runtime) = runtime::Handle::try_current() {
+            runtime.spawn_blocking(move || drop(folder));
+        }
+    }
+}
+
+/// A folder that goes when this does: also where the runtime ends before its turn.
+struct Gone(PathBuf);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

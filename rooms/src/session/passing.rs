@@ -8,8 +8,9 @@ use super::anew::again;
 use super::house::{Going, HubFiles, Stored};
 use super::joined::pipe_both;
 use super::state::Shared;
+use crate::files::manifest::Manifest;
 use crate::files::{
-    Code, Error, FileOffer, ReceiveOptions, SendOptions, Source, Transfer, TransferId,
+    Choice, Code, Error, FileOffer, ReceiveOptions, SendOptions, Source, Transfer, TransferId,
     TransferState,
 };
 use crate::signalling::{RoomName, UserId};
@@ -45,17 +46,9 @@ impl Pass {
         };
         let (offer, manifest) = offer.numbered();
         let id = manifest.id.clone();
-        let Some(stored) = files.place(&self.hub, &self.from, &manifest) else {
-            let source = Source::passed(&manifest, &Default::default());
-            for message in source.announced(id, manifest.keep) {
-                if down.send(message).await.is_err() {
-                    break;
-                }
-            }
-            let Some(up) = offer.undone() else {
-                return down.close();
-            };
-            return pipe_both(&up, &down).await;
+        let stored = match files.place(&self.hub, &self.from, &manifest) {
+            Ok(stored) => stored,
+            Err(why) => return unkept(offer, &manifest, &why, &down).await,
         };
         let Some((going, offer)) = stored.goes(&self.to, &id, offer) else {
             return down.close();
@@ -75,8 +68,35 @@ impl Pass {
     ) -> Transfer {
         let next = again(shared, self.room, self.to, self.instance, Some(self.from));
         let (source, options) = (stored.source.clone(), SendOptions::default());
-        Transfer::send_as(id, down, source, options, Some(next))
+        let transfer = Transfer::send_as(id, down, source, options, Some(next));
+        stored.goes_by(&transfer);
+        transfer
     }
+}
+
+/// There is no place for it: it goes on from its sender, who is told so.
+async fn unkept(
+    offer: FileOffer<RTCDataChannel>,
+    manifest: &Manifest,
+    why: &Error,
+    down: &RTCDataChannel,
+) {
+    let source = Source::passed(manifest, &Default::default());
+    for message in source.announced(manifest.id.clone(), manifest.keep) {
+        if down.send(message).await.is_err() {
+            break;
+        }
+    }
+    match offer.unkept(why).await {
+        Some(up) => pipe_both(&up, down).await,
+        None => down.close(),
+    }
+}
+
+/// What of it whom it is for takes; all of it is for those who come later.
+fn chosen(stored: &Stored, down: &Transfer) -> Option<Choice> {
+    let chosen = down.progress().chosen;
+    chosen.filter(|_| !stored.manifest.keep)
 }
 
 /// Until both sides are over.
@@ -105,7 +125,7 @@ async fn deliver(mut going: Going, offer: FileOffer<RTCDataChannel>, down: Trans
                     continue;
                 };
                 match error.code() {
-                    _ if stored.coming.is_complete() => {}
+                    _ if stored.has(chosen(&stored, &down).as_ref()) => {}
                     // Its sender may come again.
                     Code::Lost => down.stop(),
                     code => down.leave(code),
@@ -134,7 +154,11 @@ async fn feed(stored: &Stored, side: &mut Option<Side>, down: &Transfer) -> Resu
         let Some(Side::Offered(offer)) = side.take() else {
             return Ok(());
         };
-        let options = ReceiveOptions::coming(stored.coming.clone());
+        let mut options = ReceiveOptions::coming(stored.coming.clone());
+        if let Some(chosen) = chosen(stored, down) {
+            let all = 0..u32::try_from(offer.files().count()).unwrap_or(u32::MAX);
+            options = options.only(all.filter(|file| chosen.has(*file)));
+        }
         let transfer = offer.accept(&stored.folder, options);
         *side = Some(Side::Comes(transfer.clone()));
         // The disk is free for the next one only then.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use ortc::RTCDataChannel;
 use ortc_rooms::desk::Desk;
 use ortc_rooms::files::{Code, FileOffer, ReceiveOptions, SendOptions, Source, Transfer};
-use ortc_rooms::session::{Event, Hub, HubFiles, Room, RoomRequest, SessionOptions};
+use ortc_rooms::session::{
+    Event, FileEvent, FileStep, Hub, HubFiles, Room, RoomRequest, SessionOptions,
+};
 use ortc_rooms::signalling::{RoomName, RoomPolicy, Topology};
 
 use crate::folder::Folder;
@@ -136,6 +138,14 @@ async fn e11_d25_a_file_goes_up_once_for_all_and_for_those_who_come_later() {
         (1, size as u64)
     );
 
+    // The first is told of, and the server's operator sees how many there are.
+    limited(async {
+        while files.stats().stalled != 1 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+
     // From the hub alone.
     alice.session.end();
     let mut late = Member::new(&desk, "late").await;
@@ -150,6 +160,7 @@ async fn e11_d25_a_file_goes_up_once_for_all_and_for_those_who_come_later() {
     downs[0].resume();
     limited(downs[0].finished()).await.unwrap();
     assert!(same(&to.0.join("0/film.bin"), &data));
+    assert_eq!(files.stats().stalled, 0);
 
     // No longer than the hub.
     drop(hub);
@@ -171,7 +182,7 @@ async fn e11_a_hub_keeps_no_more_than_it_may() {
     let files = Arc::new(HubFiles::open(&kept.0, 1_000_000).unwrap());
     assert_eq!(kept.entries(), ["notes"]);
     let desk = Desk::default();
-    let (_hub, alice, mut people) = cinema(&desk, &files, 2).await;
+    let (_hub, mut alice, mut people) = cinema(&desk, &files, 2).await;
     let (path, data) = from.write("big.bin", 3_000_000);
     let ups = room(&alice).send_file(&path).await.unwrap();
     for (at, person) in people.iter_mut().enumerate() {
@@ -186,6 +197,23 @@ async fn e11_a_hub_keeps_no_more_than_it_may() {
         limited(up.finished()).await.unwrap();
     }
     assert_eq!((files.stats().transfers, files.stats().refused), (0, 2));
+    // Their sender knows why, in both ways.
+    for (_, up) in &ups {
+        let why = up.progress().unkept.expect("told");
+        assert!(why.code() == Code::Quota && why.is_remote(), "{why}");
+        assert!(why.message().contains("1000000 bytes at most"), "{why}");
+    }
+    for _ in &ups {
+        let told = |event: &Event| match event {
+            Event::File(FileEvent {
+                outgoing: true,
+                step: FileStep::Unkept(why),
+                ..
+            }) => Some(why.code()),
+            _ => None,
+        };
+        assert_eq!(alice.until(told).await, Code::Quota);
+    }
 
     let (path, data) = from.write("small.bin", 900_000);
     let ups = room(&alice).send_file(&path).await.unwrap();
@@ -203,10 +231,90 @@ async fn e11_a_hub_keeps_no_more_than_it_may() {
         }
     }
     limited(async {
-        while files.stats().transfers > 0 {
+        while files.stats().transfers > 0 || kept.entries() != ["notes"] {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     })
     .await;
-    assert_eq!(kept.entries(), ["notes"]);
+}
+
+/// Row E11: of an offer of several that comes up which somebody takes; what its sender has no more
+/// of is told to those who wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn e11_of_an_offer_that_comes_up_which_somebody_takes() {
+    let (from, to, kept) = (Folder::new(), Folder::new(), Folder::new());
+    let files = Arc::new(HubFiles::open(&kept.0, 100_000_000).unwrap());
+    let desk = Desk::default();
+    let (_hub, alice, mut people) = cinema(&desk, &files, 2).await;
+    let (mut paths, mut data) = (Vec::new(), Vec::new());
+    for name in ["a.bin", "b.bin", "c.bin", "d.bin"] {
+        let (path, bytes) = from.write(name, 1_500_000);
+        paths.push(path);
+        data.push(bytes);
+    }
+    let source = Arc::new(Source::open(&paths).await.unwrap());
+    std::fs::write(&paths[3], "another by now").unwrap();
+    let before = sent(&alice);
+    let ups = room(&alice)
+        .send_source(&source, &SendOptions::default())
+        .unwrap();
+    let choices: [&[u32]; 2] = [&[1], &[1, 2, 3]];
+    for (at, (person, choice)) in people.iter_mut().zip(choices).enumerate() {
+        let folder = to.0.join(at.to_string());
+        std::fs::create_dir(&folder).unwrap();
+        let (_, offer) = offer(person).await;
+        let options = ReceiveOptions::default().only(choice.iter().copied());
+        let down = offer.accept(&folder, options);
+        let done = limited(down.finished()).await.unwrap();
+        let got: Vec<u32> = done.iter().map(|one| one.file).collect();
+        assert_eq!(got, choice);
+        for one in &done {
+            let path = folder.join(&one.name);
+            match one.file {
+                3 => assert_eq!(one.hash.as_ref().unwrap_err().code(), Code::SourceChanged),
+                file => assert!(same(&path, &data[file as usize]), "{file}"),
+            }
+        }
+        // Its sender sees what was taken.
+        let (_, up) = ups
+            .iter()
+            .find(|(user, _)| *user == person.session.userid())
+            .unwrap();
+        let went = limited(up.finished()).await.unwrap();
+        assert_eq!(went.len(), choice.len());
+        let progress = up.progress();
+        assert_eq!(progress.total, 1_500_000 * choice.len() as u64);
+        assert!(progress.unkept.is_none());
+    }
+    let bytes = sent(&alice) - before;
+    println!("{bytes} bytes went up of 2 files of 1,500,000 that somebody took");
+    assert!(bytes < 4_000_000, "{bytes}");
+}
+
+/// Row D25: what is kept is not kept for ever, where that is said.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d25_what_is_kept_goes_when_its_time_is_up() {
+    let (from, to, kept) = (Folder::new(), Folder::new(), Folder::new());
+    let lasting = Duration::from_secs(3);
+    let files = HubFiles::open(&kept.0, 100_000_000).unwrap();
+    let files = Arc::new(files.lasting(lasting));
+    let desk = Desk::default();
+    let (_hub, alice, mut people) = cinema(&desk, &files, 1).await;
+    let (path, _) = from.write("film.bin", 100_000);
+    let source = Arc::new(Source::open([&path]).await.unwrap());
+    let begun = std::time::Instant::now();
+    let ups = room(&alice)
+        .send_source(&source, &SendOptions::default().keep())
+        .unwrap();
+    let (_, offer) = offer(&mut people[0]).await;
+    let down = offer.accept(&to.0, ReceiveOptions::default());
+    limited(down.finished()).await.unwrap();
+    limited(ups[0].1.finished()).await.unwrap();
+    limited(async {
+        while files.stats().transfers > 0 || !kept.entries().is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert!(begun.elapsed() >= lasting);
 }

@@ -71,6 +71,7 @@ pub struct ServerConfig {
     pub record_all: bool,
     pub keep_files: Option<PathBuf>,
     pub keep_files_mb: u32,
+    pub keep_files_minutes: Option<u32>,
     pub grace_seconds: u32,
     pub return_after_seconds: u32,
 }
@@ -133,6 +134,7 @@ impl Default for ServerConfig {
             record_all: false,
             keep_files: None,
             keep_files_mb: 4096,
+            keep_files_minutes: None,
             grace_seconds: 30,
             return_after_seconds: 2,
         }

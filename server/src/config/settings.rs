@@ -106,6 +106,7 @@ pub const SETTINGS: &[Setting] = &[
     of("record", Text, "A folder into which this server records rooms that go by it: those whose rules say `record`, and those that REST names; all in them are told"),
     of("record_all", Switch, "All rooms are recorded that can be, and so go by this server however few are in them"),
     of("keep_files", Text, "A folder for files that go by this server: each comes once, goes to whoever wants it, and, where its sender says so, to those who come later, until the room is over"),
+    of("keep_files_minutes", Number, "How long a file is kept for those who come later, from when it was offered [default: until the room is over]"),
     of("keep_files_mb", Number, "How much all those files together may have, in MB; what there is no place for goes on from its sender to each [default: 4096]"),
     of("grace_seconds", Number, "How long a client that lost its connection keeps its place [default: 30]"),
     of("return_after_seconds", Number, "At shutdown: when clients may come back [default: 2]"),

@@ -283,6 +283,7 @@ impl Hubs {
                 .saturating_sub(self.metrics.files_refused.get());
             self.metrics.files_refused.inc_by(refused);
             set(&self.metrics.files, stats.transfers);
+            set(&self.metrics.files_stalled, stats.stalled);
             let bytes = i64::try_from(stats.bytes).unwrap_or(i64::MAX);
             self.metrics.files_bytes.set(bytes);
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,7 +12,7 @@ use axum::{Extension, Json, Router};
 use ortc_rooms::signalling::{Role, RoomName, UserId};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::io::AsyncReadExt;
+use tower_http::services::ServeFile;
 
 use super::about::{About, clean, is_id, media_type};
 use super::shelf::{Refused, Shelf, id, now, write};
@@ -20,9 +20,6 @@ use crate::accept::Caller;
 use crate::origin;
 use crate::site::Site;
 use crate::tokens::same_secret;
-
-/// What is read of a file at once.
-const PIECE: usize = 64 * 1024;
 
 /// The routes under `/recordings`.
 pub(crate) fn routes() -> Router<Arc<Site>> {
@@ -255,31 +252,27 @@ async fn fetch(
     State(site): State<Arc<Site>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Response {
     let fetched = async {
-        let (shelf, about, _) = found(&site, caller, &id, &headers).await?;
-        let file = tokio::fs::File::open(shelf.path(&about.file())).await;
-        let file = file.map_err(|_| not_there())?;
-        let text = |text: &str| HeaderValue::from_str(text).ok();
-        let mut response = Body::from_stream(pieces(file)).into_response();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_LENGTH, about.bytes.into());
-        headers.extend(text(&about.media_type).map(|kind| (header::CONTENT_TYPE, kind)));
-        headers.extend(text(&disposition(&about.name)).map(|is| (header::CONTENT_DISPOSITION, is)));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let (shelf, about, _) = found(&site, caller, &id, request.headers()).await?;
+        // All of it, or what is asked for: RFC 9110 section 14.
+        let mut file = ServeFile::new(shelf.path(&about.file()));
+        let response = file.try_call(request).await.map_err(|_| not_there())?;
+        let mut response = response.map(Body::new);
+        let told = [
+            (header::CONTENT_TYPE, &*about.media_type),
+            (header::CONTENT_DISPOSITION, &*disposition(&about.name)),
+            (header::CACHE_CONTROL, "no-store"),
+        ];
+        for (name, text) in told {
+            if let Ok(value) = HeaderValue::from_str(text) {
+                response.headers_mut().insert(name, value);
+            }
+        }
         Ok(response)
     };
     fetched.await.unwrap_or_else(said)
-}
-
-fn pieces(file: tokio::fs::File) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
-    futures_util::stream::try_unfold(file, async |mut file| {
-        let mut piece = Vec::with_capacity(PIECE);
-        let limit = u64::try_from(PIECE).unwrap_or(u64::MAX);
-        (&mut file).take(limit).read_to_end(&mut piece).await?;
-        Ok((!piece.is_empty()).then(|| (Bytes::from(piece), file)))
-    })
 }
 
 /// RFC 6266 section 4.1, with the name as in RFC 8187 section 3.2.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -51,6 +51,7 @@ pub(crate) fn routes(site: &Arc<Site>) -> Router<Arc<Site>> {
             "/bridges/{id}",
             get(nothing).patch(patch).delete(end).options(options),
         )
+        .layer(from_fn_with_state(site.clone(), count))
         .layer(DefaultBodyLimit::max(MAX_OFFER))
         .route_layer(from_fn_with_state(site.clone(), foreign))
 }
@@ -63,6 +64,18 @@ async fn nothing() -> StatusCode {
 /// RFC 9725 section 4.2.
 async fn options() -> Response {
     ([("accept-post", SDP)], StatusCode::OK).into_response()
+}
+
+/// Counts who is not let in.
+async fn count(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    let comes = request.method() == Method::POST;
+    let response = next.run(request).await;
+    if comes && response.status() != StatusCode::CREATED {
+        let refused = &site.metrics.bridges_refused;
+        let status = response.status();
+        refused.with_label_values(&[status.as_str()]).inc();
+    }
+    response
 }
 
 /// Pages of other servers come as the settings let them, and are told so by CORS.

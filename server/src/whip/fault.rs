@@ -62,7 +62,7 @@ impl From<Error> for Fault {
 
 fn status(code: ErrorCode) -> StatusCode {
     match code {
-        ErrorCode::BadToken => StatusCode::UNAUTHORIZED,
+        ErrorCode::BadToken | ErrorCode::BadPassword => StatusCode::UNAUTHORIZED,
         ErrorCode::NoSuchRoom | ErrorCode::NoSuchUser | ErrorCode::NotInRoom => {
             StatusCode::NOT_FOUND
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::http::{HeaderMap, StatusCode, header};
 use ortc_rooms::desk::Admission;
-use ortc_rooms::session::{Events, Session};
+use ortc_rooms::session::{Events, RoomRequest, Session};
 use ortc_rooms::signalling::memory::Memory;
-use ortc_rooms::signalling::{Hello, Role, UserId};
+use ortc_rooms::signalling::{Hello, Role, RoomName, UserId};
 use serde_json::json;
 
 use super::bridges::{Bridges, random};
@@ -23,6 +23,8 @@ const NAME: usize = 64;
 pub(super) struct Guest {
     hello: Hello,
     admission: Admission,
+    /// What it came with, if that is no token.
+    password: Option<String>,
 }
 
 /// What is behind `Bearer`, of an Authorization header.
@@ -57,7 +59,11 @@ impl Guest {
         let is_server = token
             .zip(own)
             .is_some_and(|(one, own)| same_secret(one, own));
-        hello.token = token.filter(|_| !is_server).map(str::to_owned);
+        let is_token = |word: &&str| jsonwebtoken::decode_header(word).is_ok();
+        hello.token = token
+            .filter(|word| !is_server && is_token(word))
+            .map(str::to_owned);
+        let password = token.filter(|word| !is_server && !is_token(word));
         let mut admission = match is_server {
             true => {
                 let hooked = site.hooks.on_connect(&hello, caller.address);
@@ -78,7 +84,25 @@ impl Guest {
             }
             _ => {}
         }
-        Ok(Self { hello, admission })
+        Ok(Self {
+            hello,
+            admission,
+            password: password.map(str::to_owned),
+        })
+    }
+
+    /// How it asks for the room: with what it came with, where that has a password. None is given
+    /// to a room that has none, or is not there yet: the others would not know it.
+    pub(super) fn request(&self, site: &Site, room: &RoomName) -> RoomRequest {
+        let request = RoomRequest::from(room.as_str());
+        let locked = site
+            .desk
+            .room(room)
+            .is_some_and(|room| room.verifier.is_some());
+        match &self.password {
+            Some(password) if locked => request.password(password),
+            _ => request,
+        }
     }
 
     /// Arrives at the desk.

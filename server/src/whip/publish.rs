@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use ortc::{Kind, MediaForward, MediaStream, MediaStreamTrack, RTCConnectionEvent};
-use ortc_rooms::session::{Event, Events, OneWay, Room, RoomRequest, Session};
+use ortc_rooms::session::{Event, Events, OneWay, Room, Session};
 use ortc_rooms::signalling::RoomName;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -17,6 +17,7 @@ use super::fault::Fault;
 use super::guest::Guest;
 use super::offer::Offer;
 use super::way::Way;
+use crate::metrics::Counted;
 use crate::site::Site;
 
 /// A client that does not connect, or is lost, is given up after that.
@@ -73,10 +74,9 @@ pub(super) async fn publish(
         }
     }
     way.look(offer).await?;
+    let request = guest.request(site, &room);
     let (session, events) = guest.arrive(site, bridges).await?;
-    let room = session
-        .open_or_join(RoomRequest::from(room.as_str()))
-        .await?;
+    let room = session.open_or_join(request).await?;
     let replies: Vec<Option<Reply>> = offer
         .sections
         .iter()
@@ -115,7 +115,7 @@ pub(super) async fn publish(
         room,
         tracks,
         sent: None,
-        _place: place,
+        _place: (place, site.metrics.bridge("whip")),
     };
     let (bridges, shutdown, of) = (bridges.clone(), site.shutdown.clone(), id.clone());
     tokio::spawn(async move {
@@ -133,7 +133,7 @@ struct Published {
     room: Room,
     tracks: Vec<MediaStreamTrack>,
     sent: Option<(MediaStream, Vec<MediaForward>)>,
-    _place: Place,
+    _place: (Place, Counted),
 }
 
 impl Published {

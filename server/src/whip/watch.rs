@@ -19,6 +19,7 @@ use super::offer::Offer;
 use super::publish::{Made, PATIENCE, soon};
 use super::section::Section;
 use super::way::Way;
+use crate::metrics::Counted;
 use crate::site::Site;
 
 /// A stream has to be there, or to come, within that.
@@ -147,8 +148,9 @@ pub(super) async fn show(
     let mut sections = sections.into_iter().flatten();
     let first = sections.find(|section| section.receives);
     let first = first.ok_or_else(|| Fault::offer("the offer wants neither audio nor video"))?;
+    let request = guest.request(site, &wish.room);
     let (session, mut events) = guest.arrive(site, bridges).await?;
-    session.join(wish.room.as_str()).await?;
+    session.join(request).await?;
     let mut streams = Streams {
         wish,
         known: Vec::new(),
@@ -184,7 +186,7 @@ pub(super) async fn show(
         events,
         streams,
         forwards,
-        _place: place,
+        _place: (place, site.metrics.bridge("whep")),
     };
     let (bridges, shutdown, of) = (bridges.clone(), site.shutdown.clone(), id.clone());
     tokio::spawn(async move {
@@ -260,7 +262,7 @@ struct Watched {
     events: Events,
     streams: Streams,
     forwards: Forwards,
-    _place: Place,
+    _place: (Place, Counted),
 }
 
 impl Watched {

@@ -135,6 +135,23 @@ async fn c34_a_recording_is_left_listed_fetched_and_removed() {
     ] {
         assert!(head.contains(line), "{line}: {head}");
     }
+    // A part of it: RFC 9110 section 14.
+    let ranges = [
+        ("bytes=2-3", 206, "fi", "bytes 2-3/6"),
+        ("bytes=-1", 206, "m", "bytes 5-5/6"),
+        ("bytes=4-", 206, "lm", "bytes 4-5/6"),
+        ("bytes=9-", 416, "", "bytes */6"),
+    ];
+    for (range, status, body, told) in ranges {
+        let more = format!("{anna}Range: {range}\r\n");
+        let part = ask(at, &path, &more, "").await;
+        assert_eq!((part.status, &*part.body), (status, body), "{part:?}");
+        let head = part.head.to_ascii_lowercase();
+        assert!(head.contains(&format!("content-range: {told}")), "{head}");
+    }
+    assert!(head.contains("accept-ranges: bytes"), "{head}");
+    let of_other = format!("{carl}Range: bytes=2-3\r\n");
+    assert_eq!(ask(at, &path, &of_other, "").await.status, 404);
     for bad in ["..%2F..%2Fetc%2Fpasswd", "0000000000000000", "%00"] {
         let path = format!("GET /recordings/{bad}");
         assert_eq!(ask(at, &path, OPERATOR, "").await.status, 404, "{bad}");

@@ -7,7 +7,7 @@ use ortc::{
     RTCConnectionEvents, RTCConnectionOptions, RTCConnectionSide, RTCDtlsRole, RTCIceRole,
     RTCTrackDescription,
 };
-use ortc_rooms::session::{Event, Events, Session, SessionOptions};
+use ortc_rooms::session::{Event, Events, RoomRequest, Session, SessionOptions};
 use serde_json::{Value, json};
 use tokio::time::{interval, timeout};
 
@@ -443,4 +443,61 @@ async fn r_h01_who_may_not_come_is_refused_and_nothing_is_left() {
         }
     };
     timeout(PATIENCE, empty).await.expect("the room ends");
+}
+
+/// Where a room has a password, it is what stands where a token would; the figures say who is there.
+#[tokio::test]
+async fn a_rooms_password_lets_programs_and_players_in() {
+    let server = server(|config| config.whip = true).await;
+    let at = server.address();
+    let (anna, _hears) = Session::connect(format!("ws://{at}/ws"), options("anna"))
+        .await
+        .unwrap();
+    let locked = RoomRequest::from("locked").password("open sesame");
+    let room = anna.open(locked).await.unwrap();
+    let own = Source::new(7);
+    room.add_stream(&own.stream).unwrap();
+    let with = |word: &str| format!("{SDP}Authorization: Bearer {word}\r\n");
+    let program = Program::new().await;
+    let source = Source::new(3);
+    let offer = program.offer(&sent(&program, &source));
+    let player = Program::new().await;
+    let wish = player.offer(&wanted());
+    for (what, offer) in [("POST /whip/locked", &offer), ("POST /whep/locked", &wish)] {
+        for head in [SDP.to_owned(), with("open simsim")] {
+            let refused = ask(at, what, &head, offer).await;
+            assert_eq!(refused.status, 401, "{refused:?}");
+        }
+        let made = ask(at, what, &with("open sesame"), offer).await;
+        assert_eq!(made.status, 201, "{made:?}");
+    }
+    // What is no token is none for a room without a password, nor becomes one.
+    let second = Program::new().await;
+    let offer = second.offer(&sent(&second, &source));
+    let made = ask(at, "POST /whip/free", &with("a word"), &offer).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    anna.join("free").await.unwrap();
+    let metrics = ask(at, "GET /metrics", "", "").await.body;
+    for line in [
+        "ortc_bridges{by=\"whip\"} 2",
+        "ortc_bridges{by=\"whep\"} 1",
+        "ortc_bridges_total{by=\"whip\"} 2",
+        "ortc_bridges_refused_total{status=\"401\"} 4",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    // Who does not connect, or leaves, is counted no longer.
+    let place = header(&made, "location").unwrap();
+    let gone = ask(at, &format!("DELETE {place}"), &with("a word"), "").await;
+    assert_eq!(gone.status, 200);
+    let counted = async {
+        while !ask(at, "GET /metrics", "", "")
+            .await
+            .body
+            .contains("ortc_bridges{by=\"whip\"} 1")
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(PATIENCE, counted).await.expect("one fewer");
 }

@@ -23,13 +23,16 @@ export class Files {
 
   /**
    * Offers these to all who are connected in the room, or `to` one: Files, or `{ path, file }` with the path's
-   * components, and `{ path, folder: true }` for empty folders. `later`: to who comes later as well. `key` is that of an
+   * components, and `{ path, folder: true }` for empty folders. `later`: to who comes later as well, also after this side
+   * has gone where the room's hub keeps files. `key` is that of an
    * earlier offer of the same files, which is gone on with. Gives a transfer for each,
    * and beside them `source`, which has the key.
    */
   send(items, { to, room, later = false, key } = {}) {
     const source = new Source([...items].map((one) => (one instanceof File ? { path: [one.name], file: one } : one)), key);
     if (!source.entries.length) throw fail("noFiles", "there is nothing to send");
+    // A hub that keeps files has it for them after this side has gone.
+    source.keep = later && to === undefined;
     const out = { source, room, later, to, strict: key !== undefined, users: new Map() };
     this.#out.set(source.key, out);
     const peers = this.#host.peers(room).filter(({ userid, talk }) => talk.open && (to === undefined || to === userid));

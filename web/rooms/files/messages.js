@@ -60,6 +60,7 @@ const FORMS = {
   done: { file: (v) => whole(v, U32) },
   failed: { file: maybe((v) => whole(v, U32)), code: text, message: text },
   pause: { on: (v) => typeof v === "boolean" },
+  unkept: { code: text, message: text },
   cancel: {},
   finished: {},
 };

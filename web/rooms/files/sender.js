@@ -10,6 +10,9 @@ const PAGE = 48 * 1024; // letters of a page of entries
 
 /** What is sent: entries with their files. `items` are `{ path, file }`, or `{ path, folder: true }`. */
 export class Source {
+  /** Those who come later are to have it. */
+  keep = false;
+
   constructor(items, key = toHex(crypto.getRandomValues(new Uint8Array(16)))) {
     this.key = key;
     this.files = items.map(({ file }) => file ?? null);
@@ -34,6 +37,8 @@ export class Sending extends Transfer {
   #epoch = 0;
   #hashes = new Map();
   #strict;
+  /** Why the room's hub, which keeps files, does not keep this one: it goes from here to each. */
+  unkept = null;
 
   /** `strict`: what the receiver has must be of the same files, chosen again after this side has forgotten them. */
   constructor(channel, source, fields, strict = false) {
@@ -43,8 +48,8 @@ export class Sending extends Transfer {
   }
 
   _opened() {
-    const { entries, bytes, key } = this.#source;
-    this._say("offer", { version: VERSION, id: this.id, key, entries: entries.length, bytes });
+    const { entries, bytes, key, keep } = this.#source;
+    this._say("offer", { version: VERSION, id: this.id, key, entries: entries.length, bytes, ...(keep && { keep }) });
     let [page, letters] = [[], 0];
     for (const entry of entries) {
       const size = new Blob([JSON.stringify(entry)]).size + 1;
@@ -67,6 +72,7 @@ export class Sending extends Transfer {
       case "took": return this.#tookBytes(content);
       case "reset": return this.#reset();
       case "done": return this.#done(content);
+      case "unkept": return this.#unkept(content);
       case "finished": return this._finish();
       default: throw malformed("what only senders say");
     }
@@ -106,6 +112,11 @@ export class Sending extends Transfer {
     if (!this.#hashes.has(file)) throw malformed("a file arrived that was not sent");
     this.results.set(file, { name: this.#source.entries[file].path.join("/"), hash: this.#hashes.get(file) });
     this.filesDone++;
+    this._changed();
+  }
+
+  #unkept(content) {
+    this.unkept = said(content);
     this._changed();
   }
 

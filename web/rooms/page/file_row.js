@@ -70,6 +70,7 @@ export class FileRow {
       if (transfer.state === "paused") words.push(transfer.paused.here ? "paused" : "paused by the other side");
       else if (transfer.rate > 0) words.push(`${sizeInWords(transfer.rate)}/s`, `${timeInWords(transfer.remaining)} left`);
       if (way) words.push(way);
+      if (transfer.unkept) words.push("the server has no place for it: it goes from here to each");
     }
     return words.filter(Boolean).join(" · ");
   }

@@ -21,6 +21,7 @@ const rows = new Map(); // id → FileRow
 const over = { current: null };
 
 const nameFor = (userid) => nameOf(room?.users.get(userid) ?? { userid });
+const senderFor = (userid) => (room?.users.has(userid) ? nameFor(userid) : "Somebody who has left");
 const fromIn = ({ userid, from }) => `from ${nameOf({ userid, extra: from })}`;
 
 const host = {
@@ -121,7 +122,7 @@ function goOn(row, items) {
 // -- In
 
 function offered({ transfer, userid }) {
-  const notice = offerNotice(transfer, nameFor(userid), (wanted) => {
+  const notice = offerNotice(transfer, senderFor(userid), (wanted) => {
     const had = notice.contains(document.activeElement);
     notice.remove();
     if (!wanted) transfer.reject();
@@ -131,7 +132,7 @@ function offered({ transfer, userid }) {
     }
     if (had && !wanted) $("main:not([hidden])")?.focus();
   });
-  announce(`${nameFor(userid)} sends ${transfer.title}, ${sizeInWords(transfer.total)}`);
+  announce(`${senderFor(userid)} sends ${transfer.title}, ${sizeInWords(transfer.total)}`);
   transfer.ended.then(() => notice.remove());
 }
 

@@ -329,6 +329,7 @@ async fn r_i04_a_sender_gives_only_what_it_offered() {
         window: 4_000_000,
         files: 1,
         bytes: 3_000_000,
+        only: None,
     };
     let get = |file| Message::Get {
         file,

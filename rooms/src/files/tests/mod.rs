@@ -5,5 +5,6 @@ mod ends;
 mod golden;
 mod hostile;
 mod names;
+mod passed;
 mod resume;
 mod transfers;

@@ -93,7 +93,6 @@ async fn offered_as(file: &Path, paths: Vec<Vec<String>>) -> Arc<Source> {
             let mut entry = entry.clone();
             entry.path = path;
             Item {
-                coming: None,
                 entry,
                 path: file.to_owned(),
             }

@@ -437,6 +437,7 @@ async fn r_i08_no_more_than_the_window_is_on_its_way() {
         window,
         files,
         bytes,
+        only: None,
     })
     .await;
     b.say(Message::Get {
