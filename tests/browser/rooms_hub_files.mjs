@@ -76,8 +76,9 @@ await run("rooms_hub_files", 120, async (test) => {
   await heidi.click('.offer:has-text("large.bin") button:has-text("Refuse")');
 
   // Its sender goes; who comes then has it from the server.
+  const adas = await ada.evaluate(() => session.userid);
   await ada.close();
-  for (const page of [grace, heidi]) await happens(page, () => session.peers.length === 2, "that Ada has gone");
+  for (const page of [grace, heidi]) await page.waitForFunction((userid) => !session.rooms[0].users.has(userid), adas, { timeout: 40_000, polling: 100 });
   const ivan = await lobby(test, `${server.url}/#kept?name=Ivan`);
   await ivan.waitForSelector('.offer:has-text("film.bin")', { timeout: 30_000 });
   const words = await ivan.innerText(".offer");
