@@ -13,14 +13,26 @@ use tokio::time::timeout;
 use super::coming::{Coming, Place};
 use super::error::{Code, Error, Result};
 use super::hash::{BLOCK, Hash, Tree, blocks, hash_block};
-use super::reader::{Buffers, Output, Wanted, read_into};
+use super::reader::{AHEAD, Buffers, Output, Outputs, Wanted, read_into};
 use super::source::{Item, Source, of};
 
 /// A file that is not where it was gets its own name at this moment, or is gone.
 const MOVES: Duration = Duration::from_secs(1);
 
-/// Sends what is wanted, until either end is gone.
-pub(super) async fn send(
+/// Begins to send what is wanted, without a thread; it ends with either end of its channels.
+pub(super) fn start(
+    source: Arc<Source>,
+    coming: Arc<Coming>,
+    epoch: watch::Receiver<u64>,
+) -> (mpsc::UnboundedSender<Wanted>, Outputs) {
+    // No more than may be asked for at once.
+    let (wanted, asked) = mpsc::unbounded_channel();
+    let (output, read) = mpsc::channel(AHEAD);
+    tokio::spawn(send(source, coming, asked, epoch, output));
+    (wanted, read)
+}
+
+async fn send(
     source: Arc<Source>,
     coming: Arc<Coming>,
     mut asked: mpsc::UnboundedReceiver<Wanted>,

@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, watch};
 
 use super::error::{Code, Error, Result};
 use super::hash::{BLOCK, Hash, Tree, block_size, blocks, hash_block};
-use super::passed;
 use super::source::{Item, Source, of};
 
 /// A file is wanted from a block on.
@@ -33,7 +32,7 @@ pub(super) enum Output {
 }
 
 /// Blocks that wait to be sent, beside the one that is read and the one that is sent.
-const AHEAD: usize = 1;
+pub(super) const AHEAD: usize = 1;
 /// Blocks whose memory is looked at for another: as many as the receiver's window has on the way,
 /// and those that are read.
 const SPARE: usize = 8;
@@ -41,8 +40,7 @@ const SPARE: usize = 8;
 /// What is read, and for which epoch.
 pub(super) type Outputs = mpsc::Receiver<(u64, Output)>;
 
-/// Starts the thread; it ends with either end of its channels. What still comes is waited for
-/// without one.
+/// Starts the thread; it ends with either end of its channels.
 pub(super) fn start(
     source: Arc<Source>,
     epoch: watch::Receiver<u64>,
@@ -50,10 +48,6 @@ pub(super) fn start(
     // No more than may be asked for at once.
     let (wanted, mut asked) = mpsc::unbounded_channel::<Wanted>();
     let (output, read) = mpsc::channel(AHEAD);
-    if let Some(coming) = source.coming.clone() {
-        tokio::spawn(passed::send(source, coming, asked, epoch, output));
-        return (wanted, read);
-    }
     tokio::task::spawn_blocking(move || {
         while let Some(wanted) = asked.blocking_recv() {
             let reading = Reading {

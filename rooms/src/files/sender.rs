@@ -17,6 +17,7 @@ use super::id::TransferId;
 use super::message::{Message, PIECE, VERSION};
 use super::name::shown;
 use super::options::SendOptions;
+use super::passed;
 use super::progress::{Meter, Progress, TransferState};
 use super::reader::{self, Output, Outputs, Wanted};
 use super::source::Source;
@@ -349,7 +350,11 @@ impl<C: FileChannel> Sending<C> {
             return Err(Error::malformed("accepted twice, or by another version"));
         }
         self.window = window;
-        let (wanted, read) = reader::start(self.source.clone(), self.epoch.subscribe());
+        let (source, epoch) = (self.source.clone(), self.epoch.subscribe());
+        let (wanted, read) = match source.coming.clone() {
+            Some(coming) => passed::start(source, coming, epoch),
+            None => reader::start(source, epoch),
+        };
         (self.wanted, self.read) = (Some(wanted), Some(read));
         let most = self.source.bytes;
         self.run.progress.send_modify(|progress| {
