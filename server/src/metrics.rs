@@ -55,24 +55,71 @@ impl Drop for Counted {
     }
 }
 
+type Made<T> = Result<T, prometheus::Error>;
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Made<IntGauge> {
+    let gauge = IntGauge::new(name, help)?;
+    registry.register(Box::new(gauge.clone()))?;
+    Ok(gauge)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Made<IntCounter> {
+    let counter = IntCounter::new(name, help)?;
+    registry.register(Box::new(counter.clone()))?;
+    Ok(counter)
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, label: &str) -> Made<IntCounterVec> {
+    let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+    registry.register(Box::new(counters.clone()))?;
+    Ok(counters)
+}
+
+impl HubMetrics {
+    fn new(registry: &Registry) -> Made<Self> {
+        let gauge = |name: &str, help: &str| gauge(registry, name, help);
+        let counter = |name: &str, help: &str| counter(registry, name, help);
+        let counters = |name: &str, help: &str, label: &str| counters(registry, name, help, label);
+        Ok(Self {
+            rooms: gauge("ortc_hub_rooms", "Rooms that go by this server")?,
+            people: gauge("ortc_hub_people", "Users connected to the hubs")?,
+            tracks_in: gauge("ortc_hub_tracks_in", "Tracks that come to the hubs")?,
+            tracks_out: gauge("ortc_hub_tracks_out", "Tracks that the hubs send on")?,
+            messages: counter("ortc_hub_messages_total", "Messages that hubs sent on")?,
+            dropped: counter(
+                "ortc_hub_dropped_total",
+                "Messages that hubs dropped for users who take none",
+            )?,
+            recordings: gauge("ortc_hub_recordings", "Rooms that this server records")?,
+            recordings_failed: counter(
+                "ortc_hub_recordings_failed_total",
+                "Rooms, streams and tracks that were to be recorded and are not",
+            )?,
+            files: gauge("ortc_hub_files", "Transfers of files that hubs keep")?,
+            files_bytes: gauge("ortc_hub_files_bytes", "Bytes of them")?,
+            files_refused: counter(
+                "ortc_hub_files_refused_total",
+                "Transfers that there was no place for, and that went on from their senders",
+            )?,
+            files_stalled: gauge(
+                "ortc_hub_files_stalled",
+                "Receivers of them who have taken nothing for ten seconds",
+            )?,
+            refused: counters(
+                "ortc_hub_refused_total",
+                "Rooms that were to go by a hub and do not",
+                "reason",
+            )?,
+        })
+    }
+}
+
 impl Metrics {
     pub(crate) fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
-        let gauge = |name: &str, help: &str| {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok::<_, prometheus::Error>(gauge)
-        };
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
-        let counters = |name: &str, help: &str, label: &str| {
-            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok::<_, prometheus::Error>(counters)
-        };
+        let gauge = |name: &str, help: &str| gauge(&registry, name, help);
+        let counter = |name: &str, help: &str| counter(&registry, name, help);
+        let counters = |name: &str, help: &str, label: &str| counters(&registry, name, help, label);
         Ok(Self {
             connections: gauge("ortc_connections", "Connections that are open")?,
             clients: gauge("ortc_clients", "Clients by WebSocket and by polling")?,
@@ -117,37 +164,7 @@ impl Metrics {
                 "Who came by WHIP or WHEP and was not let in",
                 "status",
             )?,
-            hubs: HubMetrics {
-                rooms: gauge("ortc_hub_rooms", "Rooms that go by this server")?,
-                people: gauge("ortc_hub_people", "Users connected to the hubs")?,
-                tracks_in: gauge("ortc_hub_tracks_in", "Tracks that come to the hubs")?,
-                tracks_out: gauge("ortc_hub_tracks_out", "Tracks that the hubs send on")?,
-                messages: counter("ortc_hub_messages_total", "Messages that hubs sent on")?,
-                dropped: counter(
-                    "ortc_hub_dropped_total",
-                    "Messages that hubs dropped for users who take none",
-                )?,
-                recordings: gauge("ortc_hub_recordings", "Rooms that this server records")?,
-                recordings_failed: counter(
-                    "ortc_hub_recordings_failed_total",
-                    "Rooms, streams and tracks that were to be recorded and are not",
-                )?,
-                files: gauge("ortc_hub_files", "Transfers of files that hubs keep")?,
-                files_bytes: gauge("ortc_hub_files_bytes", "Bytes of them")?,
-                files_refused: counter(
-                    "ortc_hub_files_refused_total",
-                    "Transfers that there was no place for, and that went on from their senders",
-                )?,
-                files_stalled: gauge(
-                    "ortc_hub_files_stalled",
-                    "Receivers of them who have taken nothing for ten seconds",
-                )?,
-                refused: counters(
-                    "ortc_hub_refused_total",
-                    "Rooms that were to go by a hub and do not",
-                    "reason",
-                )?,
-            },
+            hubs: HubMetrics::new(&registry)?,
             registry,
         })
     }
