@@ -71,12 +71,13 @@ impl Shared {
             .filter(|userid| !entry.peers.contains_key(userid))
             .collect();
         for userid in fresh {
-            let link = match reached_by(hub.as_ref(), &userid) {
+            let mut link = match reached_by(hub.as_ref(), &userid) {
                 true => PeerLink::by_hub(&me, &userid),
                 false => PeerLink::new(&me, &userid),
             };
             let caller = link.caller && link.direct;
             if let Some(entry) = state.rooms.get_mut(room) {
+                link.is_hub = entry.is_hub(&userid);
                 entry.peers.insert(userid.clone(), link);
             }
             if caller {
@@ -278,13 +279,12 @@ impl Shared {
         let Some(link) = entry.peers.get_mut(peer) else {
             return;
         };
-        let was = link.connected || link.by_hub;
+        let (hub, was) = (link.is_hub, link.connected || link.by_hub);
         if say && link.connection.is_some() && link.instance > 0 {
             self.say(room, Some(peer), &about(link.instance, "bye", true));
         }
         link.outbox.close();
         self.reset_link(entry, room, peer);
-        let hub = user.role == Role::Hub;
         if hub {
             self.hub_changed(entry, room);
         }

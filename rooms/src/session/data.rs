@@ -14,7 +14,7 @@ use super::queue::EventQueue;
 use super::ranking::{SPEAKERS, heard};
 use super::relay::Lane;
 use super::state::{RoomEntry, Shared};
-use crate::signalling::{Role, RoomName, User, UserId};
+use crate::signalling::{RoomName, User, UserId};
 
 /// Whose channel it is.
 #[derive(Clone)]
@@ -116,7 +116,7 @@ impl Whose {
                 }
             }
             send(link, Frame::Ping(Ping { at: clock() }));
-            if link.by_hub || user.role == Role::Hub {
+            if link.by_hub || link.is_hub {
                 return;
             }
             if shared.recordings.has(&self.room)
@@ -144,7 +144,7 @@ impl Whose {
                 let user = user.clone();
                 shared.event(Event::DataError { room, user, error });
             }
-            if main && link.channel.take().is_some() && !link.by_hub && user.role != Role::Hub {
+            if main && link.channel.take().is_some() && !link.by_hub && !link.is_hub {
                 let room = self.room.clone();
                 shared.event(Event::DataClosed { room, user });
             }

@@ -33,6 +33,8 @@ const AGAIN: Duration = Duration::from_secs(10);
 
 /// The way to one peer of a room.
 pub(super) struct PeerLink {
+    /// It is one, also once the room lists it no longer.
+    pub(super) is_hub: bool,
     pub(super) caller: bool,
     /// Of the present connection; 0 before the first.
     pub(super) instance: u64,
@@ -155,6 +157,7 @@ impl Trouble {
 impl PeerLink {
     pub(super) fn new(me: &UserId, peer: &UserId) -> Self {
         Self {
+            is_hub: false,
             caller: me < peer,
             instance: 0,
             connection: None,

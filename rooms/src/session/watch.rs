@@ -16,7 +16,7 @@ use super::files::{is_transfer, with_whom};
 use super::frame::{self, Frame, Ping};
 use super::link::PeerLink;
 use super::state::{RoomEntry, Shared, State, about};
-use crate::signalling::{Role, RoomName, UserId};
+use crate::signalling::{RoomName, UserId};
 
 /// Channels of one peer that are read at once; more are closed.
 const MAX_CHANNELS: usize = 16;
@@ -115,11 +115,11 @@ impl Shared {
         link.connected = true;
         link.was_connected = true;
         link.trouble = None;
-        let known = link.by_hub;
-        if user.role == Role::Hub || self.hub {
+        let (is_hub, known) = (link.is_hub, link.by_hub);
+        if is_hub || self.hub {
             self.hub_changed(entry, room);
         }
-        if user.role != Role::Hub && !known {
+        if !is_hub && !known {
             let room = room.clone();
             self.event(Event::Connected { room, user });
         }
@@ -141,7 +141,7 @@ impl Shared {
             link.trouble = None;
             link.retry_later();
         }
-        let is_hub = user.role == Role::Hub;
+        let is_hub = link.is_hub;
         let known = link.by_hub || is_hub;
         if is_hub || self.hub {
             self.hub_changed(entry, room);

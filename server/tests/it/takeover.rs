@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ortc::{MediaStream, MediaStreamTrack};
 use ortc_rooms::session::{Event, Events, Room, RoomRequest, Session, SessionOptions};
-use ortc_rooms::signalling::{RoomPolicy, Topology, UserId};
+use ortc_rooms::signalling::{RoomPolicy, Topology, User, UserId};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -146,6 +146,9 @@ fn hears(mut events: Events, begin: Instant, tasks: &mut JoinSet<()>) -> Arc<Mut
                 let (from, text) = (message.from.userid.to_string(), message.data.text());
                 of.lock().unwrap().word(from, text.unwrap());
             }
+            // It is no person, also once the room lists it no longer.
+            let hub = |user: &User| user.userid.as_str().starts_with("hub.");
+            assert!(!matches!(&event, Event::Disconnected { user, .. } if hub(user)));
             let Event::Track { userid, track, .. } = event else {
                 continue;
             };
