@@ -79,7 +79,8 @@ await run("rooms_speakers", 120, async (test) => {
   }
   const now = await page.evaluate(onWall);
   assert(now.length === MOST - 1 && hidden.every((name) => now.includes(name)), `who spoke last is not on the wall: ${now}`);
-  await happens(page, () => !document.querySelector("#tiles .tile.speaks"), "that nobody speaks");
+  // The own microphone, a device that beeps, may do so for ever.
+  await happens(page, () => !document.querySelector("#tiles .tile:not(.own).speaks"), "that none of them speaks");
   for (const end = Date.now() + 20_000; ; ) {
     came = await sent(page, 1_000);
     if (came.length === now.length && came.every((name) => now.includes(name))) break;

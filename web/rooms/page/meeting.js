@@ -190,8 +190,7 @@ export class Meeting {
 
   #showOwn(local) {
     if (local.id === this.#own.id) return;
-    const tile = this.#wall.add(new Tile(local.id, this.#me, this.#does(true, true)));
-    tile.show(local.stream);
+    this.#wall.add(new Tile(local.id, this.#me, this.#does(true, true))).show(local.stream);
   }
 
   #unshow({ id, origin }) {
