@@ -114,7 +114,7 @@ assert.equal(fromHex("xy".repeat(32)), null);
 const { read: readMessage, sanitised, shown, write: writeMessage } = await import(join(web, "rooms/files/messages.js"));
 const lines = (await readFile(join(web, "../spec/files.md"), "utf8")).split("\n").filter((line) => line.startsWith("{"));
 for (const line of lines) assert.equal(writeMessage(...readMessage(line)), line);
-assert.equal(new Set(lines.map((line) => Object.keys(JSON.parse(line))[0])).size, 16);
+assert.equal(new Set(lines.map((line) => Object.keys(JSON.parse(line))[0])).size, 17);
 for (const bad of ["", "[]", "null", "{}", '{"get":{"file":-1,"from":0}}', '{"get":{"file":0.5,"from":0}}', '{"end":{"hash":"aa"}}', '{"a":1,"b":2}', '{"constructor":{}}', '{"__proto__":{}}', '{"entries":[{"path":"x","size":1}]}', '{"pause":{"on":1}}', `{"reject":{"code":"x","message":"${"y".repeat(70_000)}"}}`]) {
   assert.throws(() => readMessage(bad), { code: "malformed" }, bad);
 }
