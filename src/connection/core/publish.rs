@@ -102,9 +102,12 @@ impl ConnectionShared {
                 }
             }
             EngineEvent::PathStrained => {
-                let fed = state.sending.values().filter(|track| track.source.is_fed());
-                // As above.
-                state.strained.extend(fed.map(|track| track.source.clone()));
+                // As above. A peer may tell of it many times before that.
+                for track in state.sending.values() {
+                    if track.source.is_fed() && !state.strained.contains(&track.source) {
+                        state.strained.push(track.source.clone());
+                    }
+                }
             }
             EngineEvent::SsrcConflict { ssrc } => {
                 if let Some(new) = state.replace_ssrc(Instant::now(), ssrc) {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::super::{EngineEvent, OutgoingRtp};
+use super::super::EngineEvent;
 use super::harness::{A, B, PT, World, ms};
-use super::repair::{MEDIA, video};
+use super::repair::{MEDIA, onward, video};
 use crate::media::RTCCodec;
 use crate::media::track::Reception;
 use crate::media::track::stage::{Incoming, Receiver};
@@ -81,19 +81,8 @@ impl Camera {
 fn send(world: &mut World, receiver: &Receiver) {
     let now = world.now;
     for packet in receiver.take() {
-        let onward = OutgoingRtp {
-            marker: packet.marker,
-            payload_type: PT,
-            sequence_number: packet.sequence_number,
-            timestamp: packet.timestamp,
-            csrcs: &[],
-            extensions: &[],
-            head: &[],
-            payload: &packet.payload,
-            shared: Some(&packet.payload),
-        };
         let engine = &mut world.peers[A].engine;
-        engine.send_rtp(now, MEDIA, &onward).unwrap();
+        engine.send_rtp(now, MEDIA, &onward(&packet)).unwrap();
     }
 }
 

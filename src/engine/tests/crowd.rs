@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{EngineEvent, OutgoingRtp};
 use super::harness::{A, B, PT, World, ms};
-use super::repair::{MEDIA, lose, video};
+use super::repair::{MEDIA, lose, onward, video};
 use crate::media::RTCCodec;
 use crate::media::forward::selector::LayerChoice;
 use crate::media::forward::{ForwardConditions, ForwardLayer, LayerSelector};
@@ -149,19 +149,8 @@ impl Watcher {
     fn run(&mut self) {
         let now = self.world.now;
         for packet in self.receiver.take() {
-            let onward = OutgoingRtp {
-                marker: packet.marker,
-                payload_type: PT,
-                sequence_number: packet.sequence_number,
-                timestamp: packet.timestamp,
-                csrcs: &[],
-                extensions: &[],
-                head: &[],
-                payload: &packet.payload,
-                shared: Some(&packet.payload),
-            };
             let engine = &mut self.world.peers[A].engine;
-            engine.send_rtp(now, MEDIA, &onward).unwrap();
+            engine.send_rtp(now, MEDIA, &onward(&packet)).unwrap();
             assert!(self.sent.insert(packet.sequence_number));
         }
         self.world.run_for(ms(1));

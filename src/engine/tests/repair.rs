@@ -6,10 +6,10 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::super::{ReceiverRepair, RtxStream, SendOutcome};
+use super::super::{OutgoingRtp, ReceiverRepair, RtxStream, SendOutcome};
 use super::harness::{A, B, PT, Pump, Setup, World, failures, ms, outgoing, receiver_spec, secs};
 use crate::rtp::extensions::TRANSPORT_CC;
-use crate::rtp::{ExtensionMap, RTCHeaderExtension, ReceiverId, RtpHeader};
+use crate::rtp::{ExtensionMap, RTCHeaderExtension, ReceiverId, RtpHeader, RtpPacket};
 use crate::simnet::{Link, Rng};
 
 pub(super) const MEDIA: u32 = 100;
@@ -29,6 +29,21 @@ fn repaired(with_rtx: bool) -> ReceiverRepair {
         nack: true,
         rtx_ssrcs: if with_rtx { vec![(RTX, MEDIA)] } else { vec![] },
         payload_types: if with_rtx { vec![(RTX_PT, PT)] } else { vec![] },
+    }
+}
+
+/// A packet as it is sent on.
+pub(super) fn onward(packet: &RtpPacket) -> OutgoingRtp<'_> {
+    OutgoingRtp {
+        marker: packet.marker,
+        payload_type: PT,
+        sequence_number: packet.sequence_number,
+        timestamp: packet.timestamp,
+        csrcs: &[],
+        extensions: &[],
+        head: &[],
+        payload: &packet.payload,
+        shared: Some(&packet.payload),
     }
 }
 
