@@ -3,6 +3,9 @@
 
     forgive.py [--cargo PROGRAM] [--logs DIRECTORY] [arguments of cargo test]
 
+The tests of BESIDE wait for most of their time, so they run beside all others; their output comes
+when the others have ended. The examples in the documentation come last.
+
 A test in one of FOREIGN, which wait for a browser or for a peer that is not ours, is run once more
 when it failed. If it passes then it is named as FLAKY and forgiven, at most FORGIVEN in a run; the
 logs of both runs are kept. Tests of our own code are never repeated. The output ends with cargo's
@@ -10,12 +13,15 @@ own summary.
 """
 
 import argparse
+import json
 import re
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+BESIDE = "browser"
 FOREIGN = ("browser", "interop", "openssl")
 FORGIVEN = 2
 
@@ -30,6 +36,8 @@ class Run:
         self.all, self.held = [], []
         self.programs = []  # each: its name, its summary or None, what failed in it
         self.listing = False
+        # Until cargo has ended well.
+        self.code = 1
 
     def line(self, text):
         self.all.append(text)
@@ -62,10 +70,10 @@ class Run:
 
     def failures(self):
         """Program and test of each failure; None when a program ended without a summary."""
-        if not self.programs or any(summary is None for _, summary, _ in self.programs):
+        if any(summary is None for _, summary, _ in self.programs):
             return None
         failed = [program for program in self.programs if "FAILED" in program[1]]
-        if not failed or any(not names for _, _, names in failed):
+        if any(not names for _, _, names in failed) or bool(failed) != bool(self.code):
             return None
         return [(name, test) for name, _, tests in failed for test in tests]
 
@@ -96,37 +104,64 @@ def again(program, arguments, logs, name, test, first):
     return passed, place
 
 
+def targets(program):
+    """The names of all integration tests."""
+    told = subprocess.run(
+        [program, "metadata", "--no-deps", "--format-version", "1"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    packages = json.loads(told.stdout)["packages"]
+    return sorted({target["name"] for package in packages for target in package["targets"] if "test" in target["kind"]})
+
+
+def all_of_them(program, arguments):
+    """The runs, that of the documentation last."""
+    waiting = []
+    beside, others, examples = Run(waiting.append), Run(say), Run(say)
+
+    def go(run, *chosen):
+        run.code = cargo(program, [*arguments, *chosen, "--no-fail-fast"], run.line)
+
+    lane = threading.Thread(target=go, args=(beside, "--test", BESIDE))
+    lane.start()
+    go(others, "--lib", "--bins", *(word for name in targets(program) if name != BESIDE for word in ("--test", name)))
+    others.flush()
+    lane.join()
+    beside.flush()
+    say("".join(waiting))
+    go(examples, "--doc")
+    return [beside, others, examples]
+
+
 def main():
     options = argparse.ArgumentParser(usage=__doc__)
     options.add_argument("--cargo", default="cargo")
     options.add_argument("--logs", type=Path, default=Path("target/flaky"))
     options, arguments = options.parse_known_args()
     begin = time.monotonic()
-    run = Run(say)
-    code = cargo(options.cargo, [*arguments, "--no-fail-fast"], run.line)
+    runs = all_of_them(options.cargo, arguments)
+    last = runs[-1]
+    code = next((run.code for run in runs if run.code), 0)
     if code == 0:
         say(f"== cargo test took {time.monotonic() - begin:.0f} s\n")
-        run.flush()
+        last.flush()
         return 0
-    failures = run.failures()
+    lists = [run.failures() for run in runs]
+    failures = None if None in lists else sum(lists, [])
     forgivable = failures is not None and len(failures) <= FORGIVEN and all(name in FOREIGN for name, _ in failures)
     if not forgivable:
-        run.flush()
+        last.flush()
         return code
     options.logs.mkdir(parents=True, exist_ok=True)
     say("\n")
     good = True
+    first = [text for run in runs for text in run.all]
     for name, test in failures:
-        passed, place = again(options.cargo, arguments, options.logs, name, test, run.all)
+        passed, place = again(options.cargo, arguments, options.logs, name, test, first)
         say(f"{'FLAKY' if passed else 'FAILED twice'} {name} {test}: {place}.*.log\n")
         good = good and passed
     say(f"== cargo test took {time.monotonic() - begin:.0f} s\n")
-    if not good:
-        run.flush()
-        return code
-    # What cargo says behind its last summary is that a program failed, which is forgiven.
-    say(run.held[0])
-    return 0
+    last.flush()
+    return 0 if good else code
 
 
 if __name__ == "__main__":
