@@ -32,12 +32,20 @@ class Seat {
 const pool = [];
 const POOL = 2;
 
+function add() {
+  const seat = new Seat(seatCertificate());
+  pool.push(seat);
+  seat.ready.catch(() => pool.splice(pool.indexOf(seat), 1));
+}
+
+let timer = 0;
+/** Not while calls are set up, unless the next one may come at any moment; one at a time, as each holds the page up. */
 function refill() {
-  while (pool.length < POOL) {
-    const seat = new Seat(seatCertificate());
-    pool.push(seat);
-    seat.ready.catch(() => pool.splice(pool.indexOf(seat), 1));
-  }
+  clearTimeout(timer);
+  timer = setTimeout(() => {
+    add();
+    if (pool.length < POOL) refill();
+  }, pool.length ? 1000 : 50);
 }
 
 let certificates = [];
@@ -58,8 +66,7 @@ export function takeSeat(options) {
   if (at < 0) return new Seat({ ...configuration, ...seatCertificate() });
   const [seat] = pool.splice(at, 1);
   seat.pc.setConfiguration({ ...seat.pc.getConfiguration(), ...configuration });
-  // Not while the call is set up, unless the next one may come at any moment.
-  setTimeout(refill, pool.length ? 1000 : 50);
+  refill();
   return seat;
 }
 
@@ -81,6 +88,6 @@ if (PC) {
   const made = [];
   for (let i = 0; i < POOL; i++) made.push(PC.generateCertificate({ name: "ECDSA", namedCurve: "P-256" }));
   certificates = await Promise.all(made);
-  refill();
+  for (let i = 0; i < POOL; i++) add();
   await Promise.all(pool.map((seat) => seat.ready));
 }

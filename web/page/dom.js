@@ -8,3 +8,14 @@ export function element(tag, properties = {}, ...children) {
   made.append(...children);
   return made;
 }
+
+/** What does this once for all calls of a moment, as when a room goes by its hub. */
+export function soon(work) {
+  let due = null;
+  return () => {
+    due ??= setTimeout(() => {
+      due = null;
+      work();
+    });
+  };
+}

@@ -4,38 +4,47 @@ export const BANDWIDTH = { audio: 50, video: 256 }; // kbit/s
 const SCREEN = 1500; // kbit/s at least for a screen
 /** What a hub gets of a camera, once for all: it sends each the size that suits. Shares are of the rate of the largest. */
 const LAYERS = [{ rid: "q", resolutionScale: 4, share: 0.12 }, { rid: "h", resolutionScale: 2, share: 0.35 }, { rid: "f", resolutionScale: 1, share: 1 }];
+const CALM = 1_000; // ms until what is sent already is made for another number of peers
 const ONCE = 900; // kbit/s of a camera that is sent to a hub, unless told
 /** A picture is made for each peer: with so many, at most so wide and so often. */
 const CROWDS = [{ over: 4, videoMaxWidth: 320, videoMaxHeight: 240, maxFramerate: 15 }, { over: 2, videoMaxWidth: 640, videoMaxHeight: 480 }];
 
 export class Limits {
   #crowd;
+  #timer = 0;
 
   constructor(bandwidth = {}) { this.bandwidth = { ...bandwidth }; }
 
-  /** Whether other limits hold with so many peers. */
-  among(peers) {
+  /** With so many peers: for what begins at once, and for what goes on, by `again`, unless that was for a moment only, as when a hub comes. */
+  among(peers, again) {
     const crowd = CROWDS.find(({ over }) => peers > over);
-    const changed = crowd !== this.#crowd;
+    if (crowd === this.#crowd) return;
     this.#crowd = crowd;
-    return changed;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(again, CALM);
   }
 
-  /** `session` is what the track's stream is; `passes`: it goes to a hub. */
+  end() { clearTimeout(this.#timer); }
+
+  /** `session` is what the track's stream is; `passes`: it goes to a hub. Whether other limits hold than before: to set them has an encoder begin anew. */
   apply(track, session, passes = false) {
+    const wanted = this.#wanted(track, session, passes);
+    if (JSON.stringify(wanted) === JSON.stringify(track.mediaAttributes)) return false;
+    track.mediaAttributes = wanted;
+    return true;
+  }
+
+  #wanted(track, session, passes) {
     const screen = track.kind === "video" && session.screen;
     const layers = passes && track.kind === "video" && !screen && SIMULCASTS;
     const usual = layers ? ONCE : BANDWIDTH[track.kind];
     const told = this.bandwidth[track.kind];
     const most = told === undefined ? usual : told;
     const rate = most && screen ? Math.max(most, SCREEN) : most;
-    if (layers) {
-      track.mediaAttributes = LAYERS.map(({ share, ...layer }) => ({ ...layer, ...(rate && { maxBitrate: Math.round(rate * share * 1000) }) }));
-      return;
-    }
+    if (layers) return LAYERS.map(({ share, ...layer }) => ({ ...layer, ...(rate && { maxBitrate: Math.round(rate * share * 1000) }) }));
     const { over: _, ...size } = (track.kind === "video" && !screen && this.#crowd) || {};
     const limits = { ...(rate && { maxBitrate: rate * 1000 }), ...size };
-    if (Object.keys(limits).length || track.mediaAttributes) track.mediaAttributes = Object.keys(limits).length ? [limits] : null;
+    return Object.keys(limits).length ? [limits] : null;
   }
 }
 

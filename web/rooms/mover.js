@@ -7,6 +7,7 @@ const MOST = 15_000; // ms until a pair moves though not all comes by the other 
 const OVER = 30_000; // ms until a way is given up by which something may be on its way yet
 const MOST_HELD = 1024; // messages
 const LINGER = 1_000; // ms in which what comes by the old way is there still, until the application shows the new
+const AT_ONCE = 2; // that are moved in one look: each has the application show another picture
 const MAKING = 4_000; // ms for a connection that is being made when the hub comes
 
 /** Sound comes with its first packet, a picture once one was decoded. */
@@ -16,7 +17,7 @@ const comes = ({ connection }, track) => (track.kind === "video" ? Boolean(conne
 function hasAll(before, now) {
   return before.streams.every((stream) => {
     const there = now.streams.find(({ id }) => id === stream.id);
-    const silent = stream.muted;
+    const silent = [...stream.muted, ...(there?.muted ?? [])];
     return stream.stream.getTracks().filter(({ kind, readyState }) => readyState === "live" && !silent.includes(kind))
       .every(({ kind }) => there?.stream.getTracks().some((track) => track.kind === kind && comes(now, track)));
   });
@@ -112,6 +113,7 @@ export class Mover {
       return !peers.length;
     }
     const late = this.#late();
+    let [moves, ends] = [AT_ONCE, 1]; // to end a connection holds the page up
     for (const peer of peers) {
       const { userid } = peer;
       const member = hub.member(userid);
@@ -124,7 +126,8 @@ export class Mover {
         askFor(peer, member);
         if (late || stuck || (member.talk.open && peer.talk.open && hasAll(peer, member))) this.#hold(peer.talk, userid);
       } else if (!pair.moved) {
-        if (!pair.flushed && !hopeless) continue;
+        if ((!pair.flushed && !hopeless) || !moves) continue;
+        moves--;
         const known = peer.talk.open;
         this.#pass(pair, peer.talk, member.talk);
         keepDropped(peer, member);
@@ -132,9 +135,11 @@ export class Mover {
         this.#room.hush(peer);
         member.activate(known);
       } else if (!pair.bye) {
-        pair.bye = performance.now() - pair.moved > LINGER;
+        // Words do not wait as long as this; a picture is not given up for one that does not come.
+        pair.bye = performance.now() - pair.moved > LINGER && (hopeless || peer.state !== "connected" || hasAll(peer, member));
         if (pair.bye) peer.sayBye();
-      } else if (peer.heardBye || hopeless) {
+      } else if ((peer.heardBye || hopeless) && ends) {
+        ends--;
         this.#pairs.delete(userid);
         this.#room.finish(peer);
       }
@@ -146,15 +151,20 @@ export class Mover {
     const late = this.#late();
     const hopeless = this.#late(OVER) || (late && hub.peer.state !== "connected");
     let all = true;
+    let moves = AT_ONCE;
     for (const peer of peers) {
       const { userid } = peer;
       const member = hub.member(userid);
-      if (!member?.active) continue;
+      if (!member?.active) {
+        if (member && !hopeless && peer.state === "connected" && !hasAll(member, peer)) all = false;
+        continue;
+      }
       const pair = this.#pairs.get(userid);
       all = false;
       if (!pair) {
         if (late || (peer.state === "connected" && peer.talk.open && hasAll(member, peer))) this.#hold(member.talk, userid);
-      } else if (pair.flushed || hopeless) {
+      } else if ((pair.flushed || hopeless) && moves) {
+        moves--;
         this.#pass(pair, member.talk, peer.talk);
         keepDropped(member, peer);
         this.#pairs.delete(userid);

@@ -70,8 +70,7 @@ export class Sending {
     for (const sending of connection?.tracks() ?? []) {
       const local = wanted.find(({ id }) => sending.msid.includes(id));
       if (!local) continue;
-      this.#host.limit(sending, local);
-      this.#describe(connection, sending);
+      if (this.#host.limit(sending, local)) this.#describe(connection, sending);
     }
   }
 

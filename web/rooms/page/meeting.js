@@ -1,6 +1,6 @@
 // One stay in a room: its streams, its people, and what each part of the page does with them.
 import { devices, KINDS } from "../../page/devices.js";
-import { $ } from "../../page/dom.js";
+import { $, soon } from "../../page/dom.js";
 import { drawer } from "../../page/drawer.js";
 import { clearWires } from "../../page/wires.js";
 import * as chat from "./chat.js";
@@ -33,13 +33,13 @@ export class Meeting {
   #room;
   #wall = new Wall((tile, on) => this.#want(tile, on));
   #own = new MediaStream();
-  #local = null;
-  #by = null;
+  #local = null; #by = null;
   #guesses = 0;
   #muted = { audio: false, video: false };
   #over = new AbortController();
   #follow = () => this.#send();
   #timer;
+  #lookSoon = soon(() => this.#over.signal.aborted || this.#look());
   #picture = $("#show-picture").checked && !$("#hidden").checked;
 
   /** `by` is the code that was entered with: `{ way, code }`. */
@@ -185,7 +185,7 @@ export class Meeting {
     }
     this.#want(tile, this.#wall.shows(tile.key));
     if (screen && !known) this.#happened(`${nameOf(user)} shares a screen`);
-    this.#look();
+    this.#lookSoon();
   }
 
   #showOwn(local) {

@@ -2,7 +2,7 @@
 import { element } from "../../page/dom.js";
 import { tell, untell } from "./notices.js";
 
-const FIRST = 1_000; // ms until a stream takes the place of another though nothing was heard of it
+const FIRST = 1_000; // ms between looks whether a stream that another takes the place of has ended
 const all = new Map(); // stream id → element
 let sink = "";
 let blocked = false;
@@ -13,11 +13,20 @@ export function play(stream, id = stream.id) {
   const audio = element("audio", { autoplay: true, srcObject: stream });
   all.set(id, audio);
   if (sink) audio.setSinkId?.(sink).catch(() => {});
-  // The same stream by another way: it is heard by the one of before until this one plays.
-  const hush = () => { if (known) known.srcObject = null; };
-  audio.addEventListener("playing", hush, { once: true });
-  setTimeout(hush, FIRST);
   start(audio);
+  if (known) replace(known, audio, id);
+}
+
+/** The same stream by another way: it is heard by the one of before until this one plays, or that one has ended. */
+function replace(known, audio, id) {
+  const hush = () => { known.srcObject = null; };
+  audio.addEventListener("playing", hush, { once: true });
+  const look = () => {
+    if (!known.srcObject) return;
+    if (all.get(id) !== audio || audio.paused || known.srcObject.getAudioTracks().every(({ readyState }) => readyState === "ended")) hush();
+    else setTimeout(look, FIRST);
+  };
+  setTimeout(look, FIRST);
 }
 
 /** Without a gesture a browser may keep silent. */

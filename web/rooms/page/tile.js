@@ -2,7 +2,7 @@
 import { element } from "../../page/dom.js";
 import { face, icon, nameOf, signButton } from "./people.js";
 
-const FIRST = 1_000; // ms until a stream is shown of which no picture came, as in a window that nobody sees
+const FIRST = 1_000; // ms until a stream is shown of which no picture came, if none comes of the one before or nobody sees it
 
 export class Tile {
   #video = null;
@@ -80,7 +80,7 @@ export class Tile {
     return video;
   }
 
-  /** What is shown stays until the first picture of another stream, which lies over it. */
+  /** What is shown stays until the first picture of another stream, which lies over it; without one, as long as it moves itself. */
   #change(stream) {
     const next = this.#make();
     this.#next = next;
@@ -94,7 +94,16 @@ export class Tile {
       this.follow();
     };
     next.requestVideoFrameCallback?.(take);
-    setTimeout(take, FIRST);
+    const before = this.#video;
+    let shown = before.getVideoPlaybackQuality().totalVideoFrames;
+    const look = () => {
+      if (this.#next !== next) return;
+      const { totalVideoFrames } = before.getVideoPlaybackQuality();
+      if (document.hidden || totalVideoFrames === shown) return void take();
+      shown = totalVideoFrames;
+      setTimeout(look, FIRST);
+    };
+    setTimeout(look, FIRST);
   }
 
   #drop(video) {
