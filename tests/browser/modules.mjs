@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const web = join(dirname(fileURLToPath(import.meta.url)), "../../web");
 const { agreed, readCodec, sameCodec } = await import(join(web, "ortc/codecs.js"));
+const { numbered, numbersDiffer } = await import(join(web, "ortc/extensions.js"));
 const { compose } = await import(join(web, "ortc/compose.js"));
 const { eat, sideOf } = await import(join(web, "ortc/sdp.js"));
 const { readSide } = await import(join(web, "ortc/side.js"));
@@ -51,6 +52,11 @@ for (const line of ["a=ice-lite", "a=setup:actpass", "a=group:BUNDLE 0 1 2 r0 5 
 }
 const directions = (text) => text.split(/\r\n(?=m=)/).slice(1).map((body) => /a=(sendonly|recvonly|inactive)/.exec(body)?.[1]);
 assert.deepEqual(directions(offer), ["inactive", "recvonly", "recvonly", "sendonly", "inactive", "inactive", undefined]);
+// Header extensions may be numbered where nothing is sent.
+const numbers = [{ uri: LEVEL, id: 1 }, { uri: MID, id: 4 }];
+assert.deepEqual(eat(compose({ type: "offer", version: 4, side, setup: null, sections: [{ ...sections[0], numbers }, sections[1]] })).map(({ extensions }) => extensions), [numbers, [{ uri: LEVEL, id: 1 }]]);
+const firefox = [{ uri: LEVEL, id: 1 }, { uri: MID, id: 3 }, { uri: "x", id: 4 }];
+assert.deepEqual([numbersDiffer(numbers), numbersDiffer(firefox), numbered(firefox)], [false, true, [...numbers, { uri: "x", id: 4 }]]);
 // An answer has of the track what the browser offers, under the browser's ids, and the agreed role.
 const own = [codec(101, "h264", { params: h264.params }), codec(102, "av1")];
 const answer = compose({ type: "answer", version: 4, side, setup: "passive", sections: [sections[0], { ...sections[3], codecs: own, extensions: [{ uri: LEVEL, id: 3 }] }] });

@@ -45,7 +45,7 @@ function look(since) {
   return { heights, gaps, own: Math.round(own) };
 }
 
-await run("rooms_simulcast", 140, async (test) => {
+await run("rooms_simulcast", 180, async (test) => {
   const server = await serve(test, "--hub");
   const page = await lobby(test, `${server.url}/`);
   await enterRoom(page, { name: "Ada", room: "sizes" });
@@ -112,5 +112,19 @@ await run("rooms_simulcast", 140, async (test) => {
   // What is sent no longer ends for all, though nobody told its SSRC.
   await page.evaluate(() => session.removeStream(session.streams.own[0]));
   await happens(wide, () => document.querySelectorAll("#tiles .tile:not(.own).picture").length === 1, "the end of the stream");
+
+  // Firefox sends several sizes too: the least in a small tile, and the largest.
+  await Promise.all([page.close(), narrow.close()]);
+  const sent = async () => {
+    const stats = [...(await session.rooms[0].links[0].connection.getStats()).values()];
+    return stats.filter(({ type, kind, packetsSent }) => type === "outbound-rtp" && kind === "video" && packetsSent > 10).map(({ rid }) => rid).sort();
+  };
+  const shows = (height) => [...document.querySelectorAll("#tiles .tile:not(.own)")].some((tile) => tile.textContent.includes("Heidi") && tile.querySelector("video").videoHeight === height);
+  await wide.waitForFunction(shows, 720, { timeout: 40_000, polling: 100 });
+  await wide.setViewportSize({ width: 420, height: 420 });
+  await wide.waitForFunction(shows, 180, { timeout: 20_000, polling: 100 });
+  const rids = await third.evaluate(sent);
+  assert(rids.join() === "f,h,q", `Firefox sends ${rids}`);
+  console.log("Firefox sends three sizes");
   assert(!fox.complaints().length, fox.complaints().join("\n"));
 });

@@ -5,7 +5,7 @@ import { MID, TRANSPORT_CC } from "./extensions.js";
 /**
  * The whole of a description. `side` is the peer's, `setup` its DTLS role in answers; `sections` are,
  * in their order, `{ media, mid, rejected, codecs, extensions }` as the browser has them, and beside
- * this `receive` (the description of a track that comes from the peer, and its `rank` among them) or
+ * this `numbers` (header extensions that are only numbered), `receive` (the description of a track that comes from the peer, and its `rank` among them) or
  * `send` (what is sent there: `{ codecs, encodings, extensions, active }`).
  */
 export function compose({ type, version, side, setup, sections }) {
@@ -92,6 +92,7 @@ function chooseExtensions(type, sections) {
     const usable = headerExtensions.filter(({ uri }) => uri !== MID || section.mid === muxId);
     chosen.set(section.mid, (type === "answer" ? usable.filter(known(section)) : usable).filter(fits));
   }
+  for (const { mid, numbers } of sections.filter((section) => section.numbers)) chosen.set(mid, numbers.filter(fits));
   for (const section of sections.filter(({ send }) => send)) {
     chosen.set(section.mid, section.send.extensions.filter(known(section)).filter(fits));
   }

@@ -12,7 +12,7 @@ import { LocalCandidates } from "./local_candidates.js";
 import { RemoteCandidates } from "./remote_candidates.js";
 import { BOTH_RESTART, Restarts } from "./restarts.js";
 import { eat, sideOf } from "./sdp.js";
-import { checkSide } from "./side.js";
+import { checkSide, isClient } from "./side.js";
 import { Slots } from "./slots.js";
 import { fail } from "./tools.js";
 
@@ -46,6 +46,7 @@ export class Session {
     this.#candidates = new RemoteCandidates(seat.pc);
     this.#restarts = new Restarts(seat.pc);
     this.slots = new Slots(seat.pc, seat.spares);
+    seat.pc.addEventListener("iceconnectionstatechange", () => this.slots.misnumbered && this.reconcile());
   }
 
   /** This side; null until the browser has made it. */
@@ -67,7 +68,7 @@ export class Session {
     const free = encodings ? null : this.slots.free(kind);
     if (free) return free;
     const slot = this.slots.add(kind, encodings);
-    this.reconcile({ offer: true });
+    this.reconcile();
     return slot;
   }
 
@@ -137,6 +138,8 @@ export class Session {
     }
     const side = this.#completeSide();
     if (!this.#applied) return this.#begin(side);
+    // Before that Firefox may not find the path any more.
+    if (this.slots.misnumbered && /^(connected|completed)$/.test(this.#pc.iceConnectionState)) return this.#number();
     const moved = side && side.ufrag !== this.#applied.ufrag;
     if (moved && !work.restart && BOTH_RESTART) {
       await this.#followRestart(side);
@@ -178,19 +181,29 @@ export class Session {
     work.offer = false;
     const { restart } = work;
     work.restart = null;
-    this.#setup = this.#peerIsClient(side) ? "active" : "passive";
+    this.#setup = isClient(side, this.#local.ice) ? "active" : "passive";
     await this.#answer(side);
     restart?.resolve?.(this.#local);
     return true;
   }
 
-  // Row G35.
-  /** The side with the greater credentials controls, and is the server. */
-  #peerIsClient(side) {
-    if (side.role === "client") return true;
-    if (side.role === "server") return false;
-    const { usernameFrag, password } = this.#local.ice;
-    return usernameFrag === side.ufrag ? password >= side.pwd : usernameFrag > side.ufrag;
+  /** Firefox numbers header extensions by itself, and takes the numbers of an offer for all that it offers later. */
+  async #number() {
+    await this.#take(this.#compose("offer", this.slots.numbered(this.#layout), this.#applied));
+    return true;
+  }
+
+  /** The browser answers an offer of the peer, or all is as it was. */
+  async #take(sdp) {
+    const pc = this.#pc;
+    try {
+      await pc.setRemoteDescription({ type: "offer", sdp });
+      await pc.setLocalDescription(await pc.createAnswer());
+    } catch (error) {
+      if (pc.signalingState === "have-remote-offer") await pc.setRemoteDescription({ type: "rollback" });
+      throw error;
+    }
+    this.#layout = eat(pc.localDescription.sdp);
   }
 
   /** The browser offers anew, with new credentials if that is asked for. */
@@ -290,16 +303,8 @@ export class Session {
 
   async #receiveAll(wanted) {
     if (!wanted.length) return;
-    const pc = this.#pc;
     const layout = this.#receivers.place(wanted, this.#layout);
-    try {
-      await pc.setRemoteDescription({ type: "offer", sdp: this.#compose("offer", layout, this.#applied, new Set(wanted)) });
-      await pc.setLocalDescription(await pc.createAnswer());
-    } catch (error) {
-      if (pc.signalingState === "have-remote-offer") await pc.setRemoteDescription({ type: "rollback" });
-      throw error;
-    }
-    this.#layout = eat(pc.localDescription.sdp);
+    await this.#take(this.#compose("offer", layout, this.#applied, new Set(wanted)));
     for (const receiver of wanted) {
       this.#receivers.settle(receiver, this.#layout.find((one) => one.mid === receiver.mid)?.rejected);
     }

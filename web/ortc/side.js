@@ -48,3 +48,10 @@ export function checkSide(side) {
     throw fail("InvalidAccessError", "password must have 22 to 256 letters, digits, '+' or '/'");
   }
 }
+
+// Row G35.
+/** Whether the peer is the DTLS client of this side: the side with the greater credentials controls, and is the server. */
+export function isClient({ role, ufrag, pwd }, { usernameFrag, password }) {
+  if (role === "client" || role === "server") return role === "client";
+  return usernameFrag === ufrag ? password >= pwd : usernameFrag > ufrag;
+}

@@ -1,6 +1,6 @@
 // The sections of the session that send.
 import { told } from "./capabilities.js";
-import { MID, REPAIRED_RID, RID, SENT_EXTENSIONS } from "./extensions.js";
+import { MID, NUMBERS, numbered, numbersDiffer, REPAIRED_RID, RID, SENT_EXTENSIONS } from "./extensions.js";
 import { pause } from "./tools.js";
 
 class Slot {
@@ -39,6 +39,7 @@ export class Slots {
   #pc;
   #all;
   #prepared; // those of the first offer, in its order
+  misnumbered = false; // the browser has yet to be brought to the numbers of header extensions that are told
 
   constructor(pc, transceivers) {
     this.#pc = pc;
@@ -48,8 +49,8 @@ export class Slots {
 
   get all() { return this.#all; }
   get tracks() { return this.#all.map((slot) => slot.track).filter(Boolean); }
-  /** Whether the browser must be asked about one. */
-  get fresh() { return this.#all.some((slot) => slot.mid === null && !slot.error); }
+  /** Whether the browser must be asked about one. Encodings are told apart by numbers. */
+  get fresh() { return this.#all.some((slot) => slot.mid === null && !slot.error && !(slot.encodings && this.misnumbered)); }
 
   /** One that nothing is sent in, or null. */
   free(kind) { return this.#all.find((one) => !one.track && one.kind === kind && !one.encodings) ?? null; }
@@ -80,13 +81,29 @@ export class Slots {
   }
 
   /** The prepared ones are in the sections after the first; others may have come, and some gone, before the offer was made. */
-  adopt(sections) { this.#prepared.forEach((slot, at) => slot.learn(sections[at + 1])); }
+  adopt(sections) {
+    this.misnumbered = sections.some(({ extensions }) => numbersDiffer(extensions));
+    this.#prepared.forEach((slot, at) => this.#learn(slot, sections[at + 1]));
+  }
+
+  /** The sections as they are to be once the browser numbers header extensions as others do. */
+  numbered(sections) {
+    this.misnumbered = false;
+    return sections.map((section, at) => {
+      const own = this.#all.find(({ mid }) => mid !== null && mid === section.mid);
+      return { ...section, extensions: own?.extensions ?? [], ...(at === 0 && { numbers: NUMBERS }) };
+    });
+  }
 
   learn(sections) {
     for (const slot of this.#all) {
       const section = sections.find((one) => one.mid === slot.transceiver.mid && !one.rejected);
-      if (section && slot.transceiver.mid !== null) slot.learn(section);
+      if (section && slot.transceiver.mid !== null) this.#learn(slot, section);
     }
+  }
+
+  #learn(slot, section) {
+    slot.learn(this.misnumbered ? { ...section, extensions: numbered(section.extensions) } : section);
   }
 
   /** What the browser has not described by now it will not describe. */

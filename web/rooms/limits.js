@@ -48,8 +48,8 @@ export class Limits {
   }
 }
 
-/** Chromium: in Firefox the numbers of the extensions that tell the encodings apart are others' at the hub. */
-const SIMULCASTS = Boolean(globalThis.RTCRtpTransceiver?.prototype.setHeaderExtensionsToNegotiate);
+/** Chromium and Firefox: others do not offer the extensions that tell the encodings apart in sections of later. */
+const SIMULCASTS = Boolean(globalThis.RTCRtpTransceiver?.prototype.setHeaderExtensionsToNegotiate) || /Firefox\//.test(globalThis.navigator?.userAgent ?? "");
 
 /** What a connection is made with: the server's STUN and TURN, and those of the options. */
 export function configurationOf({ iceServers = [], candidates = {} }, given = []) {
