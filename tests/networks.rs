@@ -10,6 +10,8 @@ mod common;
 mod hidden;
 #[path = "networks/ipv6.rs"]
 mod ipv6;
+#[path = "networks/links.rs"]
+mod links;
 #[path = "networks/relays.rs"]
 mod relays;
 

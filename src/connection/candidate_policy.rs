@@ -63,6 +63,21 @@ impl RTCCandidatePolicy {
         self
     }
 
+    /// Whether link-local addresses of IPv6 (`fe80::/10`) are offered, for hosts that have no others,
+    /// e.g. two on a cable. The default is not: they reach no farther than their link, and often tell
+    /// the number of the network card.
+    ///
+    /// [`interfaces`](Self::interfaces) is asked for each, so that they may be those of some links
+    /// alone. They are signalled without a zone, which would mean something on this host only (RFC
+    /// 4007 section 6); one that a peer's candidate has is cut off, where without this the candidate
+    /// is ignored and counted. The peer's address is tried on each of the links; checks find out on
+    /// which it is.
+    #[must_use]
+    pub fn link_local(mut self, use_it: bool) -> Self {
+        self.socket.link_local = use_it;
+        self
+    }
+
     /// The local port is one of these, unless `bind` names one. Taken at random of those that are
     /// free; none free is an error.
     #[must_use]
@@ -143,6 +158,8 @@ impl RTCCandidatePolicy {
             host,
             reflexive,
             relay,
+            ipv6,
+            link_local,
             ports,
             external,
             ..
@@ -161,6 +178,10 @@ impl RTCCandidatePolicy {
             .any(|ip| ip.is_unspecified() || ip.is_multicast())
         {
             "an external address is no address of a host"
+        } else if *link_local && !(*ipv6 && *host) {
+            "link-local addresses are wanted, but no addresses of this host or of IPv6"
+        } else if *link_local && (self.denied.local || self.denied.private) {
+            "link-local addresses are wanted, and denied where they are the peer's"
         } else if self.denied.ranges.len() > MAX_RANGES {
             "more than 1,024 ranges of denied addresses"
         } else {

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::RTCConnection;
 use super::core::shared::ConnectionShared;
 use super::description::candidate::{RTCIceCandidateDescription, Skip};
-use crate::engine::ice::{CandidateKind, TcpType};
-use crate::error::Result;
+use crate::engine::ice::{Candidate, CandidateKind, TcpType};
+use crate::error::{Error, Result};
 use crate::socket::resolve;
 use crate::tasks::{self, Task};
 use crate::trace;
@@ -27,7 +27,7 @@ impl RTCConnection {
     /// # Errors
     ///
     /// [`Misuse::UnsupportedTransport`](crate::Misuse::UnsupportedTransport) for one over TCP
-    /// unless [`RTCCandidatePolicy::tcp`](crate::RTCCandidatePolicy::tcp) asks for it, `NotSupported` for another that this side cannot use (component 2, a name); `Closed`.
+    /// unless [`RTCCandidatePolicy::tcp`](crate::RTCCandidatePolicy::tcp) asks for it, `NotSupported` for another that this side cannot use (component 2, a name, a link-local address of no link in use); `Closed`.
     #[doc(alias = "setLocalCandidate")]
     pub fn set_local_candidate(&self, candidate: &RTCIceCandidateDescription) -> Result<()> {
         let is = |leg: &Self| candidate.socket_id.as_deref() == leg.shared().events.socket_id();
@@ -36,26 +36,40 @@ impl RTCConnection {
         {
             return leg.set_local_candidate(candidate);
         }
-        let port = self.shared().socket.local_addr.port();
-        let tcp = self.shared().socket.uses_tcp();
-        self.shared()
-            .open(|state| match candidate.to_engine_over(tcp) {
-                Ok(mut usable) => {
-                    let port = usable.tcp.map_or(port, TcpType::base_port);
-                    // Checks leave from the socket, whatever address the outside sees.
-                    usable.base = match (usable.kind, usable.related) {
-                        // A relay's base is the relay (RFC 8445 section 5.1.1.2).
-                        (CandidateKind::Relay, _) => usable.addr,
-                        (CandidateKind::Host, _) | (_, None) => {
-                            SocketAddr::new(usable.addr.ip(), port)
-                        }
-                        (_, Some(related)) => SocketAddr::new(related.ip(), port),
-                    };
-                    state.engine.add_local_candidate(Instant::now(), usable);
-                    Ok(())
-                }
-                Err(skip) => Err(skip.into()),
-            })
+        let usable = candidate.to_engine_for(self.shared().socket.uses());
+        let bases = match &usable {
+            Ok(usable) => self.bases_of(usable),
+            Err(_) => Vec::new(),
+        };
+        self.shared().open(|state| {
+            let mut usable = usable?;
+            if bases.is_empty() {
+                return Err(Error::not_supported(
+                    "no link of this host is known to have the address",
+                ));
+            }
+            for base in bases {
+                usable.base = base;
+                state
+                    .engine
+                    .add_local_candidate(Instant::now(), usable.clone());
+            }
+            Ok(())
+        })
+    }
+
+    /// Checks leave from the socket, whatever address the outside sees.
+    fn bases_of(&self, local: &Candidate) -> Vec<SocketAddr> {
+        let socket = &self.shared().socket;
+        let port = local
+            .tcp
+            .map_or(socket.local_addr.port(), TcpType::base_port);
+        match (local.kind, local.related) {
+            // A relay's base is the relay (RFC 8445 section 5.1.1.2).
+            (CandidateKind::Relay, _) => vec![local.addr],
+            (CandidateKind::Host, _) | (_, None) => socket.bases_at(local.addr.ip(), port),
+            (_, Some(related)) => vec![SocketAddr::new(related.ip(), port)],
+        }
     }
 
     // Rows A8, A18, A20, A118, G21, G22.
@@ -73,9 +87,9 @@ impl RTCConnection {
         if let Some(leg) = self.leg_of_remote(candidate.socket_id.as_deref())? {
             return leg.set_remote_candidate(candidate);
         }
-        let tcp = self.shared().socket.uses_tcp();
+        let uses = self.shared().socket.uses();
         let name = self.shared().open(|state| {
-            match candidate.to_engine_over(tcp) {
+            match candidate.to_engine_for(uses) {
                 Ok(usable) => {
                     let ufrag = candidate.username_frag.as_deref();
                     state.add_remote_candidate(Instant::now(), usable, ufrag);

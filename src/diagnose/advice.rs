@@ -8,6 +8,7 @@ use super::report::{
 };
 use super::server::Server;
 use super::words::{span, way_of};
+use crate::engine::ice::scope::is_link_local;
 use crate::socket::IceServerErrorKind;
 
 /// A clock that is off by more keeps passwords that end, and certificates, from working.
@@ -129,10 +130,17 @@ fn clock(facts: &Facts) -> Option<Finding> {
 }
 
 fn addresses(facts: &Facts) -> Option<Finding> {
-    let empty = facts.addresses.iter().all(IpAddr::is_loopback);
-    empty.then(|| {
-        problem("This machine has no network address.")
-            .advice("Connect it to a network; nothing else can work before.")
+    let only = |is: fn(&IpAddr) -> bool| facts.addresses.iter().all(is);
+    if only(IpAddr::is_loopback) {
+        let found = problem("This machine has no network address.");
+        return Some(found.advice("Connect it to a network; nothing else can work before."));
+    }
+    only(|ip| ip.is_loopback() || is_link_local(*ip)).then(|| {
+        let text = "This machine has no address but those of its links (fe80::/10).";
+        problem(text).advice(
+            "Connect it to a network. Without one, it reaches those that are on the same link, \
+             where both sides ask for that (RTCCandidatePolicy::link_local).",
+        )
     })
 }
 

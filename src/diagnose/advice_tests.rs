@@ -176,3 +176,27 @@ fn json_is_for_machines() {
     assert_eq!(json["findings"][0]["kind"], "problem");
     assert_eq!(json["callsWillWork"], true);
 }
+
+#[test]
+fn addresses_of_links_alone_are_named_as_such() {
+    let link: IpAddr = "fe80::1".parse().unwrap();
+    let lo = IpAddr::from([127, 0, 0, 1]);
+    for (addresses, words) in [
+        (vec![], Some("no network address.")),
+        (vec![lo], Some("no network address.")),
+        (vec![link], Some("no address but those of its links")),
+        (vec![lo, link], Some("no address but those of its links")),
+        (vec![link, [10, 0, 0, 1].into()], None),
+    ] {
+        let mut facts = facts(NatMapping::None, &[(STUN, "", mapped())]);
+        facts.addresses = addresses;
+        let diagnosis = advise(facts);
+        match words {
+            Some(words) => assert!(says(&diagnosis).contains(words), "{diagnosis}"),
+            None => assert!(
+                !says(&diagnosis).contains("This machine has no"),
+                "{diagnosis}"
+            ),
+        }
+    }
+}

@@ -10,9 +10,11 @@ use super::options::DiagnoseOptions;
 use super::report::{Relay, ServerReport, ServerState};
 use super::server::Server;
 use crate::connection::RTCConnection;
+use crate::connection::candidate_policy::RTCCandidatePolicy;
 use crate::connection::core::event::{RTCConnectionEvent, RTCConnectionEvents};
 use crate::connection::description::candidate::RTCIceCandidateDescription;
 use crate::connection::options::RTCConnectionOptions;
+use crate::engine::ice::scope::is_link_local;
 use crate::error::Result;
 use crate::socket::IceServerErrorKind;
 
@@ -34,7 +36,9 @@ fn options(given: &DiagnoseOptions) -> RTCConnectionOptions {
 
 /// What looks for this machine's addresses. An error here is of the runtime or the port.
 pub(super) fn begin(given: &DiagnoseOptions) -> Result<(RTCConnection, RTCConnectionEvents)> {
-    RTCConnection::new(options(given))
+    // Addresses of links alone are no reason to say that there are none.
+    let policy = RTCCandidatePolicy::default().link_local(true);
+    RTCConnection::new(options(given).candidate_policy(policy))
 }
 
 /// This machine's addresses.
@@ -55,6 +59,10 @@ pub(super) async fn addresses(
     };
     // What came by then is what there is.
     let _ = timeout(PATIENCE, all).await;
+    let beyond = |ip: &IpAddr| !ip.is_loopback() && !is_link_local(*ip);
+    if found.iter().any(beyond) {
+        found.retain(|ip| !is_link_local(*ip));
+    }
     found.dedup();
     found
 }

@@ -329,8 +329,8 @@ impl RTCSocket {
         &self,
         candidate: &crate::RTCIceCandidateDescription,
     ) -> Result<()> {
-        let tcp = self.handle.shared.uses_tcp();
-        let usable = candidate.to_engine_over(tcp).map_err(Error::from)?;
+        let uses = self.handle.shared.uses();
+        let usable = candidate.to_engine_for(uses).map_err(Error::from)?;
         let ufrag = candidate.username_frag.as_deref();
         if self.handle.shared.remote_candidate(ufrag, usable) {
             return Ok(());

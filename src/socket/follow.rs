@@ -53,12 +53,12 @@ impl SocketShared {
     /// Takes back what was found on other addresses than these.
     pub(super) fn withdraw_all_but(&self, now: Instant, hosts: &[InterfaceAddress]) {
         let port = self.local_addr.port();
-        let there = |base: SocketAddr| hosts.iter().any(|host| host.ip == base.ip());
+        let there = |base: SocketAddr| hosts.iter().any(|host| host.at(base.port()) == base);
         let mut gone: Vec<SocketAddr> = Vec::new();
         {
             let mut gathering = lock(&self.gathering);
             for host in &gathering.hosts {
-                let base = SocketAddr::new(host.ip, port);
+                let base = host.at(port);
                 if !there(base) {
                     gone.push(base);
                 }

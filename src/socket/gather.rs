@@ -120,7 +120,7 @@ impl Gatherer {
             unwanted_relays: VecDeque::new(),
         };
         for host in hosts.iter().take(MAX_HOSTS) {
-            gatherer.add_host(SocketAddr::new(host.ip, port), host.local_preference);
+            gatherer.add_host(host.at(port), host.local_preference);
         }
         gatherer.add_external(&policy.external);
         for (index, server) in servers.into_iter().enumerate() {

@@ -16,6 +16,7 @@ fn addr(s: &str) -> SocketAddr {
 fn host(ip: &str, local_preference: u16) -> InterfaceAddress {
     InterfaceAddress {
         ip: ip.parse().unwrap(),
+        scope: 0,
         name: String::new(),
         local_preference,
         leads_out: false,
@@ -860,4 +861,53 @@ fn an_address_that_needs_no_nat_is_reflexive_where_hosts_are_not_offered() {
         };
         assert_eq!(kinds, [expected]);
     }
+}
+
+/// They are told without their link, and no server beyond it is asked from there.
+#[test]
+fn link_local_addresses_are_offered_and_lead_nowhere_else() {
+    let start = Instant::now();
+    let link = |scope| InterfaceAddress {
+        scope,
+        ..host("fe80::1", 65_000)
+    };
+    let hosts = [host("2001:db8::1", 65_535), link(2), link(3)];
+    let policy = SocketPolicy {
+        external: vec!["2001:db8::99".parse().unwrap()],
+        tcp: Some(PORT),
+        ..SocketPolicy::default()
+    };
+    let servers = vec![stun_server("stun:a", &["[2001:db8::53]:3478"])];
+    let mut gatherer = Gatherer::with_policy(start, &hosts, PORT, servers, false, &policy);
+    let log = run(&mut gatherer, start, MINUTE, &silent);
+    let is_link_local = |c: &&Candidate| c.addr.to_string().starts_with("[fe80::1]:");
+    let candidates = log.candidates();
+    let told: Vec<&Candidate> = candidates.into_iter().filter(is_link_local).collect();
+    let bases: Vec<String> = told.iter().map(|c| c.base.to_string()).collect();
+    assert_eq!(
+        bases,
+        [
+            "[fe80::1%2]:5000",
+            "[fe80::1%2]:9",
+            "[fe80::1%2]:1",
+            "[fe80::1%3]:5000",
+            "[fe80::1%3]:9",
+            "[fe80::1%3]:1"
+        ]
+    );
+    assert!(told.iter().all(|c| c.kind == CandidateKind::Host));
+    let ip: IpAddr = "2001:db8::1".parse().unwrap();
+    assert!(!log.sent.is_empty() && log.sent.iter().all(|(_, t)| t.local_ip == ip));
+
+    // Alone, they reach none.
+    let servers = vec![stun_server("stun:a", &["[2001:db8::53]:3478"])];
+    let mut gatherer = Gatherer::with_policy(start, &hosts[1..], PORT, servers, false, &policy);
+    let log = run(&mut gatherer, start, MINUTE, &silent);
+    assert_eq!(log.errors(), [("stun:a", IceServerErrorKind::Unreachable)]);
+    assert_eq!(log.completed_at(), Duration::ZERO);
+    assert!(
+        log.candidates()
+            .iter()
+            .all(|c| c.kind == CandidateKind::Host)
+    );
 }

@@ -33,10 +33,10 @@ impl SocketShared {
     pub(super) fn hosts(&self) -> io::Result<Vec<InterfaceAddress>> {
         let options = InterfaceOptions {
             include_loopback: self.config.include_loopback,
-            include_link_local: false,
+            include_link_local: self.config.policy.link_local,
         };
         let admits = |name: &str, ip| self.config.policy.admits(name, ip);
-        interfaces::usable_addresses(self.local_addr.ip(), options, admits)
+        interfaces::usable_addresses(self.local_addr, options, admits)
     }
 
     pub(super) fn gather_on(&self, now: Instant, hosts: &[InterfaceAddress]) {

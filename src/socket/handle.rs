@@ -149,7 +149,9 @@ fn bind(config: &SocketConfig) -> Result<UdpEndpoint> {
     for address in families {
         let order = ports.clone().cycle().skip(first).take(ports.len());
         for port in order {
-            match UdpEndpoint::bind(Some(SocketAddr::new(address.ip(), port))) {
+            let mut at = *address;
+            at.set_port(port);
+            match UdpEndpoint::bind(Some(at)) {
                 Ok(bound) => return Ok(bound),
                 Err(error) => last = Some(error),
             }

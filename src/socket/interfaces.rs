@@ -3,9 +3,11 @@
 mod way_out;
 
 use std::io;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use way_out::WayOut;
+
+use crate::engine::ice::scope::{is_link_local, on_link, scope_of};
 
 /// More addresses than this (container hosts have hundreds of bridges) are ignored: the ones that
 /// are the least likely to lead out.
@@ -15,6 +17,8 @@ pub(crate) const MAX_ADDRESSES: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InterfaceAddress {
     pub(crate) ip: IpAddr,
+    /// The number of its link if the address is link-local, else 0.
+    pub(crate) scope: u32,
     pub(crate) name: String,
     /// For the candidate's priority (RFC 8445 section 5.1.2.1); unique per address.
     pub(crate) local_preference: u16,
@@ -22,26 +26,34 @@ pub(crate) struct InterfaceAddress {
     pub(crate) leads_out: bool,
 }
 
+impl InterfaceAddress {
+    pub(crate) fn at(&self, port: u16) -> SocketAddr {
+        on_link(self.ip, port, self.scope)
+    }
+}
+
 /// Which addresses to use besides the ordinary ones.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct InterfaceOptions {
     /// Loopback addresses too. Without this they are used only when there is nothing else.
     pub(crate) include_loopback: bool,
-    /// IPv6 link-local addresses too. They need a scope, which signalling cannot carry.
+    /// IPv6 link-local addresses too.
     pub(crate) include_link_local: bool,
 }
 
 /// The usable addresses for a socket bound to `bound`: that one, or if it is unspecified those of
 /// the interfaces that are up and admitted. `0.0.0.0` stands for IPv4 only, `[::]` for both families.
 pub(crate) fn usable_addresses(
-    bound: IpAddr,
+    bound: SocketAddr,
     options: InterfaceOptions,
     admits: impl Fn(&str, IpAddr) -> bool,
 ) -> io::Result<Vec<InterfaceAddress>> {
-    if !bound.is_unspecified() {
+    let ip = bound.ip();
+    if !ip.is_unspecified() {
+        let scope = scope_of(bound);
         return Ok(select(
-            vec![Found::new(bound, String::new(), WayOut::Default)],
-            bound,
+            vec![Found::new(ip, scope, String::new(), WayOut::Default)],
+            ip,
             InterfaceOptions {
                 include_loopback: true,
                 include_link_local: true,
@@ -52,6 +64,8 @@ pub(crate) fn usable_addresses(
     let up = if_addrs::get_if_addrs()?
         .into_iter()
         .filter(|interface| interface.is_oper_up() || interface.is_loopback())
+        .filter(|interface| options.include_link_local || !is_link_local(interface.ip()))
+        .filter(|interface| !is_of_no_network(interface.ip()))
         .filter(|interface| admits(&interface.name, interface.ip()))
         .map(|interface| {
             let way = if defaults.contains(&interface.ip()) {
@@ -59,42 +73,61 @@ pub(crate) fn usable_addresses(
             } else {
                 way_out::classify(&interface.name, interface.index)
             };
-            Found::new(interface.ip(), interface.name, way)
+            let scope = scope(&interface);
+            Found::new(interface.ip(), scope, interface.name, way)
         })
         .collect();
-    Ok(select(up, bound, options))
+    Ok(select(up, ip, options))
 }
 
 /// All that decides on which addresses are used, to be compared.
-pub(crate) fn snapshot() -> io::Result<Vec<(IpAddr, String, bool)>> {
+pub(crate) fn snapshot() -> io::Result<Vec<(IpAddr, u32, String, bool)>> {
     let defaults = way_out::default_addresses();
     let all = if_addrs::get_if_addrs()?.into_iter();
     let mut all: Vec<_> = all
         .filter(|interface| interface.is_oper_up() || interface.is_loopback())
         .map(|interface| {
             let default = defaults.contains(&interface.ip());
-            (interface.ip(), interface.name, default)
+            (interface.ip(), scope(&interface), interface.name, default)
         })
         .collect();
     all.sort();
     Ok(all)
 }
 
+/// What Windows gives to interfaces that found no network.
+fn is_of_no_network(ip: IpAddr) -> bool {
+    cfg!(windows) && matches!(ip, IpAddr::V4(ip) if ip.is_link_local())
+}
+
+/// Without a number its link cannot be told from others.
+fn scope(interface: &if_addrs::Interface) -> u32 {
+    let link_local = is_link_local(interface.ip());
+    interface.index.filter(|_| link_local).unwrap_or_default()
+}
+
 struct Found {
     ip: IpAddr,
+    scope: u32,
     name: String,
     way: WayOut,
 }
 
 impl Found {
-    fn new(ip: IpAddr, name: String, way: WayOut) -> Self {
-        Self { ip, name, way }
+    fn new(ip: IpAddr, scope: u32, name: String, way: WayOut) -> Self {
+        Self {
+            ip,
+            scope,
+            name,
+            way,
+        }
     }
 
     /// Real interfaces before loopback, what leads out before what does not, then by name and
     /// address: the same host gives the same order each time.
-    fn order(&self) -> (bool, WayOut, &str, IpAddr) {
-        (self.ip.is_loopback(), self.way, &self.name, self.ip)
+    fn order(&self) -> (bool, WayOut, &str, IpAddr, u32) {
+        let loopback = self.ip.is_loopback();
+        (loopback, self.way, &self.name, self.ip, self.scope)
     }
 }
 
@@ -106,16 +139,17 @@ fn select(
     found.retain(|Found { ip, .. }| {
         is_candidate_address(*ip)
             && (bound.is_ipv6() || ip.is_ipv4())
-            && (options.include_link_local || !is_v6_link_local(*ip))
+            && (options.include_link_local || !is_link_local(*ip))
     });
     if !options.include_loopback && found.iter().any(|one| !one.ip.is_loopback()) {
         found.retain(|one| !one.ip.is_loopback());
     }
     found.sort_by(|a, b| a.order().cmp(&b.order()));
-    found.dedup_by_key(|one| one.ip);
+    found.dedup_by_key(|one| (one.ip, one.scope));
 
     // RFC 8421 section 4: one family must not be exhausted before the other is tried, so they
     // alternate, IPv6 first.
+    let (links, found): (Vec<_>, Vec<_>) = found.into_iter().partition(|f| is_link_local(f.ip));
     let (v6, v4): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| one.ip.is_ipv6());
     let (mut v6, mut v4) = (v6.into_iter(), v4.into_iter());
     let mut order = Vec::new();
@@ -127,12 +161,15 @@ fn select(
             break;
         }
     }
+    // Those of a link come last: what others have reaches as far, and farther.
     order
         .into_iter()
+        .chain(links)
         .take(MAX_ADDRESSES)
         .zip((0..=u16::MAX).rev())
         .map(|(one, local_preference)| InterfaceAddress {
             ip: one.ip,
+            scope: one.scope,
             name: one.name,
             local_preference,
             leads_out: one.way == WayOut::Default,
@@ -155,10 +192,6 @@ fn is_candidate_address(ip: IpAddr) -> bool {
     }
 }
 
-fn is_v6_link_local(ip: IpAddr) -> bool {
-    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::indexing_slicing)]
 mod tests {
@@ -169,7 +202,9 @@ mod tests {
     fn list(addresses: &[(&str, &str)]) -> Vec<Found> {
         let found = |(ip, name): &(&str, &str)| {
             let way = way_out::classify(name, None);
-            Found::new(ip.parse().unwrap(), (*name).to_owned(), way)
+            let ip = ip.parse().unwrap();
+            let scope = u32::from(is_link_local(ip));
+            Found::new(ip, scope, (*name).to_owned(), way)
         };
         addresses.iter().map(found).collect()
     }
@@ -199,7 +234,7 @@ mod tests {
             include_link_local: true,
         };
         let selected = select(list(&found), ANY, all);
-        assert_eq!(ips(&selected), ["fe80::1", "10.0.0.1", "::1", "127.0.0.1"]);
+        assert_eq!(ips(&selected), ["::1", "10.0.0.1", "127.0.0.1", "fe80::1"]);
     }
 
     #[test]
@@ -241,6 +276,36 @@ mod tests {
         assert_eq!(reversed, selected);
     }
 
+    /// Those of links come last, however many there are, each with its link.
+    #[test]
+    fn link_local_addresses_take_no_place_from_others() {
+        let found = [
+            ("fe80::1", "eth0"),
+            ("fe80::2", "eth1"),
+            ("10.0.0.1", "eth1"),
+        ];
+        let mut found = list(&found);
+        found.push(Found::new(
+            "fe80::1".parse().unwrap(),
+            2,
+            "eth1".into(),
+            WayOut::Default,
+        ));
+        let options = InterfaceOptions {
+            include_link_local: true,
+            ..InterfaceOptions::default()
+        };
+        let selected = select(found, ANY, options);
+        let at: Vec<String> = selected.iter().map(|a| a.at(9).to_string()).collect();
+        let expected = [
+            "10.0.0.1:9",
+            "[fe80::1%2]:9",
+            "[fe80::1%1]:9",
+            "[fe80::2%1]:9",
+        ];
+        assert_eq!(at, expected);
+    }
+
     /// The default route first, then network cards, then bridges and tunnels.
     #[test]
     fn r_c14_what_leads_out_comes_first_and_is_never_left_out() {
@@ -265,7 +330,7 @@ mod tests {
     #[test]
     fn the_number_of_addresses_is_bounded() {
         let found = (0..=255u8)
-            .map(|i| Found::new([10, 0, 0, i].into(), format!("br{i}"), WayOut::Inner))
+            .map(|i| Found::new([10, 0, 0, i].into(), 0, format!("br{i}"), WayOut::Inner))
             .collect();
         assert_eq!(
             select(found, ANY, InterfaceOptions::default()).len(),
@@ -275,12 +340,13 @@ mod tests {
 
     #[test]
     fn this_host_has_addresses_and_they_can_be_bound() {
-        let addresses = usable_addresses(ANY, InterfaceOptions::default(), |_, _| true).unwrap();
+        let addresses =
+            usable_addresses((ANY, 0).into(), InterfaceOptions::default(), |_, _| true).unwrap();
         assert!(!addresses.is_empty());
         for address in &addresses {
             std::net::UdpSocket::bind((address.ip, 0)).unwrap();
         }
-        let one = "127.0.0.1".parse().unwrap();
+        let one = "127.0.0.1:0".parse().unwrap();
         let addresses = usable_addresses(one, InterfaceOptions::default(), |_, _| true).unwrap();
         assert_eq!(ips(&addresses), ["127.0.0.1"]);
     }

@@ -14,6 +14,8 @@ pub(crate) struct SocketPolicy {
     pub(crate) reflexive: bool,
     pub(crate) relay: bool,
     pub(crate) ipv6: bool,
+    /// Addresses of IPv6 that are good on their link alone.
+    pub(crate) link_local: bool,
     pub(crate) ports: Option<RangeInclusive<u16>>,
     /// TCP is used as well, and listened to on this port; 0: that of UDP, or else any. Of a socket:
     /// the port that it is.
@@ -31,6 +33,7 @@ impl Default for SocketPolicy {
             reflexive: true,
             relay: true,
             ipv6: true,
+            link_local: false,
             ports: None,
             tcp: None,
             external: Vec::new(),
@@ -53,6 +56,7 @@ impl fmt::Debug for SocketPolicy {
             .field("reflexive", &self.reflexive)
             .field("relay", &self.relay)
             .field("ipv6", &self.ipv6)
+            .field("link_local", &self.link_local)
             .field("ports", &self.ports)
             .field("tcp", &self.tcp)
             .field("external", &self.external)

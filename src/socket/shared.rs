@@ -1,6 +1,6 @@
 //! The state of a socket, shared by its handles, its connections and the task that drives it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Instant;
@@ -17,7 +17,8 @@ use super::route::Routes;
 use super::sleep::WallClock;
 use super::udp::UdpCounters;
 use crate::engine::certificate::Certificate;
-use crate::engine::ice::{Candidate, Credentials};
+use crate::engine::ice::scope::is_link_local;
+use crate::engine::ice::{Candidate, Credentials, Uses};
 use crate::error::{DisconnectReason, Error, Result};
 use crate::locks::{Guard, Rank, lock_at};
 use crate::media::Kind;
@@ -74,6 +75,25 @@ impl SocketShared {
     /// Whether candidates over TCP are offered, and the peer's used.
     pub(crate) fn uses_tcp(&self) -> bool {
         self.config.policy.tcp.is_some() && !self.config.relay_only
+    }
+
+    /// What candidates are used, of either side.
+    pub(crate) fn uses(&self) -> Uses {
+        Uses {
+            tcp: self.uses_tcp(),
+            // Who binds such an address wants it.
+            link_local: self.config.policy.link_local || is_link_local(self.local_addr.ip()),
+        }
+    }
+
+    /// The bases at this address of the host: one, but for a link-local one that is on several links.
+    pub(crate) fn bases_at(&self, ip: IpAddr, port: u16) -> Vec<SocketAddr> {
+        if !is_link_local(ip) {
+            return vec![SocketAddr::new(ip, port)];
+        }
+        let gathering = lock(&self.gathering);
+        let there = gathering.hosts.iter().filter(|host| host.ip == ip);
+        there.map(|host| host.at(port)).collect()
     }
 
     /// See [`SocketConfig::announced`].

@@ -21,6 +21,7 @@ use tokio::net::UdpSocket;
 use super::recv_buffers::{Buffers, RECV_BATCH, RECV_BUFFER};
 use super::train::send_train;
 use crate::engine::guard::contain;
+use crate::engine::ice::scope::{is_link_local, on_link, scope_of};
 use crate::error::{Error, Result, TransportFault};
 use crate::trace;
 
@@ -37,6 +38,8 @@ pub(crate) struct RecvDatagram<'a> {
     pub(crate) from: SocketAddr,
     /// The local address it was sent to, where the platform tells.
     pub(crate) local_ip: Option<IpAddr>,
+    /// The link of `local_ip` if that is link-local.
+    pub(crate) scope: u32,
     pub(crate) data: &'a mut [u8],
 }
 
@@ -277,11 +280,15 @@ impl UdpEndpoint {
         for (buffer, meta) in data.chunks_exact_mut(RECV_BUFFER).zip(&*meta).take(trains) {
             let from = canonical(meta.addr);
             let local_ip = meta.dst_ip.map(|ip| ip.to_canonical());
+            let link_local = local_ip.is_some_and(is_link_local);
+            let link = meta.interface_index.filter(|_| link_local);
+            let scope = link.unwrap_or_else(|| scope_of(from));
             let filled = buffer.get_mut(..meta.len).unwrap_or_default();
             for data in filled.chunks_mut(meta.stride.max(1)) {
                 handler(RecvDatagram {
                     from,
                     local_ip,
+                    scope,
                     data,
                 });
                 count += 1;
@@ -390,14 +397,10 @@ fn is_fatal(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(EBADF | ENOTSOCK))
 }
 
-/// IPv4-mapped IPv6 becomes IPv4; the flow label is not part of an address.
-fn canonical(addr: SocketAddr) -> SocketAddr {
-    match (addr.ip().to_canonical(), addr) {
-        (IpAddr::V6(ip), SocketAddr::V6(v6)) => {
-            SocketAddrV6::new(ip, v6.port(), 0, v6.scope_id()).into()
-        }
-        (ip, _) => (ip, addr.port()).into(),
-    }
+/// IPv4-mapped IPv6 becomes IPv4; the flow label is not part of an address, and the scope of one that
+/// is not link-local neither.
+pub(super) fn canonical(addr: SocketAddr) -> SocketAddr {
+    on_link(addr.ip().to_canonical(), addr.port(), scope_of(addr))
 }
 
 #[cfg(test)]

@@ -49,6 +49,10 @@ async fn a_policy_that_cannot_be_is_refused() {
             policy().ports(std::ops::RangeInclusive::new(9, 8)),
             policy().external_addresses([Ipv4Addr::UNSPECIFIED.into()]),
             policy().external_addresses([IpAddr::from([8, 8, 8, 8]); 17]),
+            policy().link_local(true).ipv6(false),
+            policy().link_local(true).host(false),
+            policy().link_local(true).deny_local_remotes(),
+            policy().link_local(true).deny_private_remotes(),
         ] {
             let error = RTCConnection::new(with(wrong)).unwrap_err();
             assert_eq!(error.name(), ErrorName::InvalidParameters);
@@ -86,6 +90,34 @@ async fn interfaces_families_and_external_addresses_are_chosen() {
         let found = candidates(with(external.host(false))).await;
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].rel_address.as_deref(), Some("0.0.0.0"));
+    })
+    .await;
+}
+
+/// What is asked for decides on what the peer says too: with a zone or without, it is one address.
+#[tokio::test]
+async fn link_local_addresses_are_used_where_that_is_asked_for() {
+    run(async {
+        for (wanted, ignored) in [(false, 2), (true, 0)] {
+            let policy = policy().link_local(wanted).deny_remotes(
+                // Never mind what this machine has on its links.
+                "fe80::".parse().unwrap(),
+                10,
+            );
+            let (connection, _events) = RTCConnection::new(with(policy)).unwrap();
+            let mut told = RTCIceCandidateDescription::host("[fe80::1]:9".parse().unwrap());
+            for address in ["fe80::1", "fe80::1%eth0", "[fe80::1%7]"] {
+                told.connection_address = address.to_owned();
+                connection.set_remote_candidate(&told).unwrap();
+            }
+            let dropped = connection.stats().dropped;
+            assert_eq!(dropped.ignored_candidates, ignored);
+            assert_eq!(dropped.ice.candidates, 3 - ignored);
+            // One that gathering did not find is on no link that is known.
+            let error = connection.set_local_candidate(&told).unwrap_err();
+            assert_eq!(error.name(), ErrorName::NotSupported);
+            connection.close();
+        }
     })
     .await;
 }

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ortc::{
-    RTCCandidatePolicy, RTCConnection, RTCConnectionEvent, RTCConnectionOptions, RTCDataChannel,
-    RTCDataChannelMessage, RTCDataChannelOptions, RTCIceServer,
+    MediaStream, MediaStreamTrack, RTCCandidatePolicy, RTCConnection, RTCConnectionEvent,
+    RTCConnectionOptions, RTCDataChannel, RTCDataChannelMessage, RTCDataChannelOptions,
+    RTCIceServer, RTCTrackDescription,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -97,6 +98,18 @@ impl Namespace {
         there.links_are_up().await;
     }
 
+    /// The same without addresses but those that the kernel gives to each link.
+    pub(crate) async fn bare_cable(&self, name: &str, there: &Self, peer: &str) {
+        let link = format!(
+            "link add {name} type veth peer name {peer} netns {}\nlink set {name} up\n",
+            there.pid()
+        );
+        self.ip(&link).await;
+        there.ip(&format!("link set {peer} up\n")).await;
+        self.links_are_up().await;
+        there.links_are_up().await;
+    }
+
     /// The kernel looks after its links once a second.
     async fn links_are_up(&self) {
         within(10, async {
@@ -122,6 +135,9 @@ pub(crate) struct Setup {
     /// In PEM, what servers over TLS are trusted by.
     pub(crate) certificates: Option<String>,
     pub(crate) relay_only: bool,
+    pub(crate) link_local: bool,
+    /// It sends audio besides, and says what it receives.
+    pub(crate) audio: bool,
 }
 
 #[derive(Default)]
@@ -268,7 +284,9 @@ impl Inside {
                     changed.await;
                 }
                 for line in lines {
-                    let Some((kind @ ("SIDE" | "CANDIDATE"), value)) = line.split_once(' ') else {
+                    let Some((kind @ ("SIDE" | "CANDIDATE" | "TRACK"), value)) =
+                        line.split_once(' ')
+                    else {
                         continue;
                     };
                     for value in change(kind, serde_json::from_str(value).unwrap()) {
@@ -305,7 +323,11 @@ pub(crate) async fn inside() {
         .ice_servers(servers)
         .auto_restart(auto_restart)
         .relay_only(setup.relay_only)
-        .candidate_policy(RTCCandidatePolicy::default().tcp(setup.tcp));
+        .candidate_policy(
+            RTCCandidatePolicy::default()
+                .tcp(setup.tcp)
+                .link_local(setup.link_local),
+        );
     if let Some(certificates) = setup.certificates {
         options = options.ice_server_certificates(certificates);
     }
@@ -316,6 +338,10 @@ pub(crate) async fn inside() {
     tokio::spawn(check(channel));
     let side = |connection: &RTCConnection| json!(connection.local()).to_string();
     say("SIDE", &side(&connection));
+    if setup.audio {
+        let track = speak(&connection);
+        say("TRACK", &json!(track).to_string());
+    }
     let mut connecting = false;
     loop {
         tokio::select! {
@@ -344,6 +370,10 @@ pub(crate) async fn inside() {
                     "CANDIDATE" => {
                         let candidate = serde_json::from_str(value).unwrap();
                         let _ = connection.set_remote_candidate(&candidate);
+                    }
+                    "TRACK" => {
+                        let track = serde_json::from_str(value).unwrap();
+                        tokio::spawn(listen(connection.receive_track(track).unwrap()));
                     }
                     "RESTART" => {
                         connection.restart().unwrap();
@@ -403,4 +433,29 @@ async fn check(channel: RTCDataChannel) {
         next += 1;
     }
     say("ENDED", "");
+}
+
+/// Sends audio from now on.
+fn speak(connection: &RTCConnection) -> RTCTrackDescription {
+    const PACKET: Duration = Duration::from_millis(20);
+    let stream = MediaStream::new();
+    let track = stream.add_track(&MediaStreamTrack::audio());
+    connection.add_stream(&stream).unwrap();
+    let description = connection.track(&track).unwrap().description().unwrap();
+    tokio::spawn(async move {
+        while track.write_sample(vec![7; 40], PACKET).is_ok() {
+            tokio::time::sleep(PACKET).await;
+        }
+    });
+    description
+}
+
+async fn listen(track: MediaStreamTrack) {
+    let mut count = 0u64;
+    while track.recv_rtp().await.is_some() {
+        if count.is_multiple_of(10) {
+            say("HEARD", &count.to_string());
+        }
+        count += 1;
+    }
 }

@@ -11,6 +11,7 @@ use crate::connection::description::roles::LocalCandidates;
 use crate::connection::description::state::{RTCConnectionState, RTCDtlsState, RTCIceState};
 use crate::engine::certificate::HashAlgorithm;
 use crate::engine::ice::Candidate;
+use crate::engine::ice::scope::is_link_local;
 use crate::engine::{EngineEvent, EngineState};
 use crate::error::DisconnectReason;
 use crate::media::track::MediaStreamTrackEvent;
@@ -164,7 +165,15 @@ impl ConnectionShared {
         if state.announced.contains(&key) {
             return;
         }
+        // For the peer, one link-local address on several links is one.
+        let told = is_link_local(candidate.addr.ip())
+            && state.announced.iter().any(|(addr, base)| {
+                *addr == candidate.addr && base.port() == candidate.base.port()
+            });
         state.announced.push(key);
+        if told {
+            return;
+        }
         let lost = state.engine.lost().is_some();
         state.auto_restart.found(now, candidate.addr, lost);
         let ufrag = state.credentials.ufrag.clone();

@@ -8,7 +8,8 @@ use serde::de;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::lenient::{Text, TextOrNumber, is_ice_chars};
-use crate::engine::ice::{Candidate, CandidateKind, TcpType};
+use crate::engine::ice::scope::is_link_local;
+use crate::engine::ice::{Candidate, CandidateKind, TcpType, Uses};
 use crate::error::Error;
 use crate::json;
 
@@ -132,7 +133,11 @@ impl RTCIceCandidateDescription {
     /// The candidate the engine uses, or why there is none.
     pub(crate) fn to_engine(&self) -> Result<Candidate, Skip> {
         let kind = self.check()?;
-        match parse_ip(&self.connection_address) {
+        self.at_address(kind, parse_ip(&self.connection_address))
+    }
+
+    fn at_address(&self, kind: CandidateKind, ip: Option<IpAddr>) -> Result<Candidate, Skip> {
+        match ip {
             Some(ip) => self.at(kind, ip),
             None if is_mdns_name(&self.connection_address) => {
                 Err(Skip::Resolve(self.connection_address.clone()))
@@ -148,13 +153,19 @@ impl RTCIceCandidateDescription {
         }
     }
 
-    /// The same, for a socket that may not use TCP.
-    pub(crate) fn to_engine_over(&self, tcp: bool) -> Result<Candidate, Skip> {
-        if !tcp && self.transport.eq_ignore_ascii_case("tcp") {
+    /// The same, for a socket that uses this.
+    pub(crate) fn to_engine_for(&self, uses: Uses) -> Result<Candidate, Skip> {
+        if !uses.tcp && self.transport.eq_ignore_ascii_case("tcp") {
             self.check_component()?;
             return Err(Skip::Ignored(Ignored::Transport));
         }
-        self.to_engine()
+        if !uses.link_local {
+            return self.to_engine();
+        }
+        let ip = without_zone(&self.connection_address).and_then(parse_ip);
+        let ip = ip.filter(|ip| is_link_local(*ip));
+        let kind = self.check()?;
+        self.at_address(kind, ip.or_else(|| parse_ip(&self.connection_address)))
     }
 
     /// The same, with the address that an mDNS name was resolved to.
@@ -259,6 +270,13 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(text);
     bare.parse().ok()
+}
+
+/// A zone says something on its own host alone (RFC 4007 section 6).
+fn without_zone(text: &str) -> Option<&str> {
+    let bare = text.strip_prefix('[').unwrap_or(text);
+    let (address, zone) = bare.split_once('%')?;
+    (!zone.trim_end_matches(']').is_empty()).then_some(address)
 }
 
 /// One label and `.local`, as browsers make them; anything longer is an ordinary host name.

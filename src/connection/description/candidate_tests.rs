@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde_json::json;
 
 use super::candidate::{Ignored, RTCIceCandidateDescription, Skip};
-use crate::engine::ice::{Candidate, CandidateKind};
+use crate::engine::ice::{Candidate, CandidateKind, Uses};
 use crate::error::ErrorName;
 
 /// The draft's section "RTCIceCandidateDescription Example".
@@ -301,6 +301,43 @@ fn g022_unusable_candidates_are_ignored_with_a_reason() {
         Ignored::Transport.to_string(),
         "the candidate is not over UDP"
     );
+}
+
+/// RFC 4007 section 11: a zone stands behind a link-local address, and is not empty.
+#[test]
+fn zones_are_cut_off_where_link_local_addresses_are_used() {
+    let uses = |link_local| Uses {
+        tcp: false,
+        link_local,
+    };
+    let mut candidate = example();
+    let mut of = |address: &str, link_local| {
+        candidate.connection_address = address.into();
+        let found = candidate.to_engine_for(uses(link_local));
+        found.map(|found| found.addr.to_string())
+    };
+    for address in [
+        "fe80::1",
+        "fe80::1%eth0",
+        "FE80::0:1%2",
+        "[fe80::1%en0]",
+        "fe80::1%a%b",
+    ] {
+        let found = of(address, true).unwrap();
+        assert!(found.starts_with("[fe80::1]:"), "{address}: {found}");
+        assert_eq!(of(address, false).is_ok(), !address.contains('%'));
+    }
+    for address in [
+        "fe80::1%",
+        "[fe80::1%]",
+        "2001:db8::1%eth0",
+        "10.0.0.1%eth0",
+        "%eth0",
+        "fe80%1",
+    ] {
+        let ignored = matches!(of(address, true), Err(Skip::Ignored(_)));
+        assert!(ignored, "{address}");
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::connection::description::candidate::RTCIceCandidateDescription;
 use crate::engine::ice::PairStats;
+use crate::engine::ice::scope::scope_of;
 
 /// A pair of candidates that ICE has.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -38,5 +39,10 @@ pub struct RTCIceCandidatePairStats {
 
 pub(super) fn pair_id(pair: &PairStats) -> String {
     let tcp = pair.local.tcp.map_or("", |_| "tcp-");
-    format!("CP{tcp}{}-{}", pair.local.addr, pair.remote.addr)
+    // One link-local address may be on several links.
+    let link = match scope_of(pair.local.base) {
+        0 => String::new(),
+        scope => format!("%{scope}-"),
+    };
+    format!("CP{tcp}{link}{}-{}", pair.local.addr, pair.remote.addr)
 }

@@ -10,6 +10,7 @@ use super::evidence::Evidence;
 use super::message::Crypto;
 use super::pair::{EarlyCheck, Pair, PairKey, Transaction};
 use super::path::Path;
+use super::scope::{from_base, is_link_local, scope_of};
 use super::spare::Spare;
 use super::{Candidate, Credentials, IceConfig, IceCounters, IceEvent, IceState, Role};
 
@@ -205,8 +206,20 @@ impl IceAgent {
 
     /// Where this side may send to.
     pub(crate) fn remote_addresses(&self) -> Vec<SocketAddr> {
-        let paths = self.paths().map(|p| p.remote.addr);
-        self.remotes.iter().map(|r| r.addr).chain(paths).collect()
+        let paths = self.paths().map(|p| p.key().1);
+        let mut links: Vec<SocketAddr> = Vec::new();
+        for base in self.locals.iter().map(|local| local.base) {
+            if scope_of(base) != 0 && !links.iter().any(|b| scope_of(*b) == scope_of(base)) {
+                links.push(base);
+            }
+        }
+        let on_links = |addr: SocketAddr| {
+            let scoped = links.iter().map(move |base| from_base(*base, addr));
+            scoped.filter(move |_| is_link_local(addr.ip()))
+        };
+        let scoped = self.remotes.iter().flat_map(|r| on_links(r.addr));
+        let remotes = self.remotes.iter().map(|r| r.addr);
+        remotes.chain(scoped).chain(paths).collect()
     }
 
     /// Whether the peer had these before a restart.

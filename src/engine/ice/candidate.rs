@@ -76,6 +76,13 @@ impl TcpType {
     }
 }
 
+/// What else than UDP at an address of more than one link is used.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Uses {
+    pub(crate) tcp: bool,
+    pub(crate) link_local: bool,
+}
+
 /// A local or remote candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {

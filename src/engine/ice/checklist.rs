@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::agent::IceAgent;
 use super::candidate::Place;
-use super::pair::{Pair, PairKey, PairState, PairStats, Purpose, can_pair, is_usable};
+use super::pair::{Pair, PairKey, PairState, PairStats, Purpose, can_pair, is_usable, key_of};
 use super::spare::Spare;
 use super::{Candidate, CandidateKind, IceState};
 
@@ -192,7 +192,7 @@ impl IceAgent {
         if !can_pair(local, remote) {
             return;
         }
-        let key = (local.base, remote.addr);
+        let key = key_of(local, remote);
         if let Some(pair) = self.pairs.iter_mut().find(|p| p.key() == key) {
             // RFC 8445 section 6.1.2.4: of redundant pairs the one of higher priority stays.
             if local.priority > pair.local.priority {

@@ -11,6 +11,7 @@ use super::checks::FRESH_CHECK;
 use super::message::{self, Class, Inbound};
 use super::nomination::Session;
 use super::pair::{EarlyCheck, Pair, PairKey, PairState, is_usable};
+use super::scope::unscoped;
 use super::{Candidate, CandidateKind, IceEvent, IceState, Role, TcpType};
 
 const MAX_EARLY_CHECKS: usize = 100;
@@ -258,8 +259,9 @@ impl IceAgent {
         };
         // RFC 6544 section 7.2: what connects to a passive candidate is active.
         let tcp = local.tcp.map(|_| TcpType::Active);
-        let place = (key.1, tcp.is_some());
-        if !self.learn_remote(now, key.1, tcp, priority) {
+        // On which of this side's links it is, the base says.
+        let place = (unscoped(key.1), tcp.is_some());
+        if !self.learn_remote(now, place.0, tcp, priority) {
             return false;
         }
         let Some(remote) = self.remotes.iter().find(|r| r.place() == place).cloned() else {

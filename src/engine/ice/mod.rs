@@ -29,6 +29,7 @@ mod path;
 mod question;
 mod responses;
 mod resumed;
+pub(crate) mod scope;
 mod spare;
 mod spares;
 mod streams;
@@ -44,7 +45,7 @@ pub(crate) mod fuzz;
 )]
 mod tests;
 pub(crate) use agent::IceAgent;
-pub(crate) use candidate::{Candidate, CandidateKind, TcpType};
+pub(crate) use candidate::{Candidate, CandidateKind, TcpType, Uses};
 pub(crate) use config::{IceConfig, IceCounters, IceEvent, IceState, Role};
 pub(crate) use credentials::Credentials;
 pub(crate) use denied::Denied;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use stun::message::TransactionId;
 
+use super::scope::{from_base, is_link_local};
 use super::{Candidate, CandidateKind, Credentials, Role, TcpType};
 
 /// RFC 8489 section 6.2.1: Rc. As many checks unanswered are a pair that does not work.
@@ -24,6 +25,12 @@ pub(crate) enum PairState {
 /// Checks leave from the base, so base and remote address are what tells pairs apart; pairs that
 /// differ in nothing else are redundant (RFC 8445 section 6.1.2.4).
 pub(super) type PairKey = (SocketAddr, SocketAddr);
+
+/// Both addresses of a pair have the scope of the base: one peer's address on two links is two
+/// pairs.
+pub(super) fn key_of(local: &Candidate, remote: &Candidate) -> PairKey {
+    (local.base, from_base(local.base, remote.addr))
+}
 
 pub(super) struct Pair {
     pub(super) local: Arc<Candidate>,
@@ -87,7 +94,7 @@ impl Pair {
     }
 
     pub(super) fn key(&self) -> PairKey {
-        (self.local.base, self.remote.addr)
+        key_of(&self.local, &self.remote)
     }
 
     /// As many checks went unanswered as tell that it does not work.
@@ -129,8 +136,8 @@ pub(super) fn can_pair(local: &Candidate, remote: &Candidate) -> bool {
 fn are_of_one_kind(base: IpAddr, remote: IpAddr) -> bool {
     match (base, remote) {
         (IpAddr::V4(_), IpAddr::V4(_)) => true,
-        (IpAddr::V6(a), IpAddr::V6(b)) => {
-            a.is_unicast_link_local() == b.is_unicast_link_local() || a.is_loopback()
+        (IpAddr::V6(a), IpAddr::V6(_)) => {
+            is_link_local(base) == is_link_local(remote) || a.is_loopback()
         }
         _ => false,
     }

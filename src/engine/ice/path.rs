@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::pair::{PairKey, Traffic};
+use super::scope::from_base;
 use super::{Candidate, Credentials};
 
 /// The path in use. It outlives its checklist across an ICE restart, so it has its own
@@ -40,7 +41,7 @@ pub(super) struct Path {
 
 impl Path {
     pub(super) fn key(&self) -> PairKey {
-        (self.base, self.remote.addr)
+        (self.base, from_base(self.base, self.remote.addr))
     }
 }
 

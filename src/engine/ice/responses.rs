@@ -9,6 +9,7 @@ use stun::error_code::CODE_ROLE_CONFLICT;
 use super::agent::IceAgent;
 use super::message::{Class, Inbound};
 use super::pair::{PairKey, PairState, Purpose, Transaction};
+use super::scope::unscoped;
 use super::{Candidate, CandidateKind, Role};
 
 impl IceAgent {
@@ -157,7 +158,7 @@ impl IceAgent {
             addr: mapped,
             kind: CandidateKind::PeerReflexive,
             base,
-            related: Some(base),
+            related: Some(unscoped(base)),
             tcp: pair_local.tcp,
         });
         self.locals.push(Arc::clone(&candidate));

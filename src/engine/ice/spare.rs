@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::pair::{Pair, PairKey, priority};
+use super::pair::{Pair, PairKey, key_of, priority};
 use super::{Candidate, Role};
 
 /// A pair beyond the limit of the checklist.
@@ -45,7 +45,7 @@ fn near(base: IpAddr, remote: IpAddr) -> bool {
 
 impl Spare {
     pub(super) fn key(&self) -> PairKey {
-        (self.local.base, self.remote.addr)
+        key_of(&self.local, &self.remote)
     }
 
     pub(super) fn rank(&self, role: Role) -> Rank {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::agent::IceAgent;
+use super::scope::unscoped;
 use super::{CandidateKind, IceState, Role, TcpType};
 
 impl IceAgent {
@@ -14,7 +15,7 @@ impl IceAgent {
         let in_use = self.selected_key() == Some(key);
         // Nobody will ever be at the other end of a connection that the peer began.
         if base.port() == TcpType::Passive.base_port() {
-            let place = (remote, true);
+            let place = (unscoped(remote), true);
             let learned = |r: &&std::sync::Arc<super::Candidate>| {
                 r.place() == place && r.kind == CandidateKind::PeerReflexive
             };

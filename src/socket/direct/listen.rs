@@ -23,7 +23,11 @@ pub(in crate::socket) fn listen(
     wanted: u16,
     ports: Option<&RangeInclusive<u16>>,
 ) -> Result<TcpListener> {
-    let at = |port| bind(SocketAddr::new(udp.ip(), port));
+    let at = |port| {
+        let mut at = udp;
+        at.set_port(port);
+        bind(at)
+    };
     let bound = match (wanted, ports) {
         (0, None) => at(udp.port()).or_else(|_| at(0)),
         (0, Some(ports)) => ports

@@ -1,6 +1,6 @@
 //! One connection to a peer from its beginning to its end.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -22,7 +22,7 @@ pub(super) fn frames(data: &[u8]) -> Option<usize> {
 }
 
 pub(super) async fn dial<I: Copy>(
-    from: IpAddr,
+    from: SocketAddr,
     to: SocketAddr,
     outlet: OutletEnd,
     inlet: Inlet<I>,

@@ -20,6 +20,7 @@ use crate::engine::outgoing::Transmit;
 use crate::socket::inbox::Inbox;
 use crate::socket::member::MemberId;
 use crate::socket::streams::{Inlet, Outlet, outlet};
+use crate::socket::udp::canonical;
 use crate::tasks::{self, Task};
 
 /// Batches of datagrams that wait for the driver, of all streams.
@@ -144,7 +145,7 @@ impl Direct {
         self.dialled.insert((member, path), now);
         let (outlet, end) = outlet(self.dropped.clone());
         let (id, inlet) = self.name();
-        let task = run::dial(base.ip(), remote, end, inlet);
+        let task = run::dial(base, remote, end, inlet);
         let task = tasks::spawn_in(&mut self.tasks, Task::PeerStream, task);
         let open = Open {
             outlet,
@@ -181,9 +182,10 @@ impl Direct {
         let Ok(local) = stream.local_addr() else {
             return;
         };
-        let remote = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let remote = canonical(from);
         self.make_room(remote.ip());
-        let base = SocketAddr::new(local.ip().to_canonical(), TcpType::Passive.base_port());
+        let mut base = canonical(local);
+        base.set_port(TcpType::Passive.base_port());
         let (outlet, end) = outlet(self.dropped.clone());
         let (id, inlet) = self.name();
         let task = run::accepted(stream, end, inlet);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Driver;
 use crate::engine::demux::{Protocol, classify};
+use crate::engine::ice::scope::on_link;
 use crate::queue::lock;
 use crate::socket::member::{Member, MemberId, with};
 use crate::socket::recv_buffers::RecvBuffers;
@@ -40,9 +41,10 @@ impl Driver {
                 let RecvDatagram {
                     mut from,
                     local_ip,
+                    scope,
                     mut data,
                 } = datagram;
-                let mut local = SocketAddr::new(local_ip.unwrap_or(bound.ip()), bound.port());
+                let mut local = local_ip.map_or(bound, |ip| on_link(ip, bound.port(), scope));
                 if !relays.is_empty() {
                     match relays.handle_datagram(now, local, from, data) {
                         RelayInput::Other => {}

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use super::Gatherer;
 use super::plain::{GatherEvent, Host};
+use crate::engine::ice::scope::{is_link_local, on_link, scope_of, unscoped};
 use crate::engine::ice::{Candidate, CandidateKind, TcpType};
 use crate::socket::carrier::Carrier;
 
@@ -30,17 +31,17 @@ impl Gatherer {
         self.events.push_back(GatherEvent::Candidate(Candidate {
             foundation: foundation(kind, base.ip(), None, &Carrier::Udp),
             priority: Candidate::compute_priority(kind, local_preference),
-            addr: base,
+            addr: unscoped(base),
             kind,
             base,
             related: None,
             tcp: None,
         }));
-        self.add_tcp_host(base.ip(), local_preference);
+        self.add_tcp_host(base, local_preference);
     }
 
     /// RFC 6544 section 5.1: both directions at each address.
-    fn add_tcp_host(&mut self, ip: IpAddr, local_preference: u16) {
+    fn add_tcp_host(&mut self, base: SocketAddr, local_preference: u16) {
         let Some(port) = self.tcp_port else {
             return;
         };
@@ -50,11 +51,11 @@ impl Gatherer {
             (TcpType::Passive, port),
         ] {
             self.events.push_back(GatherEvent::Candidate(Candidate {
-                foundation: tcp_foundation(kind, ip, tcp),
+                foundation: tcp_foundation(kind, base.ip(), tcp),
                 priority: Candidate::compute_tcp_priority(kind, tcp, local_preference),
-                addr: SocketAddr::new(ip, port),
+                addr: SocketAddr::new(base.ip(), port),
                 kind,
-                base: SocketAddr::new(ip, tcp.base_port()),
+                base: on_link(base.ip(), tcp.base_port(), scope_of(base)),
                 related: None,
                 tcp: Some(tcp),
             }));
@@ -116,7 +117,8 @@ impl Gatherer {
             return;
         }
         for ip in external {
-            let same = |host: &Host| host.base.is_ipv4() == ip.is_ipv4();
+            let same =
+                |host: &Host| host.base.is_ipv4() == ip.is_ipv4() && !is_link_local(host.base.ip());
             let host = self.hosts.iter().position(same);
             let base = host.and_then(|at| Some((at, self.hosts.get(at)?.base)));
             if let Some((at, base)) = base {
@@ -134,7 +136,7 @@ impl Gatherer {
     /// section 5.1).
     fn shown(&self, base: SocketAddr) -> SocketAddr {
         match base {
-            _ if self.hosts_offered => base,
+            _ if self.hosts_offered => unscoped(base),
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         }

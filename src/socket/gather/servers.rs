@@ -1,11 +1,12 @@
 //! The servers that gathering asks: from where, until when, and their one error each.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::plain::{GatherEvent, Host, Planned, Server};
 use super::{Gatherer, MAX_BASES, MAX_HOSTS, MAX_STREAM_BASES};
+use crate::engine::ice::scope::{from_base, is_link_local};
 use crate::socket::ice_server::{GatherServer, IceServerError, IceServerErrorKind, ServerKind};
 
 /// Servers beyond this many are refused with an error each.
@@ -100,11 +101,11 @@ impl Gatherer {
         let bases = self.hosts.iter().take(bases).enumerate();
         let planned: Vec<Planned> = bases
             .filter_map(|(host, Host { base, .. })| {
-                let remote = *usable.iter().find(|a| a.is_ipv4() == base.is_ipv4())?;
+                let remote = *usable.iter().find(|a| leads_to(base.ip(), a.ip()))?;
                 Some(Planned {
                     host,
                     server: index,
-                    remote,
+                    remote: from_base(*base, remote),
                 })
             })
             .collect();
@@ -112,7 +113,7 @@ impl Gatherer {
             let (kind, message) = if usable.is_empty() {
                 (IceServerErrorKind::Resolve, "no usable address")
             } else {
-                let message = "no local address of its address family";
+                let message = "no local address that leads there";
                 (IceServerErrorKind::Unreachable, message)
             };
             self.note_error(index, kind, message.to_owned());
@@ -183,4 +184,9 @@ impl Gatherer {
             self.events.push_back(GatherEvent::Complete);
         }
     }
+}
+
+/// One family, and from a link-local address nothing but its link (RFC 4007 section 9).
+fn leads_to(base: IpAddr, server: IpAddr) -> bool {
+    base.is_ipv4() == server.is_ipv4() && is_link_local(base) == is_link_local(server)
 }

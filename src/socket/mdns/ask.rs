@@ -43,7 +43,7 @@ pub(in crate::socket) async fn find(name: &str) -> Option<IpAddr> {
         include_loopback: true,
         include_link_local: false,
     };
-    let any = IpAddr::from(Ipv4Addr::UNSPECIFIED);
+    let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
     let hosts = usable_addresses(any, options, |_, ip| ip.is_ipv4()).ok()?;
     let mut asking = JoinSet::new();
     for host in hosts.into_iter().take(MAX_INTERFACES) {

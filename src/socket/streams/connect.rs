@@ -1,7 +1,7 @@
 //! One connection to a TURN server from its beginning to its end, and the end in words.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ const UNSENT: u32 = 64 << 10;
 /// Connects, and carries messages until the connection ends. `tls`: the name of the server, and
 /// what its certificate must be of.
 pub(super) async fn run(
-    from: IpAddr,
+    from: SocketAddr,
     to: SocketAddr,
     tls: Option<(Arc<str>, Trust)>,
     outlet: OutletEnd,
@@ -64,12 +64,17 @@ pub(super) async fn run(
     }
 }
 
-pub(in crate::socket) async fn connect(from: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+/// From any port of the address `from`.
+pub(in crate::socket) async fn connect(
+    mut from: SocketAddr,
+    to: SocketAddr,
+) -> io::Result<TcpStream> {
     let socket = match to {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    socket.bind(SocketAddr::new(from, 0))?;
+    from.set_port(0);
+    socket.bind(from)?;
     let stream = socket.connect(to).await?;
     tune(&stream)?;
     Ok(stream)

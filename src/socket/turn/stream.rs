@@ -1,6 +1,6 @@
 //! Connections to TURN servers by name, and what is wanted of them.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::socket::carrier::Carrier;
 
@@ -24,7 +24,8 @@ pub(in crate::socket) enum StreamWish {
     /// Connect, and send what comes for it as soon as that is done.
     Open {
         id: StreamId,
-        from: IpAddr,
+        /// An address of this host; the port means nothing.
+        from: SocketAddr,
         to: SocketAddr,
         carrier: Carrier,
     },

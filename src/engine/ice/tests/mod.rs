@@ -3,6 +3,7 @@
 mod hostile;
 mod life;
 mod limits;
+mod links;
 mod net;
 mod question;
 mod rtc_ice_faults;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::engine::ice::scope::{on_link, scope_of, unscoped};
 use crate::engine::ice::*;
 use crate::simnet::Rng;
 
@@ -19,7 +20,7 @@ pub(super) fn host(s: &str, preference: u16) -> Candidate {
     Candidate {
         foundation: format!("h{preference}"),
         priority: Candidate::compute_priority(CandidateKind::Host, preference),
-        addr,
+        addr: unscoped(addr),
         kind: CandidateKind::Host,
         base: addr,
         related: None,
@@ -55,6 +56,8 @@ pub(super) struct Net {
     pub(super) filter: Option<Filter>,
     /// Side 0 is behind a NAT: inner address, outer address.
     pub(super) nat: Option<(SocketAddr, SocketAddr)>,
+    /// What scoped addresses have in common: the number of each link at side 0 and at side 1.
+    pub(super) links: Vec<[u32; 2]>,
     flights: BTreeMap<(Instant, u64), Flight>,
     sequence: u64,
     rng: Rng,
@@ -89,6 +92,7 @@ impl Net {
             latency: 5 * MS,
             filter: None,
             nat: None,
+            links: Vec::new(),
             flights: BTreeMap::new(),
             sequence: 0,
             rng: Rng::new(seed),
@@ -151,6 +155,13 @@ impl Net {
                         continue;
                     }
                 }
+                match self.across(side, from) {
+                    Some(scope) => {
+                        from = on_link(from.ip(), from.port(), scope);
+                        to = on_link(to.ip(), to.port(), scope);
+                    }
+                    None => continue,
+                }
                 let passes = self
                     .filter
                     .as_ref()
@@ -165,6 +176,17 @@ impl Net {
                     self.flights
                         .insert(key, (1 - side, to, from, t.data.clone()));
                 }
+            }
+        }
+    }
+
+    /// The number that the link of this base has at the other side.
+    fn across(&self, side: usize, base: SocketAddr) -> Option<u32> {
+        match scope_of(base) {
+            0 => Some(0),
+            scope => {
+                let link = self.links.iter().find(|link| link[side] == scope)?;
+                Some(link[1 - side])
             }
         }
     }

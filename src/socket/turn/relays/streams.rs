@@ -23,7 +23,7 @@ impl Relays {
         allocation.stream.id = Some(id);
         Some(StreamWish::Open {
             id,
-            from: allocation.base.ip(),
+            from: allocation.base,
             to: allocation.server,
             carrier: allocation.carrier.clone(),
         })

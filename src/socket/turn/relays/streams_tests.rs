@@ -86,7 +86,7 @@ impl Rig {
             while let Some(wish) = self.relays.poll_stream() {
                 match wish {
                     StreamWish::Open { id, from, to, .. } => {
-                        assert_eq!(from, base().ip());
+                        assert_eq!(from, base());
                         self.opened.push((self.now - self.start, to));
                         self.open.insert(id, to);
                     }
