@@ -69,6 +69,30 @@ async fn two_hosts_on_a_cable_without_any_network_connect() {
     }
 }
 
+/// The same where no UDP gets through: streams too are between addresses of one link.
+#[tokio::test]
+async fn two_hosts_on_a_cable_without_any_network_connect_by_tcp() {
+    let namespaces = [Namespace::new().await, Namespace::new().await];
+    namespaces[0]
+        .bare_cable("eth0", &namespaces[1], "eth0")
+        .await;
+    let no_udp = "add table inet t\n\
+        add chain inet t out { type filter hook output priority 0; }\n\
+        add rule inet t out meta l4proto udp drop\n";
+    for namespace in &namespaces {
+        namespace.nft(no_udp).await;
+    }
+    let setup = Setup {
+        tcp: true,
+        ..wanted()
+    };
+    let begin = Instant::now();
+    let ends = start(&namespaces, &setup);
+    introduce(&ends[0], &ends[1]);
+    all_flows(&ends).await;
+    in_order(&ends, begin);
+}
+
 /// Two links at each, with the same address on both, as VLANs on one card have; one of them leads to
 /// the other host, and the candidates of the peer have a zone as others write it. When it is cut a
 /// new one is found.
