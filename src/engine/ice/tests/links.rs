@@ -57,8 +57,8 @@ fn a_peer_is_found_on_the_one_link_that_both_have() {
                 assert_eq!(agent.pair_stats().len(), 2, "one for each link");
             }
             assert!(net.run(3 * SEC, in_touch), "seed {seed}: {shared:?}");
-            for side in 0..2 {
-                assert_eq!(scopes(&net, side), (shared[side], shared[side]));
+            for (side, scope) in shared.into_iter().enumerate() {
+                assert_eq!(scopes(&net, side), (scope, scope));
                 let (local, remote) = net.agents[side].selected().unwrap();
                 assert_eq!(
                     (local.kind, remote.kind),
