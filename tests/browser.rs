@@ -175,6 +175,13 @@ async fn c66_secrets_of_rooms_in_pages_and_rust() {
     assert!(script("rooms_secret.mjs").await);
 }
 
+/// Firefox opens the link that a page shows, and one that the server made.
+#[tokio::test]
+async fn c90_c66_firefox_enters_by_invitations() {
+    setting("ORTC_FIREFOX", "/usr/bin/firefox-esr".into());
+    assert!(script("rooms_invited.mjs").await);
+}
+
 /// Chromium, Firefox and `ortc call` in one room: three pictures at each.
 #[tokio::test]
 async fn c3_c99_two_browsers_and_the_command_in_one_room() {
