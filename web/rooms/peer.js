@@ -94,6 +94,12 @@ export class Peer {
   /** What the one who calls has said may be lost. */
   hurry() { if (!this.caller && !this.made) this.#later(MEANWHILE + 100); }
 
+  /** The user is back at the server: what was said to it meanwhile came to nobody. */
+  returned() {
+    if (this.caller && !this.made && !this.#distrusted) this.#call();
+    else this.hurry();
+  }
+
   #call() { this.#make(Math.max(Date.now(), this.#instance + 1)); }
 
   #make(instance) {

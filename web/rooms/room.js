@@ -107,7 +107,7 @@ export class Room {
       }
       const missed = this.#missing.delete(user.userid);
       this.users.set(user.userid, user);
-      if (missed) return undefined;
+      if (missed) return void this.#peers.get(user.userid)?.returned();
       this.#reconcile();
       this.#emit("joined", { userid: user.userid, user, extra: user.extra });
     } else if (left && this.#hubs.delete(left.userid)) this.#reconcile();

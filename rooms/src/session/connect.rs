@@ -130,6 +130,20 @@ impl Shared {
         self.align_streams(state, room);
     }
 
+    /// A user is back at the server: what was said to it meanwhile came to nobody.
+    pub(super) fn returned(self: &Arc<Self>, state: &mut State, room: &RoomName, userid: &UserId) {
+        let link = state.rooms.get_mut(room);
+        let link = link.and_then(|entry| entry.peers.get_mut(userid));
+        let Some(link) = link.filter(|link| link.direct && !link.was_connected) else {
+            return;
+        };
+        if link.caller && !link.distrusted {
+            self.call_peer(state, room, userid);
+        } else {
+            link.hurry();
+        }
+    }
+
     /// True if peers must prove a secret.
     pub(super) fn wants_secret(&self, entry: &RoomEntry) -> bool {
         entry.state.policy.secret || self.options.secret.is_some()

@@ -224,9 +224,10 @@ impl Shared {
             return;
         };
         if entry.missing.remove(&user.userid).is_some() {
-            entry.state.users.retain(|one| one.userid != user.userid);
+            let userid = user.userid.clone();
+            entry.state.users.retain(|one| one.userid != userid);
             entry.state.users.push(user);
-            return;
+            return self.returned(state, room, &userid);
         }
         // One that comes again has nothing left of before.
         let known = entry.state.users.iter();

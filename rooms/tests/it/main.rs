@@ -24,6 +24,7 @@ mod pairs;
 mod ports;
 mod record;
 mod relay;
+mod returned;
 mod rooms;
 mod rows;
 mod secret;
