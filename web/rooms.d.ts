@@ -291,6 +291,8 @@ export interface Transfer extends EventTarget {
   readonly way: "in" | "out";
   readonly userid: string;
   readonly room: string;
+  /** Of one that comes: what its sender tells of itself, also where that one has gone and the room's hub has it. */
+  readonly from?: unknown;
   readonly title: string;
   readonly entries: { path: string[]; size: number; modified?: number; folder?: boolean }[];
   /** `lost` as its error's code: it goes on by itself when the connection is back. */

@@ -82,9 +82,10 @@ await run("rooms_hub_files", 120, async (test) => {
   const ivan = await lobby(test, `${server.url}/#kept?name=Ivan`);
   await ivan.waitForSelector('.offer:has-text("film.bin")', { timeout: 30_000 });
   const words = await ivan.innerText(".offer");
-  assert(words.includes("Somebody who has left sends film.bin"), words);
+  assert(words.includes("Ada, who has left, sends film.bin"), words);
   await ivan.click('.offer:has-text("film.bin") button.main');
   await ivan.waitForFunction(() => document.querySelector("#files")?.textContent.includes("received and checked"), null, { timeout: 30_000, polling: 100 });
   await check(ivan);
+  assert((await ivan.innerText("#files")).includes("from Ada"), await ivan.innerText("#files"));
   console.log("from the server alone: a page that came when the sender had gone");
 });

@@ -5,6 +5,7 @@ use super::hash::Hash;
 use super::id::TransferId;
 use super::message::{Entry, Offer, VERSION};
 use super::options::{MAX_DEPTH, MAX_ENTRIES};
+use crate::signalling::Extra;
 
 /// The longest key and the longest path that are taken, in bytes.
 const MAX_KEY: usize = 256;
@@ -19,6 +20,8 @@ pub(crate) struct Manifest {
     pub(super) key: String,
     /// Those who come later are to be offered it, too.
     pub(crate) keep: bool,
+    /// What the one whose it is tells of itself, as a hub says.
+    pub(super) extra: Extra,
     declared: usize,
     pub(crate) bytes: u64,
     entries: Vec<Entry>,
@@ -43,6 +46,7 @@ impl Manifest {
             id: offer.id,
             key: offer.key,
             keep: offer.keep,
+            extra: offer.extra,
             declared,
             bytes: offer.bytes,
             entries: Vec::new(),
@@ -96,6 +100,7 @@ impl Manifest {
             id: self.id.clone(),
             key: self.key.clone(),
             keep: self.keep,
+            extra: Extra::Null,
             declared: self.declared,
             bytes: self.bytes,
             entries: entries.collect(),

@@ -7,6 +7,7 @@ use super::choice::Choice;
 use super::error::{Code, Error, Result};
 use super::hash::Hash;
 use super::id::TransferId;
+use crate::signalling::Extra;
 
 /// The version of the protocol.
 pub(super) const VERSION: u32 = 1;
@@ -87,6 +88,9 @@ pub(super) struct Offer {
     /// Those who come later are offered it, too.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) keep: bool,
+    /// By a hub: what the one whose it is tells of itself, who may have gone.
+    #[serde(default, skip_serializing_if = "Extra::is_null")]
+    pub(super) extra: Extra,
 }
 
 /// A file or a folder.

@@ -19,6 +19,7 @@ use super::progress::Progress;
 use super::receiver::{self, Receiving};
 use super::target::Target;
 use super::transfer::Transfer;
+use crate::signalling::Extra;
 
 /// How long an offer may take from its first message to its last.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -158,6 +159,11 @@ impl<C: FileChannel> FileOffer<C> {
     /// Its name, the same at both ends.
     pub fn id(&self) -> &TransferId {
         &self.manifest.id
+    }
+
+    /// What the one whose it is tells of itself, as a hub says that has it of one who may have gone.
+    pub(crate) fn extra(&self) -> &Extra {
+        &self.manifest.extra
     }
 
     /// Bytes of all files.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::coming::Coming;
+use crate::signalling::Extra;
 
 /// Files and folders of one transfer that are ever sent.
 pub(super) const MAX_ENTRIES: usize = 100_000;
@@ -21,6 +22,8 @@ pub struct SendOptions {
     pub(super) limit: Option<u64>,
     pub(super) patience: Duration,
     pub(crate) keep: bool,
+    /// By a hub: what the one whose it is tells of itself.
+    pub(crate) extra: Extra,
 }
 
 impl Default for SendOptions {
@@ -29,6 +32,7 @@ impl Default for SendOptions {
             limit: None,
             patience: PATIENCE,
             keep: false,
+            extra: Extra::Null,
         }
     }
 }

@@ -23,6 +23,7 @@ use super::reader::{self, Output, Outputs, Wanted};
 use super::source::Source;
 use super::stall::Stall;
 use super::transfer::{Control, FileDone, Run, Transfer};
+use crate::signalling::Extra;
 
 /// Files that may be asked for and are not sent yet.
 const MAX_ASKED: usize = 64;
@@ -82,6 +83,7 @@ struct Sending<C> {
     source: Arc<Source>,
     limit: Option<u64>,
     keep: bool,
+    extra: Extra,
     run: Run,
     /// Sent before what waits in `outbox`.
     urgent: VecDeque<Message>,
@@ -113,6 +115,7 @@ impl<C: FileChannel> Sending<C> {
             source,
             limit: options.limit,
             keep: options.keep,
+            extra: options.extra.clone(),
             run,
             urgent: paused
                 .then_some(Message::Pause { on: true })
@@ -210,7 +213,7 @@ impl<C: FileChannel> Sending<C> {
 
     async fn offer(&mut self, id: TransferId) -> Result<()> {
         let source = self.source.clone();
-        for message in source.announced(id, self.keep) {
+        for message in source.announced(id, self.keep, self.extra.clone()) {
             self.say(message).await?;
         }
         Ok(())

@@ -15,6 +15,7 @@ use super::manifest::Manifest;
 use super::message::{Entry, Message, Offer, VERSION};
 use super::name::shown;
 use super::options::{MAX_DEPTH, MAX_ENTRIES};
+use crate::signalling::Extra;
 
 /// Bytes of JSON in one message with entries, about.
 const PAGE: usize = 16 * 1024;
@@ -169,6 +170,7 @@ impl Source {
         &self,
         id: TransferId,
         keep: bool,
+        extra: Extra,
     ) -> impl Iterator<Item = RTCDataChannelMessage> {
         let offer = Message::Offer(Offer {
             version: VERSION,
@@ -177,6 +179,7 @@ impl Source {
             entries: u32::try_from(self.items.len()).unwrap_or(u32::MAX),
             bytes: self.bytes,
             keep,
+            extra,
         });
         let mut told = 0_usize;
         let pages = std::iter::from_fn(move || {

@@ -16,7 +16,7 @@ use super::peer::Peer;
 use super::room::Room;
 use super::state::Shared;
 use crate::files::{Code, FileOffer, SendOptions, Source, Transfer, TransferId};
-use crate::signalling::{Role, RoomName, UserId};
+use crate::signalling::{Role, RoomName, User, UserId};
 
 /// The channels of transfers, one each, and the protocol that they speak.
 const LABEL: &str = "rooms.file";
@@ -137,9 +137,15 @@ impl Shared {
         waits: Arc<()>,
     ) {
         let user = match self.lock().rooms.get(&room) {
-            Some(entry) => entry.user_or_bare(peer),
+            Some(entry) => entry.user(peer).cloned(),
             None => return,
         };
+        // Of one who has gone a hub says who that was.
+        let user = user.unwrap_or_else(|| {
+            let mut user = User::new(peer.clone(), Role::default());
+            user.extra = offer.extra().clone();
+            user
+        });
         // No name of a room or user has a line break.
         let from = format!("{room}\n{peer}");
         let Some(offer) = offer.unless_awaited(&self.accepted, &from) else {

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::files::coming::Coming;
 use crate::files::manifest::Manifest;
 use crate::files::{Choice, Code, Error, FileOffer, Result, Source, Transfer, TransferId};
-use crate::signalling::UserId;
+use crate::signalling::{Extra, User, UserId};
 
 /// What is not complete waits for its sender for so long.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -72,6 +72,8 @@ pub struct HubFilesStats {
 pub(super) struct Stored {
     pub(super) hub: UserId,
     pub(super) from: UserId,
+    /// What that one told of itself.
+    pub(super) extra: Extra,
     pub(super) manifest: Arc<Manifest>,
     pub(super) source: Arc<Source>,
     pub(super) coming: Arc<Coming>,
@@ -145,13 +147,13 @@ impl HubFiles {
     pub(super) fn place(
         &self,
         hub: &UserId,
-        from: &UserId,
+        from: &User,
         manifest: &Arc<Manifest>,
     ) -> Result<Arc<Stored>> {
         let kept = &mut *self.kept();
         kept.prune(self.lasting);
         let mut all = kept.all.iter();
-        let same = all.find(|one| one.is(hub, from) && one.manifest.same(manifest));
+        let same = all.find(|one| one.is(hub, &from.userid) && one.manifest.same(manifest));
         if let Some(same) = same {
             return Ok(same.clone());
         }
@@ -220,19 +222,15 @@ impl Kept {
 }
 
 impl Stored {
-    fn new(
-        folder: &Path,
-        hub: &UserId,
-        from: &UserId,
-        manifest: &Arc<Manifest>,
-    ) -> io::Result<Self> {
+    fn new(folder: &Path, hub: &UserId, from: &User, manifest: &Arc<Manifest>) -> io::Result<Self> {
         let name = blake3::hash(crate::random::id().as_bytes()).to_hex();
         let folder = folder.join(name.as_str());
         fs::create_dir(&folder)?;
         let coming = Arc::new(Coming::new(manifest.are_folders()));
         Ok(Self {
             hub: hub.clone(),
-            from: from.clone(),
+            from: from.userid.clone(),
+            extra: from.extra.clone(),
             manifest: manifest.clone(),
             source: Arc::new(Source::passed(manifest, &coming)),
             coming,

@@ -13,7 +13,7 @@ use crate::files::{
     Choice, Code, Error, FileOffer, ReceiveOptions, SendOptions, Source, Transfer, TransferId,
     TransferState,
 };
-use crate::signalling::{RoomName, UserId};
+use crate::signalling::{Extra, RoomName, User, UserId};
 
 /// A transfer from one to another.
 pub(super) struct Pass {
@@ -37,6 +37,7 @@ impl Pass {
         self,
         shared: Weak<Shared>,
         files: Arc<HubFiles>,
+        sender: User,
         up: RTCDataChannel,
         down: RTCDataChannel,
     ) {
@@ -46,7 +47,7 @@ impl Pass {
         };
         let (offer, manifest) = offer.numbered();
         let id = manifest.id.clone();
-        let stored = match files.place(&self.hub, &self.from, &manifest) {
+        let stored = match files.place(&self.hub, &sender, &manifest) {
             Ok(stored) => stored,
             Err(why) => return unkept(offer, &manifest, &why, &down).await,
         };
@@ -67,7 +68,9 @@ impl Pass {
         stored: &Stored,
     ) -> Transfer {
         let next = again(shared, self.room, self.to, self.instance, Some(self.from));
-        let (source, options) = (stored.source.clone(), SendOptions::default());
+        let source = stored.source.clone();
+        let mut options = SendOptions::default();
+        options.extra = stored.extra.clone();
         let transfer = Transfer::send_as(id, down, source, options, Some(next));
         stored.goes_by(&transfer);
         transfer
@@ -82,7 +85,7 @@ async fn unkept(
     down: &RTCDataChannel,
 ) {
     let source = Source::passed(manifest, &Default::default());
-    for message in source.announced(manifest.id.clone(), manifest.keep) {
+    for message in source.announced(manifest.id.clone(), manifest.keep, Extra::Null) {
         if down.send(message).await.is_err() {
             break;
         }

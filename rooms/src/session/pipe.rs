@@ -47,8 +47,9 @@ impl Shared {
                 instance,
             };
             let (shared, files) = (Arc::downgrade(self), house.files.clone());
+            let sender = entry.user_or_bare(from);
             self.runtime.spawn(async move {
-                pass.run(shared, files, channel, other).await;
+                pass.run(shared, files, sender, channel, other).await;
                 drop(readers);
             });
             return;

@@ -10,10 +10,11 @@ use ortc_rooms::files::{Code, FileOffer, ReceiveOptions, SendOptions, Source, Tr
 use ortc_rooms::session::{
     Event, FileEvent, FileStep, Hub, HubFiles, Room, RoomRequest, SessionOptions,
 };
-use ortc_rooms::signalling::{RoomName, RoomPolicy, Topology};
+use ortc_rooms::signalling::{RoomName, RoomPolicy, Topology, User};
+use serde_json::json;
 
 use crate::folder::Folder;
-use crate::support::{Member, id, limited};
+use crate::support::{Member, id, limited, options};
 
 fn name() -> RoomName {
     RoomName::new("cinema").unwrap()
@@ -31,11 +32,16 @@ fn same(path: &Path, data: &[u8]) -> bool {
 }
 
 async fn offer(member: &mut Member) -> (String, FileOffer<RTCDataChannel>) {
+    let (user, offer) = offered(member).await;
+    (user.userid.to_string(), offer)
+}
+
+async fn offered(member: &mut Member) -> (User, FileOffer<RTCDataChannel>) {
     let found = async {
         loop {
             let event = member.events.next().await.expect("no end");
             if let Event::FileOffer { user, offer, .. } = event {
-                return (user.userid.to_string(), offer);
+                return (user, offer);
             }
         }
     };
@@ -53,7 +59,9 @@ async fn hub(desk: &Desk, files: &Arc<HubFiles>) -> Hub {
 
 /// A sender, a hub that keeps files, and so many others.
 async fn cinema(desk: &Desk, files: &Arc<HubFiles>, others: usize) -> (Hub, Member, Vec<Member>) {
-    let mut alice = Member::new(desk, "alice").await;
+    let mut told = options("alice");
+    told.extra = json!({ "name": "Alice" });
+    let mut alice = Member::with(desk, told).await;
     alice.session.open_or_join(request()).await.unwrap();
     let hub = hub(desk, files).await;
     let mut people = Vec::new();
@@ -150,8 +158,13 @@ async fn e11_d25_a_file_goes_up_once_for_all_and_for_those_who_come_later() {
     alice.session.end();
     let mut late = Member::new(&desk, "late").await;
     late.session.open_or_join(request()).await.unwrap();
-    let (of, offer) = offer(&mut late).await;
-    assert_eq!(of, "alice");
+    let (of, offer) = offered(&mut late).await;
+    assert_eq!(of.userid, id("alice"));
+    assert_eq!(
+        of.extra,
+        json!({ "name": "Alice" }),
+        "who has gone has a name"
+    );
     let folder = to.0.join("late");
     std::fs::create_dir(&folder).unwrap();
     let got = offer.accept(&folder, ReceiveOptions::default());

@@ -72,7 +72,7 @@ export class Files {
   /** A channel that a peer made; false if it is none of these. */
   take(channel, peer) {
     if (channel.label !== LABEL && channel.label !== `${LABEL}/${peer.userid}`) return false;
-    const transfer = new Receiving(channel, { userid: peer.userid, room: peer.room });
+    const transfer = new Receiving(channel, { userid: peer.userid, room: peer.room, from: peer.user.extra ?? null });
     this.#read(transfer, peer).catch(() => {});
     return true;
   }
@@ -104,7 +104,7 @@ export class Files {
         transfer.take = null;
         const { userid, title, entries, key } = transfer;
         await (await Keep.find(key))?.remove(); // Of other files.
-        await this.#accept(transfer, peer, await Keep.create(key, { userid, from: peer.user.extra ?? null, title, entries }));
+        await this.#accept(transfer, peer, await Keep.create(key, { userid, from: transfer.from, title, entries }));
         resolve();
       };
       this.#emit("fileOffer", transfer, peer);
@@ -118,7 +118,7 @@ export class Files {
     await transfer.accept(keep);
   }
 
-  #emit(name, transfer, peer, more) { this.#host.emit(name, { transfer, room: peer.room, userid: peer.userid, extra: peer.user.extra, ...more }); }
+  #emit(name, transfer, peer, more) { this.#host.emit(name, { transfer, room: peer.room, userid: peer.userid, extra: peer.user.extra ?? transfer.from ?? undefined, ...more }); }
 
   #tell(transfer, peer) {
     let started = false;

@@ -8,10 +8,10 @@ export class Manifest {
   #letters = 0;
   #sum = 0;
 
-  constructor({ version, id, key, entries, bytes }) {
+  constructor({ version, id, key, entries, bytes, extra = null }) {
     if (version !== VERSION) throw malformed("another version");
     if (entries > MOST.entries) throw new FileError("tooMany", `${entries} files are too many at once`);
-    Object.assign(this, { id, key, bytes, count: entries });
+    Object.assign(this, { id, key, bytes, extra, count: entries });
   }
 
   add(page) {

@@ -105,7 +105,8 @@ export class Receiving extends Transfer {
     else if (name === "offered" && this.#manifest && !this.entries.length) {
       clearTimeout(this.#patience);
       this.#manifest.complete();
-      const { id, key, title, entries, bytes, files } = this.#manifest;
+      const { id, key, title, entries, bytes, files, extra } = this.#manifest;
+      this.from ??= extra;
       Object.assign(this, { id, key, title, entries, total: bytes, files: files.length });
       this.#offered.resolve(this);
     } else throw malformed("no offer");

@@ -20,8 +20,8 @@ let again = null; // a row whose files are to be chosen again
 const rows = new Map(); // id → FileRow
 const over = { current: null };
 
-const nameFor = (userid) => nameOf(room?.users.get(userid) ?? { userid });
-const senderFor = (userid) => (room?.users.has(userid) ? nameFor(userid) : "Somebody who has left");
+const nameFor = (userid, extra) => nameOf(room?.users.get(userid) ?? { userid, extra });
+const senderFor = ({ userid, from }) => (room?.users.has(userid) ? nameFor(userid) : from ? `${nameOf({ userid, extra: from })}, who has left,` : "Somebody who has left");
 const fromIn = ({ userid, from }) => `from ${nameOf({ userid, extra: from })}`;
 
 const host = {
@@ -121,8 +121,8 @@ function goOn(row, items) {
 
 // -- In
 
-function offered({ transfer, userid }) {
-  const notice = offerNotice(transfer, senderFor(userid), (wanted) => {
+function offered({ transfer }) {
+  const notice = offerNotice(transfer, senderFor(transfer), (wanted) => {
     const had = notice.contains(document.activeElement);
     notice.remove();
     if (!wanted) transfer.reject();
@@ -132,7 +132,7 @@ function offered({ transfer, userid }) {
     }
     if (had && !wanted) $("main:not([hidden])")?.focus();
   });
-  announce(`${senderFor(userid)} sends ${transfer.title}, ${sizeInWords(transfer.total)}`);
+  announce(`${senderFor(transfer)} sends ${transfer.title}, ${sizeInWords(transfer.total)}`);
   transfer.ended.then(() => notice.remove());
 }
 
@@ -165,7 +165,7 @@ async function forgetEmpty({ keep }) {
 function showRow(row) {
   const { transfer, keep, sent, waits } = row;
   const path = transfer && room?.peer(transfer.userid) && session.paths.of(room.peer(transfer.userid));
-  const from = transfer ? (transfer.way === "in" ? `from ${nameFor(transfer.userid)}` : `to ${nameFor(transfer.userid)}`) : waits ? "to who comes" : sent ? (sent.to ? `to ${nameFor(sent.to)}` : "to the room") : fromIn(keep.about);
+  const from = transfer ? (transfer.way === "in" ? `from ${nameFor(transfer.userid, transfer.from)}` : `to ${nameFor(transfer.userid)}`) : waits ? "to who comes" : sent ? (sent.to ? `to ${nameFor(sent.to)}` : "to the room") : fromIn(keep.about);
   row.show({ title: transfer?.title ?? waits?.title ?? sent?.title ?? keep.about.title, from, way: path?.kind });
   row.who = from;
 }

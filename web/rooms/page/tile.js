@@ -95,12 +95,16 @@ export class Tile {
     };
     next.requestVideoFrameCallback?.(take);
     const before = this.#video;
-    let shown = before.getVideoPlaybackQuality().totalVideoFrames;
+    let moves = false;
+    const moved = () => {
+      moves = true;
+      if (this.#next === next) before.requestVideoFrameCallback(moved);
+    };
+    before.requestVideoFrameCallback?.(moved);
     const look = () => {
       if (this.#next !== next) return;
-      const { totalVideoFrames } = before.getVideoPlaybackQuality();
-      if (document.hidden || totalVideoFrames === shown) return void take();
-      shown = totalVideoFrames;
+      if (document.hidden || !moves) return void take();
+      moves = false;
       setTimeout(look, FIRST);
     };
     setTimeout(look, FIRST);

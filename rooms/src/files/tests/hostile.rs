@@ -16,6 +16,7 @@ use super::ends::{End, Folder, limited, noise, pair, source, tampered};
 fn offer(entries: u32, bytes: u64) -> Message {
     Message::Offer(Offer {
         keep: false,
+        extra: Default::default(),
         version: VERSION,
         id: TransferId::random(),
         key: "key".to_owned(),

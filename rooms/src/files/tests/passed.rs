@@ -17,6 +17,7 @@ const SIZE: u64 = 1_500_000;
 fn offered() -> Manifest {
     let mut manifest = Manifest::new(Offer {
         keep: false,
+        extra: Default::default(),
         version: VERSION,
         id: TransferId::random(),
         key: "key".to_owned(),
