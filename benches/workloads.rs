@@ -15,10 +15,7 @@
 //! with the user `user` and the password `pass`, between relays of which everything goes
 //! (`ORTC_BENCH_CERTIFICATE`: a file of what it is trusted by over TLS). `benches/by` measures all.
 //!
-//! One line a run. CPU is user and system time of the process, so of both peers together. With glibc
-//! what waits in W1 (`--window`) may be the end of the heap, which is given back and asked for again
-//! each time that it was read: a quarter of a page fault and half of the time a packet, in one build
-//! and not in the next. `MALLOC_TRIM_THRESHOLD_=1000000000 MALLOC_TOP_PAD_=67108864` leaves that out.
+//! One line a run. CPU is user and system time of the process, so of both peers together.
 
 #[path = "workloads/data.rs"]
 mod data;

@@ -18,12 +18,15 @@ pub(crate) struct Queue<T> {
     capacity: usize,
 }
 
-/// Room for so many items is kept when the queue is empty.
+/// Room for so many items is kept when the queue is empty, and more if it was needed since the
+/// queue was last empty: bursts that come one after another have the same room.
 const KEPT: usize = 256;
 
 #[derive(Debug)]
 struct Inner<T> {
     items: VecDeque<T>,
+    /// The most items at once since it was last empty.
+    most: usize,
     dropped: u64,
     closed: bool,
     weight: Option<Weight<T>>,
@@ -40,13 +43,17 @@ struct Weight<T> {
 
 impl<T> Inner<T> {
     fn pop(&mut self) -> Option<T> {
+        self.most = self.most.max(self.items.len());
         let item = self.items.pop_front()?;
         if let Some(weight) = &mut self.weight {
             let left = weight.all.saturating_sub((weight.of)(&item));
             weight.set(left);
         }
-        if self.items.is_empty() && self.items.capacity() > KEPT {
-            self.items = VecDeque::new();
+        if self.items.is_empty() {
+            let most = std::mem::take(&mut self.most);
+            if self.items.capacity() > KEPT && most < self.items.capacity() / 4 {
+                self.items = VecDeque::new();
+            }
         }
         Some(item)
     }
@@ -80,6 +87,7 @@ impl<T> Queue<T> {
         Self {
             inner: Mutex::new(Inner {
                 items: VecDeque::new(),
+                most: 0,
                 dropped: 0,
                 closed: false,
                 weight,
@@ -200,7 +208,7 @@ impl<T> Queue<T> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::Queue;
+    use super::{KEPT, Queue, lock};
     use std::sync::Arc;
 
     #[tokio::test]
@@ -215,6 +223,23 @@ mod tests {
         }
         assert_eq!(seen, [2, 3, 4]);
         assert!(queue.is_closed());
+    }
+
+    #[test]
+    fn bursts_have_the_same_room_and_a_single_one_leaves_little() {
+        let queue = Queue::new(2_000);
+        let burst = |count| {
+            queue.extend(0..count);
+            while queue.try_pop().is_some() {}
+            lock(&queue.inner).items.capacity()
+        };
+        let room = burst(1_000);
+        assert!(room >= 1_000);
+        for count in [500, 700, 300, 1_000] {
+            assert_eq!(burst(count), room);
+        }
+        assert!(burst(100) <= KEPT);
+        assert!(burst(KEPT) <= KEPT);
     }
 
     #[tokio::test]

@@ -29,6 +29,8 @@ const UNDECLARED: u32 = 40;
 const LONG: usize = 65_535;
 /// Data has its receive window beside the budget.
 const WINDOW_KIB: u64 = 13 << 10;
+/// Buffers of packets that gave way, kept for the next ones by the thread; the most seen here.
+const BUFFERS_KIB: u64 = 1 << 10;
 
 fn options() -> RTCConnectionOptions {
     loopback()
@@ -254,7 +256,7 @@ fn attack(limit: usize, duration: Duration) {
         }
         drop(attacker);
         let (peak, counted, last) = within(20, reading).await.unwrap();
-        let budget = (limit as u64 >> 10) + WINDOW_KIB;
+        let budget = (limit as u64 >> 10) + WINDOW_KIB + BUFFERS_KIB;
         println!("{rounds} rounds, {before} KiB before, {peak} at most; {last}");
         println!("held at most {} of {budget} KiB", peak - before);
         assert!(peak - before <= budget + budget / 10, "{peak} {before}");

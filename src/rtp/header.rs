@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
-
+use super::buffers;
 use super::extensions::encode_elements;
 use super::packet::{HeaderExtensionValues, RtpPacket};
 use super::wire::{slice, u16_at, u32_at};
@@ -126,18 +125,13 @@ pub(crate) fn payload_range(header: &RtpHeader, packet: &[u8]) -> Result<Range<u
 
 /// The packet of the public API. `packet` is the whole decrypted packet that `header` was parsed
 /// from.
-///
-/// Payload and extensions are copied each into its own allocation: two slices of one buffer would
-/// need a third one for their shared count, and a packet without extensions needs one in all.
 pub(crate) fn to_packet(header: &RtpHeader, packet: &[u8]) -> Result<RtpPacket, RtpDrop> {
-    let payload = payload_range(header, packet)?;
-    let extensions = match &header.extension {
-        Some((profile, range)) => HeaderExtensionValues::from_wire(
-            *profile,
-            Bytes::copy_from_slice(slice(packet, range.clone())),
-        ),
-        None => HeaderExtensionValues::default(),
+    let payload = slice(packet, payload_range(header, packet)?);
+    let (profile, block) = match &header.extension {
+        Some((profile, range)) => (*profile, slice(packet, range.clone())),
+        None => (0, &[][..]),
     };
+    let (block, payload) = buffers::copy(block, payload);
     Ok(RtpPacket {
         marker: header.marker,
         payload_type: header.payload_type,
@@ -145,8 +139,8 @@ pub(crate) fn to_packet(header: &RtpHeader, packet: &[u8]) -> Result<RtpPacket, 
         timestamp: header.timestamp,
         ssrc: header.ssrc,
         csrcs: header.csrcs(packet).collect(),
-        extensions,
-        payload: Bytes::copy_from_slice(slice(packet, payload)),
+        extensions: HeaderExtensionValues::from_wire(profile, block),
+        payload,
     })
 }
 

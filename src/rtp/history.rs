@@ -23,8 +23,8 @@ pub(crate) struct SentPacket {
     pub(crate) sequence_number: u16,
     pub(crate) timestamp: u32,
     pub(crate) csrcs: Vec<u32>,
-    /// Header extension elements of this packet alone.
-    pub(crate) extensions: Vec<(u8, Vec<u8>)>,
+    /// Header extension elements of this packet alone, see [`SentPacket::extensions`].
+    elements: Vec<u8>,
     /// The payload in the clear, or else the datagram as it was sent.
     pub(crate) is_datagram: bool,
     pub(crate) data: Vec<u8>,
@@ -36,6 +36,25 @@ pub(crate) struct SentPacket {
 }
 
 impl SentPacket {
+    /// Keeps a header extension element of this packet alone (at most 255 bytes, RFC 8285).
+    pub(crate) fn keep_extension(&mut self, id: u8, value: &[u8]) {
+        if let Ok(length) = u8::try_from(value.len()) {
+            self.elements.extend_from_slice(&[id, length]);
+            self.elements.extend_from_slice(value);
+        }
+    }
+
+    /// The elements that were kept.
+    pub(crate) fn extensions(&self) -> impl Iterator<Item = (u8, &[u8])> {
+        let mut rest = self.elements.as_slice();
+        std::iter::from_fn(move || {
+            let ([id, length], behind) = rest.split_first_chunk()?;
+            let (value, behind) = behind.split_at_checked(usize::from(*length))?;
+            rest = behind;
+            Some((*id, value))
+        })
+    }
+
     /// Bytes of what is kept.
     pub(crate) fn len(&self) -> usize {
         self.data.len().saturating_add(self.shared.len())
@@ -100,7 +119,7 @@ impl History {
         }
         self.next = self.next.saturating_add(1);
         packet.csrcs.clear();
-        packet.extensions.clear();
+        packet.elements.clear();
         packet.data.clear();
         packet.shared = Bytes::new();
         packet.sequence_number = sequence_number;
@@ -193,6 +212,26 @@ mod tests {
         assert_eq!(history.len(), MAX_PACKETS);
         assert!(history.ask(end, 4_999, ms(10)).is_some());
         assert!(history.ask(end, 5_000 - 1_024 - 1, ms(10)).is_none());
+    }
+
+    #[test]
+    fn header_extensions_are_kept_in_the_room_of_older_ones() {
+        let start = Instant::now();
+        let mut history = History::default();
+        let long = [3; 255];
+        let elements: [&[(u8, &[u8])]; 3] = [&[(1, &[1]), (200, &long)], &[(4, &[])], &[]];
+        for (n, elements) in (0..).zip(elements) {
+            history.keep(start + ms(2_000) * n, 7, 1, |packet| {
+                for (id, value) in elements {
+                    packet.keep_extension(*id, value);
+                }
+                packet.keep_extension(9, &[0; 256]);
+            });
+            let found = history.ask(start + ms(2_000) * n, 7, ms(0));
+            let same = found.map(|packet| packet.extensions().eq(elements.iter().copied()));
+            assert_eq!(same, Some(true), "{n}");
+        }
+        assert_eq!(history.len(), 1);
     }
 
     #[test]

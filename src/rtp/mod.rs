@@ -8,6 +8,7 @@
 // RTP and RTCP without I/O: headers, routing, statistics, reports, feedback.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+mod buffers;
 mod cname;
 mod declaration;
 mod demux;

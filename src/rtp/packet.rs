@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::buffers;
 use super::extensions::encode_elements;
 use crate::error::{Error, Result};
 
@@ -32,10 +33,20 @@ impl RtpPacket {
 
     /// Bytes that it holds while it waits.
     pub(crate) fn held(&self) -> usize {
-        Self::OVERHEAD
-            .saturating_add(self.payload.len())
-            .saturating_add(self.extensions.block.len())
-            .saturating_add(self.csrcs.len().saturating_mul(4))
+        let contents = buffers::room(self.contents());
+        Self::OVERHEAD.saturating_add(contents)
+    }
+
+    /// The same, but for the rest of its buffer: what a burst of packets comes to.
+    pub(crate) fn weight(&self) -> usize {
+        Self::OVERHEAD.saturating_add(self.contents())
+    }
+
+    fn contents(&self) -> usize {
+        let block = self.extensions.block.len();
+        let csrcs = self.csrcs.len().saturating_mul(4);
+        let contents = self.payload.len().saturating_add(block);
+        contents.saturating_add(csrcs)
     }
 }
 

@@ -93,11 +93,9 @@ impl SenderRepair {
                 Some(shared) => kept.shared = shared.clone(),
                 None => kept.data.extend_from_slice(packet.payload),
             }
-            {
-                kept.csrcs.extend_from_slice(packet.csrcs);
-                let extensions = packet.extensions.iter();
-                kept.extensions
-                    .extend(extensions.map(|(id, value)| (*id, value.to_vec())));
+            kept.csrcs.extend_from_slice(packet.csrcs);
+            for (id, value) in packet.extensions {
+                kept.keep_extension(*id, value);
             }
         });
     }
@@ -127,11 +125,7 @@ impl SenderRepair {
         let Some(payload_type) = rtx.payload_type(packet.payload_type) else {
             return Ok(false);
         };
-        let extensions: Vec<(u8, &[u8])> = packet
-            .extensions
-            .iter()
-            .map(|(id, value)| (*id, value.as_slice()))
-            .collect();
+        let extensions: Vec<(u8, &[u8])> = packet.extensions().collect();
         let again = OutgoingRtp {
             marker: packet.marker,
             payload_type,

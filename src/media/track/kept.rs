@@ -39,10 +39,10 @@ impl Kept {
         let Some(began) = self.began else {
             return;
         };
-        let held = packet.held();
-        self.bytes = self.bytes.saturating_add(held);
+        let weight = packet.weight();
+        self.bytes = self.bytes.saturating_add(weight);
         if !self.packets.is_empty() && !same {
-            self.since = self.since.saturating_add(held);
+            self.since = self.since.saturating_add(weight);
         }
         let is_old = now.saturating_duration_since(began) > YOUNG;
         let is_other = first_differs(&self.packets, packet);
