@@ -230,7 +230,12 @@ impl Sending {
                 return Ok(());
             }
             let idle = self.running.is_empty() && !self.done.is_empty();
-            if idle && (by_code || met.room.peers().len() <= self.done.len()) {
+            // Those who got it may have left.
+            let all = |peers: &[Peer]| {
+                let done = |peer: &Peer| self.done.contains_key(peer.userid());
+                peers.iter().all(done)
+            };
+            if idle && (by_code || all(&met.room.peers())) {
                 return match self.done.values().any(|got| *got) {
                     true => Ok(()),
                     false => Err(Exit::boxed(REFUSED, "nobody wanted it")),

@@ -81,7 +81,7 @@ impl Router {
         }
     }
 
-    /// Replaces what was declared; SSRCs learnt from packets stay bound.
+    /// Replaces what was declared; SSRCs learnt from packets stay bound, unless it has another RID.
     pub(crate) fn update(&mut self, id: ReceiverId, declaration: Declaration) -> Result<()> {
         self.check(id, &declaration)?;
         let Some(current) = self.receivers.get_mut(&id) else {
@@ -102,6 +102,9 @@ impl Router {
                 self.forget(*ssrc);
             }
         }
+        if declaration.rid.is_some() && declaration.rid != before.rid {
+            self.forget_all(id);
+        }
         self.bind_declared(id, &declaration);
         Ok(())
     }
@@ -111,6 +114,10 @@ impl Router {
         if let Some(declaration) = self.receivers.remove(&id) {
             self.labels.remove(id, &declaration);
         }
+        self.forget_all(id);
+    }
+
+    fn forget_all(&mut self, id: ReceiverId) {
         let (first, last) = ((id, 0), (id, u32::MAX));
         while let Some(&(_, ssrc)) = self.bound.range(first..=last).next() {
             self.forget(ssrc);

@@ -214,6 +214,76 @@ async fn g043_encodings_are_found_and_repaired_by_rid_alone() {
     .await;
 }
 
+/// What has no SSRC is told by its MID when it comes again, with other encodings and codecs.
+#[tokio::test]
+async fn g011_g043_a_track_without_ssrc_is_described_anew() {
+    run(async {
+        let (mut near, mut far) = (End::new(with_extensions()), End::new(with_extensions()));
+        let relay = Relay::between(&mut near, &mut far);
+        near.connected().await;
+        far.connected().await;
+        let (stream, camera) = stream_of(Kind::Video);
+        near.connection.add_stream(&stream).unwrap();
+        let sending = near.connection.track(&camera).unwrap();
+        sending.set_mid(Some("v".into())).unwrap();
+        let described = || {
+            let mut description = over_json(&sending.description().unwrap());
+            (description.ssrc, description.rtx) = (None, None);
+            for encoding in &mut description.encodings {
+                (encoding.ssrc, encoding.rtx) = (None, None);
+            }
+            description
+        };
+        let crosses = async |n: u8, rids: &[&str], screen: &MediaStreamTrack| {
+            for rid in rids {
+                let media = camera.encoding(rid).unwrap();
+                media.write_sample(frame(rid, n), FRAME).unwrap();
+            }
+            for rid in rids {
+                expect(&screen.encoding(rid).unwrap(), rid, n).await;
+            }
+        };
+        sending.set_encodings(&encodings(&["h", "m"])).unwrap();
+        let screen = far.connection.receive_track(described()).unwrap();
+        let medium = screen.encoding("m").unwrap();
+        crosses(1, &["h", "m"], &screen).await;
+        // One more, and told in another order: each stays what it was.
+        sending.set_encodings(&encodings(&RIDS)).unwrap();
+        let mut turned = described();
+        turned.encodings.reverse();
+        assert_eq!(far.connection.receive_track(turned).unwrap(), screen);
+        assert_eq!(screen.encoding("h"), Some(screen.clone()));
+        assert_eq!(screen.encoding("m"), Some(medium.clone()));
+        crosses(2, &["h", "m", "l"], &screen).await;
+        // That of the track itself is gone: it is another one.
+        sending.set_encodings(&encodings(&["m", "l"])).unwrap();
+        assert_eq!(far.connection.receive_track(described()).unwrap(), screen);
+        assert_eq!(screen.encoding("h"), None);
+        assert_eq!(screen.encoding("m"), Some(screen.clone()));
+        assert_eq!(within(5, medium.recv_rtp()).await, None, "it has ended");
+        crosses(3, &["m", "l"], &screen).await;
+        // Codecs, and nothing but a MID.
+        sending.set_codecs(vec![RTCCodec::new("VP9", 99)]).unwrap();
+        let mut plain = described();
+        plain.encodings.clear();
+        assert_eq!(far.connection.receive_track(plain).unwrap(), screen);
+        assert_eq!(far.connection.receiving_streams()[0].tracks().len(), 1);
+        let first = camera.encoding("m").unwrap();
+        first.write_sample(frame("m", 4), FRAME).unwrap();
+        let packet = within(5, screen.recv_rtp()).await.unwrap();
+        assert_eq!(packet.payload_type, 99);
+        // Another kind contradicts it, and what is known stays.
+        let mut other = described();
+        other.kind = Kind::Audio;
+        other.codecs = vec![RTCCodec::opus(111)];
+        let refused = far.connection.receive_track(other);
+        assert_eq!(refused.unwrap_err().name(), ErrorName::InvalidParameters);
+        assert_eq!(far.connection.receiving_streams()[0].tracks().len(), 1);
+        drop(relay);
+    })
+    .await;
+}
+
 /// What the ids mean may come with the description.
 #[tokio::test]
 async fn g011_g043_header_extensions_of_a_description_are_used() {

@@ -42,6 +42,7 @@ export class Room {
     });
     this.#trail = new Trail({
       knows: (userid) => this.users.has(userid),
+      get others() { return room.others.map(({ userid }) => userid); },
       talk: (userid) => this.peer(userid)?.talk,
       failed: (userid, error) => this.#emit("error", { userid, error }),
     });

@@ -14,12 +14,12 @@ export class Trail {
   #kept = []; // { n, to, packed, size }, in their order
   #size = 0;
   #dropped = 0; // the number of the last that was kept no longer, though somebody may not have it
-  #reached = new Map(); // user id → { seen, told, since, by }
+  #reached = new Map(); // user id → { seen, told, since, by }: since when a hub reaches it, null: none yet
   #came = new Map(); // user id → { n, told }
   #owed = new Set(); // those whom the hub reached that is lost
   #timer = 0;
 
-  /** `host` has `knows(userid)`, whether one is in the room, `talk(userid)`, the way to it, and `failed(userid, error)`. */
+  /** `host` has `knows(userid)`, whether one is in the room, `others`, the ids of all others there, `talk(userid)`, the way to one, and `failed(userid, error)`. */
   constructor(host) { this.#host = host; }
 
   // -- What this side says
@@ -28,9 +28,10 @@ export class Trail {
   number(packed) {
     const { message, to } = packed;
     if (message.n !== undefined || "seen" in message) return;
+    // Whether the hub reaches them yet or not.
+    for (const userid of to === undefined ? this.#host.others : [to]) this.#of(userid);
     // One who comes back under its name goes on above what it said before.
     message.n = this.#last = this.#last ? this.#last + 1 : Date.now();
-    if (!this.#reached.size) return;
     const size = sizeOf(packed);
     this.#kept.push({ n: message.n, to, packed, size });
     this.#size += size;
@@ -45,7 +46,7 @@ export class Trail {
   }
 
   /** Whether it need not be kept for this one. */
-  #has({ seen, told, since }, n) { return seen >= n || (!told && performance.now() - since > SILENT); }
+  #has({ seen, told, since }, n) { return seen >= n || (!told && since !== null && performance.now() - since > SILENT); }
 
   #trim() {
     const done = ({ n, to }) => {
@@ -59,13 +60,13 @@ export class Trail {
   reach(userid, by) {
     const who = this.#of(userid);
     if (who.by === by) return;
-    who.by = by;
+    [who.by, who.since] = [by, performance.now()];
     this.#introduce(userid);
   }
 
   #of(userid) {
     // What was said before is not for one who came after.
-    if (!this.#reached.has(userid)) this.#reached.set(userid, { seen: this.#last, told: false, since: performance.now(), by: null });
+    if (!this.#reached.has(userid)) this.#reached.set(userid, { seen: this.#last, told: false, since: null, by: null });
     return this.#reached.get(userid);
   }
 

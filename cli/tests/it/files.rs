@@ -251,6 +251,31 @@ fn c44_text_goes_by_a_code_and_files_to_a_room() {
     assert!(same(&to.0.join("notes.txt"), &data));
 }
 
+/// Those who have it leave at once: the others are waited for all the same.
+#[test]
+fn c44_all_who_are_in_a_room_get_a_file() {
+    let (_server, url) = server();
+    let (from, to) = (Folder::new("all-from"), Folder::new("all-to"));
+    let (file, data) = from.write("notes.txt", 5_000);
+    let folders: Vec<PathBuf> = (0..4).map(|at| to.0.join(at.to_string())).collect();
+    let recv = |folder: &PathBuf| {
+        let folder = folder.to_str().unwrap();
+        let room = ["recv", "--yes", "--room", "team", "--server", &url, "--to"];
+        Process::new(&[&room[..], &[folder]].concat())
+    };
+    let all: Vec<Process> = folders.iter().map(recv).collect();
+    let mut there = Process::new(&["room", "list", "--server", &url, "--watch", "--json"]);
+    there.line(|line| line.contains("\"users\":4").then_some(()));
+    let send = Process::new(&["send", "--room", "team", "--server", &url, &file]);
+    let (status, said) = send.end();
+    assert_eq!(status, 0, "{said}");
+    for (recv, folder) in all.into_iter().zip(&folders) {
+        let (status, said) = recv.end();
+        assert_eq!(status, 0, "{said}");
+        assert!(same(&folder.join("notes.txt"), &data));
+    }
+}
+
 /// Three wrong codes, and the right one is worth nothing any more.
 #[test]
 fn c92_three_wrong_codes_end_an_offer() {

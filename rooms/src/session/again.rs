@@ -1,5 +1,7 @@
 //! What goes by a hub is numbered, and sent again when the hub is lost.
 
+use std::time::Instant;
+
 use super::clock::clock;
 use super::event::Event;
 use super::frame::{Frame, Seen, Written};
@@ -17,6 +19,7 @@ impl RoomEntry {
         };
         let fresh = written.n.is_none() && written.counts;
         if fresh {
+            self.expect(to);
             written.number(self.trail.next());
         }
         let goes = match to {
@@ -25,10 +28,18 @@ impl RoomEntry {
         };
         let taken = outbox.push(goes);
         if let Some(n) = written.n.filter(|_| taken && fresh) {
-            self.trail.keep(n, to, &written);
+            self.trail.keep(n, to, &written, Instant::now());
         }
         self.trail.by = hub;
         taken
+    }
+
+    /// What is said next is for this one, or for all.
+    fn expect(&mut self, to: Option<&UserId>) {
+        let persons = self.peers.iter().filter(|(_, link)| !link.is_hub);
+        for (peer, _) in persons.filter(|(peer, _)| to.is_none_or(|to| to == *peer)) {
+            self.trail.expect(peer);
+        }
     }
 
     /// Tells those whose frames have come, or, where it is `first`, that they will be told.
@@ -70,7 +81,7 @@ impl Shared {
         }
         entry.trail.by = None;
         for peer in entry.persons() {
-            let (unseen, more) = entry.trail.unseen(&peer);
+            let (unseen, more) = entry.trail.unseen(&peer, Instant::now());
             let Some(link) = entry.peers.get(&peer) else {
                 continue;
             };

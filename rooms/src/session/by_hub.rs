@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ortc::DisconnectReason;
 use serde_json::json;
@@ -32,33 +33,38 @@ impl Shared {
             };
             let was = std::mem::replace(&mut link.by_hub, reached);
             let was_open = std::mem::replace(&mut link.open_by_hub, reached && open);
-            let (is_open, direct) = (link.open_by_hub, link.connected);
-            if direct {
-                continue;
+            let is_open = link.open_by_hub;
+            // The connection of the two may work, and their channel not yet.
+            let (direct, stays) = (link.connected, is_open || link.is_open());
+            let opens = is_open && !link.told_open;
+            let closes = link.told_open && was_open && !stays;
+            link.told_open = (link.told_open || opens) && !closes;
+            if is_open && !was_open {
+                entry.trail.reach(&peer, Instant::now());
+                entry.tell_seen(&peer, true);
             }
             let user = entry.user_or_bare(&peer);
             let of = || (room.clone(), user.clone());
-            if reached && !was {
+            if reached && !was && !direct {
                 let (room, user) = of();
                 self.event(Event::Connected { room, user });
             }
-            if is_open && !was_open {
+            if opens {
                 if self.recordings.has(room)
                     && let Ok(frame) = action_frame(&Recording { on: true })
                     && let Ok(written) = frame.write(clock())
                 {
                     entry.push(&peer, written);
                 }
-                entry.tell_seen(&peer, true);
                 entry.opened.push(peer.clone());
                 let (room, user) = of();
                 self.event(Event::Open { room, user });
             }
-            if was_open && !is_open {
+            if closes {
                 let (room, user) = of();
                 self.event(Event::DataClosed { room, user });
             }
-            if was && !reached {
+            if was && !reached && !direct {
                 let (room, user) = of();
                 let reason = DisconnectReason::Closed;
                 self.event(Event::Disconnected { room, user, reason });

@@ -274,6 +274,7 @@ impl Shared {
         link.unheard = Unheard::default();
         link.channel = None;
         link.lossy = None;
+        link.told_open &= link.open_by_hub;
         link.connected = false;
         link.was_connected = false;
         link.trouble = Some(Trouble::first());

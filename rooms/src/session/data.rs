@@ -1,6 +1,7 @@
 //! The data channels between two peers.
 
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use ortc::{RTCDataChannel, RTCDataChannelMessage};
 
@@ -116,7 +117,7 @@ impl Whose {
                 }
             }
             send(link, Frame::Ping(Ping { at: clock() }));
-            if link.by_hub || link.is_hub {
+            if link.is_hub || std::mem::replace(&mut link.told_open, true) {
                 return;
             }
             if shared.recordings.has(&self.room)
@@ -144,7 +145,8 @@ impl Whose {
                 let user = user.clone();
                 shared.event(Event::DataError { room, user, error });
             }
-            if main && link.channel.take().is_some() && !link.by_hub && !link.is_hub {
+            let ends = main && link.channel.take().is_some() && !link.open_by_hub;
+            if ends && std::mem::take(&mut link.told_open) {
                 let room = self.room.clone();
                 shared.event(Event::DataClosed { room, user });
             }
@@ -234,7 +236,7 @@ impl Whose {
             }
             Frame::Seen(seen) if !shared.hub => {
                 if let Some(from) = self.author(entry, came.way.from) {
-                    entry.trail.seen(&from.userid, seen.n);
+                    entry.trail.seen(&from.userid, seen.n, Instant::now());
                 }
                 Some((events, None))
             }

@@ -85,6 +85,8 @@ pub(super) struct PeerLink {
     /// It is reached by the hub at the moment, and messages too.
     pub(super) by_hub: bool,
     pub(super) open_by_hub: bool,
+    /// The application was told that messages can be sent, by whichever way.
+    pub(super) told_open: bool,
     /// The way that messages go.
     pub(super) route: Route,
     /// This side, and the other, needs the connection no longer: another way is there.
@@ -190,6 +192,7 @@ impl PeerLink {
             direct: true,
             by_hub: false,
             open_by_hub: false,
+            told_open: false,
             route: Route::Direct,
             said_bye: false,
             heard_bye: false,

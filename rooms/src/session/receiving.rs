@@ -79,12 +79,6 @@ impl Shared {
             link.unheard.told(ssrc);
         }
         let source = Source::of(&description);
-        // Nothing but new limits comes for one that is told apart by its name.
-        let named = |one: &ReceivedTrack| matches!(one.source, Some(Source::Mid(_)));
-        let mut known = link.received.iter();
-        if known.any(|one| named(one) && one.source == source) {
-            return;
-        }
         let Some(stream_id) = description.msid.first().cloned() else {
             return;
         };

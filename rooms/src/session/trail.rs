@@ -1,6 +1,7 @@
 //! What went by a hub and is not known to have come: once the hub is lost, it goes another way.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 use super::clock::clock;
 use super::frame::Written;
@@ -11,12 +12,35 @@ use crate::signalling::UserId;
 const MAX_KEPT: usize = 512;
 /// And their bytes.
 const MAX_BYTES: usize = 2 * MAX_PAYLOAD;
+/// Who is reached, and in this time has told nothing of numbers, knows of none.
+const SILENT: Duration = Duration::from_secs(10);
 
 struct Kept {
     n: u64,
     /// For one alone.
     to: Option<UserId>,
     written: Written,
+}
+
+/// One that it is for.
+struct Who {
+    /// It has all up to this number.
+    seen: u64,
+    told: bool,
+    /// When a hub reached it, if one has.
+    reached: Option<Instant>,
+}
+
+impl Who {
+    /// Whether nothing need be kept for it, as it never says what has come.
+    fn is_silent(&self, now: Instant) -> bool {
+        let since = self.reached.map(|reached| now.duration_since(reached));
+        !self.told && since.is_some_and(|since| since > SILENT)
+    }
+
+    fn has(&self, n: u64, now: Instant) -> bool {
+        self.seen >= n || self.is_silent(now)
+    }
 }
 
 /// What this user has sent by the hub of a room.
@@ -27,8 +51,7 @@ pub(super) struct Trail {
     last: u64,
     kept: VecDeque<Kept>,
     bytes: usize,
-    /// What has come, of those who tell it.
-    seen: BTreeMap<UserId, u64>,
+    whom: BTreeMap<UserId, Who>,
     /// The last that was kept no longer, though it was not seen by all.
     dropped: u64,
 }
@@ -46,17 +69,38 @@ impl Trail {
         self.last
     }
 
-    /// Keeps what goes by the hub, for as long as somebody may not have it.
-    pub(super) fn keep(&mut self, n: u64, to: Option<&UserId>, written: &Written) {
-        if self.seen.is_empty() {
-            return;
+    fn who(&mut self, peer: &UserId) -> &mut Who {
+        // What was said before is not for one who came after.
+        let seen = self.last;
+        self.whom.entry(peer.clone()).or_insert(Who {
+            seen,
+            told: false,
+            reached: None,
+        })
+    }
+
+    /// What is said from now on is for this one, too, whether the hub reaches it yet or not.
+    pub(super) fn expect(&mut self, peer: &UserId) {
+        if !self.whom.contains_key(peer) {
+            self.who(peer);
         }
+    }
+
+    /// The hub reaches somebody.
+    pub(super) fn reach(&mut self, peer: &UserId, now: Instant) {
+        let who = self.who(peer);
+        who.reached = Some(now);
+    }
+
+    /// Keeps what goes by the hub, for as long as somebody may not have it.
+    pub(super) fn keep(&mut self, n: u64, to: Option<&UserId>, written: &Written, now: Instant) {
         self.bytes = self.bytes.saturating_add(written.bytes);
         self.kept.push_back(Kept {
             n,
             to: to.cloned(),
             written: written.clone(),
         });
+        self.trim(now);
         while self.kept.len() > MAX_KEPT || self.bytes > MAX_BYTES {
             let Some(oldest) = self.pop() else {
                 return;
@@ -72,42 +116,46 @@ impl Trail {
     }
 
     /// Somebody has all up to this number.
-    pub(super) fn seen(&mut self, by: &UserId, n: u64) {
+    pub(super) fn seen(&mut self, by: &UserId, n: u64, now: Instant) {
         let last = self.last;
         if n > last {
             return;
         }
-        // What was sent before it said so for the first time may have been before it came.
-        let seen = self.seen.entry(by.clone()).or_insert(last);
-        *seen = n.max(*seen);
-        self.trim();
+        let who = self.who(by);
+        if who.is_silent(now) {
+            // Nothing was kept for it meanwhile.
+            who.seen = last;
+        }
+        who.told = true;
+        who.seen = n.max(who.seen);
+        self.trim(now);
     }
 
     /// Somebody has left.
     pub(super) fn forget(&mut self, peer: &UserId) {
-        self.seen.remove(peer);
-        self.trim();
+        self.whom.remove(peer);
+        self.trim(Instant::now());
     }
 
-    fn trim(&mut self) {
-        let done = |seen: &BTreeMap<UserId, u64>, kept: &Kept| match &kept.to {
-            Some(to) => seen.get(to).is_none_or(|seen| *seen >= kept.n),
-            None => seen.values().all(|seen| *seen >= kept.n),
+    fn trim(&mut self, now: Instant) {
+        let done = |whom: &BTreeMap<UserId, Who>, kept: &Kept| match &kept.to {
+            Some(to) => whom.get(to).is_none_or(|who| who.has(kept.n, now)),
+            None => whom.values().all(|who| who.has(kept.n, now)),
         };
-        while self.kept.front().is_some_and(|kept| done(&self.seen, kept)) {
+        while self.kept.front().is_some_and(|kept| done(&self.whom, kept)) {
             self.pop();
         }
     }
 
-    /// What one has not seen, and whether there was more.
-    pub(super) fn unseen(&self, peer: &UserId) -> (Vec<Written>, bool) {
-        let Some(seen) = self.seen.get(peer) else {
+    /// What one may not have, and whether there was more.
+    pub(super) fn unseen(&self, peer: &UserId, now: Instant) -> (Vec<Written>, bool) {
+        let Some(who) = self.whom.get(peer).filter(|who| !who.is_silent(now)) else {
             return (Vec::new(), false);
         };
-        let is = |kept: &&Kept| kept.n > *seen && kept.to.as_ref().is_none_or(|to| to == peer);
+        let is = |kept: &&Kept| kept.n > who.seen && kept.to.as_ref().is_none_or(|to| to == peer);
         let unseen = self.kept.iter().filter(is);
         let unseen = unseen.map(|kept| kept.written.clone()).collect();
-        (unseen, self.dropped > *seen)
+        (unseen, self.dropped > who.seen)
     }
 }
 
@@ -117,38 +165,71 @@ mod tests {
     use crate::session::Payload;
     use crate::session::frame::Frame;
 
-    fn sent(trail: &mut Trail, to: Option<&UserId>, text: &str) -> u64 {
+    fn sent(trail: &mut Trail, to: Option<&UserId>, text: &str, now: Instant) -> u64 {
         let mut written = Frame::Payload(Payload::from(text)).write(0.0).unwrap();
         let n = trail.next();
         written.number(n);
-        trail.keep(n, to, &written);
+        trail.keep(n, to, &written, now);
         n
+    }
+
+    fn unseen(trail: &Trail, peer: &UserId, now: Instant) -> usize {
+        trail.unseen(peer, now).0.len()
     }
 
     #[test]
     fn e05_what_is_not_seen_is_kept_within_bounds() {
         let [anna, bob] = ["anna", "bob"].map(|name| UserId::new(name).unwrap());
+        let now = Instant::now();
         let mut trail = Trail::default();
-        sent(&mut trail, None, "before anybody tells");
+        sent(&mut trail, None, "before anybody is there", now);
         assert!(trail.kept.is_empty());
-        trail.seen(&anna, 0);
-        trail.seen(&bob, 0);
-        let first = sent(&mut trail, None, "one");
-        sent(&mut trail, Some(&bob), "two");
-        let of = |trail: &Trail, peer| trail.unseen(peer).0.len();
+        trail.seen(&anna, 0, now);
+        trail.seen(&bob, 0, now);
+        let first = sent(&mut trail, None, "one", now);
+        sent(&mut trail, Some(&bob), "two", now);
+        let of = |trail: &Trail, peer| unseen(trail, peer, now);
         assert_eq!((of(&trail, &anna), of(&trail, &bob)), (1, 2));
-        trail.seen(&anna, first + 100);
+        trail.seen(&anna, first + 100, now);
         assert_eq!(of(&trail, &anna), 1, "a number that was never sent");
-        trail.seen(&bob, first);
+        trail.seen(&bob, first, now);
         assert_eq!((of(&trail, &anna), of(&trail, &bob)), (1, 1));
-        trail.seen(&anna, first);
+        trail.seen(&anna, first, now);
         assert_eq!(trail.kept.len(), 1);
         trail.forget(&bob);
         assert_eq!((trail.kept.len(), trail.bytes), (0, 0));
         for _ in 0..=MAX_KEPT {
-            sent(&mut trail, None, "many");
+            sent(&mut trail, None, "many", now);
         }
         assert_eq!(trail.kept.len(), MAX_KEPT);
-        assert!(trail.unseen(&anna).1, "the oldest was dropped");
+        assert!(trail.unseen(&anna, now).1, "the oldest was dropped");
+    }
+
+    #[test]
+    fn e05_what_is_sent_before_somebody_tells_of_numbers_is_kept_for_a_while() {
+        let [anna, bob] = ["anna", "bob"].map(|name| UserId::new(name).unwrap());
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let mut trail = Trail::default();
+        sent(&mut trail, None, "before anybody is there", begin);
+        trail.expect(&anna);
+        trail.expect(&bob);
+        sent(&mut trail, None, "not reached yet", begin);
+        assert_eq!(unseen(&trail, &anna, after(100)), 1);
+        trail.reach(&anna, after(100));
+        trail.reach(&bob, after(100));
+        let last = sent(&mut trail, Some(&bob), "two", after(101));
+        assert_eq!(unseen(&trail, &bob, after(110)), 2);
+        trail.seen(&bob, 0, after(110));
+        // Anna knows nothing of numbers.
+        assert_eq!(unseen(&trail, &anna, after(111)), 0);
+        assert_eq!(unseen(&trail, &bob, after(200)), 2);
+        trail.seen(&bob, last, after(200));
+        assert!(trail.kept.is_empty());
+        // She does after all: what was not kept for her is not missed.
+        sent(&mut trail, None, "three", after(201));
+        assert!(!trail.kept.is_empty(), "for bob");
+        trail.seen(&anna, 0, after(201));
+        assert_eq!(unseen(&trail, &anna, after(201)), 0);
     }
 }

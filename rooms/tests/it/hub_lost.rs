@@ -48,7 +48,8 @@ fn counting(room: Room, to: &str, mut turn: watch::Receiver<Turn>) -> JoinHandle
                 }
             };
             for _ in 0..at_once {
-                let pad = "x".repeat(if at_once > 1 { 8000 } else { 0 });
+                // In pieces, so that connections end in the middle of some.
+                let pad = "x".repeat(if at_once > 1 { 30_000 } else { 0 });
                 room.send(format!("all {count} {pad}")).unwrap();
                 one.send(format!("one {count} {pad}")).unwrap();
                 count += 1;
@@ -171,6 +172,44 @@ async fn e05_a_hub_that_is_lost_loses_no_message() {
     turn.send(None).unwrap();
     whole(writers, &came).await;
     drop(third);
+}
+
+/// A hub that is lost as soon as they go by it, before anybody has told what came.
+async fn lost_at_once(settle: bool) {
+    let desk = Desk::default();
+    let (rooms, came, _sessions, _) = hall(&desk, Topology::Mesh).await;
+    settled(&rooms, false).await;
+    let (turn, writers) = all_count(&rooms);
+    let mut policy = RoomPolicy::default();
+    policy.topology = Topology::Hub;
+    rooms[0].set_policy(policy).await.unwrap();
+    let first = hub(&desk).await;
+    if settle {
+        settled(&rooms, true).await;
+    } else {
+        limited(async {
+            while first.stats().messages < 1 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        })
+        .await;
+    }
+    turn.send(Some(20)).unwrap();
+    tokio::time::sleep(Duration::from_millis(3)).await;
+    drop(first);
+    settled(&rooms, false).await;
+    turn.send(None).unwrap();
+    whole(writers, &came).await;
+}
+
+#[tokio::test]
+async fn e05_a_hub_that_is_lost_right_after_the_move_loses_no_message() {
+    lost_at_once(true).await;
+}
+
+#[tokio::test]
+async fn e05_a_hub_that_is_lost_during_the_move_loses_no_message() {
+    lost_at_once(false).await;
 }
 
 /// Connections that break, to a hub that lives and between two, lose nothing of what they had.

@@ -1,9 +1,6 @@
 //! A server that goes away and comes back, users that are gone without a word.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use ortc::Kind;
@@ -14,6 +11,7 @@ use ortc_rooms::signalling::memory::Memory;
 
 use crate::server::Server;
 use crate::support::{Member, Source, count, id, limited, more, options};
+use crate::way::{Way, free_port};
 
 fn desk(grace: Duration) -> Desk {
     let mut options = DeskOptions::default();
@@ -248,66 +246,12 @@ async fn c71_d35_a_restart_finds_a_path_anew_and_media_goes_on() {
     }
 }
 
-/// The way between two ports on 127.0.0.1, which each have another address there as their public
-/// one: nothing passes while it is cut.
-struct Way {
-    cut: Arc<AtomicBool>,
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Way {
-    /// Between the ports, which are public at 127.0.0.2 and 127.0.0.3.
-    fn between(ports: [u16; 2]) -> Self {
-        let [first, second] = [2, 3].map(|last| std::net::Ipv4Addr::new(127, 0, 0, last));
-        let public = [(first, ports[0]), (second, ports[1])];
-        let sockets = public.map(|at| Arc::new(UdpSocket::bind(at).unwrap()));
-        let (cut, stop) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let threads = [(0, 1), (1, 0)].map(|(to, from)| {
-            let (near, far) = (sockets[to].clone(), sockets[from].clone());
-            let (cut, stop) = (cut.clone(), stop.clone());
-            let target = SocketAddr::from(([127, 0, 0, 1], ports[to]));
-            near.set_read_timeout(Some(Duration::from_millis(50)))
-                .unwrap();
-            std::thread::spawn(move || {
-                let mut buffer = [0; 2048];
-                while !stop.load(Ordering::Relaxed) {
-                    if let Ok(length) = near.recv(&mut buffer)
-                        && !cut.load(Ordering::Relaxed)
-                    {
-                        let _ = far.send_to(&buffer[..length], target);
-                    }
-                }
-            })
-        });
-        Self {
-            cut,
-            stop,
-            threads: threads.into(),
-        }
-    }
-}
-
-impl Drop for Way {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn free_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
-}
-
 /// The core's restart is told to the peer, long before consent is over.
 #[tokio::test]
 async fn d13_a_path_that_is_lost_is_looked_for_anew_before_the_connection_ends() {
     let desk = desk(Duration::from_secs(30));
     let ports = [free_port(), free_port()];
-    let way = Way::between(ports);
+    let way = Way::between(&ports);
     let with = |name, n: usize, public| {
         let mut options = options(name);
         options.bind = Some(([127, 0, 0, 1], ports[n]).into());

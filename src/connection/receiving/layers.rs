@@ -35,7 +35,64 @@ fn layer_of(description: &RTCTrackDescription, encoding: &RTCRtpEncoding) -> RTC
     }
 }
 
+/// What names the encodings of a track that is told by its MID alone.
+fn rids(description: &RTCTrackDescription) -> BTreeSet<&str> {
+    let rids = description.encodings.iter();
+    rids.filter_map(|encoding| encoding.rid.as_deref())
+        .collect()
+}
+
+fn has_ssrc(description: &RTCTrackDescription) -> bool {
+    let mut encodings = description.encodings.iter();
+    description.ssrc.is_some() || encodings.any(|encoding| encoding.ssrc.is_some())
+}
+
 impl ConnectionState {
+    /// The track that a description without SSRC is of once more, and that description with the
+    /// encoding first that the track itself has.
+    pub(crate) fn known_by_mid(
+        &self,
+        mut description: RTCTrackDescription,
+    ) -> (Option<ReceiverId>, RTCTrackDescription) {
+        let known = self.receiving.by_mid(&description);
+        let own = known.and_then(|id| self.receiving.tracks.get(&id));
+        let own = own.and_then(|track| track.description.encodings.first()?.rid.clone());
+        let mut encodings = description.encodings.iter();
+        let at = own.and_then(|own| encodings.position(|one| one.rid.as_ref() == Some(&own)));
+        if let Some(others) = at.and_then(|at| description.encodings.get_mut(..=at)) {
+            others.rotate_right(1);
+        }
+        (known, description)
+    }
+
+    /// What a track was received by is another thing now.
+    pub(crate) fn receive_otherwise(
+        &mut self,
+        id: ReceiverId,
+        description: &RTCTrackDescription,
+    ) -> Result<()> {
+        let known = self.receiving.tracks.get(&id);
+        if known.is_some_and(|known| known.description.kind != description.kind) {
+            let mid = description.mid.as_deref().unwrap_or_default();
+            return Err(Error::invalid_parameters(format!(
+                "MID {mid:?} is that of a track of another kind"
+            )));
+        }
+        // The track itself is another encoding, which was a further one.
+        let first = description.encodings.first().map(RTCRtpEncoding::label);
+        let layers = self.receiving.layers_of(id);
+        if let Some((_, layer)) = layers
+            .iter()
+            .find(|(label, _)| Some(label) == first.as_ref())
+        {
+            self.remove_receiving(*layer);
+            let others = layers.iter().filter(|(_, other)| other != layer);
+            self.receiving.set_layers(id, others.cloned().collect());
+        }
+        let spec = receiver_spec(description);
+        self.engine.update_receiver(Instant::now(), id, spec)
+    }
+
     /// Readies reception of the further encodings of a track.
     pub(crate) fn receive_encodings(
         &mut self,
@@ -87,6 +144,24 @@ impl ConnectionState {
 }
 
 impl Receiving {
+    // Row G11, for what has no SSRC: the MID and the RIDs say which track it is.
+    fn by_mid(&self, description: &RTCTrackDescription) -> Option<ReceiverId> {
+        if has_ssrc(description) || description.mid.is_none() {
+            return None;
+        }
+        let layers = self.tracks.values().flat_map(|track| &track.layers);
+        let layers: BTreeSet<ReceiverId> = layers.map(|(_, id)| *id).collect();
+        let new = rids(description);
+        let is = |known: &RTCTrackDescription| {
+            let old = rids(known);
+            let same = old.is_empty() || new.is_empty() || !old.is_disjoint(&new);
+            same && !has_ssrc(known) && known.mid == description.mid
+        };
+        let mut known = self.tracks.iter();
+        let known = known.find(|(id, track)| !layers.contains(id) && is(&track.description));
+        known.map(|(id, _)| *id)
+    }
+
     pub(crate) fn layers_of(&self, id: ReceiverId) -> Vec<(String, ReceiverId)> {
         let track = self.tracks.get(&id);
         track.map(|track| track.layers.clone()).unwrap_or_default()

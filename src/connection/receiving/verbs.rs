@@ -24,7 +24,8 @@ impl RTCConnection {
     /// will come from.
     ///
     /// An `AddStream` event follows for each `msid` that no other receiving track has. The same
-    /// `ssrc` and kind again updates the track. Packets that came before the description are not
+    /// `ssrc` and kind again updates the track; where there is none, the same MID and kind, and one of
+    /// its RIDs if it has some. Packets that came before the description are not
     /// lost: up to 256 of each source are kept.
     ///
     /// Where the codecs hold `dtmf`, the streams get a track of kind `dtmf` as well, see
@@ -65,14 +66,21 @@ impl RTCConnection {
                     "none of the description's can be received",
                 ));
             }
+            let (known, description) = state.known_by_mid(description);
             let description = first_of(description);
             state
                 .engine
                 .media_mut()
                 .learn_extensions(&description.header_extensions);
-            let id = state
-                .engine
-                .add_receiver(Instant::now(), receiver_spec(&description))?;
+            let id = match known {
+                Some(id) => {
+                    state.receive_otherwise(id, &description)?;
+                    id
+                }
+                None => state
+                    .engine
+                    .add_receiver(Instant::now(), receiver_spec(&description))?,
+            };
             // A track that is new has been heard in no stream: none of them changes.
             let before = match state.receiving.tracks.contains_key(&id) {
                 true => Some(state.receiving.connected_streams()),
