@@ -37,6 +37,12 @@ impl Engine {
             self.media
                 .answer_nacks(now, self.ice.selected_rtt(), outlet);
         }
+        loop {
+            let outlet = Outlet::new(&mut self.out, self.ice.send_path());
+            if !self.media.send_held(now, outlet) {
+                break;
+            }
+        }
         self.flush_rtcp(now);
     }
 

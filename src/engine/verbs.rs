@@ -152,6 +152,19 @@ impl Engine {
         }
     }
 
+    /// As [`Media::send_paced`], on the path in use.
+    pub(crate) fn send_paced_rtp(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        packet: &OutgoingRtp<'_>,
+    ) -> Result<SendOutcome> {
+        match Outlet::new(&mut self.out, self.ice.send_path()) {
+            Some(outlet) => self.media.send_paced(now, ssrc, packet, outlet),
+            None => Ok(SendOutcome::NotConnected),
+        }
+    }
+
     /// As [`Media::remove_sender`]; the BYE goes out at once.
     pub(crate) fn remove_sender(&mut self, now: Instant, ssrc: u32) {
         if self.media.remove_sender(ssrc) {

@@ -66,6 +66,7 @@ pub(crate) use extensions::{
 pub(crate) use header::{OutgoingHeader, RtpHeader, to_packet, write_header};
 pub(crate) use history::History;
 pub(crate) use label::MediaLabel;
+pub(crate) use path_meter::Strain;
 pub(crate) use receiver::InboundStats;
 pub(crate) use reception::Reception;
 pub(crate) use red::{

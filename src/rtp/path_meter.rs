@@ -49,6 +49,10 @@ pub(crate) struct Strain {
     /// The part of it that is too much, 0 to 1.
     pub(crate) part: f64,
     pub(crate) at: Instant,
+    /// Bytes a second that it carries.
+    pub(crate) carried: f64,
+    /// How long what is sent now waits in its queue.
+    pub(crate) waits: Duration,
 }
 
 /// Packets that waited on the path.
@@ -59,6 +63,9 @@ struct Queue {
     arrived: (i64, i64),
     /// The longest that one of them waited.
     longest: i64,
+    /// When the queue is empty, by this side's clock, but for the bytes that nothing was told of.
+    empty: i64,
+    untold: u64,
     /// Of those after the first: bytes, and bytes a second since the one before.
     bytes: u64,
     rates: Vec<f64>,
@@ -72,6 +79,8 @@ impl Queue {
             sent: (sent.at, sent.at),
             arrived: (arrived, arrived),
             longest: waited,
+            empty: sent.at.saturating_add(waited),
+            untold: 0,
             bytes: 0,
             rates: Vec::new(),
             lost: 0,
@@ -86,12 +95,22 @@ impl Queue {
         self.sent.1 = sent.at;
         self.arrived.1 = arrived.max(self.arrived.1);
         self.longest = waited.max(self.longest);
+        self.empty = sent.at.saturating_add(waited);
+        self.untold = 0;
+    }
+
+    /// How long what is sent now waits, where so many bytes a second are carried.
+    fn waits(&self, now: i64, carried: f64) -> Duration {
+        let untold = (self.untold as f64 * 1e6 / carried.max(1.0)) as i64;
+        let waits = self.empty.saturating_add(untold).saturating_sub(now);
+        let waits = waits.clamp(0, self.longest.max(0));
+        Duration::from_micros(u64::try_from(waits).unwrap_or_default())
     }
 
     /// Bytes a second that come out of it, if that is certain and less than what goes in, of which
     /// `rate` is usual. A machine that stands still for a moment looks like a queue as well, but
     /// what waited for it comes at once.
-    fn carried(mut self, rate: f64, overflows: bool) -> Option<f64> {
+    fn carried(&mut self, rate: f64, overflows: bool) -> Option<f64> {
         let time = self.sent.1.saturating_sub(self.sent.0);
         let less = |carried: f64| {
             let all = self.bytes.saturating_add(self.lost);
@@ -182,7 +201,7 @@ impl PathMeter {
                 self.note_way(at, way);
             }
         }
-        let found = self.excess().map(|part| Strain { part, at: now });
+        let found = self.excess(now);
         self.strain = found.or(self.strain);
         found.is_some()
     }
@@ -215,15 +234,27 @@ impl PathMeter {
     }
 
     /// The part of what is sent that the path does not carry, if that is certain.
-    fn excess(&self) -> Option<f64> {
+    fn excess(&self, now: Instant) -> Option<Strain> {
         let rate = self.sent_rate()?;
-        let queue = self.queue().filter(|queue| queue.longest >= FULL);
+        let mut queue = self.queue().filter(|queue| queue.longest >= FULL);
         let (lost, all) = self.losses();
-        let carried = queue.and_then(|queue| queue.carried(rate, lost >= OVERFLOW));
+        let carried = queue
+            .as_mut()
+            .and_then(|queue| queue.carried(rate, lost >= OVERFLOW));
         let queued = carried.map(|carried| 1.0 - carried / rate);
         let part = lost as f64 / all.max(1) as f64;
         let lossy = (lost >= LOSSES && part >= LOST).then_some(part);
-        queued.into_iter().chain(lossy).max_by(f64::total_cmp)
+        let parts = queued.into_iter().chain(lossy);
+        let part = parts.max_by(f64::total_cmp)?;
+        let carried = carried.unwrap_or(rate * (1.0 - part));
+        let since = now.saturating_duration_since(self.epoch?);
+        let waits = queue.map(|queue| queue.waits(micros(since), carried));
+        Some(Strain {
+            part,
+            at: now,
+            carried,
+            waits: waits.unwrap_or_default(),
+        })
     }
 
     /// Bytes a second that are sent.
@@ -244,6 +275,10 @@ impl PathMeter {
                 (Fate::Arrived(at), _) => at,
                 (Fate::Lost, Some(queue)) => {
                     queue.lost = queue.lost.saturating_add(u64::from(sent.size));
+                    continue;
+                }
+                (Fate::Untold, Some(queue)) => {
+                    queue.untold = queue.untold.saturating_add(u64::from(sent.size));
                     continue;
                 }
                 _ => continue,

@@ -4,11 +4,11 @@ use crate::connection::core::shared::ConnectionShared;
 use crate::connection::core::state::ConnectionState;
 use crate::engine::{Engine, OutgoingRtp, SendOutcome};
 use crate::error::Result;
-use crate::media::RTCCodec;
 use crate::media::forward::check_codecs;
 use crate::media::renumber_descriptor;
 use crate::media::sending::{MAX_RTP_PAYLOAD, SendingTrack};
 use crate::media::track::{Descriptor, ForwardedBatch, Reception};
+use crate::media::{Kind, RTCCodec};
 
 /// Header extension elements of a packet that go on.
 const MAX_ELEMENTS: usize = 6;
@@ -146,7 +146,11 @@ fn send_batch(engine: &mut Engine, track: &mut SendingTrack, batch: &ForwardedBa
             ..onward
         };
         let onward = if is_filler { &empty } else { &onward };
-        match engine.send_rtp(batch.now, track.ssrc, onward) {
+        let sent = match track.source.kind() {
+            Kind::Video => engine.send_paced_rtp(batch.now, track.ssrc, onward),
+            Kind::Audio | Kind::Dtmf => engine.send_rtp(batch.now, track.ssrc, onward),
+        };
+        match sent {
             Ok(SendOutcome::Sent) => {}
             // Too late for its number to be used, or the queue is full.
             Ok(_) | Err(_) => track.count_discarded(1),

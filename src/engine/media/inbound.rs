@@ -282,7 +282,11 @@ impl Media {
     /// Takes what the session has to say of its sources.
     pub(crate) fn poll_events(&mut self, events: &mut Events) {
         if self.rtp.take_strain() {
-            let part = self.rtp.strain().map(|strain| strain.part);
+            let strain = self.rtp.strain();
+            if let Some(strain) = &strain {
+                self.pacer.strained(strain.at, strain);
+            }
+            let part = strain.map(|strain| strain.part);
             let span = &self.span;
             tracing::debug!(target: trace::RTP, parent: span, part, "the path does not carry what is sent");
             events.push(EngineEvent::PathStrained);

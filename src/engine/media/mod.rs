@@ -4,6 +4,7 @@ mod extensions;
 mod held;
 mod inbound;
 mod model;
+mod pacer;
 mod receivers;
 mod redundancy;
 mod repair;

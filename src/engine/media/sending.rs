@@ -13,6 +13,9 @@ use crate::error::Result;
 use crate::rtp::{MediaLabel, RtpSession};
 use crate::trace;
 
+/// About the size of a packet that is sent again.
+const RESENT: usize = 1_100;
+
 impl Media {
     pub(crate) fn add_sender(
         &mut self,
@@ -44,6 +47,7 @@ impl Media {
     }
 
     fn forget_sender(&mut self, ssrc: u32) {
+        self.pacer.forget(ssrc);
         self.rtp.remove_sender(ssrc);
         if let Some(srtp) = &mut self.srtp {
             srtp.end_sending(ssrc);
@@ -124,6 +128,7 @@ impl Media {
     pub(crate) fn forget_sent(&mut self, ssrc: u32) {
         if let Some(sender) = self.senders.get_mut(&ssrc) {
             sender.repair.forget_sent();
+            self.pacer.forget(ssrc);
             self.rtp.path().restart();
         }
     }
@@ -187,7 +192,35 @@ impl Media {
         wire.measure(now, rtp);
         let len = prefix.len().saturating_add(packet.payload_len());
         rtp.sent(now, ssrc, packet.timestamp, len);
+        self.pacer.sent(now, len);
         Ok(SendOutcome::Sent)
+    }
+
+    /// As [`send`](Self::send), once the path has room for it.
+    pub(crate) fn send_paced(
+        &mut self,
+        now: Instant,
+        ssrc: u32,
+        packet: &OutgoingRtp<'_>,
+        outlet: Outlet<'_>,
+    ) -> Result<SendOutcome> {
+        match self.pacer.hold(now, ssrc, packet) {
+            Some(false) => self.send(now, ssrc, packet, outlet),
+            Some(true) => Ok(SendOutcome::Sent),
+            None => Ok(SendOutcome::QueueFull),
+        }
+    }
+
+    /// Sends one packet that waited, if the path has room for it.
+    pub(crate) fn send_held(&mut self, now: Instant, outlet: Option<Outlet<'_>>) -> bool {
+        let Some(held) = self.pacer.release(now) else {
+            return false;
+        };
+        if let Some(outlet) = outlet {
+            // As if it were sent to nobody: there is no path, or the queue is full.
+            let _ = held.with(|packet| self.send(now, held.ssrc, packet, outlet));
+        }
+        true
     }
 
     /// Whether the peer has asked for packets again.
@@ -205,10 +238,16 @@ impl Media {
         let asked = std::mem::take(&mut self.nacked);
         let span = self.span.clone();
         let interval = repair::interval(rtt);
+        let mut pacer = std::mem::take(&mut self.pacer);
         let mut wire = outlet.and_then(|outlet| self.wire(outlet));
         let mut unanswered = 0;
         for (ssrc, sequence_numbers) in asked {
             for number in sequence_numbers {
+                // A narrow path gets no more than it carries; what is of use is asked for again.
+                if !pacer.has_room(now) {
+                    unanswered += 1;
+                    continue;
+                }
                 let resent = wire.as_mut().map_or(Ok(false), |(wire, senders, rtp)| {
                     let Some(sender) = senders.get_mut(&ssrc) else {
                         return Ok(false);
@@ -225,9 +264,13 @@ impl Media {
                 if let Err(error) = &resent {
                     tracing::debug!(target: trace::RTP, parent: &span, %error, "a packet could not be sent again");
                 }
-                unanswered += u64::from(!matches!(resent, Ok(true)));
+                match resent {
+                    Ok(true) => pacer.sent(now, RESENT),
+                    _ => unanswered += 1,
+                }
             }
         }
+        self.pacer = pacer;
         self.repair_counters.unanswered += unanswered;
     }
 }

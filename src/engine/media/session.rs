@@ -8,6 +8,7 @@ use tracing::Span;
 use super::extensions::Extensions;
 use super::held::Held;
 use super::model::{MediaCounters, RepairCounters};
+use super::pacer::Pacer;
 use super::streams::{Receiver, Sender};
 use super::unknown::UnknownSources;
 use super::wire::rtcp_overhead;
@@ -33,6 +34,7 @@ pub(crate) struct Media {
     /// What the peer asked for again: SSRC and sequence numbers.
     pub(super) nacked: Vec<(u32, Vec<u16>)>,
     pub(super) transport_sequence: u16,
+    pub(super) pacer: Pacer,
     /// When the clock of absolute send times began.
     pub(super) epoch: Instant,
     /// Scratch space for the header of the packet being sent.
@@ -69,6 +71,7 @@ impl Media {
             senders: BTreeMap::new(),
             nacked: Vec::new(),
             transport_sequence: 0,
+            pacer: Pacer::default(),
             epoch,
             header: Vec::new(),
             router: Router::default(),
@@ -96,6 +99,7 @@ impl Media {
     /// Forgets the keys: nothing flows any more.
     pub(crate) fn forget_keys(&mut self) {
         self.srtp = None;
+        self.pacer.clear();
     }
 
     /// How media is protected, or was.
@@ -126,7 +130,9 @@ impl Media {
 
     /// When `handle_timeout` wants to be called next.
     pub(crate) fn timeout(&self) -> Option<Instant> {
-        self.srtp.as_ref().and_then(|_| self.rtp.poll_timeout())
+        self.srtp.as_ref()?;
+        let timers = self.rtp.poll_timeout().into_iter();
+        timers.chain(self.pacer.due()).min()
     }
 
     pub(crate) fn cname(&self) -> &str {
