@@ -10,7 +10,7 @@ import { enterRoom, happens, lobby, serve } from "./rooms.mjs";
 const SIZE = 6 * 1024 * 1024 + 321;
 const sha = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
-await run("rooms_hub_files", 120, async (test) => {
+await run("rooms_hub_files", 200, async (test) => {
   const folder = await mkdtemp(join(tmpdir(), "ortc-kept-"));
   test.cleanup.push(() => rm(folder, { recursive: true, force: true }));
   const server = await serve(test, "--hub", "--keep-files", join(folder, "kept"), "--keep-files-mb", "7");
@@ -39,7 +39,7 @@ await run("rooms_hub_files", 120, async (test) => {
   await ada.setInputFiles("#choose-files-input", [join(folder, "film.bin")]);
   for (const page of [grace, heidi]) await page.waitForSelector('.offer:has-text("film.bin")');
   for (const page of [grace, heidi]) await page.click('.offer:has-text("film.bin") button.main');
-  for (const page of [grace, heidi]) await page.waitForFunction(() => document.querySelector("#files")?.textContent.includes("received and checked"), null, { timeout: 40_000, polling: 100 }).catch(async () => {
+  for (const page of [grace, heidi]) await page.waitForFunction(() => document.querySelector("#files")?.textContent.includes("received and checked"), null, { timeout: 80_000, polling: 100 }).catch(async () => {
     throw new Error(`never there: ${await page.innerText("#files")} / ${await page.innerText("#notices")}`);
   });
   const check = async (page) => {

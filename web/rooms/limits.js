@@ -4,7 +4,7 @@ export const BANDWIDTH = { audio: 50, video: 256 }; // kbit/s
 const SCREEN = 1500; // kbit/s at least for a screen
 /** What a hub gets of a camera, once for all: it sends each the size that suits. Shares are of the rate of the largest. */
 const LAYERS = [{ rid: "q", resolutionScale: 4, share: 0.12 }, { rid: "h", resolutionScale: 2, share: 0.35 }, { rid: "f", resolutionScale: 1, share: 1 }];
-const CALM = 1_000; // ms until what is sent already is made for another number of peers
+const CALM = 1_000; // ms without another who goes until pictures are larger again: while a room goes over to its hub each would begin anew in vain
 const ONCE = 900; // kbit/s of a camera that is sent to a hub, unless told
 /** A picture is made for each peer: with so many, at most so wide and so often. */
 const CROWDS = [{ over: 4, videoMaxWidth: 320, videoMaxHeight: 240, maxFramerate: 15 }, { over: 2, videoMaxWidth: 640, videoMaxHeight: 480 }];
@@ -15,13 +15,19 @@ export class Limits {
 
   constructor(bandwidth = {}) { this.bandwidth = { ...bandwidth }; }
 
-  /** With so many peers: for what begins at once, and for what goes on, by `again`, unless that was for a moment only, as when a hub comes. */
+  /** With so many peers other limits may hold: narrower ones at once, wider ones when those who go have gone. `again` brings in line what is sent. */
   among(peers, again) {
-    const crowd = CROWDS.find(({ over }) => peers > over);
-    if (crowd === this.#crowd) return;
-    this.#crowd = crowd;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(again, CALM);
+    const at = CROWDS.findIndex(({ over }) => peers > over);
+    const crowd = CROWDS[at];
+    if (crowd === this.#crowd) return;
+    const change = () => {
+      this.#crowd = crowd;
+      again();
+    };
+    const narrower = crowd && (!this.#crowd || at < CROWDS.indexOf(this.#crowd));
+    if (narrower) change();
+    else this.#timer = setTimeout(change, CALM);
   }
 
   end() { clearTimeout(this.#timer); }

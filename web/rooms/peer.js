@@ -84,6 +84,8 @@ export class Peer {
 
   sync() { this.#sending.sync(); }
   limit() { this.#sending.limit(); }
+  /** The hub that took its place is about to leave. */
+  goOn() { this.#sending.goOn(); }
   tellMute(local, kinds, on) { this.#sending.tellMute(local, kinds, on); }
 
   begin() {
@@ -231,8 +233,10 @@ export class Peer {
     }
     if (gone) connection.stopReceiving(gone);
     if (tell) this.#sending.tellAgain();
-    this.heardBye ||= Boolean(bye);
-    if (bye && !this.#host.halves?.()) this.#drop();
+    if (!bye) return;
+    this.heardBye = true;
+    if (this.#host.halves?.()) this.#sending.rest();
+    else this.#drop();
   }
 
   #hearAgain() {

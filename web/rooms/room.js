@@ -57,8 +57,6 @@ export class Room {
   get peers() { return [...this.#peers.values()].filter(({ userid }) => !this.#quiet.has(userid)).concat(this.#hub?.members.filter(({ active }) => active) ?? []); }
   /** The connections. */
   get links() { return [...this.#peers.values(), ...(this.#hub ? [this.#hub.peer] : [])]; }
-  /** Those that are not about to be given up for the hub, or with it. */
-  get lasting() { return this.#counts ? [this.#hub.peer] : [...this.#peers.values()]; }
   get others() { return [...this.users.values()].filter(({ userid }) => userid !== this.me); }
   get places() { return this.policy.maxParticipantsAllowed + 1; }
   peer(userid) { return this.peers.find((peer) => peer.userid === userid) ?? null; }
@@ -147,6 +145,7 @@ export class Room {
     if (hub) {
       hub.extra = extra;
       for (const userid of this.#mover.reset()) this.#wake(this.#peers.get(userid));
+      for (const peer of this.#peers.values()) peer.goOn();
       this.#reconcile();
     }
     const user = this.users.get(userid);

@@ -24,6 +24,7 @@ export class Sending {
   #host;
   #link;
   #told = ""; // of the streams
+  #resting = []; // what was sent until the other side said `bye`
   #again = 0; // when all was told once more
 
   /** `host` is the peer's; `link` has `userid`, `connection`, `introduced`, `say(connection, body)` and `failed(error)`. */
@@ -72,6 +73,19 @@ export class Sending {
       if (!local) continue;
       if (this.#host.limit(sending, local)) this.#describe(connection, sending);
     }
+  }
+
+  /** The other side takes nothing of this connection any longer: what makes it is for others. */
+  rest() {
+    const sent = (this.#link.connection?.tracks() ?? []).filter(({ started }) => started);
+    this.#resting.push(...sent);
+    for (const sending of sent) sending.stop();
+  }
+
+  /** It does after all. */
+  goOn() {
+    const there = this.#link.connection?.tracks() ?? [];
+    for (const sending of this.#resting.splice(0)) if (there.includes(sending)) sending.start();
   }
 
   #withdraw(connection, sending) {

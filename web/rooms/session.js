@@ -281,7 +281,6 @@ export class Session extends Conversation {
     this._emit("ended", { error });
   }
 
-  get #lasting() { return this.rooms.flatMap(({ lasting }) => lasting); }
   #everyPeer(work) { for (const room of this.rooms) for (const peer of room.links) work(peer); }
 
   // What a room needs of its session.
@@ -299,7 +298,7 @@ export class Session extends Conversation {
       opened: (peer) => this.files.opened(peer),
       dropped: (peer) => this.files.dropped(peer),
       limit: (track, { session: what }, passes) => this.#limits.apply(track, what, passes),
-      crowd: () => this.#limits.among(this.#lasting.length, () => this.#lasting.forEach((peer) => peer.limit())),
+      crowd: () => this.#limits.among(this.rooms.reduce((count, { links }) => count + links.length, 0), () => this.#everyPeer((peer) => peer.limit())),
       emit: (name, fields) => this._emit(name, fields),
       act: (room, name, body, peer, latency) => this._act(room, name, body, peer, latency),
     };
