@@ -100,7 +100,9 @@ await run("rooms_simulcast", 180, async (test) => {
   const fox = await firefox(test.cleanup);
   const third = await fox.page(`${server.url}/?debug#sizes?name=Heidi`, () => !document.querySelector("#call").hidden);
   const frames = async () => {
-    const stats = [...(await session.rooms[0].links[0].connection.getStats()).values()];
+    // Before it is made.
+    const { connection } = session.rooms[0].links[0] ?? {};
+    const stats = connection ? [...(await connection.getStats()).values()] : [];
     return Math.max(0, ...stats.filter(({ type, kind }) => type === "inbound-rtp" && kind === "video").map(({ framesDecoded }) => framesDecoded ?? 0));
   };
   for (const end = Date.now() + 30_000; (await third.evaluate(frames)) < 20; await pause(200)) {
@@ -116,7 +118,9 @@ await run("rooms_simulcast", 180, async (test) => {
   // Firefox sends several sizes too: the least in a small tile, and the largest.
   await Promise.all([page.close(), narrow.close()]);
   const sent = async () => {
-    const stats = [...(await session.rooms[0].links[0].connection.getStats()).values()];
+    // Before it is made.
+    const { connection } = session.rooms[0].links[0] ?? {};
+    const stats = connection ? [...(await connection.getStats()).values()] : [];
     return stats.filter(({ type, kind, packetsSent }) => type === "outbound-rtp" && kind === "video" && packetsSent > 10).map(({ rid }) => rid).sort();
   };
   const shows = (height) => [...document.querySelectorAll("#tiles .tile:not(.own)")].some((tile) => tile.textContent.includes("Heidi") && tile.querySelector("video").videoHeight === height);

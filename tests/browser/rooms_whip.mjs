@@ -1,6 +1,11 @@
-// A client of WHIP publishes, as the browser speaks it by itself; a page of the room and a client of WHEP watch, by a server with a hub and one without.
+// A client of WHIP publishes, as the browser speaks it by itself, and aiortc; a page of the room and clients of WHEP of both watch, by a server with a hub and one without.
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { assert, pause, run } from "./harness.mjs";
 import { enterRoom, happens, lobby, serve } from "./rooms.mjs";
+
+const root = join(import.meta.dirname, "../..");
 
 /** By RFC 9725 and draft-ietf-wish-whep: one offer with all its candidates, one answer. */
 function client() {
@@ -57,6 +62,23 @@ async function program(test, server) {
   return page;
 }
 
+/** aiortc, another stack than any browser's and ours: see tests/peers/aiortc_whip.py. */
+function aiortc(test, ...words) {
+  const python = process.env.ORTC_VENV_PYTHON ?? join(root, "target/venv/bin/python");
+  const child = spawn(python, [join(root, "tests/peers/aiortc_whip.py"), ...words], { stdio: ["pipe", "pipe", "inherit"] });
+  test.cleanup.push(() => child.kill("SIGKILL"));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return {
+    async tells() {
+      const late = pause(60_000).then(() => { throw new Error(`aiortc ${words[0]} says nothing`); });
+      const { value, done } = await Promise.race([lines.next(), late]);
+      assert(!done, `aiortc ${words[0]} has ended`);
+      return JSON.parse(value);
+    },
+    end() { child.stdin.end(); },
+  };
+}
+
 /** Until a player has had a second of picture and sound. */
 async function heard(player) {
   for (const end = Date.now() + 30_000; ; await pause(100)) {
@@ -83,7 +105,7 @@ await run("rooms_whip", 150, async (test) => {
 
     // The page: a tile with its name, and a picture that moves.
     const tile = () => {
-      const tile = [...document.querySelectorAll("#tiles .tile")].find((one) => one.textContent.includes("Studio"));
+      const tile = [...document.querySelectorAll("#tiles .tile")].find((one) => one.textContent.includes(window.wanted ?? "Studio"));
       const video = tile?.querySelector("video");
       return video?.videoWidth > 0 && video.getVideoPlaybackQuality().totalVideoFrames > 25;
     };
@@ -102,6 +124,20 @@ await run("rooms_whip", 150, async (test) => {
     assert((await player.evaluate(() => window.end(window.watched))) === 200, "the player's end");
     assert((await streams.evaluate(() => window.end(window.published))) === 200, "the program's end");
     await happens(ada, () => session.peers.length === 0 && ![...document.querySelectorAll("#tiles .tile")].some((one) => one.textContent.includes("Studio")), "that it has left");
+
+    // Both once more by aiortc.
+    const camera = aiortc(test, "publish", `${server.url}/whip/show?name=Tower`);
+    assert((await camera.tells()).status === 201, "aiortc publishes");
+    await ada.evaluate(() => { window.wanted = "Tower"; });
+    await happens(ada, tile, "the picture of aiortc");
+    const viewer = aiortc(test, "watch", `${server.url}/whep/show`);
+    assert((await viewer.tells()).status === 201, "aiortc watches");
+    const seen = await viewer.tells();
+    assert(seen.width === 320 && seen.height === 180 && seen.samples >= 48_000, JSON.stringify(seen));
+    assert((await viewer.tells()).ended === 200, "the end of aiortc that watches");
+    camera.end();
+    assert((await camera.tells()).ended === 200, "the end of aiortc that publishes");
+    await happens(ada, () => session.peers.length === 0, "that aiortc has left");
     for (const page of [streams, player, ada]) await page.close();
     await server.kill();
     test.forgive(/WebSocket|ERR_CONNECTION_REFUSED|404/); // Browsers ask for a favicon.
