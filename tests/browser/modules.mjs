@@ -183,6 +183,26 @@ const easel = (me) => {
   talk.end();
 }
 
+// -- What has a channel of its own, and is cut off with the connection, is told.
+{
+  const { Talk } = await import(join(web, "rooms/talk.js"));
+  const [made, told] = [[], []];
+  const channel = (label) => ({ label, readyState: "open", bufferedAmount: 0, send() {}, close() { this.onclose(); } });
+  const host = { create: (label) => made.push(channel(label)) && made.at(-1), opened() {}, closed() {}, number() {}, large: () => told.push("large"), cut: () => told.push("cut") };
+  const talk = new Talk(host);
+  talk.create();
+  talk.send(new Uint8Array(100_000));
+  talk.send(new Uint8Array(100_000));
+  assert.deepEqual(made.map(({ label }) => label), ["rooms", "rooms.large", "rooms.large"]);
+  made[1].onopen(); // All of it goes at once.
+  assert.deepEqual(told.splice(0), ["large", "large"]);
+  talk.drop();
+  made[2].onclose();
+  assert.deepEqual(told, ["cut"], "once, of the second");
+  talk.end();
+  assert.deepEqual(told, ["cut"]);
+}
+
 // -- A text: the golden messages, what is typed as the least change, and who is asked for what is missing.
 
 const { difference, SharedText } = await import(join(web, "rooms/widgets/text.js"));
@@ -289,6 +309,11 @@ assert.ok(!(await theirs.verify(await ours.prove(A), B, {})), "no certificate");
   for (let count = 0; count < 513; count += 1) say("many");
   assert.equal(again("ada").length, 512);
   assert.deepEqual(failed, ["ada"], "the oldest was dropped");
+  trail.large("eve");
+  trail.lost([{ userid: "eve", active: true }]);
+  trail.sayAgain("eve", way("eve"));
+  assert.deepEqual(failed, ["ada", "eve"], "what was too large to be kept");
+  heard();
   const news = [["ada", 7], ["ada", 7], ["ada", 9], ["ada", 8], ["bob", 8], ["nobody", 8], ["nobody", 8]].map(([from, n]) => trail.isNew(from, n));
   assert.deepEqual(news, [true, false, true, false, true, true, true]);
   trail.end();

@@ -1,5 +1,6 @@
 // One other user of a room, and the connection to it. Of two users the one with the lesser id calls.
 import { RTCConnection } from "../ortc.js";
+import { fail } from "./errors.js";
 import { HeardStreams } from "./heard_streams.js";
 import { before } from "./kind.js";
 import { Proof } from "./proof.js";
@@ -67,6 +68,8 @@ export class Peer {
       closed: () => this.#emit("close"),
       create: (label, init) => this.#connection.createDataChannel(label, init),
       number: (packed) => host.passes && host.trail.number(packed),
+      large: ({ to }) => host.passes && host.trail.large(to),
+      cut: () => this.#failed(fail("lost", "a message of more than 64 KiB may not have come: the connection was lost")),
       isNew: (n, from) => host.trail.isNew(host.passes ? from : user.userid, n),
       seen: (n, from) => host.trail.seen(host.passes ? from : user.userid, n),
     });

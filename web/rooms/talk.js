@@ -31,7 +31,7 @@ export class Talk extends Speech {
   #channel = null;
   #lossy = null;
   #waiting = [];
-  #alone = 0; // channels of one message that are not done
+  #alone = new Set(); // channels of one message that are not done
   #marks = new Map(); // time of a ping → what to do at its answer
   #mark = 0;
   #timer = 0;
@@ -47,7 +47,8 @@ export class Talk extends Speech {
   /**
    * `host` has `message(data, latency, from)`, `action(name, body, latency, from)`, which may give an answer, `opened`,
    * `closed`, and `create(label, init)`; `from` is of a hub. `number(packed)` numbers what is said, `isNew(n, from)` is false
-   * for what came before, and `seen(n, from)` hears what the other side has.
+   * for what came before, and `seen(n, from)` hears what the other side has. `large(packed)` hears of what has no number, and
+   * `cut()` that such a message may not have come.
    */
   constructor(host) {
     super();
@@ -118,7 +119,8 @@ export class Talk extends Speech {
     this.#stop();
     if (this.#channel) this.#channel.onclose = null;
     this.#channel = this.#lossy = null;
-    this.#alone = 0;
+    if (this.#alone.size) this.#host.cut();
+    this.#alone.clear();
     for (const done of this.#marks.values()) done();
     this.#marks.clear();
   }
@@ -140,7 +142,8 @@ export class Talk extends Speech {
     const alone = (packed.bytes?.length ?? 0) > ALONE;
     const waits = !this.open || this.#unsure.waits;
     if (waits && this.#waiting.length >= MAX_WAITING) throw fail("unavailable", "too much waits for a connection to this user");
-    if (!alone) this.#host.number(packed);
+    if (alone) this.#host.large(packed);
+    else this.#host.number(packed);
     if (waits) return void this.#waiting.push(packed);
     if (alone) return this.#sendAlone(packed);
     if (!("seen" in packed.message)) this.#unsure.goes(packed);
@@ -163,8 +166,8 @@ export class Talk extends Speech {
       else if (at >= bytes.length) channel.bufferedAmountLowThreshold = 0;
     };
     channel.onbufferedamountlow = more;
-    this.#alone++;
-    channel.onclose = () => { this.#alone = Math.max(0, this.#alone - 1); };
+    this.#alone.add(channel);
+    channel.onclose = () => { if (this.#alone.delete(channel) && at < bytes.length) this.#host.cut(); };
     channel.onopen = () => {
       channel.send(written(packed));
       more();
@@ -187,7 +190,7 @@ export class Talk extends Speech {
     // Others have whole milliseconds.
     this.#mark = Math.max(Date.now(), this.#mark + 1);
     const at = this.#mark + 0.5;
-    this.#marks.set(at, () => (this.#alone ? setTimeout(() => this.flushed(done, to), 100) : done()));
+    this.#marks.set(at, () => (this.#alone.size ? setTimeout(() => this.flushed(done, to), 100) : done()));
     return this.#tell({ ping: { at } }, to);
   }
 

@@ -4,6 +4,8 @@ import { fail } from "./errors.js";
 const MAX_KEPT = 512; // messages
 const MAX_BYTES = 32 * 1024 * 1024; // and theirs
 const SILENT = 10_000; // ms after which one who told nothing of numbers knows of none
+const MAX_LARGE = 16; // messages too large to be kept, of which it is known whom they were for
+const LARGE = 30_000; // ms in which such a one is held not to have come
 const TELL = 1_000; // ms between what others are told of theirs
 
 const sizeOf = ({ message, bytes }) => bytes?.length ?? JSON.stringify(message).length;
@@ -14,6 +16,7 @@ export class Trail {
   #kept = []; // { n, to, packed, size }, in their order
   #size = 0;
   #dropped = 0; // the number of the last that was kept no longer, though somebody may not have it
+  #large = []; // { to, at }
   #reached = new Map(); // user id → { seen, told, since, by }: since when a hub reaches it, null: none yet
   #came = new Map(); // user id → { n, told }
   #owed = new Set(); // those whom the hub reached that is lost
@@ -38,6 +41,14 @@ export class Trail {
     this.#trim();
     while (this.#kept.length > MAX_KEPT || this.#size > MAX_BYTES) this.#dropped = this.#shift();
   }
+
+  /** What goes by the hub and is too large to be kept. */
+  large(to) {
+    this.#large.push({ to, at: performance.now() });
+    this.#large.splice(0, this.#large.length - MAX_LARGE);
+  }
+
+  #lacksLarge(userid) { return this.#large.some(({ to, at }) => (to === undefined || to === userid) && performance.now() - at < LARGE); }
 
   #shift() {
     const { n, size } = this.#kept.shift();
@@ -92,11 +103,11 @@ export class Trail {
     const unseen = this.#kept.filter(({ n, to }) => !this.#has(who, n) && (to === undefined || to === userid));
     try {
       for (const { packed: { message, bytes } } of unseen) talk._put({ message, bytes });
-      if (who.seen >= this.#dropped) return;
+      if (who.seen >= this.#dropped && !this.#lacksLarge(userid)) return;
     } catch {
       // Too much waits.
     }
-    this.#host.failed(userid, fail("lost", "messages were lost with the server that passed them on"));
+    this.#host.failed(userid, fail("lost", "messages may have been lost with the server that passed them on"));
   }
 
   // -- What others say

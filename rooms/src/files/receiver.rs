@@ -262,23 +262,9 @@ impl<C: FileChannel> Receiving<C> {
     }
 
     fn control(&mut self, control: Control) -> Result<()> {
-        match control {
-            Control::Cancel => return Err(Error::new(Code::Cancelled, "cancelled")),
-            Control::Stop => {
-                self.run.stopped = true;
-                return Err(Error::lost());
-            }
-            Control::Interrupt => return Err(Error::lost()),
-            Control::Leave(code) => return Err(Error::left(code)),
-            Control::Pause(on) => {
-                self.run.paused = on;
-                let [here, _] = &mut self.paused;
-                if std::mem::replace(here, on) != on {
-                    self.out.push_back(Message::Pause { on });
-                }
-                self.show_state();
-            }
-        }
+        let [here, _] = &mut self.paused;
+        self.out.extend(self.run.obey(control, here)?);
+        self.show_state();
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::error::{Code, Error, Result};
 use super::hash::Hash;
 use super::id::TransferId;
+use super::message::Message;
 use super::progress::{Progress, TransferState};
 
 /// What the application wants of a transfer.
@@ -66,6 +67,29 @@ impl Run {
         match self.controls.recv().await {
             Some(control) => control,
             None => std::future::pending().await,
+        }
+    }
+
+    /// Does what the application wants: what the other side is to be told of it. `here`: this side
+    /// has paused it.
+    ///
+    /// # Errors
+    ///
+    /// What it ends with.
+    pub(super) fn obey(&mut self, control: Control, here: &mut bool) -> Result<Option<Message>> {
+        match control {
+            Control::Cancel => Err(Error::new(Code::Cancelled, "cancelled")),
+            Control::Stop => {
+                self.stopped = true;
+                Err(Error::lost())
+            }
+            Control::Interrupt => Err(Error::lost()),
+            Control::Leave(code) => Err(Error::left(code)),
+            Control::Pause(on) => {
+                self.paused = on;
+                let changed = std::mem::replace(here, on) != on;
+                Ok(changed.then_some(Message::Pause { on }))
+            }
         }
     }
 

@@ -30,6 +30,9 @@ impl RoomEntry {
         if let Some(n) = written.n.filter(|_| taken && fresh) {
             self.trail.keep(n, to, &written, Instant::now());
         }
+        if taken && written.large {
+            self.trail.goes_large(to, Instant::now());
+        }
         self.trail.by = hub;
         taken
     }
@@ -88,7 +91,7 @@ impl Shared {
             if matches!(link.route, Route::Direct) {
                 continue;
             }
-            let mut all = !more;
+            let mut all = !more && !entry.trail.lacks_large(&peer, Instant::now());
             let outbox = link.outbox.clone();
             for written in unseen {
                 all &= match hub {
@@ -98,9 +101,10 @@ impl Shared {
             }
             if !all {
                 let (room, user) = (room.clone(), entry.user_or_bare(&peer));
-                let error = "messages were lost with the hub".to_owned();
+                let error = "messages may have been lost with the hub".to_owned();
                 self.event(Event::DataError { room, user, error });
             }
         }
+        entry.trail.forget_large();
     }
 }

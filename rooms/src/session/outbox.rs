@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ortc::{RTCConnection, RTCDataChannel, RTCDataChannelOptions};
+use ortc::{RTCConnection, RTCConnectionState, RTCDataChannel, RTCDataChannelOptions};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -29,6 +29,8 @@ struct Inner {
     generation: u64,
     /// Being sent over channels of their own.
     large: usize,
+    /// Of those, that were cut off.
+    cut: usize,
     closed: bool,
     unsure: Unsure,
 }
@@ -73,6 +75,11 @@ impl Outbox {
         inner.bytes = 0;
         inner.unsure = Unsure::default();
         std::mem::take(&mut inner.waiting)
+    }
+
+    /// How many large messages were cut off since this was asked last.
+    pub(super) fn cut(&self) -> usize {
+        std::mem::take(&mut self.lock().cut)
     }
 
     /// Bytes that wait.
@@ -135,9 +142,10 @@ impl Outbox {
         }
     }
 
-    fn large_sent(&self) {
+    fn large_sent(&self, whole: bool) {
         let mut inner = self.lock();
         inner.large = inner.large.saturating_sub(1);
+        inner.cut = inner.cut.saturating_add(usize::from(!whole));
         drop(inner);
         self.changed.notify_waiters();
     }
@@ -190,13 +198,8 @@ impl Outbox {
                 let outbox = self.clone();
                 let connection = connection.clone();
                 tokio::spawn(async move {
-                    if timeout(PATIENCE, send_large(&connection, written))
-                        .await
-                        .is_err()
-                    {
-                        tracing::warn!(target: "ortc_rooms::session", "a large message is given up");
-                    }
-                    outbox.large_sent();
+                    let sent = timeout(PATIENCE, send_large(&connection, written)).await;
+                    outbox.large_sent(sent.unwrap_or(false));
                 });
                 continue;
             }
@@ -219,19 +222,21 @@ impl Outbox {
     }
 }
 
-/// Over a channel of its own, so that others do not wait for it.
-async fn send_large(connection: &RTCConnection, written: Written) {
+/// Over a channel of its own, so that others do not wait for it. False if it may not have come.
+async fn send_large(connection: &RTCConnection, written: Written) -> bool {
     let options = RTCDataChannelOptions::default().protocol(PROTOCOL);
     let Ok(channel) = connection.create_data_channel(LARGE, options) else {
-        return;
+        return false;
     };
     for message in written.messages {
         if let Err(error) = channel.send(message).await {
             tracing::debug!(target: "ortc_rooms::session", %error, "a large message is cut off");
-            return;
+            return false;
         }
     }
-    let _ = channel.flush().await;
+    let out = channel.flush().await.is_ok();
     channel.close();
     channel.closed().await;
+    // A channel that the two sides have closed has brought all.
+    out && connection.state() == RTCConnectionState::Connected
 }

@@ -22,6 +22,11 @@ struct Kept {
     written: Written,
 }
 
+/// Frames that are too large to be kept, of which it is known whom they were for.
+const MAX_LARGE: usize = 16;
+/// In this time a large frame that the hub has got is held not to have come.
+const LARGE: Duration = Duration::from_secs(30);
+
 /// One that it is for.
 struct Who {
     /// It has all up to this number.
@@ -54,6 +59,8 @@ pub(super) struct Trail {
     whom: BTreeMap<UserId, Who>,
     /// The last that was kept no longer, though it was not seen by all.
     dropped: u64,
+    /// Those that are too large to be kept.
+    large: VecDeque<(Option<UserId>, Instant)>,
 }
 
 impl Trail {
@@ -107,6 +114,27 @@ impl Trail {
             };
             self.dropped = oldest;
         }
+    }
+
+    /// One goes by the hub that has no number.
+    pub(super) fn goes_large(&mut self, to: Option<&UserId>, now: Instant) {
+        if self.large.len() >= MAX_LARGE {
+            self.large.pop_front();
+        }
+        self.large.push_back((to.cloned(), now));
+    }
+
+    /// Whether one may not have a large frame.
+    pub(super) fn lacks_large(&self, peer: &UserId, now: Instant) -> bool {
+        let mut large = self.large.iter();
+        large.any(|(to, at)| {
+            to.as_ref().is_none_or(|to| to == peer) && now.duration_since(*at) < LARGE
+        })
+    }
+
+    /// What was large was told to be lost.
+    pub(super) fn forget_large(&mut self) {
+        self.large.clear();
     }
 
     fn pop(&mut self) -> Option<u64> {
@@ -203,6 +231,23 @@ mod tests {
         }
         assert_eq!(trail.kept.len(), MAX_KEPT);
         assert!(trail.unseen(&anna, now).1, "the oldest was dropped");
+    }
+
+    #[test]
+    fn e05_what_is_too_large_to_be_kept_is_known_for_a_while() {
+        let [anna, bob] = ["anna", "bob"].map(|name| UserId::new(name).unwrap());
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let mut trail = Trail::default();
+        trail.goes_large(Some(&bob), begin);
+        let lack = |trail: &Trail, now| [&anna, &bob].map(|who| trail.lacks_large(who, now));
+        assert_eq!(lack(&trail, after(1)), [false, true]);
+        for _ in 0..=MAX_LARGE {
+            trail.goes_large(None, after(20));
+        }
+        assert_eq!(trail.large.len(), MAX_LARGE);
+        assert_eq!(lack(&trail, after(49)), [true, true]);
+        assert_eq!(lack(&trail, after(50)), [false, false]);
     }
 
     #[test]

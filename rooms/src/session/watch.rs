@@ -22,6 +22,8 @@ use crate::signalling::{RoomName, UserId};
 const MAX_CHANNELS: usize = 16;
 /// The same of a hub, where those of all come.
 const MAX_HUB_CHANNELS: usize = 256;
+/// What is told of messages that have channels of their own.
+const LARGE_CUT: &str = "a message of more than 64 KiB may not have come: the connection was lost";
 /// Restarts of ICE before another connection is made.
 const RESTARTS: u32 = 4;
 /// Seconds between pings, and between looks at the path.
@@ -181,7 +183,7 @@ impl Shared {
             let Some(entry) = state.rooms.get_mut(&room) else {
                 continue;
             };
-            let (mut due, mut waited) = (Vec::new(), false);
+            let (mut due, mut cut, mut waited) = (Vec::new(), Vec::new(), false);
             for (peer, link) in &mut entry.peers {
                 waited |= link.has_waited();
                 link.asked.retain(|_, waiting| !waiting.is_closed());
@@ -194,6 +196,9 @@ impl Shared {
                     send(link, Frame::Ping(Ping { at: clock() }));
                 }
                 tell_got(link);
+                if link.outbox.cut() > 0 {
+                    cut.push(peer.clone());
+                }
                 if link.unheard.due(Instant::now()) {
                     let body = about(link.instance, "tell", true);
                     self.tell_peer(&room, peer, link, body);
@@ -207,6 +212,11 @@ impl Shared {
             }
             for peer in entry.persons() {
                 entry.tell_seen(&peer, false);
+            }
+            for peer in cut {
+                let (room, user) = (room.clone(), entry.user_or_bare(&peer));
+                let error = LARGE_CUT.to_owned();
+                self.event(Event::DataError { room, user, error });
             }
             let opened = std::mem::take(&mut entry.opened);
             if !opened.is_empty() {

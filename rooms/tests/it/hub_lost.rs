@@ -212,6 +212,56 @@ async fn e05_a_hub_that_is_lost_during_the_move_loses_no_message() {
     lost_at_once(false).await;
 }
 
+/// What has a channel of its own is not sent again: who said it is told.
+async fn large_is_told(topology: Topology) {
+    let desk = Desk::default();
+    let mut members = Vec::new();
+    for name in NAMES {
+        let member = Member::new(&desk, name).await;
+        let mut policy = RoomPolicy::default();
+        policy.topology = topology;
+        let request = RoomRequest::from(RoomName::new("hall").unwrap()).policy(policy);
+        let room = member.session.open_or_join(request).await.unwrap();
+        members.push((member, room));
+    }
+    let by_hub = topology == Topology::Hub;
+    let first = match by_hub {
+        true => Some(hub(&desk).await),
+        false => None,
+    };
+    let rooms: Vec<Room> = members.iter().map(|(_, room)| room.clone()).collect();
+    settled(&rooms, by_hub).await;
+    let (member, room) = &mut members[0];
+    room.send(vec![7; 16 << 20]).unwrap();
+    // It has begun to go.
+    limited(async {
+        while room.peers()[0].waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    drop(first);
+    if !by_hub {
+        room.peers()[0].connection().unwrap().close();
+    }
+    let told = |event: &Event| match event {
+        Event::DataError { user, error, .. } if error.contains("lost") => Some(user.clone()),
+        _ => None,
+    };
+    let user = member.until(told).await;
+    assert!(NAMES[1..].contains(&user.userid.as_str()), "{user:?}");
+}
+
+#[tokio::test]
+async fn e05_a_large_message_that_a_hub_had_when_it_was_lost_is_told() {
+    large_is_told(Topology::Hub).await;
+}
+
+#[tokio::test]
+async fn c10_a_large_message_that_a_lost_connection_had_is_told() {
+    large_is_told(Topology::Mesh).await;
+}
+
 /// Connections that break, to a hub that lives and between two, lose nothing of what they had.
 async fn cut(topology: Topology) {
     let by_hub = topology == Topology::Hub;
