@@ -20,6 +20,8 @@ pub(crate) enum Task {
     PeerStream,
     /// Asks for the same by multicast, on one interface.
     Multicast,
+    /// Answers to who asks for names of this side's, on one interface.
+    Names,
     /// Asks the system's resolver, for either.
     Resolver,
     /// Asks one server of a diagnosis.

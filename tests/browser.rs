@@ -195,7 +195,7 @@ async fn a_page_calls_rust_without_udp() {
     assert!(script_alone("no_udp.mjs").await);
 }
 
-/// A page that shows no address, only names that are asked for by multicast.
+/// A page that shows no address, only names that are asked for by multicast; and Rust that does.
 #[tokio::test]
 async fn a_page_that_hides_its_addresses_calls_rust() {
     assert!(script_alone("mdns.mjs").await);

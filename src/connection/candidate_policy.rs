@@ -78,6 +78,20 @@ impl RTCCandidatePolicy {
         self
     }
 
+    /// Whether names stand for the addresses of this host, as in browsers without permission for media
+    /// (`UUID.local`): who is told them must be in this network to find what is behind them, by
+    /// multicast DNS (RFC 6762), which this side answers on its interfaces of IPv4 as long as the
+    /// socket lives. The default is not.
+    ///
+    /// What servers see is still told, without the address of this host that it is of; with
+    /// `reflexive(false)` and relays, no address of this host is. Where the network lets no multicast
+    /// through, nobody is reached by a name: servers should be at hand. Statistics have the names, too.
+    #[must_use]
+    pub fn host_names(mut self, use_them: bool) -> Self {
+        self.socket.host_names = use_them;
+        self
+    }
+
     /// The local port is one of these, unless `bind` names one. Taken at random of those that are
     /// free; none free is an error.
     #[must_use]
@@ -160,6 +174,7 @@ impl RTCCandidatePolicy {
             relay,
             ipv6,
             link_local,
+            host_names,
             ports,
             external,
             ..
@@ -178,6 +193,8 @@ impl RTCCandidatePolicy {
             .any(|ip| ip.is_unspecified() || ip.is_multicast())
         {
             "an external address is no address of a host"
+        } else if *host_names && !*host {
+            "names are wanted for addresses that are not offered"
         } else if *link_local && !(*ipv6 && *host) {
             "link-local addresses are wanted, but no addresses of this host or of IPv6"
         } else if *link_local && (self.denied.local || self.denied.private) {

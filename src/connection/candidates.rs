@@ -36,7 +36,17 @@ impl RTCConnection {
         {
             return leg.set_local_candidate(candidate);
         }
-        let usable = candidate.to_engine_for(self.shared().socket.uses());
+        let socket = &self.shared().socket;
+        let usable = match candidate.to_engine_for(socket.uses()) {
+            Err(Skip::Resolve(name)) => match socket.address_of(&name) {
+                Some(ip) => candidate.to_engine_at(ip).map(|own| Candidate {
+                    told_as: Some(name.into()),
+                    ..own
+                }),
+                None => Err(Skip::Resolve(name)),
+            },
+            usable => usable,
+        };
         let bases = match &usable {
             Ok(usable) => self.bases_of(usable),
             Err(_) => Vec::new(),

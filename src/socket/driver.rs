@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use names::Answering;
 use tokio::net::TcpListener;
 use tokio::task::{Id, JoinSet};
 
@@ -58,6 +59,7 @@ pub(super) fn spawn(shared: Arc<SocketShared>, udp: UdpEndpoint, listener: Optio
         out: VecDeque::new(),
         lookups: JoinSet::new(),
         looked_for: HashMap::new(),
+        answering: Answering::default(),
         sleep_watch,
         deaf_until: None,
         drops: SocketDrops::default(),
@@ -81,6 +83,7 @@ struct Driver {
     lookups: JoinSet<Result<Vec<SocketAddr>, String>>,
     /// Which server of which gatherer each of them is for.
     looked_for: HashMap<Id, (u64, usize)>,
+    answering: Answering,
     relays: Relays,
     streams: Streams,
     direct: Direct,
@@ -129,6 +132,7 @@ impl Driver {
             self.look_at_the_clocks();
             self.look_at_the_networks();
             self.start_lookups();
+            self.answer_names();
             self.service_dirty();
             let unused =
                 self.shared.closing.load(Ordering::Acquire) && self.shared.routes().is_empty();

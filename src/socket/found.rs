@@ -1,6 +1,7 @@
 //! What a socket remembers of gathering, across the gatherers that it has in turn.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::gather::Gatherer;
 use super::interfaces::InterfaceAddress;
@@ -22,6 +23,8 @@ pub(super) struct Gathering {
     /// Names to look up, by server index of the current gatherer.
     pub(super) lookups: Vec<(u64, usize, String, u16)>,
     pub(super) generation: u64,
+    /// Of the addresses of this host that there were last, where names stand for them.
+    pub(super) names: Vec<(Arc<str>, IpAddr)>,
     /// The relays were given back when the last connection closed.
     pub(super) released: bool,
 }

@@ -69,6 +69,8 @@ pub(crate) struct Gatherer {
     relay_only: bool,
     tcp_port: Option<u16>,
     hosts_offered: bool,
+    /// Under names, and nothing else tells their addresses.
+    hosts_hidden: bool,
     reflexive_offered: bool,
     relays_offered: bool,
     asked: usize,
@@ -113,6 +115,7 @@ impl Gatherer {
             relay_only,
             tcp_port: policy.tcp.filter(|_| !relay_only),
             hosts_offered: policy.host && !relay_only,
+            hosts_hidden: policy.host_names,
             reflexive_offered: policy.reflexive && !relay_only,
             relays_offered: policy.relay,
             asked: 0,
@@ -120,7 +123,7 @@ impl Gatherer {
             unwanted_relays: VecDeque::new(),
         };
         for host in hosts.iter().take(MAX_HOSTS) {
-            gatherer.add_host(host.at(port), host.local_preference);
+            gatherer.add_host(host, port);
         }
         gatherer.add_external(&policy.external);
         for (index, server) in servers.into_iter().enumerate() {

@@ -20,6 +20,7 @@ fn host(ip: &str, local_preference: u16) -> InterfaceAddress {
         name: String::new(),
         local_preference,
         leads_out: false,
+        told_as: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Gathering as a socket's connections share it: begun, begun anew, and told to each of them.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Instant;
 
 use super::config::SocketNews;
@@ -8,6 +9,7 @@ use super::found::Gathering;
 use super::gather::{GatherEvent, Gatherer};
 use super::ice_server::GatherServer;
 use super::interfaces::{self, InterfaceAddress, InterfaceOptions};
+use super::mdns;
 use super::member::Gathered;
 use super::shared::SocketShared;
 use crate::queue::lock;
@@ -36,7 +38,38 @@ impl SocketShared {
             include_link_local: self.config.policy.link_local,
         };
         let admits = |name: &str, ip| self.config.policy.admits(name, ip);
-        interfaces::usable_addresses(self.local_addr, options, admits)
+        let mut hosts = interfaces::usable_addresses(self.local_addr, options, admits)?;
+        if self.config.policy.host_names && !self.config.relay_only {
+            self.name(&mut hosts);
+        }
+        Ok(hosts)
+    }
+
+    /// A name for each address, as long as there is that.
+    fn name(&self, hosts: &mut [InterfaceAddress]) {
+        let mut gathering = lock(&self.gathering);
+        let names = &mut gathering.names;
+        names.retain(|(_, ip)| hosts.iter().any(|host| host.ip == *ip));
+        for host in hosts {
+            let known = names.iter().find(|(_, ip)| *ip == host.ip);
+            let name = match known {
+                Some((name, _)) => name.clone(),
+                None => {
+                    let name = mdns::new_name();
+                    names.push((name.clone(), host.ip));
+                    name
+                }
+            };
+            host.told_as = Some(name);
+        }
+    }
+
+    /// The address that this side's name stands for.
+    pub(crate) fn address_of(&self, name: &str) -> Option<IpAddr> {
+        let gathering = lock(&self.gathering);
+        let mut names = gathering.names.iter();
+        let own = names.find(|(own, _)| own.eq_ignore_ascii_case(name))?;
+        Some(own.1)
     }
 
     pub(super) fn gather_on(&self, now: Instant, hosts: &[InterfaceAddress]) {
@@ -97,7 +130,9 @@ impl SocketShared {
                         gathering.confirmed.push((candidate.addr, candidate.base));
                         let known = gathering.found.iter().any(|found| {
                             matches!(found, Gathered::Candidate(known)
-                                if known.addr == candidate.addr && known.base == candidate.base)
+                                if known.addr == candidate.addr
+                                    && known.base == candidate.base
+                                    && known.kind == candidate.kind)
                         });
                         let found = Gathered::Candidate(candidate);
                         if known {

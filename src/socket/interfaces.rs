@@ -4,6 +4,7 @@ mod way_out;
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use way_out::WayOut;
 
@@ -24,6 +25,8 @@ pub(crate) struct InterfaceAddress {
     pub(crate) local_preference: u16,
     /// The default route begins here.
     pub(crate) leads_out: bool,
+    /// The name that stands for it in signalling.
+    pub(crate) told_as: Option<Arc<str>>,
 }
 
 impl InterfaceAddress {
@@ -173,6 +176,7 @@ fn select(
             name: one.name,
             local_preference,
             leads_out: one.way == WayOut::Default,
+            told_as: None,
         })
         .collect()
 }

@@ -16,6 +16,8 @@ pub(crate) struct SocketPolicy {
     pub(crate) ipv6: bool,
     /// Addresses of IPv6 that are good on their link alone.
     pub(crate) link_local: bool,
+    /// Names stand for addresses of this host.
+    pub(crate) host_names: bool,
     pub(crate) ports: Option<RangeInclusive<u16>>,
     /// TCP is used as well, and listened to on this port; 0: that of UDP, or else any. Of a socket:
     /// the port that it is.
@@ -34,6 +36,7 @@ impl Default for SocketPolicy {
             relay: true,
             ipv6: true,
             link_local: false,
+            host_names: false,
             ports: None,
             tcp: None,
             external: Vec::new(),
@@ -57,6 +60,7 @@ impl fmt::Debug for SocketPolicy {
             .field("relay", &self.relay)
             .field("ipv6", &self.ipv6)
             .field("link_local", &self.link_local)
+            .field("host_names", &self.host_names)
             .field("ports", &self.ports)
             .field("tcp", &self.tcp)
             .field("external", &self.external)

@@ -49,6 +49,7 @@ async fn a_policy_that_cannot_be_is_refused() {
             policy().ports(std::ops::RangeInclusive::new(9, 8)),
             policy().external_addresses([Ipv4Addr::UNSPECIFIED.into()]),
             policy().external_addresses([IpAddr::from([8, 8, 8, 8]); 17]),
+            policy().host_names(true).host(false),
             policy().link_local(true).ipv6(false),
             policy().link_local(true).host(false),
             policy().link_local(true).deny_local_remotes(),

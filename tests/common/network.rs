@@ -136,6 +136,7 @@ pub(crate) struct Setup {
     pub(crate) certificates: Option<String>,
     pub(crate) relay_only: bool,
     pub(crate) link_local: bool,
+    pub(crate) host_names: bool,
     /// It sends audio besides, and says what it receives.
     pub(crate) audio: bool,
 }
@@ -326,7 +327,8 @@ pub(crate) async fn inside() {
         .candidate_policy(
             RTCCandidatePolicy::default()
                 .tcp(setup.tcp)
-                .link_local(setup.link_local),
+                .link_local(setup.link_local)
+                .host_names(setup.host_names),
         );
     if let Some(certificates) = setup.certificates {
         options = options.ice_server_certificates(certificates);

@@ -1,5 +1,6 @@
 //! A side that shows its relay alone (row C15): all that its host sends, says and logs is looked at.
 
+use std::collections::HashSet;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -7,7 +8,7 @@ use tokio::time::sleep;
 
 use super::common::log::leak;
 use super::common::network::{Inside, Namespace, Setup, introduce};
-use super::{SEC, data_flows, in_order, internet, turn_server};
+use super::{SEC, data_flows, in_order, internet, lan, turn_server};
 
 const NAME: &str = "1f4712db-ea17-4bcf-a596-105139dfd8bf.local";
 /// Of datagrams and segments that leave the host: to anybody but the server, and questions for names.
@@ -129,4 +130,53 @@ async fn r_c15_who_shows_a_relay_alone_sends_says_and_logs_nothing_else() {
     let (_, [others, names]) = session(false).await;
     println!("without the policy: {others} packets to others, {names} questions for names");
     assert!(others > 0 && names > 0, "{others}, {names}");
+}
+
+/// Names stand for the addresses: who is on the same network finds what is behind them, and what is
+/// signalled has no address, not at a new network either.
+#[tokio::test]
+async fn who_shows_names_is_found_by_multicast_and_tells_no_address() {
+    let namespaces = lan().await;
+    let [a, b] = &namespaces;
+    let begin = Instant::now();
+    let setup = Setup {
+        host_names: true,
+        tcp: true,
+        ..Setup::default()
+    };
+    // The other side tells nothing, so that it has to find this one.
+    let ends = namespaces.each_ref().map(|n| Inside::start_with(n, &setup));
+    ends[1].listens_to(&ends[0], |_, value| vec![value]);
+    ends[0].listens_to(&ends[1], |what, value| match what {
+        "SIDE" => vec![value],
+        _ => vec![],
+    });
+    let both = ends.each_ref();
+    let flows = data_flows(both, 20 * SEC).await;
+    println!("data both ways after {flows:?}");
+    assert!(flows.is_some(), "no connection");
+    let names = |since| -> HashSet<String> {
+        let said = ends[0].said("CANDIDATE", since).into_iter();
+        said.map(|(_, line)| {
+            assert!(leak(&line).is_none(), "{line}");
+            let candidate: Value = serde_json::from_str(&line).unwrap();
+            candidate["connectionAddress"].as_str().unwrap().to_owned()
+        })
+        .collect()
+    };
+    let first = names(begin);
+    assert_eq!(first.len(), 1, "{first:?}");
+    let changed = Instant::now();
+    a.ip("link del eth0\n").await;
+    a.cable(("eth1", "10.98.0.1/24"), b, ("eth1", "10.98.0.2/24"))
+        .await;
+    if data_flows(both, 20 * SEC).await.is_none() {
+        for end in both {
+            println!("{}", end.story(changed));
+        }
+        panic!("no connection");
+    }
+    let second = names(changed);
+    assert!(second.len() == 1 && second != first, "{first:?} {second:?}");
+    in_order(&ends, begin);
 }

@@ -102,10 +102,13 @@ pub(crate) async fn answer(
     let tone = media::audio(wish("audio", "opus"))?;
 
     // Loopback as well: most callers are on this machine.
-    let tcp = wishes.contains_key("tcp");
+    let wished = |name| wishes.contains_key(name);
+    let policy = RTCCandidatePolicy::default()
+        .tcp(wished("tcp"))
+        .host_names(wished("names"));
     let options = RTCConnectionOptions::default()
         .include_loopback(true)
-        .candidate_policy(RTCCandidatePolicy::default().tcp(tcp))
+        .candidate_policy(policy)
         .header_extensions(EXTENSIONS.map(|(uri, id)| RTCHeaderExtension::new(uri, id)));
     let (connection, mut events) = RTCConnection::new(options)?;
     let (signal, mut outgoing) = mpsc::channel(256);

@@ -114,7 +114,7 @@ impl Member for ConnectionShared {
         let _ = self.open(|state| {
             state.engine.withdraw_local_base(now, base);
             // Should it come back, it is news.
-            state.announced.retain(|(_, known)| *known != base);
+            state.announced.retain(|(_, known, _)| *known != base);
             state.auto_restart.withdrawn(base);
             Ok(())
         });

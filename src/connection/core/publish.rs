@@ -161,13 +161,13 @@ impl ConnectionShared {
         if state.policy == LocalCandidates::Auto {
             state.engine.add_local_candidate(now, candidate.clone());
         }
-        let key = (candidate.addr, candidate.base);
+        let key = (candidate.addr, candidate.base, candidate.kind);
         if state.announced.contains(&key) {
             return;
         }
         // For the peer, one link-local address on several links is one.
         let told = is_link_local(candidate.addr.ip())
-            && state.announced.iter().any(|(addr, base)| {
+            && state.announced.iter().any(|(addr, base, _)| {
                 *addr == candidate.addr && base.port() == candidate.base.port()
             });
         state.announced.push(key);

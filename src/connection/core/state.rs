@@ -15,7 +15,7 @@ use crate::connection::receiving::tracks::Receiving;
 use crate::data::shared::ChannelShared;
 use crate::engine::Engine;
 use crate::engine::data::{ChannelKey, DEFAULT_MAX_MESSAGE};
-use crate::engine::ice::{Candidate, Credentials};
+use crate::engine::ice::{Candidate, CandidateKind, Credentials};
 use crate::error::{DisconnectReason, Error, Misuse, Result};
 use crate::media::sending::SendingTrack;
 use crate::media::stream::MediaStream;
@@ -26,8 +26,8 @@ use crate::socket::RTCSocket;
 pub(crate) struct ConnectionState {
     pub(crate) engine: Engine,
     pub(crate) credentials: Credentials,
-    /// Local candidates that were announced under these credentials: address and base.
-    pub(crate) announced: Vec<(SocketAddr, SocketAddr)>,
+    /// Local candidates that were announced under these credentials: address, base and type.
+    pub(crate) announced: Vec<(SocketAddr, SocketAddr, CandidateKind)>,
     pub(crate) remote: Option<RTCConnectionSide>,
     pub(crate) auto_restart: AutoRestart,
     pub(crate) policy: LocalCandidates,

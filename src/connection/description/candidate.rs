@@ -125,6 +125,7 @@ impl RTCIceCandidateDescription {
                 base: address,
                 related: None,
                 tcp: None,
+                told_as: None,
             },
             None,
         )
@@ -231,6 +232,7 @@ impl RTCIceCandidateDescription {
                 .zip(self.rel_port)
                 .map(|(ip, port)| SocketAddr::new(ip, port)),
             tcp: self.tcp()?,
+            told_as: None,
         })
     }
 
@@ -241,7 +243,10 @@ impl RTCIceCandidateDescription {
             component: 1,
             transport: candidate.tcp.map_or("udp", |_| "tcp").into(),
             priority: candidate.priority,
-            connection_address: candidate.addr.ip().to_string(),
+            connection_address: match &candidate.told_as {
+                Some(name) => name.to_string(),
+                None => candidate.addr.ip().to_string(),
+            },
             connection_port: candidate.addr.port(),
             typ: match candidate.kind {
                 CandidateKind::Host => "host",

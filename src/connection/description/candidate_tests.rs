@@ -229,6 +229,7 @@ fn a061_a063_usable_candidates_reach_the_engine() {
             base: addr,
             related: Some("10.0.0.1:6".parse().unwrap()),
             tcp: None,
+            told_as: None,
         };
         assert_eq!(candidate.to_engine().unwrap(), expected);
     }
@@ -376,6 +377,7 @@ fn engine_candidates_are_described() {
         base: "[2001:db8::1]:5000".parse().unwrap(),
         related: Some("192.0.2.1:9".parse().unwrap()),
         tcp: None,
+        told_as: None,
     };
     let described = RTCIceCandidateDescription::from_engine(&engine, Some("abcd"));
     let text = r#"{"foundation":"f","component":1,"transport":"udp","priority":3,"connectionAddress":"2001:db8::1","connectionPort":5000,"type":"relay","relAddress":"192.0.2.1","relPort":9,"usernameFrag":"abcd"}"#;

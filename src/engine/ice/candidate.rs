@@ -1,6 +1,7 @@
 //! An ICE candidate as the engine uses it: resolved, UDP or TCP, component 1.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// The type preference of peer-reflexive candidates over TCP.
 const TCP_PEER_REFLEXIVE: u32 = 80;
@@ -98,6 +99,8 @@ pub(crate) struct Candidate {
     pub(crate) related: Option<SocketAddr>,
     /// `None`: UDP.
     pub(crate) tcp: Option<TcpType>,
+    /// A name that is signalled in place of the address.
+    pub(crate) told_as: Option<Arc<str>>,
 }
 
 /// An address, and whether it is one of TCP.

@@ -75,6 +75,7 @@ fn host(addr: SocketAddr) -> Candidate {
         base: addr,
         related: None,
         tcp: None,
+        told_as: None,
     }
 }
 

@@ -316,6 +316,7 @@ impl IceAgent {
             base: addr,
             related: None,
             tcp,
+            told_as: None,
         };
         self.push_event(IceEvent::RemoteCandidateDiscovered(candidate.clone()));
         self.remotes.push(Arc::new(candidate));

@@ -160,6 +160,7 @@ impl IceAgent {
             base,
             related: Some(unscoped(base)),
             tcp: pair_local.tcp,
+            told_as: None,
         });
         self.locals.push(Arc::clone(&candidate));
         Some(candidate)

@@ -58,6 +58,7 @@ mod tests {
             base: addr,
             related: None,
             tcp,
+            told_as: None,
         }
     }
 

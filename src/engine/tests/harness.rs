@@ -56,6 +56,7 @@ pub(super) fn host(addr: SocketAddr) -> Candidate {
         base: addr,
         related: None,
         tcp: None,
+        told_as: None,
     }
 }
 

@@ -66,6 +66,7 @@ fn server_reflexive(base: SocketAddr, addr: SocketAddr) -> Candidate {
         base,
         related: Some(base),
         tcp: None,
+        told_as: None,
     }
 }
 

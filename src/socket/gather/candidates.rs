@@ -3,20 +3,23 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use super::Gatherer;
 use super::plain::{GatherEvent, Host};
 use crate::engine::ice::scope::{is_link_local, on_link, scope_of, unscoped};
 use crate::engine::ice::{Candidate, CandidateKind, TcpType};
 use crate::socket::carrier::Carrier;
+use crate::socket::interfaces::InterfaceAddress;
 
 /// Foundations are compared, never read. The salt keeps them from giving away the base address,
 /// which a server-reflexive candidate may be meant to hide.
 static FOUNDATION_SALT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Gatherer {
-    pub(super) fn add_host(&mut self, base: SocketAddr, local_preference: u16) {
+    pub(super) fn add_host(&mut self, host: &InterfaceAddress, port: u16) {
+        let (base, local_preference) = (host.at(port), host.local_preference);
+        let told_as = &host.told_as;
         if self.hosts.iter().any(|host| host.base == base) {
             return;
         }
@@ -36,12 +39,18 @@ impl Gatherer {
             base,
             related: None,
             tcp: None,
+            told_as: told_as.clone(),
         }));
-        self.add_tcp_host(base, local_preference);
+        self.add_tcp_host(base, local_preference, told_as.as_ref());
     }
 
     /// RFC 6544 section 5.1: both directions at each address.
-    fn add_tcp_host(&mut self, base: SocketAddr, local_preference: u16) {
+    fn add_tcp_host(
+        &mut self,
+        base: SocketAddr,
+        local_preference: u16,
+        told_as: Option<&Arc<str>>,
+    ) {
         let Some(port) = self.tcp_port else {
             return;
         };
@@ -58,6 +67,7 @@ impl Gatherer {
                 base: on_link(base.ip(), tcp.base_port(), scope_of(base)),
                 related: None,
                 tcp: Some(tcp),
+                told_as: told_as.cloned(),
             }));
         }
     }
@@ -76,6 +86,7 @@ impl Gatherer {
             base: SocketAddr::new(base, tcp.base_port()),
             related: Some(self.shown(SocketAddr::new(base, port))),
             tcp: Some(tcp),
+            told_as: None,
         }));
     }
 
@@ -89,7 +100,8 @@ impl Gatherer {
     ) -> bool {
         // RFC 8445 section 5.1.3: the same address and base make a candidate redundant. No NAT,
         // or two servers outside of the same NAT.
-        let offered = mapped == base && self.hosts_offered;
+        // A name says it to this network alone, so that it is worth saying to others.
+        let offered = mapped == base && self.hosts_offered && !self.hosts_hidden;
         if offered || self.reflexive.contains(&(mapped, base)) {
             return false;
         }
@@ -106,6 +118,7 @@ impl Gatherer {
             base,
             related: Some(self.shown(base)),
             tcp: None,
+            told_as: None,
         }));
         true
     }
@@ -136,7 +149,7 @@ impl Gatherer {
     /// section 5.1).
     fn shown(&self, base: SocketAddr) -> SocketAddr {
         match base {
-            _ if self.hosts_offered => unscoped(base),
+            _ if self.hosts_offered && !self.hosts_hidden => unscoped(base),
             SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
             SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
         }
@@ -159,7 +172,7 @@ impl Gatherer {
         // The cheapest that works is to be used.
         let local_preference = local_preference.saturating_sub(carrier.malus());
         // RFC 8839 section 5.1: rel-addr is the mapped address, or, for privacy, nothing.
-        let related = if self.relay_only {
+        let related = if self.relay_only || self.hosts_hidden {
             match relayed {
                 SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
                 SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -175,6 +188,7 @@ impl Gatherer {
             base: relayed,
             related: Some(related),
             tcp: None,
+            told_as: None,
         }));
     }
 }

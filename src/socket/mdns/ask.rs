@@ -15,8 +15,8 @@ use crate::socket::interfaces::{InterfaceOptions, usable_addresses};
 use crate::tasks::{self, Task};
 
 /// RFC 6762 section 3.
-const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
-const PORT: u16 = 5353;
+pub(super) const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+pub(super) const PORT: u16 = 5353;
 /// How long a name is asked for.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a name waits for its turn; see [`resolve`](crate::socket::resolve).
@@ -27,8 +27,11 @@ const CONCURRENT: usize = 8;
 const MAX_INTERFACES: usize = 8;
 /// Between questions: doubling (RFC 6762 section 5.2), the first sooner, since somebody waits.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// How often interfaces are looked for: who has changed networks hears of the peer's new name before
+/// its own interface is up.
+const NETWORKS: Duration = Duration::from_secs(1);
 /// RFC 6762 section 17.
-const MAX_MESSAGE: usize = 9_000;
+pub(super) const MAX_MESSAGE: usize = 9_000;
 
 static TURNS: Semaphore = Semaphore::const_new(CONCURRENT);
 
@@ -39,28 +42,47 @@ pub(in crate::socket) async fn find(name: &str) -> Option<IpAddr> {
         return None;
     }
     let _turn = timeout(TURN, TURNS.acquire()).await.ok()?.ok()?;
+    timeout(PATIENCE, ask_everywhere(name)).await.ok()
+}
+
+async fn ask_everywhere(name: &str) -> IpAddr {
+    let mut asking = JoinSet::new();
+    let mut asked = Vec::new();
+    loop {
+        for interface in interfaces() {
+            if asked.len() < MAX_INTERFACES && !asked.contains(&interface) {
+                asked.push(interface);
+                let ask = ask(name.to_owned(), interface);
+                tasks::spawn_in(&mut asking, Task::Multicast, ask);
+            }
+        }
+        let first = async {
+            loop {
+                match asking.join_next().await {
+                    Some(Ok(Some(ip))) => return ip,
+                    Some(_) => {}
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        if let Ok(ip) = timeout(NETWORKS, first).await {
+            return ip;
+        }
+    }
+}
+
+fn interfaces() -> impl Iterator<Item = Ipv4Addr> {
     let options = InterfaceOptions {
         include_loopback: true,
         include_link_local: false,
     };
     let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
-    let hosts = usable_addresses(any, options, |_, ip| ip.is_ipv4()).ok()?;
-    let mut asking = JoinSet::new();
-    for host in hosts.into_iter().take(MAX_INTERFACES) {
-        if let IpAddr::V4(interface) = host.ip {
-            let asked = ask(name.to_owned(), interface);
-            tasks::spawn_in(&mut asking, Task::Multicast, asked);
-        }
-    }
-    let first = async {
-        while let Some(found) = asking.join_next().await {
-            if let Ok(Some(ip)) = found {
-                return Some(ip);
-            }
-        }
-        None
-    };
-    timeout(PATIENCE, first).await.ok().flatten()
+    let hosts = usable_addresses(any, options, |_, ip| ip.is_ipv4());
+    let hosts = hosts.unwrap_or_default().into_iter();
+    hosts.filter_map(|host| match host.ip {
+        IpAddr::V4(interface) => Some(interface),
+        IpAddr::V6(_) => None,
+    })
 }
 
 /// RFC 9562 section 4, in any case of letters.
@@ -107,16 +129,22 @@ async fn ask(name: String, interface: Ipv4Addr) -> Option<IpAddr> {
 /// 6762 section 15): browsers give no others. Where that port cannot be had, on any: then who
 /// answers does so to this side alone (section 6.7).
 fn open(interface: Ipv4Addr) -> io::Result<UdpSocket> {
-    let bind = |port| {
-        let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
-        socket.set_reuse_address(true)?;
-        #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
-        socket.set_reuse_port(true)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
-        Ok::<_, io::Error>(socket)
-    };
-    let socket = bind(PORT).or_else(|_| bind(0))?;
+    let any = Ipv4Addr::UNSPECIFIED;
+    open_at((any, PORT), interface).or_else(|_| open_at((any, 0), interface))
+}
+
+/// On the port of multicast DNS or not at all.
+pub(super) fn open_shared(at: Ipv4Addr, interface: Ipv4Addr) -> io::Result<UdpSocket> {
+    open_at((at, PORT), interface)
+}
+
+fn open_at(at: (Ipv4Addr, u16), interface: Ipv4Addr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_reuse_address(true)?;
+    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&SocketAddr::from(at).into())?;
     socket.join_multicast_v4(&GROUP, &interface)?;
     socket.set_multicast_if_v4(&interface)?;
     // Browsers on this host are heard, too.

@@ -1,6 +1,9 @@
 //! Fuzz target of what anybody in the network sends by multicast.
 
+use std::time::Instant;
+
 use super::packet::answer;
+use super::reply::Replies;
 
 const NAME: &str = "1f4712db-ea17-4bcf-a596-105139dfd8bf.local";
 
@@ -8,6 +11,15 @@ const NAME: &str = "1f4712db-ea17-4bcf-a596-105139dfd8bf.local";
 pub(crate) fn message(data: &[u8]) {
     if answer(data, NAME).is_some() {
         assert!(data.len() > 12);
+    }
+    let (now, ip) = (Instant::now(), [10, 0, 0, 7].into());
+    for legacy in [false, true] {
+        let mut replies = Replies::new(vec![(NAME.into(), ip)]);
+        let reply = replies.heard(now, data, legacy);
+        if let Some(reply) = reply.or_else(|| replies.due(now)) {
+            // No more than what is known comes back, and the question.
+            assert!(reply.len() <= data.len() + 300);
+        }
     }
 }
 
@@ -46,5 +58,11 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         ]
         .concat(),
         [response(0, 1), name("printer.local"), record(1, &v4)].concat(),
+        [
+            vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0],
+            name(NAME),
+            vec![0, 1, 0, 1],
+        ]
+        .concat(),
     ]
 }

@@ -25,6 +25,7 @@ pub(super) fn host(s: &str, preference: u16) -> Candidate {
         base: addr,
         related: None,
         tcp: None,
+        told_as: None,
     }
 }
 
