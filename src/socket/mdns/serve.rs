@@ -11,6 +11,7 @@ use tokio::time::{sleep, sleep_until};
 use super::ask::{GROUP, MAX_MESSAGE, PORT, open_shared};
 use super::reply::{Names, Replies};
 use crate::socket::interfaces::InterfaceAddress;
+use crate::trace;
 
 /// Interfaces that are listened on.
 const MAX_INTERFACES: usize = 8;
@@ -43,7 +44,9 @@ impl Drop for Service {
 
 /// Answers as long as it is polled; returns when the interface cannot be listened on.
 pub(in crate::socket) async fn serve(names: Names, interface: Ipv4Addr) -> io::Result<()> {
-    let socket = listen(interface)?;
+    let socket = listen(interface).inspect_err(|error| {
+        tracing::debug!(target: trace::GATHER, %error, "names are not answered on an interface");
+    })?;
     let mut service = Service {
         socket,
         replies: Replies::new(names),
