@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use names::Answering;
 use tokio::net::TcpListener;
 use tokio::task::{Id, JoinSet};
 
 use super::direct::Direct;
 use super::log::SocketDrops;
+use super::mdns::Answering;
 use super::member::{MemberId, Serviced, with};
 use super::shared::SocketShared;
 use super::sleep::SleepWatch;

@@ -1,6 +1,7 @@
 //! Names of browsers' candidates (`UUID.local`), asked for by multicast (RFC 6762): the system's
 //! resolver often knows none. And those of this side's, answered.
 
+mod answering;
 mod ask;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
@@ -8,9 +9,9 @@ mod packet;
 mod reply;
 mod serve;
 
+pub(super) use answering::Answering;
 pub(super) use ask::find;
-pub(super) use reply::Names;
-pub(super) use serve::{interfaces, serve};
+pub(super) use serve::interfaces;
 
 /// A name that nobody else has: a random UUID (RFC 9562 section 5.4).
 pub(super) fn new_name() -> std::sync::Arc<str> {
