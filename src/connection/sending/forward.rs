@@ -58,6 +58,7 @@ impl ConnectionShared {
             loss: view.map(|view| (f64::from(view.fraction_lost) / 256.0, view.at)),
             excess: strain.map(|strain| (strain.part, strain.at)),
             round_trip: view.and_then(|view| view.rtt),
+            backlog: state.engine.media().backlog(),
         })
     }
 

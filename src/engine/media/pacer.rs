@@ -198,6 +198,11 @@ impl Pacer {
     pub(super) fn forget(&mut self, ssrc: u32) {
         self.waiting.retain(|held| held.ssrc != ssrc);
         self.bytes = self.waiting.iter().map(Waiting::len).sum();
+        // What is sent later tells anew whether it has to wait.
+        if let Some(narrow) = &mut self.narrow {
+            narrow.waited = None;
+            narrow.fluent = None;
+        }
     }
 
     /// Nothing is sent any more.

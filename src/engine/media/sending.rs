@@ -223,6 +223,11 @@ impl Media {
         true
     }
 
+    /// How long what waits for a narrow path takes.
+    pub(crate) fn backlog(&self) -> Duration {
+        self.pacer.backlog()
+    }
+
     /// Whether the peer has asked for packets again.
     pub(crate) fn has_requests(&self) -> bool {
         !self.nacked.is_empty()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::super::EngineEvent;
-use super::harness::{A, B, PT, World, ms};
+use super::harness::{A, B, PT, World, ms, outgoing, receiver_spec};
 use super::repair::{MEDIA, onward, video};
 use crate::media::RTCCodec;
 use crate::media::track::Reception;
@@ -19,12 +19,18 @@ const NARROW: u64 = 300_000;
 /// What waits there: 150 ms.
 const QUEUE: u64 = NARROW / 8 * 150 / 1_000;
 const PACKET: usize = 1_100;
+/// When it becomes wide again for one who is sent one encoding alone.
+const RESTED: u64 = 14_000;
+/// Sound beside it, of 64 kbit/s.
+const SOUND: u32 = 300;
+const SOUND_EVERY: u64 = 20;
 /// When the path becomes narrow, and wide again, and the end.
 const PHASES: [u64; 3] = [4_000, 8_000, 34_000];
 
 /// One who sends three encodings, and a key frame of one soon after it is asked for.
 struct Camera {
     every: u64,
+    rates: Vec<u64>,
     number: [u16; 3],
     frame: u16,
     key_at: [Option<u64>; 3],
@@ -44,7 +50,7 @@ impl Camera {
 
     fn take(&mut self, at: u64, encoding: usize) -> Vec<RtpPacket> {
         let is_key = self.key_at[encoding].take_if(|due| *due <= at).is_some();
-        let usual = RATES[encoding] * self.every / 8_000;
+        let usual = self.rates[encoding] * self.every / 8_000;
         // Pictures differ, and key frames are larger.
         let size = usual * (75 + self.rng.below(50)) / 100 * if is_key { 3 } else { 1 };
         let count = (size as usize).div_ceil(PACKET);
@@ -94,6 +100,7 @@ fn reception(world: &World) -> Option<Reception> {
         loss: view.map(|view| (f64::from(view.fraction_lost) / 256.0, view.at)),
         excess: rtp.strain().map(|strain| (strain.part, strain.at)),
         round_trip: view.and_then(|view| view.rtt),
+        backlog: world.peers[A].engine.media().backlog(),
     })
 }
 
@@ -105,6 +112,9 @@ type Parts = (BTreeSet<u8>, bool, Option<Instant>);
 fn shown(world: &World, begin: Instant) -> Vec<(u64, usize)> {
     let mut parts: BTreeMap<(u16, u8), Parts> = BTreeMap::new();
     for (at, _, packet) in &world.peers[B].packets {
+        if packet.ssrc == SOUND {
+            continue;
+        }
         let p = &packet.payload;
         let frame = u16::from_be_bytes([p[2], p[3]]);
         let (places, is_key, whole) = parts.entry((frame, p[6])).or_default();
@@ -136,6 +146,21 @@ fn longest(shown: &[(u64, usize)], from: u64, to: u64) -> u64 {
 }
 
 fn run(seed: u64, every: u64, round_trip: u64, end: u64) -> Vec<(u64, usize)> {
+    run_of(&RATES, seed, every, round_trip, end).shown
+}
+
+/// What came of a run.
+struct Seen {
+    shown: Vec<(u64, usize)>,
+    /// When the sound was sent that did not come, and the rest, and how long that was under way.
+    lost: Vec<u64>,
+    came: BTreeMap<u64, u64>,
+}
+
+/// With encodings of these rates, and sound beside a single one.
+fn run_of(rates: &[u64], seed: u64, every: u64, round_trip: u64, end: u64) -> Seen {
+    let encodings = rates.len();
+    let wide_at = if encodings == 1 { RESTED } else { PHASES[1] };
     let wide = Link {
         latency: ms(round_trip / 2),
         ..Link::default()
@@ -151,13 +176,20 @@ fn run(seed: u64, every: u64, round_trip: u64, end: u64) -> Vec<(u64, usize)> {
             .set_extensions(ids.clone());
     }
     let (from, to) = (world.peers[A].addr.ip(), world.peers[B].addr.ip());
-    let incoming = Incoming::new(&RTCCodec::vp8(PT), 3);
+    let incoming = Incoming::new(&RTCCodec::vp8(PT), encodings);
+    world.add_sender(A, SOUND);
+    let hears = receiver_spec(&[SOUND]);
+    world.peers[B]
+        .engine
+        .add_receiver(world.now, hears)
+        .unwrap();
     let begin = world.now;
     let receiver = Receiver::new(begin, &incoming);
     let mut rng = Rng::new(seed);
     let offset = rng.below(every);
     let mut camera = Camera {
         every,
+        rates: rates.to_vec(),
         number: [0; 3],
         frame: 0,
         key_at: [Some(0); 3],
@@ -172,22 +204,27 @@ fn run(seed: u64, every: u64, round_trip: u64, end: u64) -> Vec<(u64, usize)> {
                 ..wide
             };
             world.net.set_link(from, to, narrow);
-        } else if at == PHASES[1] {
+        } else if at == wide_at {
             world.net.set_link(from, to, wide);
         }
         if at % every == offset {
-            for encoding in 0..3 {
+            for encoding in 0..encodings {
                 let packets = camera.take(at, encoding);
                 incoming.comes(world.now, encoding, &packets);
             }
             camera.frame += 1;
         }
-        for encoding in 0..3 {
+        for encoding in 0..encodings {
             if incoming.asked(encoding) > 0 {
                 camera.ask(at, encoding);
             }
         }
         send(&mut world, &receiver);
+        if encodings == 1 && at % SOUND_EVERY == 0 {
+            let packet = outgoing((at / SOUND_EVERY) as u16, at as u32 * 48);
+            let engine = &mut world.peers[A].engine;
+            engine.send_rtp(world.now, SOUND, &packet).unwrap();
+        }
         world.run_for(ms(1));
         receiver.reached(reception(&world));
         let events: Vec<_> = world.peers[A].events.drain(..).collect();
@@ -203,7 +240,21 @@ fn run(seed: u64, every: u64, round_trip: u64, end: u64) -> Vec<(u64, usize)> {
             world.peers[A].engine.media_mut().forget_sent(MEDIA);
         }
     }
-    shown(&world, begin)
+    let sound = world.peers[B].packets.iter();
+    let sound = sound.filter(|(_, _, packet)| packet.ssrc == SOUND);
+    let came: BTreeMap<u64, u64> = sound
+        .map(|(at, _, packet)| {
+            let sent = u64::from(packet.sequence_number) * SOUND_EVERY;
+            (sent, (*at - begin).as_millis() as u64 - sent)
+        })
+        .collect();
+    let sent = (0..end - 1_000).step_by(SOUND_EVERY as usize);
+    let lost = sent.filter(|at| !came.contains_key(at)).collect();
+    Seen {
+        shown: shown(&world, begin),
+        lost,
+        came,
+    }
 }
 
 #[test]
@@ -255,4 +306,33 @@ fn e5_the_picture_stands_for_half_a_second_at_a_switch_with_few_of_them_too() {
     }
     all.sort_unstable();
     println!("{all:?}");
+}
+
+/// There is nothing less than what the path does not carry: the picture rests, and is tried again;
+/// the sound goes on.
+#[test]
+fn e5_who_has_a_narrow_path_goes_on_hearing_and_sees_again_when_it_is_wide() {
+    let [narrow, wide] = [PHASES[0], RESTED];
+    for seed in 0..20 {
+        let every = [33, 40, 66][seed as usize % 3];
+        let round_trip = [2, 10, 20, 30][seed as usize % 4];
+        let Seen { shown, lost, came } = run_of(&[1_000_000], seed, every, round_trip, 24_000);
+        let late = lost.iter().filter(|at| **at > narrow + 1_000).count();
+        let waited = came.iter().filter(|(at, _)| **at > narrow + 1_000);
+        let waited = waited.map(|(_, took)| *took).max().unwrap();
+        let again = shown.iter().find(|(at, _)| *at >= wide).unwrap().0 - wide;
+        let then = longest(&shown, wide + again, 24_000 - 500);
+        let within = shown
+            .iter()
+            .filter(|(at, _)| (narrow + 1_000..wide).contains(at))
+            .count();
+        let note = format!(
+            "seed {seed}: {} lost, {late} later; {waited} ms under way; again after {again} ms, then {then} ms; {within} pictures",
+            lost.len()
+        );
+        println!("{note}");
+        assert!(late <= 5 && lost.len() <= 40, "{note}");
+        assert!(waited < 300, "{note}");
+        assert!(again < 5_500 && then <= 500, "{note}");
+    }
 }

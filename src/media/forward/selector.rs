@@ -8,6 +8,13 @@ const LITTLE_LOSS: f64 = 0.02;
 /// How long a smaller picture is kept at least after losses, at first and at most.
 const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 const MOST_PATIENCE: Duration = Duration::from_secs(60);
+/// If more than this waits for the path, it does not carry the least.
+const TOO_LATE: Duration = Duration::from_millis(400);
+/// For so long nothing is sent then, at first and at most; and what is tried did not hold if it was
+/// too much again within so long.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const MOST_REST: Duration = Duration::from_secs(4);
+const TRIED: Duration = Duration::from_secs(5);
 /// What a report tells is of so long, but where packets are few.
 const REPORT: Duration = Duration::from_millis(900);
 /// Of a measured rate, what may be used.
@@ -43,6 +50,8 @@ pub struct ForwardConditions {
     pub excess: Option<(f64, Instant)>,
     /// The round trip to it.
     pub round_trip: Option<Duration>,
+    /// How long what waits to be sent to it takes, where its path is found to be narrow.
+    pub backlog: Duration,
     /// Bits a second that it can have, where somebody estimates that.
     pub bitrate: Option<u64>,
     /// The encoding that it gets.
@@ -57,6 +66,8 @@ pub struct LayerChoice {
     pub layer: usize,
     /// The highest temporal layer of it, where they are marked (VP8, VP9); 255: all.
     pub temporal: u8,
+    /// Nothing is sent of it for now: the path does not carry the least that there is.
+    pub is_held_back: bool,
 }
 
 impl LayerChoice {
@@ -65,6 +76,15 @@ impl LayerChoice {
         Self {
             layer,
             temporal: u8::MAX,
+            is_held_back: false,
+        }
+    }
+
+    /// Nothing for now, of this encoding when it goes on.
+    pub fn nothing_of(layer: usize) -> Self {
+        Self {
+            is_held_back: true,
+            ..Self::all_of(layer)
         }
     }
 }
@@ -84,7 +104,8 @@ pub trait LayerSelector: Send {
 /// The smallest picture that fills the tile, as large as the path allows: by an estimate of its
 /// rate where there is one, else down as soon as something is too much for the path, or with each
 /// report of more than a tenth lost, to what the rest of the rate carries; a step up after seconds
-/// without, ever longer if that was in vain.
+/// without, ever longer if that was in vain. Where the path does not carry the least either, nothing
+/// is sent for a second, and for up to four if trying again was in vain: sound goes on.
 #[derive(Debug)]
 pub struct DefaultLayerSelector {
     /// Steps below what the tile would have.
@@ -94,6 +115,10 @@ pub struct DefaultLayerSelector {
     went_up: Option<Instant>,
     seen: Option<Instant>,
     seen_excess: Option<Instant>,
+    /// Since when nothing is sent, for how long, and when it was last tried again.
+    held: Option<Instant>,
+    rest: Duration,
+    tried: Option<Instant>,
 }
 
 impl Default for DefaultLayerSelector {
@@ -105,6 +130,9 @@ impl Default for DefaultLayerSelector {
             went_up: None,
             seen: None,
             seen_excess: None,
+            held: None,
+            rest: FIRST_REST,
+            tried: None,
         }
     }
 }
@@ -150,11 +178,44 @@ impl LayerSelector for DefaultLayerSelector {
         };
         let chosen = order.get(wanted.min(allowed));
         let fallback = conditions.current.unwrap_or(0);
-        LayerChoice::all_of(chosen.map_or(fallback, |(layer, _)| *layer))
+        let layer = chosen.map_or(fallback, |(layer, _)| *layer);
+        let is_least = order.first().is_some_and(|(least, _)| *least == layer);
+        match self.is_held_back(now, is_least.then_some(layer), conditions) {
+            true => LayerChoice::nothing_of(layer),
+            false => LayerChoice::all_of(layer),
+        }
     }
 }
 
 impl DefaultLayerSelector {
+    /// Whether nothing is sent for now; `least`: the least that there is, if that is chosen.
+    fn is_held_back(
+        &mut self,
+        now: Instant,
+        least: Option<usize>,
+        conditions: &ForwardConditions,
+    ) -> bool {
+        let since = |at: Instant| now.saturating_duration_since(at);
+        if self.held.is_some_and(|held| since(held) < self.rest) {
+            return true;
+        }
+        if self.held.take().is_some() {
+            self.tried = Some(now);
+            return false;
+        }
+        let is_sent = least.is_some() && conditions.current == least;
+        if !is_sent || conditions.backlog < TOO_LATE {
+            return false;
+        }
+        let in_vain = self.tried.take().is_some_and(|at| since(at) < TRIED);
+        self.rest = match in_vain {
+            true => self.rest.saturating_mul(2).min(MOST_REST),
+            false => FIRST_REST,
+        };
+        self.held = Some(now);
+        true
+    }
+
     /// The part that is too much, if that is news, and of what was sent since the last change.
     fn is_too_much(&mut self, excess: Option<(f64, Instant)>) -> Option<f64> {
         let (part, at) = excess.filter(|(_, at)| self.seen_excess != Some(*at))?;

@@ -31,7 +31,7 @@ impl State {
     /// needs another one, and is not sent the same over and over.
     pub(super) fn may_begin_earlier(&self, now: Instant, fan: &Fan) -> bool {
         let came = fan.kept_since(now);
-        came.is_some() && came != self.began_earlier
+        came.is_some() && came != self.began_earlier && !self.begins_anew
     }
 
     /// Whether the receiver can have in half a second what came since the key frame.
@@ -52,7 +52,7 @@ impl State {
         (came, kept): (Instant, &[RtpPacket]),
         outlets: &Outlets,
     ) -> bool {
-        if self.began_earlier == Some(came) || !self.can_catch_up(kept) {
+        if self.begins_anew || self.began_earlier == Some(came) || !self.can_catch_up(kept) {
             return true;
         }
         let present = kept.last().map(|newest| newest.timestamp);

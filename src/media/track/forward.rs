@@ -84,6 +84,14 @@ impl MediaForward {
         self.track.forwarding().is_some_and(Forwarding::is_paused)
     }
 
+    /// Whether nothing is sent on for now because the receiver's path does not carry it
+    /// ([`LayerChoice::is_held_back`](crate::LayerChoice::is_held_back)).
+    pub fn is_held_back(&self) -> bool {
+        self.track
+            .forwarding()
+            .is_some_and(Forwarding::is_held_back)
+    }
+
     /// The size in which the receiver shows the picture, in pixels; `None`: as large as there is.
     /// Of a source with several encodings the one that suits it is sent.
     pub fn set_tile(&self, tile: Option<(u16, u16)>) {

@@ -32,6 +32,8 @@ pub struct MediaForwardStats {
     pub unknown: u64,
     /// How often it began with another source, encoding or SSRC.
     pub switches: u64,
+    /// How often nothing went on for a while, as the receiver's path did not carry it.
+    pub held_back: u64,
 }
 
 /// The encodings of a source, by what they are called.
@@ -54,6 +56,10 @@ pub(super) struct State {
     pub(super) former: Option<(Current, Instant)>,
     pub(super) rewriter: Rewriter,
     pub(super) paused: bool,
+    /// The path carries nothing of it; and what goes on after that begins with a key frame that is
+    /// asked for, as all since an earlier one is more than that path may carry.
+    pub(super) held_back: bool,
+    pub(super) begins_anew: bool,
     /// What comes does not continue what went out.
     pub(super) waiting: bool,
     /// When the key frame came that it last began with later.
@@ -113,6 +119,8 @@ impl State {
             former: None,
             rewriter: Rewriter::new(number, crate::random::u32()),
             paused: false,
+            held_back: false,
+            begins_anew: false,
             waiting: true,
             began_earlier: None,
             clock: None,
@@ -147,7 +155,7 @@ impl State {
 
     /// The source that a key frame has to be asked of.
     pub(super) fn asks(&self, now: Instant, kind: Kind) -> Option<Arc<Fan>> {
-        let needed = kind == Kind::Video && self.waiting && !self.paused;
+        let needed = kind == Kind::Video && self.waiting && !self.paused && !self.held_back;
         let (_, fan) = self.layers.get(self.wanted).filter(|_| needed)?;
         (!self.may_begin_earlier(now, fan)).then(|| fan.clone())
     }
@@ -178,7 +186,7 @@ impl State {
             };
             let known = self.known(batch.facts, packet.payload_type);
             let same = self.current == Some(source);
-            if self.paused {
+            if self.paused || self.held_back {
                 self.waiting |= same;
                 self.stats.passed_over += 1;
                 continue;
@@ -256,6 +264,7 @@ impl State {
                 heard.loss = worse(heard.loss, other.loss);
                 heard.excess = worse(heard.excess, other.excess);
                 heard.round_trip = heard.round_trip.max(other.round_trip);
+                heard.backlog = heard.backlog.max(other.backlog);
             }
             Ok(())
         });
@@ -267,6 +276,7 @@ impl State {
         conditions.loss = heard.loss;
         conditions.excess = heard.excess;
         conditions.round_trip = heard.round_trip;
+        conditions.backlog = heard.backlog;
         conditions.current = self.current_layer();
         let choice = self.selector.select(now, &layers, &conditions);
         self.wanted = choice.layer.min(layers.len().saturating_sub(1));
@@ -278,7 +288,12 @@ impl State {
         let is_narrow = conditions.excess.is_some_and(young);
         let left = self.leaving;
         self.leaving = less && (left || is_lossy || is_narrow);
-        if self.leaving && !left {
+        let held_back = std::mem::replace(&mut self.held_back, choice.is_held_back);
+        let is_new = self.held_back && !held_back;
+        self.stats.held_back += u64::from(is_new);
+        self.begins_anew |= is_new;
+        self.waiting |= is_new;
+        if self.leaving && !left || is_new {
             let _ = outlets.for_each(|sink, key| {
                 sink.forget_sent(key);
                 Ok(())
@@ -332,6 +347,7 @@ impl State {
         goes_on: bool,
     ) {
         self.waiting = false;
+        self.begins_anew = false;
         let number = packet.sequence_number;
         let (picture, base) = self.pictures.begin(&known.numbers(packet));
         if goes_on {

@@ -69,6 +69,10 @@ impl Forwarding {
         }
     }
 
+    pub(super) fn is_held_back(&self) -> bool {
+        lock_at(Rank::Forward, &self.state).held_back
+    }
+
     pub(super) fn is_paused(&self) -> bool {
         lock_at(Rank::Forward, &self.state).paused
     }
@@ -108,6 +112,9 @@ impl Forwarding {
     pub(super) fn ask(&self, now: Instant, request: KeyframeRequest) {
         let fan = {
             let mut state = lock_at(Rank::Forward, &self.state);
+            if state.held_back {
+                return;
+            }
             let current = state.current_layer().filter(|_| !state.leaving);
             let layer = current.unwrap_or(state.wanted);
             let Some(fan) = state.layers.get(layer).map(|(_, fan)| fan.clone()) else {

@@ -44,6 +44,8 @@ pub(crate) struct Reception {
     /// The part that was too much for the path, and when that was last found.
     pub(crate) excess: Option<(f64, Instant)>,
     pub(crate) round_trip: Option<Duration>,
+    /// How long what waits for the path takes.
+    pub(crate) backlog: Duration,
 }
 
 /// Packets of a received track that go on.
