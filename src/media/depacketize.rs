@@ -105,6 +105,7 @@ impl Depacketizer {
         match self {
             Depacketizer::Vp8 => vp8::numbers(payload),
             Depacketizer::Vp9 => vp9::numbers(payload),
+            Depacketizer::H264 => h264::numbers(payload),
             _ => None,
         }
     }

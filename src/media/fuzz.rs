@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Depacketizer, JitterBuffer, JitterConfig, RTCCodec};
+use super::{Depacketizer, JitterBuffer, JitterConfig, RTCCodec, Templates};
 use crate::rtp::RtpPacket;
 use crate::simnet::Script;
 
@@ -26,8 +26,14 @@ pub(crate) fn depacketize(data: &[u8]) {
     while !script.is_done() {
         packets.push(Bytes::copy_from_slice(script.block()));
     }
+    let mut templates = Templates::default();
     for packet in &packets {
         depacketizer.starts_frame(packet);
+        depacketizer.begins_keyframe(packet);
+        // It may be a dependency descriptor as well.
+        templates.note(packet);
+        let numbers = depacketizer.numbers(packet).unwrap_or_default();
+        numbers.or_of_descriptor(Some(packet), &templates);
     }
     if let Ok(frame) = depacketizer.assemble(&packets) {
         let bytes: usize = packets.iter().map(|packet| packet.len() + 8).sum();

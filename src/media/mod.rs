@@ -52,7 +52,7 @@ pub(crate) use codec_lists::{default_codecs, first_supported};
 pub(crate) use codec_match::{same_format, same_name};
 pub(crate) use depacketize::Depacketizer;
 pub(crate) use encoding::MAX_ENCODINGS;
-pub(crate) use formats::{MAX_HEAD, Numbers, Payload, renumber_descriptor};
+pub(crate) use formats::{MAX_HEAD, Numbers, Payload, Templates, renumber_descriptor};
 pub(crate) use jitter::{JitterBuffer, JitterConfig, JitterStats};
 pub(crate) use keyframes::KeyframeNeed;
 pub(crate) use packetize::Packetizer;

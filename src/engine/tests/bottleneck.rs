@@ -30,6 +30,8 @@ const PHASES: [u64; 3] = [4_000, 8_000, 34_000];
 /// One who sends three encodings, and a key frame of one soon after it is asked for.
 struct Camera {
     every: u64,
+    /// Every other picture is of a temporal layer above.
+    is_layered: bool,
     rates: Vec<u64>,
     number: [u16; 3],
     frame: u16,
@@ -49,15 +51,22 @@ impl Camera {
     }
 
     fn take(&mut self, at: u64, encoding: usize) -> Vec<RtpPacket> {
-        let is_key = self.key_at[encoding].take_if(|due| *due <= at).is_some();
+        let is_above = self.is_layered && self.frame % 2 == 1;
+        let due = |key_at: &mut u64| *key_at <= at && !is_above;
+        let is_key = self.key_at[encoding].take_if(due).is_some();
         let usual = self.rates[encoding] * self.every / 8_000;
         // Pictures differ, and key frames are larger.
         let size = usual * (75 + self.rng.below(50)) / 100 * if is_key { 3 } else { 1 };
         let count = (size as usize).div_ceil(PACKET);
         let packets = (0..count).map(|place| {
             let [high, low] = self.frame.to_be_bytes();
-            let mut payload = vec![
-                if place == 0 { 0x10 } else { 0 },
+            let mut payload = vec![if place == 0 { 0x10 } else { 0 }];
+            if self.is_layered {
+                // RFC 7741 section 4.2: a temporal layer, which needs the base layer alone.
+                payload[0] |= 0x80;
+                payload.extend([0x20, if is_above { 0x60 } else { 0 }]);
+            }
+            payload.extend([
                 u8::from(!is_key),
                 high,
                 low,
@@ -65,8 +74,8 @@ impl Camera {
                 count as u8,
                 encoding as u8,
                 u8::from(is_key),
-            ];
-            payload.resize((size as usize / count).max(8), 0);
+            ]);
+            payload.resize((size as usize / count).max(10), 0);
             let number = self.number[encoding];
             self.number[encoding] = number.wrapping_add(1);
             RtpPacket {
@@ -104,8 +113,16 @@ fn reception(world: &World) -> Option<Reception> {
     })
 }
 
-/// Of one picture: the packets that came, whether it is a key frame, and when it was whole.
-type Parts = (BTreeSet<u8>, bool, Option<Instant>);
+/// Of one picture: the packets that came, whether it is a key frame, or of a layer above, which it
+/// needs, and when it was whole.
+#[derive(Default)]
+struct Parts {
+    places: BTreeSet<u8>,
+    is_key: bool,
+    is_above: bool,
+    needs: u16,
+    whole: Option<Instant>,
+}
 
 /// When each picture could be shown, after the beginning, and of which encoding it is: those that
 /// are whole, after the one before them of their encoding or a key frame.
@@ -115,21 +132,27 @@ fn shown(world: &World, begin: Instant) -> Vec<(u64, usize)> {
         if packet.ssrc == SOUND {
             continue;
         }
-        let p = &packet.payload;
+        let is_layered = packet.payload[0] & 0x80 != 0;
+        let p = &packet.payload[if is_layered { 2 } else { 0 }..];
+        let above = is_layered && packet.payload[2] != 0;
         let frame = u16::from_be_bytes([p[2], p[3]]);
-        let (places, is_key, whole) = parts.entry((frame, p[6])).or_default();
-        places.insert(p[4]);
-        *is_key = p[7] == 1;
-        if places.len() == usize::from(p[5]) {
-            whole.get_or_insert(*at);
+        let parts = parts.entry((frame, p[6])).or_default();
+        parts.places.insert(p[4]);
+        parts.is_key = p[7] == 1;
+        parts.is_above = above;
+        parts.needs = frame.wrapping_sub(if is_layered && !above { 2 } else { 1 });
+        if parts.places.len() == usize::from(p[5]) {
+            parts.whole.get_or_insert(*at);
         }
     }
     let (mut last, mut latest, mut shown) = (None::<(u16, u8)>, begin, Vec::new());
-    for ((frame, encoding), (_, is_key, whole)) in parts {
-        let Some(whole) = whole else { continue };
-        let follows = frame.checked_sub(1).map(|before| (before, encoding)) == last;
-        if is_key || follows {
-            last = Some((frame, encoding));
+    for ((frame, encoding), parts) in parts {
+        let Some(whole) = parts.whole else { continue };
+        if parts.is_key || last == Some((parts.needs, encoding)) {
+            // Nothing needs one of the layer above.
+            if !parts.is_above {
+                last = Some((frame, encoding));
+            }
             latest = latest.max(whole);
             shown.push(((latest - begin).as_millis() as u64, usize::from(encoding)));
         }
@@ -146,7 +169,7 @@ fn longest(shown: &[(u64, usize)], from: u64, to: u64) -> u64 {
 }
 
 fn run(seed: u64, every: u64, round_trip: u64, end: u64) -> Vec<(u64, usize)> {
-    run_of(&RATES, seed, every, round_trip, end).shown
+    run_of((&RATES, false), (seed, every, round_trip, end)).shown
 }
 
 /// What came of a run.
@@ -157,8 +180,11 @@ struct Seen {
     came: BTreeMap<u64, u64>,
 }
 
-/// With encodings of these rates, and sound beside a single one.
-fn run_of(rates: &[u64], seed: u64, every: u64, round_trip: u64, end: u64) -> Seen {
+/// With encodings of these rates, of temporal layers or not, and sound beside a single one.
+fn run_of(
+    (rates, is_layered): (&[u64], bool),
+    (seed, every, round_trip, end): (u64, u64, u64, u64),
+) -> Seen {
     let encodings = rates.len();
     let wide_at = if encodings == 1 { RESTED } else { PHASES[1] };
     let wide = Link {
@@ -189,6 +215,7 @@ fn run_of(rates: &[u64], seed: u64, every: u64, round_trip: u64, end: u64) -> Se
     let offset = rng.below(every);
     let mut camera = Camera {
         every,
+        is_layered,
         rates: rates.to_vec(),
         number: [0; 3],
         frame: 0,
@@ -234,6 +261,13 @@ fn run_of(rates: &[u64], seed: u64, every: u64, round_trip: u64, end: u64) -> Se
                 EngineEvent::PathStrained => receiver.strained(now),
                 EngineEvent::KeyframeRequested { .. } => receiver.ask(now),
                 _ => {}
+            }
+        }
+        // Who sees nothing new asks for a key frame, as decoders do (RFC 4585 section 6.3.1).
+        if is_layered && at % 250 == 0 && at > PHASES[0] {
+            let last = shown(&world, begin).last().map(|(last, _)| *last);
+            if last.is_none_or(|last| last + 250 < at) {
+                receiver.ask(world.now);
             }
         }
         if receiver.is_forgotten() {
@@ -316,7 +350,8 @@ fn e5_who_has_a_narrow_path_goes_on_hearing_and_sees_again_when_it_is_wide() {
     for seed in 0..20 {
         let every = [33, 40, 66][seed as usize % 3];
         let round_trip = [2, 10, 20, 30][seed as usize % 4];
-        let Seen { shown, lost, came } = run_of(&[1_000_000], seed, every, round_trip, 24_000);
+        let Seen { shown, lost, came } =
+            run_of((&[1_000_000], false), (seed, every, round_trip, 24_000));
         let late = lost.iter().filter(|at| **at > narrow + 1_000).count();
         let waited = came.iter().filter(|(at, _)| **at > narrow + 1_000);
         let waited = waited.map(|(_, took)| *took).max().unwrap();
@@ -334,5 +369,43 @@ fn e5_who_has_a_narrow_path_goes_on_hearing_and_sees_again_when_it_is_wide() {
         assert!(late <= 5 && lost.len() <= 40, "{note}");
         assert!(waited < 300, "{note}");
         assert!(again < 5_500 && then <= 500, "{note}");
+    }
+}
+
+/// The path carries half of the pictures: those that do not need the others, and all again when it
+/// is wide.
+#[test]
+fn e5_who_has_a_narrow_path_sees_the_lower_temporal_layer_all_the_time() {
+    let [narrow, wide] = [PHASES[0], RESTED];
+    for seed in 0..10 {
+        let every = [33, 40][seed as usize % 2];
+        let round_trip = [2, 10, 20, 30][seed as usize % 4];
+        let times = (seed, every, round_trip, 30_000);
+        let Seen { shown, lost, .. } = run_of((&[260_000], true), times);
+        let gaps = [
+            (500, narrow - 100),
+            (narrow, narrow + 3_000),
+            (narrow + 3_000, wide),
+            (25_000, 29_500),
+        ];
+        let gaps = gaps.map(|(from, to)| longest(&shown, from, to));
+        let rates = [(1_000, narrow), (narrow + 3_000, wide), (25_000, 29_500)];
+        let rates = rates.map(|(from, to)| {
+            let within = shown.iter().filter(|(at, _)| (from..to).contains(at));
+            within.count() as u64 * every * 100 / (to - from)
+        });
+        let late = lost.iter().filter(|at| **at > narrow + 1_000).count();
+        let note =
+            format!("seed {seed}: {gaps:?} ms, {rates:?} % of the pictures, {late} lost later");
+        println!("{note}");
+        assert!(
+            gaps[0] <= 2 * every && gaps[1] <= 3_000 && gaps[2] <= 3_000 && gaps[3] <= 2 * every,
+            "{note}"
+        );
+        assert!(
+            rates[0] > 95 && (35..60).contains(&rates[1]) && rates[2] > 95,
+            "{note}"
+        );
+        assert!(late <= 5, "{note}");
     }
 }

@@ -5,6 +5,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::frame::{Corrupt, Frame};
 use super::nal::{self, FU_START, UnitHeaders};
+use super::numbers::Numbers;
 use super::payload::{Cutter, Payload};
 use crate::{Error, Result};
 
@@ -149,6 +150,26 @@ pub(crate) fn may_start_frame(payload: &[u8]) -> bool {
 /// A picture that nothing before it is needed for, or the parameters that come before one.
 pub(crate) fn begins_keyframe(payload: &[u8]) -> bool {
     Headers::begins_any(payload, |kind| matches!(kind, SPS | IDR))
+}
+
+/// Pictures that no other refers to are a temporal layer above the rest: their slices have a
+/// nal_ref_idc of 0, and none of the others' has (H.264 section 7.4.1; RFC 6184 section 5.3).
+pub(crate) fn numbers(payload: &[u8]) -> Option<Numbers> {
+    let head = *payload.first()?;
+    let is_slice = match head & TYPE {
+        // Of fragments each tells, not only the first.
+        FU_A => payload.get(1)? & TYPE == SLICE,
+        _ => {
+            let goes_along = |kind| matches!(kind, SLICE | SEI | AUD);
+            Headers::begins_any(payload, |kind| kind == SLICE)
+                && !Headers::begins_any(payload, |kind| !goes_along(kind))
+        }
+    };
+    (is_slice && head & NRI == 0).then(|| Numbers {
+        temporal: 1,
+        may_switch_up: true,
+        ..Numbers::default()
+    })
 }
 
 /// Whether there are sequence parameters among the units.

@@ -1,6 +1,7 @@
 //! Payload formats: the file of each codec holds both directions.
 
 pub(super) mod av1;
+mod descriptor;
 mod frame;
 pub(super) mod h264;
 pub(super) mod h265;
@@ -12,6 +13,7 @@ mod payload;
 pub(super) mod vp8;
 pub(super) mod vp9;
 
+pub(crate) use descriptor::{Templates, renumber_descriptor};
 pub(crate) use frame::{Corrupt, Frame};
-pub(crate) use numbers::{MAX_HEAD, Numbers, renumber_descriptor};
+pub(crate) use numbers::{MAX_HEAD, Numbers};
 pub(crate) use payload::Payload;

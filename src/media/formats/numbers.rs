@@ -2,6 +2,8 @@
 //! id, index of the base layer's pictures, temporal layer.
 #![deny(clippy::indexing_slicing, clippy::unwrap_used)]
 
+use super::descriptor::{Templates, frame_number};
+
 /// The numbers of one payload, and where they are in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Numbers {
@@ -14,6 +16,10 @@ pub(crate) struct Numbers {
     pub(crate) temporal: u8,
     /// Who gets lower temporal layers alone may have this one and those above it from here on.
     pub(crate) may_switch_up: bool,
+    /// Who gets this one may have temporal layers up to that from here on.
+    pub(crate) opens: u8,
+    /// Others refer to pictures by the difference of their numbers: one that is left out keeps its.
+    pub(crate) is_referred_to: bool,
     /// The picture's number is that of the dependency descriptor; the payload has none.
     pub(crate) is_of_descriptor: bool,
     /// Bytes of the payload in which all of that is.
@@ -23,38 +29,25 @@ pub(crate) struct Numbers {
 /// More than any descriptor needs.
 pub(crate) const MAX_HEAD: usize = 8;
 
-/// Where a dependency descriptor has the number of its frame: after a byte (AV1 RTP payload format,
-/// section A.8.3, mandatory_descriptor_fields).
-const FRAME_NUMBER: std::ops::Range<usize> = 1..3;
-
-/// Writes a dependency descriptor anew, with so much added to the number of its frame. `None` if it
-/// has none, or does not fit.
-pub(crate) fn renumber_descriptor<'a>(
-    value: &[u8],
-    by: u16,
-    into: &'a mut [u8; 255],
-) -> Option<&'a [u8]> {
-    let own = frame_number(value)?;
-    let into = into.get_mut(..value.len())?;
-    into.copy_from_slice(value);
-    let number = own.wrapping_add(by).to_be_bytes();
-    into.get_mut(FRAME_NUMBER)?.copy_from_slice(&number);
-    Some(into)
-}
-
-fn frame_number(descriptor: &[u8]) -> Option<u16> {
-    let bytes = descriptor.get(FRAME_NUMBER)?;
-    Some(u16::from_be_bytes(bytes.try_into().ok()?))
-}
-
 impl Numbers {
-    /// The same with the number of the frame, if the payload has none and the descriptor has one.
-    pub(crate) fn or_of_descriptor(mut self, descriptor: Option<&[u8]>) -> Self {
+    /// The same with what the descriptor says of the frame, if it does and the payload has no number.
+    pub(crate) fn or_of_descriptor(
+        mut self,
+        descriptor: Option<&[u8]>,
+        templates: &Templates,
+    ) -> Self {
         if self.picture.is_none()
-            && let Some(number) = descriptor.and_then(frame_number)
+            && let Some(value) = descriptor
+            && let Some(number) = frame_number(value)
         {
             self.picture = Some(number);
             self.is_of_descriptor = true;
+            self.is_referred_to = true;
+            if let Some(template) = templates.of(value) {
+                self.temporal = template.temporal;
+                self.may_switch_up = false;
+                self.opens = template.opens;
+            }
         }
         self
     }

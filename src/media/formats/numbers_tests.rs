@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use super::numbers::{MAX_HEAD, Numbers};
-use super::{vp8, vp9};
+use super::{h264, vp8, vp9};
 
 fn rewritten(numbers: &Numbers, payload: &[u8], by: (u16, u8)) -> Vec<u8> {
     let mut head = [0; MAX_HEAD];
@@ -41,6 +41,41 @@ fn vp9_numbers_are_found_in_both_modes() {
     let numbers = vp9::numbers(&flexible).unwrap();
     assert_eq!((numbers.picture, numbers.base), (Some(5), None));
     assert_eq!((numbers.temporal, numbers.may_switch_up), (1, false));
+    // There pictures are referred to by the difference of their numbers (RFC 9628 section 4.2).
+    assert!(numbers.is_referred_to);
+    assert!(!vp9::numbers(&payload).unwrap().is_referred_to);
+}
+
+#[test]
+fn h264_pictures_that_nothing_refers_to_are_a_layer() {
+    let is_above = |payload: &[u8]| h264::numbers(payload).is_some_and(|n| n.temporal == 1);
+    // A slice, its first fragment, another, and one together with a delimiter and messages.
+    let aggregate = [24, 0, 2, 9, 0xf0, 0, 2, 6, 5, 0, 3, 1, 0x9a, 2];
+    for payload in [
+        &[1, 0x9a, 2][..],
+        &[28, 0x81, 3],
+        &[28, 0x01, 3],
+        &aggregate,
+    ] {
+        assert!(is_above(payload), "{payload:?}");
+        // The same, which others refer to.
+        let mut referred = payload.to_vec();
+        referred[0] |= 0x20;
+        assert!(!is_above(&referred), "{payload:?}");
+    }
+    // A message, a delimiter, an IDR picture and its fragment, parameters beside a slice, nothing.
+    let parameters = [24, 0, 2, 8, 1, 0, 3, 1, 0x9a, 2];
+    for payload in [
+        &[6, 5][..],
+        &[9, 0xf0],
+        &[5, 0x88],
+        &[28, 0x85, 3],
+        &parameters,
+        &[28],
+        &[],
+    ] {
+        assert!(!is_above(payload), "{payload:?}");
+    }
 }
 
 #[test]

@@ -122,6 +122,8 @@ pub(crate) fn numbers(payload: &[u8]) -> Option<Numbers> {
     if flags & I != 0 {
         at = numbers.read_picture(payload, at)?;
     }
+    // Section 4.2, P_DIFF.
+    numbers.is_referred_to = flags & F != 0;
     if flags & L != 0 {
         let layer = *payload.get(at)?;
         numbers.temporal = layer >> 5;

@@ -6,6 +6,7 @@ mod rewrite;
 #[cfg(test)]
 mod rewrite_tests;
 pub(crate) mod selector;
+mod thinned;
 
 pub(crate) use mapping::{Mapping, SourceFacts, check_codecs, forwardable};
 pub(crate) use rewrite::{Place, Rewriter, ticks};

@@ -2,15 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::thinned::{FIRST_PATIENCE, MOST_PATIENCE, TOO_LATE, Thinned};
+
 /// Of three pictures in a row one is lost or late: less is more.
 pub(crate) const MUCH_LOSS: f64 = 0.1;
 const LITTLE_LOSS: f64 = 0.02;
-/// How long a smaller picture is kept at least after losses, at first and at most.
-const FIRST_PATIENCE: Duration = Duration::from_secs(5);
-const MOST_PATIENCE: Duration = Duration::from_secs(60);
-/// If more than this waits for the path, it does not carry the least.
-const TOO_LATE: Duration = Duration::from_millis(400);
-/// For so long nothing is sent then, at first and at most; and what is tried did not hold if it was
+/// For so long nothing is sent when the least is too much, at first and at most; and what is tried did not hold if it was
 /// too much again within so long.
 const FIRST_REST: Duration = Duration::from_secs(1);
 const MOST_REST: Duration = Duration::from_secs(4);
@@ -56,6 +53,9 @@ pub struct ForwardConditions {
     pub bitrate: Option<u64>,
     /// The encoding that it gets.
     pub current: Option<usize>,
+    /// Temporal layers of that encoding that came, as far as its codec marks them (see
+    /// [`LayerChoice::temporal`]).
+    pub temporal_layers: u8,
 }
 
 /// What a receiver is to get.
@@ -64,13 +64,23 @@ pub struct ForwardConditions {
 pub struct LayerChoice {
     /// The place of the encoding among those that there are.
     pub layer: usize,
-    /// The highest temporal layer of it, where they are marked (VP8, VP9); 255: all.
+    /// The highest temporal layer of it, counted from 0; 255: all. Where they are marked: by VP8 and
+    /// VP9, by the dependency descriptor that the source sends with others (AV1); of H.264, pictures
+    /// that no other needs are layer 1.
     pub temporal: u8,
     /// Nothing is sent of it for now: the path does not carry the least that there is.
     pub is_held_back: bool,
 }
 
 impl LayerChoice {
+    /// An encoding without its higher temporal layers.
+    fn thin(layer: usize, temporal: u8) -> Self {
+        Self {
+            temporal,
+            ..Self::all_of(layer)
+        }
+    }
+
     /// All of an encoding.
     pub fn all_of(layer: usize) -> Self {
         Self {
@@ -104,8 +114,9 @@ pub trait LayerSelector: Send {
 /// The smallest picture that fills the tile, as large as the path allows: by an estimate of its
 /// rate where there is one, else down as soon as something is too much for the path, or with each
 /// report of more than a tenth lost, to what the rest of the rate carries; a step up after seconds
-/// without, ever longer if that was in vain. Where the path does not carry the least either, nothing
-/// is sent for a second, and for up to four if trying again was in vain: sound goes on.
+/// without, ever longer if that was in vain. Where the path does not carry the least either, its
+/// temporal layers are left out one after another, and then nothing is sent for a second, and for up
+/// to four if trying again was in vain: sound goes on.
 #[derive(Debug)]
 pub struct DefaultLayerSelector {
     /// Steps below what the tile would have.
@@ -115,6 +126,7 @@ pub struct DefaultLayerSelector {
     went_up: Option<Instant>,
     seen: Option<Instant>,
     seen_excess: Option<Instant>,
+    thinned: Thinned,
     /// Since when nothing is sent, for how long, and when it was last tried again.
     held: Option<Instant>,
     rest: Duration,
@@ -130,6 +142,7 @@ impl Default for DefaultLayerSelector {
             went_up: None,
             seen: None,
             seen_excess: None,
+            thinned: Thinned::default(),
             held: None,
             rest: FIRST_REST,
             tried: None,
@@ -176,23 +189,37 @@ impl LayerSelector for DefaultLayerSelector {
                 wanted.saturating_sub(self.below)
             }
         };
+        // The rest of the least comes back before more than that.
+        let allowed = if self.thinned.most.is_some() {
+            0
+        } else {
+            allowed
+        };
         let chosen = order.get(wanted.min(allowed));
         let fallback = conditions.current.unwrap_or(0);
         let layer = chosen.map_or(fallback, |(layer, _)| *layer);
         let is_least = order.first().is_some_and(|(least, _)| *least == layer);
-        match self.is_held_back(now, is_least.then_some(layer), conditions) {
+        let is_sent = is_least && conditions.current == Some(layer);
+        if self.held.is_some() {
+            self.thinned.rest();
+        } else if is_sent {
+            let excess = conditions.excess.map(|(_, at)| at);
+            let path = (conditions.backlog, excess);
+            self.thinned.select(now, conditions.temporal_layers, path);
+        }
+        match self.is_held_back(now, is_sent, conditions) {
             true => LayerChoice::nothing_of(layer),
-            false => LayerChoice::all_of(layer),
+            false => LayerChoice::thin(layer, self.thinned.most.unwrap_or(u8::MAX)),
         }
     }
 }
 
 impl DefaultLayerSelector {
-    /// Whether nothing is sent for now; `least`: the least that there is, if that is chosen.
+    /// Whether nothing is sent for now; `is_sent`: the least that there is is what goes out.
     fn is_held_back(
         &mut self,
         now: Instant,
-        least: Option<usize>,
+        is_sent: bool,
         conditions: &ForwardConditions,
     ) -> bool {
         let since = |at: Instant| now.saturating_duration_since(at);
@@ -203,8 +230,7 @@ impl DefaultLayerSelector {
             self.tried = Some(now);
             return false;
         }
-        let is_sent = least.is_some() && conditions.current == least;
-        if !is_sent || conditions.backlog < TOO_LATE {
+        if !is_sent || conditions.backlog < TOO_LATE || self.thinned.is_new(now) {
             return false;
         }
         let in_vain = self.tried.take().is_some_and(|at| since(at) < TRIED);

@@ -10,7 +10,7 @@ use crate::media::forward::{
     DefaultLayerSelector, ForwardConditions, LayerSelector, MUCH_LOSS, Rewriter, SourceFacts,
     forwardable, ticks,
 };
-use crate::media::{Depacketizer, Kind, Numbers};
+use crate::media::{Depacketizer, Kind, Numbers, Templates};
 use crate::rtp::RtpPacket;
 
 /// So long after a source went on under another SSRC, packets of the one before are late.
@@ -68,6 +68,7 @@ pub(super) struct State {
     pub(super) clock: Option<(Instant, u32)>,
     pub(super) codec: Option<Known>,
     pub(super) pictures: Pictures,
+    pub(super) templates: Templates,
     pub(super) stats: MediaForwardStats,
     pub(super) placed: Vec<Placed>,
 }
@@ -88,16 +89,6 @@ pub(super) struct Known {
     pub(super) depacketizer: Option<Depacketizer>,
     /// The identifier of the dependency descriptor.
     pub(super) descriptor: Option<u8>,
-}
-
-impl Known {
-    /// The numbers of the picture that a packet is of.
-    fn numbers(&self, packet: &RtpPacket) -> Numbers {
-        let format = self.depacketizer;
-        let numbers = format.and_then(|format| format.numbers(&packet.payload));
-        let descriptor = self.descriptor.and_then(|id| packet.extensions.get(id));
-        numbers.unwrap_or_default().or_of_descriptor(descriptor)
-    }
 }
 
 /// Of two parts, and when they were found: the larger.
@@ -126,6 +117,7 @@ impl State {
             clock: None,
             codec: None,
             pictures: Pictures::default(),
+            templates: Templates::default(),
             stats: MediaForwardStats::default(),
             placed: Vec::new(),
         }
@@ -224,8 +216,9 @@ impl State {
     /// Gives a packet that goes on its place, unless it is of a temporal layer that does not.
     fn send_on(&mut self, now: Instant, index: usize, packet: &RtpPacket, known: Known) {
         let (number, timestamp) = (packet.sequence_number, packet.timestamp);
-        let numbers = known.numbers(packet);
-        if !self.pictures.has(&numbers) {
+        let numbers = self.numbers(known, packet);
+        let is_newest = self.rewriter.is_newer(number);
+        if !self.pictures.has(&numbers, is_newest) {
             self.stats.passed_over += 1;
             let hole = self.rewriter.skip(number, timestamp);
             match hole {
@@ -235,7 +228,6 @@ impl State {
             }
             return;
         }
-        let is_newest = self.rewriter.is_newer(number);
         let Some(place) = self.rewriter.place(now, number, timestamp) else {
             self.stats.late += 1;
             return;
@@ -246,6 +238,18 @@ impl State {
         self.stats.forwarded += 1;
         let placed = Placed::numbered(index, place, &numbers, &packet.payload);
         self.placed.push(placed);
+    }
+
+    /// The numbers of the picture that a packet is of.
+    fn numbers(&mut self, known: Known, packet: &RtpPacket) -> Numbers {
+        let format = known.depacketizer;
+        let numbers = format.and_then(|format| format.numbers(&packet.payload));
+        let descriptor = known.descriptor.and_then(|id| packet.extensions.get(id));
+        if let Some(value) = descriptor {
+            self.templates.note(value);
+        }
+        let numbers = numbers.unwrap_or_default();
+        numbers.or_of_descriptor(descriptor, &self.templates)
     }
 
     /// The place of the encoding that goes out.
@@ -278,6 +282,7 @@ impl State {
         conditions.round_trip = heard.round_trip;
         conditions.backlog = heard.backlog;
         conditions.current = self.current_layer();
+        conditions.temporal_layers = self.pictures.layers();
         let choice = self.selector.select(now, &layers, &conditions);
         self.wanted = choice.layer.min(layers.len().saturating_sub(1));
         let rate = |layer: usize| layers.get(layer).map(|layer| layer.bitrate);
@@ -349,7 +354,8 @@ impl State {
         self.waiting = false;
         self.begins_anew = false;
         let number = packet.sequence_number;
-        let (picture, base) = self.pictures.begin(&known.numbers(packet));
+        let numbers = self.numbers(known, packet);
+        let (picture, base) = self.pictures.begin(&numbers);
         if goes_on {
             self.rewriter.rejoin(number);
             self.rewriter.shift_pictures(picture, base);
@@ -376,6 +382,7 @@ impl State {
         self.former = self.current.map(|former| (former, batch.now));
         self.current = Some(source);
         self.clock = None;
+        self.pictures.of_another();
         self.stats.switches += 1;
     }
 

@@ -13,6 +13,8 @@ pub(super) struct Pictures {
     /// The highest temporal layer that goes out, and that may.
     temporal: u8,
     most: u8,
+    /// The highest temporal layer that the source has.
+    highest: u8,
 }
 
 impl Default for Pictures {
@@ -23,6 +25,7 @@ impl Default for Pictures {
             left_out: None,
             temporal: u8::MAX,
             most: u8::MAX,
+            highest: 0,
         }
     }
 }
@@ -34,20 +37,36 @@ impl Pictures {
         self.temporal = self.temporal.min(most);
     }
 
-    /// Whether a picture goes out.
-    pub(super) fn has(&mut self, numbers: &Numbers) -> bool {
-        let layer = numbers.temporal;
-        if layer > self.temporal && layer <= self.most && numbers.may_switch_up {
-            self.temporal = self.most;
-        }
-        layer <= self.temporal
+    /// How many temporal layers the source has, as far as it is known.
+    pub(super) fn layers(&self) -> u8 {
+        self.highest.saturating_add(1)
     }
 
-    /// Notes a picture that is left out; true for its first packet.
+    /// Another source begins.
+    pub(super) fn of_another(&mut self) {
+        self.highest = 0;
+    }
+
+    /// Whether a picture goes out. Layers come back with what is the newest: of those after one that
+    /// is late some were left out.
+    pub(super) fn has(&mut self, numbers: &Numbers, is_newest: bool) -> bool {
+        let layer = numbers.temporal;
+        self.highest = self.highest.max(layer);
+        if is_newest && layer > self.temporal && layer <= self.most && numbers.may_switch_up {
+            self.temporal = self.most;
+        }
+        let goes_out = layer <= self.temporal;
+        if is_newest && goes_out {
+            self.temporal = self.temporal.max(numbers.opens.min(self.most));
+        }
+        goes_out
+    }
+
+    /// Notes a picture that is left out; true for its first packet, if its number is free then.
     pub(super) fn is_left_out(&mut self, numbers: &Numbers) -> bool {
         let is_new = numbers.picture.is_some() && self.left_out != numbers.picture;
         self.left_out = numbers.picture;
-        is_new
+        is_new && !numbers.is_referred_to
     }
 
     /// A key frame begins the line, or goes on with it: what is added to its numbers.
@@ -76,7 +95,7 @@ impl Pictures {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::media::renumber_descriptor;
+    use crate::media::{Templates, renumber_descriptor};
 
     /// A descriptor of three bytes and what follows: first and last packet of a frame, template 5.
     fn descriptor(frame: u16) -> Vec<u8> {
@@ -93,7 +112,8 @@ mod tests {
             let mut shift = (0, 0);
             for (place, frame) in frames.into_iter().enumerate() {
                 let value = descriptor(frame);
-                let numbers = Numbers::default().or_of_descriptor(Some(&value));
+                let numbers =
+                    Numbers::default().or_of_descriptor(Some(&value), &Templates::default());
                 assert_eq!(
                     (numbers.picture, numbers.is_of_descriptor),
                     (Some(frame), true)
@@ -118,7 +138,7 @@ mod tests {
     #[test]
     fn a_descriptor_that_is_none_numbers_nothing() {
         for value in [&[][..], &[0], &[0, 1]] {
-            let numbers = Numbers::default().or_of_descriptor(Some(value));
+            let numbers = Numbers::default().or_of_descriptor(Some(value), &Templates::default());
             assert_eq!(numbers, Numbers::default());
             assert_eq!(renumber_descriptor(value, 1, &mut [0; 255]), None);
         }
@@ -126,6 +146,55 @@ mod tests {
         // What the payload says goes before.
         let mut own = Numbers::default();
         own.picture = Some(3);
-        assert_eq!(own.or_of_descriptor(Some(&descriptor(9))), own);
+        assert_eq!(
+            own.or_of_descriptor(Some(&descriptor(9)), &Templates::default()),
+            own
+        );
+    }
+
+    fn layer(temporal: u8, may_switch_up: bool, opens: u8) -> Numbers {
+        let mut numbers = Numbers::default();
+        numbers.temporal = temporal;
+        numbers.may_switch_up = may_switch_up;
+        numbers.opens = opens;
+        numbers
+    }
+
+    #[test]
+    fn layers_come_back_where_the_stream_lets_them() {
+        // VP8 and VP9: with a picture of the layer that needs none of those that were left out.
+        let mut pictures = Pictures::default();
+        assert!(pictures.has(&layer(2, false, 0), true));
+        assert_eq!(pictures.layers(), 3);
+        pictures.limit(0);
+        assert!(!pictures.has(&layer(1, true, 0), true));
+        pictures.limit(2);
+        assert!(!pictures.has(&layer(1, true, 0), false), "late");
+        assert!(!pictures.has(&layer(2, false, 0), true));
+        assert!(pictures.has(&layer(1, true, 0), true));
+        assert!(pictures.has(&layer(2, false, 0), true));
+        // Descriptors: after a picture that opens them.
+        pictures.limit(0);
+        assert!(pictures.has(&layer(0, false, 2), true));
+        assert!(!pictures.has(&layer(1, false, 2), true));
+        pictures.limit(1);
+        assert!(!pictures.has(&layer(1, false, 2), true));
+        assert!(pictures.has(&layer(0, false, 2), false), "late");
+        assert!(!pictures.has(&layer(1, false, 2), true));
+        assert!(pictures.has(&layer(0, false, 2), true));
+        assert!(pictures.has(&layer(1, false, 2), true));
+        assert!(!pictures.has(&layer(2, false, 0), true));
+    }
+
+    #[test]
+    fn a_picture_that_is_left_out_leaves_its_number_if_none_refers_to_it_by_that() {
+        let mut pictures = Pictures::default();
+        let mut numbers = layer(1, false, 0);
+        numbers.picture = Some(7);
+        assert!(pictures.is_left_out(&numbers));
+        assert!(!pictures.is_left_out(&numbers), "its second packet");
+        numbers.picture = Some(8);
+        numbers.is_referred_to = true;
+        assert!(!pictures.is_left_out(&numbers));
     }
 }
