@@ -119,18 +119,34 @@ mod tests {
         look(&mut thinned, start, (2, 4), 500);
         look(&mut thinned, start, (4, 20), 200);
         assert_eq!(thinned.most, Some(0));
-        look(&mut thinned, start, (20, 21), 50);
-        assert_eq!(thinned.most, Some(1));
-        look(&mut thinned, start, (21, 25), 50);
-        assert_eq!(thinned.most, Some(1));
-        look(&mut thinned, start, (25, 26), 50);
-        assert_eq!(thinned.most, None);
+        for (time, most) in [((20, 25), Some(0)), ((25, 31), Some(1)), ((31, 32), None)] {
+            look(&mut thinned, start, time, 50);
+            assert_eq!(thinned.most, most, "{time:?}");
+        }
         // That was too much: the next try is later.
-        look(&mut thinned, start, (26, 27), 500);
+        look(&mut thinned, start, (32, 33), 500);
         assert_eq!(thinned.most, Some(1));
-        look(&mut thinned, start, (27, 35), 50);
+        look(&mut thinned, start, (33, 43), 50);
         assert_eq!(thinned.most, Some(1));
-        look(&mut thinned, start, (35, 37), 50);
+        look(&mut thinned, start, (43, 44), 50);
+        assert_eq!(thinned.most, None);
+    }
+
+    /// A rest, and what is still too much for the path, are no calm.
+    #[test]
+    fn nothing_comes_back_before_it_was_calm() {
+        let start = Instant::now();
+        let mut thinned = Thinned::default();
+        look(&mut thinned, start, (0, 1), 500);
+        for second in 1..20 {
+            let now = start + Duration::from_secs(second);
+            thinned.select(now, 3, (Duration::ZERO, Some(now)));
+        }
+        look(&mut thinned, start, (20, 24), 50);
+        thinned.rest();
+        look(&mut thinned, start, (24, 29), 50);
+        assert_eq!(thinned.most, Some(1));
+        look(&mut thinned, start, (29, 30), 50);
         assert_eq!(thinned.most, None);
     }
 
