@@ -78,6 +78,8 @@ export interface SessionOptions {
   candidates?: { host?: boolean; reflexive?: boolean; relay?: boolean };
   /** 50 for audio and 256 for video unless told; for the largest picture of a camera that goes to a hub, 900. */
   bandwidth?: Bandwidth;
+  /** Whether a camera goes to a hub in three sizes: in Chromium unless told. Firefox can, with a processor to spare. */
+  simulcast?: boolean;
   /** What is taken from others; false is neither taken nor sent to this side. */
   incoming?: Incoming;
 }

@@ -98,7 +98,7 @@ await run("rooms_simulcast", 180, async (test) => {
   await happens(wide, () => window.seen.at(-1)[1] === 540, "the largest again");
 
   const fox = await firefox(test.cleanup);
-  const third = await fox.page(`${server.url}/?debug#sizes?name=Heidi`, () => !document.querySelector("#call").hidden);
+  const third = await fox.page(`${server.url}/?debug&simulcast=yes#sizes?name=Heidi`, () => !document.querySelector("#call").hidden);
   const frames = async () => {
     // Before it is made.
     const { connection } = session.rooms[0].links[0] ?? {};
@@ -115,7 +115,7 @@ await run("rooms_simulcast", 180, async (test) => {
   await page.evaluate(() => session.removeStream(session.streams.own[0]));
   await happens(wide, () => document.querySelectorAll("#tiles .tile:not(.own).picture").length === 1, "the end of the stream");
 
-  // Firefox sends several sizes too: the least in a small tile, and the largest.
+  // Firefox sends several sizes too, as it is asked to: the least in a small tile, and the largest.
   await Promise.all([page.close(), narrow.close()]);
   const sent = async () => {
     // Before it is made.

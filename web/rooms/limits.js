@@ -11,9 +11,13 @@ const CROWDS = [{ over: 4, videoMaxWidth: 320, videoMaxHeight: 240, maxFramerate
 
 export class Limits {
   #crowd;
+  #simulcast;
   #timer = 0;
 
-  constructor(bandwidth = {}) { this.bandwidth = { ...bandwidth }; }
+  constructor(bandwidth = {}, simulcast = SIMULCASTS) {
+    this.bandwidth = { ...bandwidth };
+    this.#simulcast = simulcast;
+  }
 
   /** With so many peers other limits may hold: narrower ones at once, wider ones when those who go have gone. `again` brings in line what is sent. */
   among(peers, again) {
@@ -42,7 +46,7 @@ export class Limits {
 
   #wanted(track, session, passes) {
     const screen = track.kind === "video" && session.screen;
-    const layers = passes && track.kind === "video" && !screen && SIMULCASTS;
+    const layers = passes && track.kind === "video" && !screen && this.#simulcast;
     const usual = layers ? ONCE : BANDWIDTH[track.kind];
     const told = this.bandwidth[track.kind];
     const most = told === undefined ? usual : told;
@@ -54,8 +58,8 @@ export class Limits {
   }
 }
 
-/** Chromium and Firefox: others do not offer the extensions that tell the encodings apart in sections of later. */
-const SIMULCASTS = Boolean(globalThis.RTCRtpTransceiver?.prototype.setHeaderExtensionsToNegotiate) || /Firefox\//.test(globalThis.navigator?.userAgent ?? "");
+/** Chromium. Firefox can, but on a full machine its three encoders now and then send no picture at all for seconds. */
+const SIMULCASTS = Boolean(globalThis.RTCRtpTransceiver?.prototype.setHeaderExtensionsToNegotiate);
 
 /** What a connection is made with: the server's STUN and TURN, and those of the options. */
 export function configurationOf({ iceServers = [], candidates = {} }, given = []) {

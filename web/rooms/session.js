@@ -44,7 +44,7 @@ export class Session extends Conversation {
     super(EVENTS, () => this.#options.incoming?.data !== false);
     this.#signaller = signaller;
     this.#options = { ...options };
-    this.#limits = new Limits(options.bandwidth);
+    this.#limits = new Limits(options.bandwidth, options.simulcast);
     this.extra = options.extra;
     const send = (message) => this.#send(message);
     const emit = (name, fields) => this._emit(name, fields);

@@ -24,6 +24,8 @@ export const settings = {
   log: query.get("log") !== "off",
   /** Among the tabs of this browser, whatever the server says. */
   tabs: query.has("tabs"),
+  /** Whether this camera goes to a hub in three sizes, `yes` or `no`; as the browser is good for unless told. */
+  simulcast: { yes: true, no: false }[query.get("simulcast")],
   /** An invitation has it behind the hash, where no log of a server or a proxy sees it. */
   get token() { return query.get("token") ?? place().token ?? undefined; },
   role: query.get("role") ?? undefined,

@@ -41,7 +41,7 @@ async function connect({ tabs = settings.tabs } = {}) {
   lobby.begin({ rolesFree: server ? server.rolesFree === true : true, enter, call: (...who) => rings.call(...who), wantsPassword });
   role = lobby.role();
   const before = kept();
-  const options = { extra: lobby.extra(), token: settings.token, role, iceServers: settings.ice, leave: before.room ? [before.room] : [] };
+  const options = { extra: lobby.extra(), token: settings.token, role, iceServers: settings.ice, simulcast: settings.simulcast, leave: before.room ? [before.room] : [] };
   try {
     const made = server
       ? await withOwnId((more) => Session.connect(server.websocket ?? "/ws", { ...options, ...more }), before)

@@ -6,7 +6,7 @@ import { qrPicture } from "./qr.js";
 
 function linkTo({ name, secret }) {
   const url = new URL(location.href);
-  for (const name of ["token", "role", "debug", "log"]) url.searchParams.delete(name);
+  for (const name of ["token", "role", "debug", "log", "simulcast"]) url.searchParams.delete(name);
   url.hash = encodeURIComponent(name).replaceAll("%2F", "/") + (secret ? `?secret=${encodeURIComponent(secret)}` : "");
   return url.href;
 }
