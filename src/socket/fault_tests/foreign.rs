@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
 use tokio::time::timeout;
@@ -237,7 +237,10 @@ async fn r_g08_destructors_of_buffers_that_panic_or_come_back() {
         let (c, mut d) = connected(End::new(shared), End::new(options())).await;
         let (one, other) = channel(&c, &mut d).await;
         let connection = a.connection.clone();
+        let ran = Arc::new(AtomicBool::new(false));
+        let runs = ran.clone();
         let does = move || {
+            runs.store(true, Ordering::Release);
             if comes_back {
                 connection.stats();
             } else {
@@ -253,11 +256,19 @@ async fn r_g08_destructors_of_buffers_that_panic_or_come_back() {
         let read = soon(there.recv()).await;
         println!("comes back {comes_back}: {sent:?}, read {}", read.is_some());
         carries(&one, &other).await;
-        if a.connection.state() == RTCConnectionState::Closed {
-            assert_eq!(a.connection.closed().await, DisconnectReason::Internal);
-            assert!(soon(here.recv()).await.is_none());
-        } else {
-            carries(&here, &there).await;
+        let has_run = async {
+            while !ran.load(Ordering::Acquire) {
+                tokio::time::sleep(SECOND / 100).await;
+            }
+        };
+        soon(has_run).await;
+        // It ends just after, if it does.
+        match timeout(SECOND, a.connection.closed()).await {
+            Ok(reason) => {
+                assert_eq!(reason, DisconnectReason::Internal);
+                assert!(soon(here.recv()).await.is_none());
+            }
+            Err(_) => carries(&here, &there).await,
         }
         assert!(c.connection.state() == RTCConnectionState::Connected);
     }
