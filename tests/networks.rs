@@ -118,11 +118,8 @@ async fn r_d14_a_process_that_was_stopped_goes_on_or_is_restarted() {
 #[tokio::test]
 async fn r_d13_a_tcp_connection_that_goes_dead_is_replaced() {
     let namespaces = lan().await;
-    let no_udp = "add table inet t\n\
-        add chain inet t out { type filter hook output priority 0; }\n\
-        add rule inet t out meta l4proto udp drop\n";
     for namespace in &namespaces {
-        namespace.nft(no_udp).await;
+        namespace.block_udp().await;
     }
     let setup = Setup {
         tcp: true,

@@ -146,10 +146,7 @@ impl Engine {
         ssrc: u32,
         packet: &OutgoingRtp<'_>,
     ) -> Result<SendOutcome> {
-        match Outlet::new(&mut self.out, self.ice.send_path()) {
-            Some(outlet) => self.media.send(now, ssrc, packet, outlet),
-            None => Ok(SendOutcome::NotConnected),
-        }
+        self.on_path(|media, outlet| media.send(now, ssrc, packet, outlet))
     }
 
     /// As [`Media::send_paced`], on the path in use.
@@ -159,8 +156,15 @@ impl Engine {
         ssrc: u32,
         packet: &OutgoingRtp<'_>,
     ) -> Result<SendOutcome> {
+        self.on_path(|media, outlet| media.send_paced(now, ssrc, packet, outlet))
+    }
+
+    fn on_path(
+        &mut self,
+        send: impl FnOnce(&mut Media, Outlet<'_>) -> Result<SendOutcome>,
+    ) -> Result<SendOutcome> {
         match Outlet::new(&mut self.out, self.ice.send_path()) {
-            Some(outlet) => self.media.send_paced(now, ssrc, packet, outlet),
+            Some(outlet) => send(&mut self.media, outlet),
             None => Ok(SendOutcome::NotConnected),
         }
     }

@@ -23,6 +23,16 @@ fn over_json(description: &RTCTrackDescription) -> RTCTrackDescription {
     serde_json::from_str(&serde_json::to_string(description).unwrap()).unwrap()
 }
 
+/// The same, as one tells it who has no SSRCs yet.
+fn without_ssrcs(description: &RTCTrackDescription) -> RTCTrackDescription {
+    let mut description = over_json(description);
+    (description.ssrc, description.rtx) = (None, None);
+    for encoding in &mut description.encodings {
+        (encoding.ssrc, encoding.rtx) = (None, None);
+    }
+    description
+}
+
 /// A VP8 frame that says which encoding it is of.
 fn frame(rid: &str, n: u8) -> Vec<u8> {
     [&[0, n], rid.as_bytes(), &[n; 3_000]].concat()
@@ -180,11 +190,7 @@ async fn g043_encodings_are_found_and_repaired_by_rid_alone() {
         let sending = near.connection.track(&camera).unwrap();
         sending.set_mid(Some("v".into())).unwrap();
         sending.set_encodings(&encodings(&RIDS)).unwrap();
-        let mut description = over_json(&sending.description().unwrap());
-        (description.ssrc, description.rtx) = (None, None);
-        for encoding in &mut description.encodings {
-            (encoding.ssrc, encoding.rtx) = (None, None);
-        }
+        let description = without_ssrcs(&sending.description().unwrap());
         let screen = far.connection.receive_track(description).unwrap();
         let writing = async {
             for n in 1..=60 {
@@ -226,14 +232,7 @@ async fn g011_g043_a_track_without_ssrc_is_described_anew() {
         near.connection.add_stream(&stream).unwrap();
         let sending = near.connection.track(&camera).unwrap();
         sending.set_mid(Some("v".into())).unwrap();
-        let described = || {
-            let mut description = over_json(&sending.description().unwrap());
-            (description.ssrc, description.rtx) = (None, None);
-            for encoding in &mut description.encodings {
-                (encoding.ssrc, encoding.rtx) = (None, None);
-            }
-            description
-        };
+        let described = || without_ssrcs(&sending.description().unwrap());
         let crosses = async |n: u8, rids: &[&str], screen: &MediaStreamTrack| {
             for rid in rids {
                 let media = camera.encoding(rid).unwrap();

@@ -76,6 +76,14 @@ impl Namespace {
         self.feed(nft, script).await;
     }
 
+    /// Nothing goes out by UDP.
+    pub(crate) async fn block_udp(&self) {
+        let rules = "add table inet t\n\
+            add chain inet t out { type filter hook output priority 0; }\n\
+            add rule inet t out meta l4proto udp drop\n";
+        self.nft(rules).await;
+    }
+
     /// Passes on what is for others.
     pub(crate) async fn forward(&self) {
         let mut sysctl = self.command("sysctl");

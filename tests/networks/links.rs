@@ -16,6 +16,14 @@ fn wanted() -> Setup {
     }
 }
 
+/// Two hosts on a bare cable.
+async fn cable() -> [Namespace; 2] {
+    let namespaces = [Namespace::new().await, Namespace::new().await];
+    let [a, b] = &namespaces;
+    a.bare_cable("eth0", b, "eth0").await;
+    namespaces
+}
+
 fn start(namespaces: &[Namespace; 2], setup: &Setup) -> [Inside; 2] {
     namespaces.each_ref().map(|n| Inside::start_with(n, setup))
 }
@@ -48,10 +56,7 @@ fn told(end: &Inside, begin: Instant) -> Vec<String> {
 
 #[tokio::test]
 async fn two_hosts_on_a_cable_without_any_network_connect() {
-    let namespaces = [Namespace::new().await, Namespace::new().await];
-    namespaces[0]
-        .bare_cable("eth0", &namespaces[1], "eth0")
-        .await;
+    let namespaces = cable().await;
     let begin = Instant::now();
     let ends = start(&namespaces, &wanted());
     introduce(&ends[0], &ends[1]);
@@ -72,15 +77,9 @@ async fn two_hosts_on_a_cable_without_any_network_connect() {
 /// The same where no UDP gets through: streams too are between addresses of one link.
 #[tokio::test]
 async fn two_hosts_on_a_cable_without_any_network_connect_by_tcp() {
-    let namespaces = [Namespace::new().await, Namespace::new().await];
-    namespaces[0]
-        .bare_cable("eth0", &namespaces[1], "eth0")
-        .await;
-    let no_udp = "add table inet t\n\
-        add chain inet t out { type filter hook output priority 0; }\n\
-        add rule inet t out meta l4proto udp drop\n";
+    let namespaces = cable().await;
     for namespace in &namespaces {
-        namespace.nft(no_udp).await;
+        namespace.block_udp().await;
     }
     let setup = Setup {
         tcp: true,
@@ -140,10 +139,7 @@ async fn the_link_that_both_have_is_found_and_a_new_one_followed() {
 /// Unless it is asked for they are not offered, and the peer's not used.
 #[tokio::test]
 async fn without_the_policy_nothing_of_a_link_is_offered_or_taken() {
-    let namespaces = [Namespace::new().await, Namespace::new().await];
-    namespaces[0]
-        .bare_cable("eth0", &namespaces[1], "eth0")
-        .await;
+    let namespaces = cable().await;
     let begin = Instant::now();
     let ends = [
         Inside::start(&namespaces[0], &[]),
